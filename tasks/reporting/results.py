@@ -1,0 +1,152 @@
+"""The object of results.json: everything a study found, in one machine-readable file.
+
+Built once from the frozen records and read by the report, the terminal table and MLflow alike, so that all of them
+show the same numbers. Unknown is null, never zero and never NaN.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from tasks.config import StudyConfig
+from tasks.records import Comparison, Synthesis, TaskSummary, Trial
+
+PACKAGES = (
+    "synthgap",
+    "torch",
+    "transformers",
+    "litellm",
+    "xllamacpp",
+    "scikit-learn",
+    "datasets",
+    "prefect",
+    "mlflow",
+)
+PRICES = "litellm/model_prices_and_context_window_backup.json"
+"""litellm's price map inside its package; the gateway tells litellm to use this one and never the network's."""
+
+
+def assemble(
+    config: StudyConfig,
+    tasks: Sequence[TaskSummary],
+    syntheses: Sequence[Synthesis],
+    trials: Sequence[Trial],
+    comparisons: Sequence[Comparison],
+    *,
+    created: str,
+    estimate: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The results object, ready for ``json.dumps(..., allow_nan=False)``, lists in the study's own order.
+
+    Args:
+        config: The study.
+        tasks: What was loaded; the study's tasks that could not be are in its config alone.
+        syntheses: One a generated data set.
+        trials: One a cell.
+        comparisons: One a (task, mode, generator, classifier).
+        created: ISO time with zone.
+        estimate: The plan's totals before anything was spent (``calls``, ``tokens_in``, ``tokens_out``,
+            ``cost_usd``, ``minutes``), shown beside what it really took.
+
+    """
+    failed = any(item.status != "ok" for item in syntheses) or any(item.status != "ok" for item in trials)
+    results = {
+        "study": config.name,
+        "status": "failed" if failed or not trials else "ok",
+        "created": created,
+        "config": config.model_dump(mode="json"),
+        "versions": versions(),
+        "tasks": [dataclasses.asdict(task) for task in tasks],
+        "cells": [_cell(trial) for trial in _ordered(trials, config)],
+        "syntheses": [_synthesis(synthesis) for synthesis in _ordered(syntheses, config)],
+        "comparisons": [dataclasses.asdict(comparison) for comparison in _ordered(comparisons, config)],
+        "totals": _totals(syntheses, trials),
+        "estimate": None if estimate is None else dict(estimate),
+    }
+    safe: dict[str, Any] = _json_safe(results)
+    return safe
+
+
+def to_json(results: Mapping[str, Any]) -> str:
+    """Results as the text of results.json."""
+    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _ordered(items: Iterable[Any], config: StudyConfig) -> list[Any]:
+    """In the order of the study file; what it does not list (the full-real reference) comes last in its group."""
+    generators = [generator.model for generator in config.generators]
+    classifiers = [classifier.model for classifier in config.classifiers]
+
+    def place(item: Any) -> tuple[Any, ...]:
+        number = getattr(item, "seed", getattr(item, "draw", 0))
+        rank = _rank(config.modes, item.mode), _rank(generators, item.generator)
+        classifier = getattr(item, "classifier", "")
+        return (_task_rank(config, item.task), item.task, *rank, _rank(classifiers, classifier), classifier, number)
+
+    return sorted(items, key=place)
+
+
+def _rank(names: Sequence[str], name: str | None) -> int:
+    return names.index(name) if name is not None and name in names else len(names)
+
+
+def _task_rank(config: StudyConfig, name: str) -> int:
+    return _rank([re.sub(r"^.*[/\\]|\.ya?ml$", "", task) for task in config.tasks], name)
+
+
+def _cell(trial: Trial) -> dict[str, Any]:
+    return dataclasses.asdict(trial)
+
+
+def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
+    """The record with its yield ledger unfolded: ``requested`` to ``kept`` and ``rejected`` beside the other fields."""
+    fields = dataclasses.asdict(synthesis)
+    return {**fields.pop("yields"), **fields}
+
+
+def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial]) -> dict[str, Any]:
+    """Sums over the whole study, stored parts included; ``seconds`` is generating plus training, not wall time."""
+    costs = [synthesis.cost_usd for synthesis in syntheses]
+    return {
+        "calls": sum(synthesis.calls for synthesis in syntheses),
+        "tokens_in": sum(synthesis.tokens_in for synthesis in syntheses),
+        "tokens_out": sum(synthesis.tokens_out for synthesis in syntheses),
+        "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
+        "seconds": sum(synthesis.seconds for synthesis in syntheses) + sum(trial.seconds for trial in trials),
+        "cells": len(trials),
+        "cells_failed": sum(trial.status != "ok" for trial in trials),
+        "cells_stored": sum(trial.cached for trial in trials),
+    }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what shapes a result, read from package metadata without importing any of it."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    if "litellm" in found:
+        prices = metadata.distribution("litellm").locate_file(PRICES)
+        digest = hashlib.sha256(prices.read_bytes()).hexdigest()[:12]  # type: ignore[attr-defined]
+        found["price map"] = f"litellm {found['litellm']}, sha256 {digest}"
+    return found
+
+
+def _json_safe(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _json_safe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_safe(item) for item in value]
+    return value

@@ -1,0 +1,94 @@
+"""results.json: its shape, that it is JSON, and that unknown stays unknown."""
+
+import dataclasses
+import json
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+from tasks.reporting.results import assemble, to_json
+
+Make = Callable[..., dict[str, Any]]
+
+TOP = {
+    "study": str,
+    "status": str,
+    "created": str,
+    "config": dict,
+    "versions": dict,
+    "tasks": list,
+    "cells": list,
+    "syntheses": list,
+    "comparisons": list,
+    "totals": dict,
+    "estimate": dict,
+}
+PARTS = {
+    "tasks": {"name", "title", "labels", "source", "n_train", "n_pool", "n_test"},
+    "cells": {"task", "mode", "generator", "classifier", "seed", "status", "macro_f1", "accuracy", "per_label"}
+    | {"n_train", "n_test", "key", "run_id", "seconds", "error"},
+    "syntheses": {"task", "mode", "generator", "key", "requested", "answered", "parsed", "valid", "unique", "kept"}
+    | {"rejected", "tokens_in", "tokens_out", "cost_usd", "seconds", "diversity", "similarity", "error"},
+    "comparisons": {"task", "mode", "generator", "classifier", "macro_f1", "gap", "verdict"},
+}
+
+
+def test_shape_is_the_documented_one(results: Make) -> None:
+    found = results()
+    assert {name: type(value) for name, value in found.items()} == TOP
+    for part, fields in PARTS.items():
+        for item in found[part]:
+            assert fields <= set(item), part
+    gap = next(item["gap"] for item in found["comparisons"] if item["mode"] == "few_shot")
+    assert {"mean", "low", "high", "p", "p_corrected"} == set(gap)
+
+
+def test_is_json_even_with_nan(study: Make) -> None:
+    parts = study()
+    parts["trials"][0] = dataclasses.replace(parts["trials"][0], macro_f1=math.nan, accuracy=math.inf)
+    found = json.loads(to_json(assemble(**parts)))
+    assert found["cells"][0]["macro_f1"] is None
+    assert found["cells"][0]["accuracy"] is None
+
+
+def test_same_study_same_bytes_whatever_the_order_of_arrival(study: Make) -> None:
+    parts = study(tasks=4, generators=("a/b", "c/d"))
+    expected = to_json(assemble(**parts))
+    for part in ("trials", "syntheses", "comparisons"):
+        random.Random(3).shuffle(parts[part])
+    assert to_json(assemble(**parts)) == expected
+
+
+def test_cells_come_in_the_order_of_the_study(study: Make) -> None:
+    parts = study(tasks=3, modes=("real", "few_shot", "zero_shot"))
+    cells = assemble(**parts)["cells"]
+    assert list(dict.fromkeys(cell["task"] for cell in cells)) == list(parts["config"].tasks)
+    modes = list(dict.fromkeys(cell["mode"] for cell in cells))
+    assert modes == ["real", "few_shot", "zero_shot", "real_full"]
+
+
+def test_a_failed_part_fails_the_study(results: Make) -> None:
+    assert results()["status"] == "ok"
+    broken = results(fail=True)
+    assert broken["status"] == "failed"
+    assert broken["totals"]["cells_failed"] == 3
+
+
+def test_one_unknown_price_makes_the_total_unknown(results: Make, study: Make) -> None:
+    assert results()["totals"]["cost_usd"] > 0
+    parts = study()
+    parts["syntheses"][0] = dataclasses.replace(parts["syntheses"][0], cost_usd=None)
+    assert assemble(**parts)["totals"]["cost_usd"] is None
+
+
+def test_no_trials_at_all_is_no_success(study: Make) -> None:
+    parts = study()
+    parts |= {"trials": [], "comparisons": [], "syntheses": [], "tasks": [], "estimate": None}
+    found = assemble(**parts)
+    assert found["status"] == "failed"
+    assert found["totals"]["cost_usd"] == 0
+
+
+def test_versions_name_what_shapes_a_result(results: Make) -> None:
+    assert {"python", "synthgap", "torch", "transformers", "litellm", "price map"} <= set(results()["versions"])

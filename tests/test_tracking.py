@@ -1,0 +1,296 @@
+"""MLflow on a real SQLite database and behind a real server: one run a cell, found again, never orphaned."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import tracking
+from tasks.config import ClassifierConfig, StudyConfig, TaskConfig
+from tasks.errors import RunError
+from tasks.records import Trial, TrialJob
+from tasks.settings import Settings
+
+CONFIG = StudyConfig(name="small", tasks=("sms_spam",), modes=("real", "few_shot"))
+TASK = TaskConfig.model_validate(
+    {
+        "name": "sms_spam",
+        "title": "SMS spam",
+        "text": "a text message",
+        "context": "You write text messages.",
+        "labels": {"ham": "a normal message", "spam": "an advert"},
+        "sources": [{"kind": "files", "train": "train.csv"}],
+    }
+)
+PAIRS = [("ham", "ham")] * 8 + [("spam", "ham"), ("spam", "spam")]
+
+
+def trial(seed: int = 0, **changes: Any) -> Trial:
+    scores = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 5.0}
+    made = Trial(
+        key=f"k{seed}",
+        task="sms_spam",
+        mode="few_shot",
+        generator="embedded/smollm2-135m-instruct",
+        classifier="embedded/minilm-l6",
+        seed=seed,
+        status="ok",
+        n_train=100,
+        n_test=10,
+        label_counts={"ham": 50, "spam": 50},
+        macro_f1=0.8 + seed / 1000,
+        accuracy=0.9,
+        per_label={"ham": scores, "spam & such/": scores},
+        seconds=12.5,
+    )
+    return replace(made, **changes)
+
+
+def job(seed: int = 0) -> TrialJob:
+    classifier = ClassifierConfig(model="embedded/minilm-l6")
+    counts = {"ham": 50, "spam": 50}
+    return TrialJob(TASK, "few_shot", "g", classifier, seed, "d" * 32, "s" * 32, 0, counts, 1000)
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, copied by each test: migrating takes seconds."""
+    home = tmp_path_factory.mktemp("migrated")
+    tracking.prepare(Settings(home=home), "warm-up")
+    return home / "mlflow.db"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated: Path) -> Settings:
+    (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
+    return Settings(home=tmp_path)
+
+
+def client(settings: Settings) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=settings.mlflow_uri)
+
+
+def children(settings: Settings, experiment: str) -> list[Any]:
+    found = client(settings).search_runs([experiment], "tags.`synthgap.key` LIKE '%'")
+    return sorted(found, key=lambda run: str(run.info.run_name))
+
+
+def outcome(status: str = "ok") -> dict[str, Any]:
+    return {
+        "status": status,
+        "totals": {"calls": 12, "cost_usd": None, "seconds": 3.5},
+        "comparisons": [
+            {"task": "sms_spam", "mode": "real", "generator": None, "classifier": "c"}
+            | {"macro_f1": {"mean": 0.9}, "gap": None},
+            {"task": "sms_spam", "mode": "few_shot", "generator": "g", "classifier": "c"}
+            | {"macro_f1": {"mean": 0.8}, "gap": {"mean": -0.1}},
+        ],
+    }
+
+
+def test_a_study_from_start_to_end(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    parent = tracking.start_study(settings, experiment, CONFIG)
+    run_id = tracking.log_trial(settings, experiment, parent, trial(), job(), lambda: PAIRS)
+    tracking.finish_study(settings, parent, outcome(), "<!doctype html>", "**note**")
+
+    mlflow = client(settings)
+    assert mlflow.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"
+    child = mlflow.get_run(run_id)
+    assert child.info.run_name == trial().cell
+    assert child.info.status == "FINISHED"
+    assert child.data.tags["mlflow.parentRunId"] == parent
+    assert child.data.metrics["macro_f1"] == 0.8
+    assert child.data.metrics["f1/ham"] == 0.85
+    assert child.data.params["mode"] == "few_shot"
+    assert child.data.params["epochs"] == str(ClassifierConfig(model="m").epochs)
+    assert child.info.end_time - child.info.start_time >= 12_500
+    inputs = {item.tags[0].value: item.dataset for item in child.inputs.dataset_inputs}
+    assert inputs["training"].digest == "s" * 32
+    assert inputs["testing"].name == "sms_spam test"
+    files = {item.path for item in mlflow.list_artifacts(run_id)}
+    assert files == {"predictions.csv", "confusion.csv", "confusion.html"}
+    matrix = Path(mlflow.download_artifacts(run_id, "confusion.csv")).read_text()
+    assert "ham,8,0" in matrix and "spam,1,1" in matrix
+
+    study = mlflow.get_run(parent)
+    assert study.info.status == "FINISHED"
+    assert study.data.metrics["gap/sms_spam/few_shot"] == -0.1
+    assert "cost_usd" not in study.data.metrics
+    assert study.data.params["rows_per_label"] == "100"
+    assert {item.path for item in mlflow.list_artifacts(parent)} == {"study.yaml", "results.json", "report.html"}
+
+
+def test_a_later_run_finds_its_cells_again(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    parents = [tracking.start_study(settings, experiment, CONFIG) for _ in range(2)]
+    for parent in parents:
+        for seed in range(3):
+            tracking.log_trial(settings, experiment, parent, trial(seed), job(seed))
+    found = children(settings, experiment)
+    assert len(found) == 3
+    assert {run.data.tags["mlflow.parentRunId"] for run in found} == {parents[1]}
+
+
+def test_same_rows_in_two_cells_are_two_runs(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    parent = tracking.start_study(settings, experiment, CONFIG)
+    for mode in ("real", "real_full"):
+        tracking.log_trial(settings, experiment, parent, trial(mode=mode), job())
+    assert len(children(settings, experiment)) == 2
+
+
+def test_a_failed_cell_is_failed_and_its_success_takes_its_place(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    first = tracking.start_study(settings, experiment, CONFIG)
+    broken = trial(status="failed", error="out of memory", macro_f1=None, accuracy=None, per_label={}, n_train=0)
+    tracking.log_trial(settings, experiment, first, broken, job())
+    (run,) = children(settings, experiment)
+    assert run.info.status == "FAILED"
+    assert run.data.tags["synthgap.error"] == "out of memory"
+    assert "macro_f1" not in run.data.metrics
+
+    second = tracking.start_study(settings, experiment, CONFIG)
+    tracking.log_trial(settings, experiment, second, trial(), job())
+    (run,) = children(settings, experiment)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["synthgap.error"] == ""
+    assert run.data.metrics["macro_f1"] == 0.8
+
+
+def test_threads_do_not_mix_parents(settings: Settings) -> None:
+    experiments = [tracking.prepare(settings, name) for name in ("one", "two")]
+    parents = [tracking.start_study(settings, experiment, CONFIG) for experiment in experiments]
+
+    def log(number: int) -> str:
+        which = number % 2
+        return tracking.log_trial(settings, experiments[which], parents[which], trial(number), job(number))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(log, range(24)))) == 24
+    for experiment, parent in zip(experiments, parents, strict=True):
+        found = children(settings, experiment)
+        assert len(found) == 12
+        assert {run.data.tags["mlflow.parentRunId"] for run in found} == {parent}
+
+
+def test_orphans_of_dead_processes_are_ended_and_others_left(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    host = socket.gethostname()
+    mlflow = client(settings)
+    owners = {"dead": f"{host}/999999/1", "recycled": f"{host}/{os.getpid()}/1", "elsewhere": "other-host/1/1"}
+    made = {
+        name: mlflow.create_run(experiment, tags={"synthgap.process": owner}).info.run_id
+        for name, owner in owners.items()
+    }
+    made["stranger"] = mlflow.create_run(experiment).info.run_id
+    made["mine"] = tracking.start_study(settings, experiment, CONFIG)
+    tracking.start_study(settings, experiment, CONFIG)
+    status = {name: mlflow.get_run(run_id).info.status for name, run_id in made.items()}
+    assert status == {
+        "dead": "KILLED",
+        "recycled": "KILLED",
+        "elsewhere": "RUNNING",
+        "stranger": "RUNNING",
+        "mine": "RUNNING",
+    }
+
+
+def test_a_failed_study_ends_failed(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    parents = [tracking.start_study(settings, experiment, CONFIG) for _ in range(2)]
+    tracking.finish_study(settings, parents[0], outcome("failed"), "")
+    tracking.fail_study(settings, parents[1], "no rows")
+    assert [client(settings).get_run(parent).info.status for parent in parents] == ["FAILED", "FAILED"]
+
+
+def test_a_study_deleted_in_the_ui_is_brought_back(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    client(settings).delete_experiment(experiment)
+    assert tracking.prepare(settings, "small") == experiment
+    assert tracking.start_study(settings, experiment, CONFIG)
+
+
+def test_no_server_is_one_clear_message_at_once() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        uri = f"http://someone:hunter2@127.0.0.1:{probe.getsockname()[1]}"
+    started = time.monotonic()
+    with pytest.raises(RunError, match="no MLflow server answers") as caught:
+        tracking.prepare(Settings(home=Path("/nonexistent"), tracking_uri=uri), "small")
+    assert time.monotonic() - started < 5
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_one_clear_message(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database, not a database, not a database" * 99)
+    with pytest.raises(RunError, match=r"mlflow\.db"):
+        tracking.prepare(Settings(home=tmp_path), "small")
+
+
+@pytest.mark.slow
+def test_two_processes_prepare_one_database(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from tasks import tracking; from tasks.settings import Settings\n"
+    code += "print(tracking.prepare(Settings(home=Path(sys.argv[1])), 'small'))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    ids = [process.communicate(timeout=120)[0] for process in started]
+    assert ids[0] == ids[1] != ""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path / "server"
+    folder.mkdir()
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/m.db", "--artifacts-destination", str(folder / "files")]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        uri = f"http://127.0.0.1:{port}"
+        _await(uri, folder / "log")
+        yield uri
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+
+
+def _await(uri: str, log: Path) -> None:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(f"{uri}/health", timeout=2).close()
+        except OSError:
+            time.sleep(0.5)
+        else:
+            return
+    raise AssertionError(f"no server at {uri}: {log.read_text()[-2000:]}")
+
+
+@pytest.mark.slow
+def test_through_a_real_server(tmp_path: Path, server: str, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(home=tmp_path / "home", tracking_uri=server)
+    experiment = tracking.prepare(settings, "small")
+    for _ in range(2):
+        parent = tracking.start_study(settings, experiment, CONFIG)
+        for seed in range(3):
+            run_id = tracking.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
+        tracking.finish_study(settings, parent, outcome(), "<!doctype html>")
+    assert len(children(settings, experiment)) == 3
+    assert "ham,8,0" in Path(client(settings).download_artifacts(run_id, "confusion.csv")).read_text()
+    assert tracking.run_url(settings, experiment, run_id) == f"{server}/#/experiments/{experiment}/runs/{run_id}"
+    assert capsys.readouterr().out == "", "stdout belongs to `synthgap run --json`"
