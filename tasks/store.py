@@ -7,6 +7,7 @@ exist, so a run that is killed while writing leaves nothing that looks finished.
 import json
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -63,11 +64,10 @@ class Store:
         if not self._local:  # object stores replace a whole object or nothing
             self.fs.pipe_file(path, content)
             return
-        draft = f"{path}.{uuid.uuid4().hex}"
+        draft = Path(f"{path}.{uuid.uuid4().hex}")
         try:
-            self.fs.pipe_file(draft, content)
-            self.fs.mv(draft, path)
+            draft.write_bytes(content)
+            draft.replace(path)
         except OSError:
-            if self.fs.exists(draft):
-                self.fs.rm(draft)
+            draft.unlink(missing_ok=True)
             raise

@@ -1,0 +1,40 @@
+"""How a running stage tells the outside how far it is: a log record with a ``Progress`` attached.
+
+Logging is the one channel that reaches the terminal display, Prefect's run logs and a plain log file alike, without
+a callback that would have to travel through Prefect's parameters.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+LOGGER = logging.getLogger("synthgap")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One stage's state of work."""
+
+    stage: Literal["load", "synthesize", "trial"]
+    name: str
+    """Readable name of the synthesis or cell."""
+    done: int
+    total: int
+    note: str = ""
+    """What a person would want to know now: rejected rows, last score, error."""
+    failed: bool = False
+
+    @property
+    def finished(self) -> bool:
+        """The stage ended, well or not."""
+        return self.failed or self.done >= self.total
+
+    def __str__(self) -> str:
+        tail = f" ({self.note})" if self.note else ""
+        return f"{self.stage} {self.name}: {'failed' if self.failed else f'{self.done}/{self.total}'}{tail}"
+
+
+def announce(progress: Progress) -> None:
+    """Log it: the end of a stage at INFO, failures at ERROR, steps in between at DEBUG."""
+    level = logging.ERROR if progress.failed else logging.INFO if progress.finished else logging.DEBUG
+    LOGGER.log(level, "%s", progress, extra={"progress": progress})
