@@ -54,12 +54,24 @@ class ClassifierConfig(Frozen):
     """Commit of a hub encoder; null takes the hub's newest."""
     epochs: int = Field(default=10, gt=0)
     """Passes over the training rows."""
+    min_steps: int = Field(default=50, gt=0)
+    """Fewest optimiser steps: small training sets are passed more often than ``epochs`` until it is reached."""
     learning_rate: float | None = Field(default=None, gt=0)
     """Peak learning rate of AdamW with linear warm-up and decay; null takes the classifier's tuned default."""
     batch_size: int = Field(default=16, gt=0)
     """Rows per optimiser step."""
     max_length: int = Field(default=128, gt=0, le=4096)
     """Tokens of a text that the encoder reads."""
+
+
+def _string_keys(value: Any) -> Any:
+    """YAML reads a bare ``0`` as a number, which is meant as text, and ``no`` as a truth value, which is lost."""
+    if not isinstance(value, dict):
+        return value
+    for key in value:
+        if isinstance(key, bool) or key is None:
+            raise ValueError(f"YAML reads a key here as {key}; write label names such as 'yes' and 'no' in quotes")
+    return {str(key): item for key, item in value.items()}
 
 
 def _from_name(value: Any) -> Any:
@@ -115,30 +127,42 @@ class StudyConfig(Frozen):
         return values
 
 
-class FileSource(Frozen):
+class Columns(Frozen):
+    """Which columns of a table hold what, and how raw labels become label names."""
+
+    text: str = "text"
+    """Column that holds the text; a list of tokens is joined with spaces."""
+    label: str = "label"
+    """Column that holds the label; of a list-valued one, rows whose labels come to exactly one name are used."""
+    agreement: str | None = None
+    """Column with the share of annotators behind the label, 0 to 1."""
+    label_map: dict[str, str] = Field(default_factory=dict)
+    """Raw label value (as a string) to label name; empty takes the values, or a class label's names, as they are."""
+    only_mapped: bool = False
+    """Leave out rows whose label is not in ``label_map`` (a part of a larger data set) instead of refusing them."""
+
+    @field_validator("label_map", mode="before")
+    @classmethod
+    def _quoted(cls, value: Any) -> Any:
+        return _string_keys(value)
+
+
+class FileSource(Columns):
     """The user's own files."""
 
     kind: Literal["files"] = "files"
     train: str
-    """CSV, JSONL or Parquet, relative to the task YAML."""
+    """CSV, TSV, JSONL or Parquet, relative to the task YAML."""
     test: str | None = None
     """Same; null splits the test set off the training file."""
-    text: str = "text"
-    """Column that holds the text."""
-    label: str = "label"
-    """Column that holds the label."""
-    agreement: str | None = None
-    """Column with the share of annotators behind the label, 0 to 1."""
-    label_map: dict[str, str] = Field(default_factory=dict)
-    """Raw label value to label name; empty takes the values as they are."""
 
 
-class HubSource(Frozen):
+class HubSource(Columns):
     """A data set on the Hugging Face hub."""
 
     kind: Literal["hub"]
     path: str
-    """Repository, such as ``stanfordnlp/imdb``."""
+    """Repository, such as ``stanfordnlp/imdb``; a local folder of data files is read the same way."""
     config: str | None = None
     """Configuration (subset) of the data set."""
     revision: str | None = None
@@ -147,12 +171,6 @@ class HubSource(Frozen):
     """Name of the split with training rows."""
     test: str | None = "test"
     """Name of the split with test rows; null splits them off the training rows."""
-    text: str = "text"
-    """Column that holds the text."""
-    label: str = "label"
-    """Column that holds the label."""
-    label_map: dict[str, str] = Field(default_factory=dict)
-    """Raw label value (as a string) to label name; empty takes the values as they are."""
 
 
 class WheelSource(Frozen):
@@ -192,13 +210,19 @@ class TaskConfig(Frozen):
     style: str = ""
     """How such texts are written, for prompts."""
     sources: tuple[Source, ...] = Field(min_length=1)
-    """Tried in order: the first one that is available here is used."""
+    """Tried in order: the first one that is available here is used. Before them, unless one is ``files``, comes the
+    data directory of the settings."""
     test_share: float = Field(default=0.2, gt=0, lt=1)
     """Share split off as test rows where the source has no official test split."""
     licence: str = "not stated"
     """Licence of the real rows, as their source states it."""
     citation: str = ""
     """How to cite the real rows."""
+
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _quoted(cls, value: Any) -> Any:
+        return _string_keys(value)
 
     @field_validator("labels")
     @classmethod

@@ -1,0 +1,95 @@
+"""Real rows of a task: the first source that is available here, cleaned and split; and their place in the store.
+
+Nothing is imported here that takes long: the hub's library only when a hub data set is read.
+"""
+
+import json
+from collections.abc import Iterator
+
+from tasks.config import FileSource, HubSource, Source, TaskConfig
+from tasks.data.sources.directory import folder_of, read_folder
+from tasks.data.sources.files import read_files
+from tasks.data.sources.hub import read_hub
+from tasks.data.sources.reading import Reading, UnavailableError
+from tasks.data.sources.wheel import read_wheel
+from tasks.data.split import split
+from tasks.errors import RunError
+from tasks.records import Example, TaskData, count_labels
+from tasks.settings import Settings
+from tasks.store import Store
+
+KIND = "data"
+ROWS = "rows.jsonl"
+
+
+def save_data(store: Store, data: TaskData) -> str:
+    """Put real rows into the store, unless they are there; returns their key."""
+    key = data.key
+    if store.get(KIND, key) is None:
+        pool = {row.text for row in data.pool}
+        lines = [*_lines(data.train, "train", pool), *_lines(data.test, "test", set())]
+        counts = {name: count_labels(rows, data.task.labels) for name, rows in _splits(data)}
+        manifest = {"task": data.task.model_dump(mode="json"), "source": data.source, "rows": counts}
+        store.put(KIND, key, manifest, {ROWS: "\n".join(lines).encode()})
+    return key
+
+
+def read_data(store: Store, key: str) -> TaskData:
+    """Real rows out of the store. Raises ``RunError`` when they are not there."""
+    manifest = store.get(KIND, key)
+    if manifest is None:
+        raise RunError(f"the store {store.url!r} has no real rows {key}; run the study again to load them")
+    train: list[Example] = []
+    pool: list[Example] = []
+    test: list[Example] = []
+    for line in store.file(KIND, key, ROWS).decode().split("\n"):
+        place, text, label, agreement = json.loads(line)
+        row = Example(text, label, agreement)
+        (test if place == "test" else train).append(row)
+        if place == "pool":
+            pool.append(row)
+    task = TaskConfig.model_validate(manifest["task"])
+    return TaskData(task, tuple(train), tuple(pool), tuple(test), manifest["source"])
+
+
+def load(task: TaskConfig, settings: Settings, pool_share: float) -> TaskData:
+    """The task's real rows: train, the pool in it that few-shot prompts may show, and test.
+
+    Raises ``UserError`` for rows that do not fit the task, ``RunError`` when no source can be had here.
+    """
+    return split(task, read(task, settings), pool_share)
+
+
+def read(task: TaskConfig, settings: Settings) -> Reading:
+    """The rows of the data directory, else of the first available source; a source passed over is noted."""
+    folder = folder_of(task, settings)
+    if folder is not None:
+        return read_folder(folder)
+    passed: list[str] = []
+    for source in task.sources:
+        try:
+            found = _read_source(source, task, settings)
+        except UnavailableError as error:
+            passed.append(str(error))
+            continue
+        notes = (*found.notes, *(f"passed over: {reason}" for reason in passed))
+        return Reading(found.train, found.test, found.source, notes, found.train_name, found.test_name)
+    raise RunError(f"no source of task {task.name!r} is available: " + "; ".join(passed))
+
+
+def _read_source(source: Source, task: TaskConfig, settings: Settings) -> Reading:
+    if isinstance(source, FileSource):
+        return read_files(source)
+    if isinstance(source, HubSource):
+        return read_hub(source, task.name)
+    return read_wheel(source, settings)
+
+
+def _splits(data: TaskData) -> Iterator[tuple[str, tuple[Example, ...]]]:
+    yield from (("train", data.train), ("pool", data.pool), ("test", data.test))
+
+
+def _lines(rows: tuple[Example, ...], place: str, pool: set[str]) -> Iterator[str]:
+    for row in rows:
+        here = "pool" if row.text in pool else place
+        yield json.dumps([here, row.text, row.label, row.agreement], ensure_ascii=False)
