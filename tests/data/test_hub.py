@@ -34,7 +34,7 @@ def load_from(folder: Path, name: str, settings: Settings) -> TaskData:
     """The catalog task's own hub source, with the folder in place of the repository."""
     task = find_task(name, Path())
     source = next(source for source in task.sources if isinstance(source, HubSource))
-    local = source.model_copy(update={"path": str(folder), "config": None, "revision": None})
+    local = source.model_copy(update={"path": str(folder), "config": None, "revision": None, "train": "train"})
     return load(task.model_copy(update={"sources": (local,)}), settings, 0.2)
 
 
@@ -105,3 +105,47 @@ def test_a_hub_out_of_reach_is_one_clear_line(env: dict[str, str], tmp_path: Pat
     )  # fmt: skip
     assert "'ucirvine/sms_spam'" in done.stdout and "SYNTHGAP_DATA_DIR" in done.stdout, done.stderr
     assert "sms_spam/train.csv" in done.stdout and done.stdout.count("\n") == 1
+
+
+LABEL_COLUMNS: dict[str, tuple[str, str, list[object]]] = {
+    "ag_news": ("text", "label", [0, 1, 2, 3]),
+    "imdb": ("text", "label", [0, 1]),
+    "financial_phrasebank": ("text", "label", [0, 1, 2]),
+    "relation": ("tokens", "relation", ["P17", "P118", "P58", "P974"]),
+    "tweet_irony": ("text", "label", [0, 1]),
+    "tweet_emotion": ("text", "label", [0, 1, 2, 3]),
+    "humor": ("text", "humor", [False, True]),
+    "reddit_emotion": ("text", "labels", [[i] for i in range(28)]),
+    "reddit_emotion_ekman": ("text", "labels", [[i] for i in range(28)]),
+}
+"""Columns and raw label values of the hub data sets, as their cards give them."""
+
+
+@pytest.mark.parametrize("name", LABEL_COLUMNS)
+def test_tasks_by_the_columns_of_their_hub_data_sets(name: str, tmp_path: Path, settings: Settings) -> None:
+    text, label, values = LABEL_COLUMNS[name]
+    source = find_task(name, Path()).sources[0]
+    assert isinstance(source, HubSource)
+
+    def rows(split: str) -> list[dict[str, object]]:
+        found = [(f"{split} {i} of {value}", value) for value in values for i in range(4)]
+        found += [("two of them", [2, 27])] if label == "labels" else []
+        found += [("another relation", "P31")] if label == "relation" else []
+        return [{text: t.split() if text == "tokens" else t, label: value} for t, value in found]
+
+    for split in filter(None, ("train", source.test)):
+        write(tmp_path / "d", split, rows(split))
+    data = load_from(tmp_path / "d", name, settings)
+    assert len(data.train) + len(data.test) == len(values) * 4 * (2 if source.test else 1)
+    for row in data.train:
+        raw = row.text.split(" of ")[1].strip("[]")
+        assert row.label == source.label_map[raw]
+
+
+def test_two_emotions_of_one_group_are_one_label(tmp_path: Path, settings: Settings) -> None:
+    source = find_task("reddit_emotion_ekman", Path()).sources[0]
+    assert isinstance(source, HubSource)
+    write(tmp_path / "d", "train", [{"text": "cross", "labels": [2, 3]}, {"text": "mixed", "labels": [2, 17]}])
+    local = source.model_copy(update={"path": str(tmp_path / "d"), "config": None, "revision": None, "test": None})
+    found = read(find_task("reddit_emotion_ekman", Path()).model_copy(update={"sources": (local,)}), settings)
+    assert [(row.text, row.label) for row in found.train] == [("cross", "anger")]
