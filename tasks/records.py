@@ -33,6 +33,11 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"no canonical JSON for {type(value).__name__}")
 
 
+def readable(*parts: str | None) -> str:
+    """The parts that are there, as one name for people: ``sms_spam · few_shot · seed 0``."""
+    return " · ".join(part for part in parts if part)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One labelled text. ``agreement`` is the share of human raters behind the label, 0 to 1, where known."""
@@ -58,8 +63,32 @@ class TaskData:
 
     @property
     def key(self) -> str:
-        """Content key of all rows."""
-        return content_key([self.task.name, self.train, self.pool, self.test])
+        """Content key of all rows, as plain tuples: walking 28,000 records takes most of a second."""
+        splits = (self.train, self.pool, self.test)
+        return content_key([self.task.name, *([(r.text, r.label, r.agreement) for r in rows] for rows in splits)])
+
+    @property
+    def summary(self) -> "TaskSummary":
+        """The same without the rows, for results."""
+        sizes = len(self.train), len(self.pool), len(self.test)
+        return TaskSummary(self.task.name, self.task.title, tuple(self.task.labels), self.source, *sizes)
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """What results say about a task's real rows, without the rows."""
+
+    name: str
+    title: str
+    labels: tuple[str, ...]
+    source: str
+    n_train: int
+    n_pool: int
+    n_test: int
+    diversity: Mapping[str, float] = field(default_factory=dict)
+    """Of the real training rows, by the measures of ``Synthesis.diversity``."""
+    similarity: Mapping[str, float] = field(default_factory=dict)
+    """Of the real training rows to the real rows that syntheses are held against."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +102,11 @@ class SynthesisJob:
     rows_per_label: int
     extra_calls: float
     """Extra calls allowed, as a multiple of ``rows_per_label`` x labels."""
+
+    @property
+    def name(self) -> str:
+        """Readable name of the synthesis."""
+        return readable(self.task.name, self.mode, self.generator.model, f"draw {self.draw}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +187,11 @@ class TrialJob:
     """Training rows wanted by label."""
     test_rows: int | None
 
+    @property
+    def cell(self) -> str:
+        """Readable name of the cell."""
+        return readable(self.task.name, self.mode, self.generator, self.classifier.model, f"seed {self.seed}")
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -180,10 +219,14 @@ class Trial:
     """MLflow run."""
 
     @property
+    def outcome(self) -> str:
+        """The score, or why there is none, for people."""
+        return self.error or "failed" if self.macro_f1 is None else f"macro-F1 {self.macro_f1:.3f}"
+
+    @property
     def cell(self) -> str:
         """Readable name of the cell."""
-        parts = [self.task, self.mode, self.generator, self.classifier, f"seed {self.seed}"]
-        return " · ".join(part for part in parts if part)
+        return readable(self.task, self.mode, self.generator, self.classifier, f"seed {self.seed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +268,8 @@ class Comparison:
     """Null for the real baseline itself, and where either side has no finished trial."""
     verdict: str
     """Plain words: what this means for the study's tolerance."""
+    n_train: int | None = None
+    """Training rows of a trial, the mean over seeds; real rows of several sizes are a comparison each."""
 
 
 def count_labels(examples: Iterable[Example | Row], labels: Iterable[str]) -> dict[str, int]:

@@ -1,0 +1,144 @@
+"""The command line. It parses, calls one function and prints; heavy libraries load only inside the command that
+needs them, so that ``synthgap --help`` answers at once.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tasks.errors import RunError, UserError
+
+
+class _OneLineErrors(TyperGroup):
+    """Prints our own failures as one line: exit code 2 for what the user wrote, 1 for what failed at run time."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (UserError, RunError) as error:
+            print(f"synthgap: {error}", file=sys.stderr)
+            raise typer.Exit(2 if isinstance(error, UserError) else 1) from None
+
+
+app = typer.Typer(
+    cls=_OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Can I train my text classifier on LLM-written data? What do I lose, why, and what would it cost?",
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="Path of a study YAML, or the name of a shipped study.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")]
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    as_json: JsonOption = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for results.json and report.html.")] = None,
+) -> None:
+    """Run a study: generate, train, test, compare, report. Finished work is reused, never repeated."""
+    from flows.run import run_study
+
+    results = run_study(_load(study), out=out, quiet=as_json)
+    if as_json:
+        print(json.dumps(results))
+    raise typer.Exit(0 if results["status"] == "ok" else 1)
+
+
+@app.command()
+def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Show a study's grid, LLM calls, tokens, cost and time before anything is spent. Needs no network."""
+    from tasks.planning import plan_study
+    from tasks.settings import Settings
+
+    content = plan_study(_load(study), Settings()).as_dict()
+    if as_json:
+        print(json.dumps(content))
+    else:
+        from tasks.reporting.terminal import plan_table, show
+
+        show(plan_table(content))
+
+
+@app.command()
+def report(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Show the last results of a study again and rewrite its report.html from them."""
+    from tasks.reporting import publish
+    from tasks.settings import Settings
+
+    settings = Settings()
+    results = publish.last_results(_load(study).config.name, settings)
+    if as_json:
+        print(json.dumps(results))
+    else:
+        html = publish.report_html(results, settings)
+        publish.show(results, publish.write(results, html, publish.folder_of(results["study"], settings)))
+
+
+@app.command()
+def tasks() -> None:
+    """List the tasks that come with synthgap."""
+    from tasks.reporting.terminal import show, tasks_table
+
+    from tasks.data import catalog
+
+    show(tasks_table([catalog.find_task(name, Path.cwd()) for name in catalog.names()]))
+
+
+@app.command("new-task")
+def new_task(
+    name: Annotated[str, typer.Argument(help="Name of the task; NAME.yaml is written.")],
+    train: Annotated[Path, typer.Option(help="CSV, JSONL or Parquet file with training rows.")],
+    test: Annotated[Path | None, typer.Option(help="The same with test rows; without it they are split off.")] = None,
+    text: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
+    label: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write NAME.yaml to.")] = Path(),
+) -> None:
+    """Write the YAML of a task of your own from your files."""
+    from tasks.data.new_task import new_task as write_task
+
+    path = write_task(name, train, test, text, label, out)
+    print(f"Wrote {path}. Describe the labels in it, then list it under `tasks:` in a study.")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, reachable and configured."""
+    from tasks.reporting.terminal import checks_table, show
+
+    from tasks.doctor import checks
+    from tasks.settings import Settings
+
+    found = list(checks(Settings()))
+    show(checks_table(found))
+    raise typer.Exit(1 if any(check.ok is False for check in found) else 0)
+
+
+def shipped_studies() -> dict[str, Path]:
+    """The studies that come with the repository, by name."""
+    folder = Path(__file__).parent.parent / "deployments" / "studies"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _load(reference: str) -> Any:
+    from tasks.config import load_study
+
+    shipped = shipped_studies()
+    path = Path(reference)
+    if reference in shipped and not path.exists():
+        path = shipped[reference]
+    elif not path.is_file():
+        names = ", ".join(shipped) or "none"
+        raise UserError(f"no study file {reference!r}. Give a path, or the name of a shipped study: {names}")
+    return load_study(path)
+
+
+def main() -> None:
+    """Entry point of the ``synthgap`` command."""
+    app()

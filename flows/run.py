@@ -1,0 +1,109 @@
+"""Runs a study from the command line: one at a time, with its progress on stderr, on any Prefect server or none."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from filelock import FileLock, Timeout
+
+from tasks.config import Study
+from tasks.errors import RunError
+from tasks.planning import plan_study
+from tasks.progress import LOGGER, Progress
+from tasks.reporting import publish, terminal
+from tasks.settings import Settings
+
+INTERRUPTED = 130
+
+
+def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
+    """Run a study to its results (the object of results.json).
+
+    Raises ``UserError`` before anything is started when the study cannot be run, ``RunError`` when it is running
+    already or broke off.
+    """
+    settings = Settings()
+    settings.check_home()
+    with _only_run_of(study.config.name, settings):
+        plan = plan_study(study, settings)
+        with _display(plan.as_dict()):
+            results = _run_flow(study)
+        html = publish.folder_of(study.config.name, settings) / publish.REPORT
+        if out:
+            html = publish.write(results, html.read_text(encoding="utf-8"), out)
+    if not quiet:
+        publish.show(results, html)
+    return results
+
+
+@contextmanager
+def _only_run_of(name: str, settings: Settings) -> Iterator[None]:
+    lock = FileLock(settings.home / "locks" / f"{name}.lock", timeout=0)
+    (settings.home / "locks").mkdir(exist_ok=True)
+    try:
+        with lock:
+            yield
+    except Timeout:
+        raise RunError(f"study {name!r} is running already in another process; wait for it, then run again") from None
+
+
+@contextmanager
+def _display(plan: dict[str, Any]) -> Iterator[None]:
+    """Feeds the live display from the log records of the stages, for as long as the flow runs."""
+    with terminal.Display(plan) as display:
+        handler = _ToDisplay(display)
+        LOGGER.addHandler(handler)
+        try:
+            yield
+        finally:
+            LOGGER.removeHandler(handler)
+
+
+class _ToDisplay(logging.Handler):
+    def __init__(self, display: terminal.Display) -> None:
+        super().__init__()
+        self.display = display
+
+    def emit(self, record: logging.LogRecord) -> None:
+        progress = getattr(record, "progress", None)
+        if isinstance(progress, Progress):
+            self.display.update(progress)
+        elif record.levelno >= logging.WARNING:
+            self.display.message(record.getMessage())
+
+
+def _run_flow(study: Study) -> dict[str, Any]:
+    for name, value in {
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGER.name,  # stage logs show in Prefect's UI
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal has our display instead
+        "DO_NOT_TRACK": "1",
+    }.items():
+        os.environ.setdefault(name, value)
+    from prefect.client.schemas.objects import State
+
+    from flows.study import study as study_flow
+
+    try:
+        state: State[Any] = study_flow(study.config, study.folder, return_state=True)
+    except KeyboardInterrupt:
+        _stop_at_once()
+    results: dict[str, Any] | BaseException = state.result(raise_on_failure=False)
+    if isinstance(results, BaseException):
+        raise results
+    return results
+
+
+def _stop_at_once() -> NoReturn:
+    """End without waiting for calls and trainings in flight: the journal has every completed call."""
+    from prefect.server.api.server import SubprocessASGIServer
+
+    SubprocessASGIServer().stop()
+    print("synthgap: interrupted; nothing paid for is lost, run the study again to go on", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)

@@ -1,0 +1,71 @@
+"""Where a study's results go on disk, and how they come back.
+
+The newest results of a study are in ``<home>/studies/<name>/``; every run's results are also files of its MLflow run.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UserError
+from tasks.reporting import terminal
+from tasks.reporting.report import render
+from tasks.reporting.results import to_json
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis.synthesize import read_rows
+
+RESULTS = "results.json"
+REPORT = "report.html"
+
+
+def report_html(results: Mapping[str, Any], settings: Settings) -> str:
+    """The report of a results object, with sample rows out of the store."""
+    store = Store(settings.store_url)
+    made = [item["key"] for item in results["syntheses"] if item["status"] == "ok"]
+    return render(results, {key: read_rows(store, key) for key in made})
+
+
+def folder_of(study: str, settings: Settings) -> Path:
+    """The folder with the newest results of a study."""
+    return settings.home / "studies" / study
+
+
+def write(results: Mapping[str, Any], html: str, folder: Path) -> Path:
+    """Write results.json and report.html; returns the report's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULTS).write_text(to_json(results), encoding="utf-8")
+    path = folder / REPORT
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+def last_results(study: str, settings: Settings) -> dict[str, Any]:
+    """The newest results of a study. Raises ``UserError`` when it has not been run here."""
+    path = folder_of(study, settings) / RESULTS
+    try:
+        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"study {study!r} has no results in {str(settings.home)!r}; run it first") from None
+    return results
+
+
+def show(results: Mapping[str, Any], report: Path) -> None:
+    """The answer in the terminal, and where the whole of it is."""
+    terminal.show(terminal.comparison_table(results))
+    print(f"{headline(results)}\nReport: {report}", file=sys.stderr)
+
+
+def headline(results: Mapping[str, Any]) -> str:
+    """How the run went, in one line."""
+    totals = results["totals"]
+    done = totals["cells"] - totals["cells_failed"]
+    return f"{done} of {totals['cells']} cells finished, {totals['cells_stored']} of them found in the store"
+
+
+def artifact_key(study: str) -> str:
+    """A study's name as Prefect allows it in an artifact's key: small letters, digits, dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", f"synthgap-{study}".lower()).strip("-")
