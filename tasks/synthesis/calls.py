@@ -1,0 +1,69 @@
+"""What one LLM call is: the request that shapes it and the completion that comes back.
+
+These two records are all that the engine knows of any provider; a ``Complete`` is passed in, so tests pass a fake.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.config import GeneratorConfig
+from tasks.records import content_key
+from tasks.synthesis import embedded
+
+Message = dict[str, str]
+"""One message of a conversation: ``role`` and ``content``."""
+
+LONGEST_ANSWER = 4
+"""Tokens allowed per word asked for: twice the words asked for, at up to two tokens a word."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call. Everything in it but the generator's limits (timeout, concurrency) shapes the answer."""
+
+    messages: tuple[Message, ...]
+    generator: GeneratorConfig
+    max_tokens: int
+    seed: int
+
+    @property
+    def prompt_hash(self) -> str:
+        """Content key of the messages."""
+        return content_key(self.messages)
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A completed call."""
+
+    text: str
+    """Empty when the provider answered without one (content filter)."""
+    model: str
+    """The model that the provider says answered."""
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    """Null when the price is unknown."""
+    finish_reason: str
+    """``stop``, ``length`` (cut off at ``max_tokens``), ``content_filter``, ..."""
+
+
+Complete = Callable[[Request], Awaitable[Completion]]
+"""Sends one request. Raises ``RunError`` when it cannot be answered, its own retries included."""
+
+
+def sampling(generator: GeneratorConfig) -> dict[str, Any]:
+    """The parameters that a generator samples with: a packaged model's tuned ones, then those the user set."""
+    params = embedded.defaults(generator.model) if embedded.is_embedded(generator.model) else {}
+    if generator.temperature is not None:
+        params["temperature"] = generator.temperature
+    return {**params, **generator.params}
+
+
+def longest_answer(generator: GeneratorConfig, max_words: int) -> int:
+    """``max_tokens`` of a call for a text of at most ``max_words`` words."""
+    if generator.max_tokens is not None:
+        return generator.max_tokens
+    per_word = embedded.TOKENS_PER_WORD if embedded.is_embedded(generator.model) else LONGEST_ANSWER
+    return int(max_words * per_word) + 16

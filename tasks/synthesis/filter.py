@@ -1,0 +1,58 @@
+"""What a filter is: one reason to reject a text, with evidence.
+
+A filter is built for one synthesis with its ``Scene``. One that compares with kept texts keeps an index of its own and
+catches up with ``scene.kept`` when it is asked, so that no filter needs to be told of another.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tasks.config import TaskConfig
+from tasks.records import Example, Row
+
+Step = Literal["parsed", "valid", "unique", "kept"]
+"""The step of the yield ledger that a rejected text fails to reach."""
+
+Check = Callable[[str], str | None]
+"""A text -> evidence against it, or null when it passes."""
+
+
+@dataclass
+class Scene:
+    """What filters of one synthesis may look at. Of the test set they see hashes of normalised texts, never labels."""
+
+    task: TaskConfig
+    pool: tuple[Example, ...]
+    test_hashes: frozenset[str]
+    kept: list[Row] = field(default_factory=list)
+    """Rows kept so far, of all labels."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One reason to reject. Raise ``version`` when its verdicts change."""
+
+    name: str
+    version: int
+    step: Step
+    build: Callable[[Scene], Check]
+
+
+def normalise(text: str) -> str:
+    """Lower case, compatibility characters folded, only letters and digits, single spaces."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(re.findall(r"\w+", folded.replace("_", " ")))
+
+
+def text_hash(text: str) -> str:
+    """Hash of a normalised text; of the text itself where nothing of it is a letter or digit."""
+    return hashlib.sha256((normalise(text) or text.strip()).encode()).hexdigest()[:32]
+
+
+def quote(text: str, limit: int = 80) -> str:
+    """A text in quotes for evidence, shortened."""
+    return repr(text if len(text) <= limit else f"{text[: limit - 1]}…")

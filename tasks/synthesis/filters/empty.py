@@ -1,0 +1,15 @@
+"""Nothing in the answer, or nothing that a reader could read."""
+
+from tasks.synthesis.filter import Check, Filter, Scene, normalise, quote
+
+
+def _build(scene: Scene) -> Check:
+    def check(text: str) -> str | None:
+        if any(character.isalnum() for character in normalise(text)):
+            return None
+        return f"no letter or digit in {quote(text)}"
+
+    return check
+
+
+FILTER = Filter("empty", version=1, step="parsed", build=_build)

@@ -1,0 +1,16 @@
+"""More than twice the words that were asked for."""
+
+from tasks.synthesis.filter import Check, Filter, Scene
+
+
+def _build(scene: Scene) -> Check:
+    limit = 2 * scene.task.max_words
+
+    def check(text: str) -> str | None:
+        words = len(text.split())
+        return f"{words} words, over {limit}" if words > limit else None
+
+    return check
+
+
+FILTER = Filter("over_long", version=1, step="valid", build=_build)

@@ -1,0 +1,13 @@
+"""A text of the real test set, up to case, punctuation and spacing: known by heart by the LLM, or leaked."""
+
+from tasks.synthesis.filter import Check, Filter, Scene, quote, text_hash
+
+
+def _build(scene: Scene) -> Check:
+    def check(text: str) -> str | None:
+        return f"in the test set: {quote(text)}" if text_hash(text) in scene.test_hashes else None
+
+    return check
+
+
+FILTER = Filter("test_leak", version=1, step="kept", build=_build)

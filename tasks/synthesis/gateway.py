@@ -1,0 +1,184 @@
+"""The one way to any LLM: litellm, with its own retries and fallbacks off and one retry layer of ours.
+
+The only importer of litellm, which takes seconds: import this module where a call is about to be made.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import re
+import threading
+from typing import Any
+
+from tasks.config import GeneratorConfig
+from tasks.errors import RunError
+from tasks.synthesis import calls, embedded
+from tasks.synthesis.calls import Completion, Request
+
+for _name, _value in {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks the network for prices at import
+    "LITELLM_LOG": "ERROR",
+    "DO_NOT_TRACK": "1",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import litellm  # noqa: E402
+from litellm import exceptions  # noqa: E402
+
+LOGGER = logging.getLogger("synthgap")
+
+ATTEMPTS = 6
+"""Times that a call is sent before it counts as failed."""
+UNREACHABLE_ATTEMPTS = 3
+"""Times for an endpoint to which no connection comes about."""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
+"""Seconds before the first repetition, doubled each time, and the most that is waited, a server's own wish included."""
+
+TRANSIENT = (
+    exceptions.RateLimitError,
+    exceptions.Timeout,
+    exceptions.APIConnectionError,
+    exceptions.InternalServerError,
+    exceptions.ServiceUnavailableError,
+    exceptions.BadGatewayError,
+)
+
+
+class _Embedded(litellm.CustomLLM):  # type: ignore[misc]
+    """The packaged LLM as a litellm provider."""
+
+    async def acompletion(self, model: str, messages: list[Any], optional_params: dict[str, Any], **_: Any) -> Any:
+        extra = optional_params.get("extra_body") or {}
+        params = {name: value for name, value in optional_params.items() if name != "extra_body"}
+        server = await asyncio.to_thread(embedded.server, f"{embedded.PROVIDER}/{model}")
+        answer = await server.chat({"messages": messages, **params, **extra})
+        return litellm.ModelResponse(
+            **{name: answer[name] for name in ("id", "choices", "created", "usage", "object")}, model=model
+        )
+
+
+_ready = threading.Lock()
+
+
+def prepare(generator: GeneratorConfig) -> None:
+    """Check, before anything is asked, that a generator can be asked.
+
+    Raises ``RunError`` that names a missing API key or package, ``UserError`` for an unknown embedded model.
+    """
+    with _ready:
+        litellm.suppress_debug_info = True
+        litellm.num_retries = 0
+        if not any(item["provider"] == embedded.PROVIDER for item in litellm.custom_provider_map):
+            litellm.custom_provider_map.append({"provider": embedded.PROVIDER, "custom_handler": _Embedded()})
+            litellm.utils.custom_llm_setup()
+    if embedded.is_embedded(generator.model):
+        embedded.weights(generator.model)
+        return
+    try:
+        litellm.get_llm_provider(generator.model, api_base=generator.api_base)
+    except exceptions.BadRequestError:
+        raise RunError(
+            f"generator {generator.model!r}: litellm knows no such provider; write provider/model, such as "
+            "openai/gpt-4o-mini, or openai/NAME with api_base for an endpoint of your own"
+        ) from None
+    missing = [] if generator.api_base else litellm.validate_environment(generator.model)["missing_keys"]
+    if missing:
+        raise RunError(f"generator {generator.model!r} needs {' and '.join(missing)} in the environment")
+
+
+async def complete(request: Request) -> Completion:
+    """Send a request, repeating it while the provider is busy or out of reach.
+
+    Raises ``RunError`` when it stays so, when the provider refuses the request itself, or the key.
+    """
+    generator = request.generator
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _completion(await litellm.acompletion(**_arguments(request)), generator)
+        except exceptions.ContentPolicyViolationError:
+            return Completion("", generator.model, 0, 0, None, "content_filter")
+        except TRANSIENT as error:
+            wait = _wait(error, attempt)
+            if attempt >= (UNREACHABLE_ATTEMPTS if _unreachable(error) else ATTEMPTS):
+                raise RunError(_failure(generator, error, attempt)) from error
+            LOGGER.debug("%s: %s; again in %.1f s", generator.model, type(error).__name__, wait)
+            await asyncio.sleep(wait)
+        except exceptions.AuthenticationError as error:
+            raise RunError(f"generator {generator.model!r}: the provider refuses the API key") from error
+        except litellm.openai.APIError as error:
+            raise RunError(_failure(generator, error, attempt)) from error
+    raise AssertionError("unreachable")
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    generator = request.generator
+    arguments = {
+        "model": generator.model,
+        "messages": list(request.messages),
+        "max_tokens": request.max_tokens,
+        "timeout": generator.timeout,
+        "max_retries": 0,
+        "num_retries": 0,
+        **calls.sampling(generator),
+    }
+    if embedded.is_embedded(generator.model):
+        return arguments | {"seed": request.seed}
+    if "seed" in (litellm.get_supported_openai_params(generator.model) or []):
+        arguments["seed"] = request.seed
+    if generator.api_base:
+        arguments["api_base"] = generator.api_base
+        if litellm.validate_environment(generator.model)["missing_keys"]:
+            arguments["api_key"] = "none"  # endpoints of one's own mostly ask for none, the client insists on one
+    return arguments
+
+
+def _completion(response: Any, generator: GeneratorConfig) -> Completion:
+    if not response.choices:
+        return Completion("", response.model or "", *_usage(response), _cost(response, generator), "no_choice")
+    choice = response.choices[0]
+    reason = choice.finish_reason or "unknown"
+    return Completion(
+        choice.message.content or "", response.model or "", *_usage(response), _cost(response, generator), reason
+    )
+
+
+def _usage(response: Any) -> tuple[int, int]:
+    usage = getattr(response, "usage", None)
+    return (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+
+
+def _cost(response: Any, generator: GeneratorConfig) -> float | None:
+    if embedded.is_embedded(generator.model):
+        return 0.0
+    try:
+        return float(litellm.completion_cost(completion_response=response, model=generator.model))
+    except Exception:  # litellm raises plain Exception for a model without a price: unknown, not zero
+        return None
+
+
+def _unreachable(error: Exception) -> bool:
+    return isinstance(error, exceptions.APIConnectionError) and not isinstance(error, exceptions.Timeout)
+
+
+def _wait(error: Exception, attempt: int) -> float:
+    wished = _retry_after(error)
+    doubled = FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+    return min(LONGEST_WAIT, wished if wished is not None else doubled)
+
+
+def _retry_after(error: Exception) -> float | None:
+    for headers in (
+        getattr(error, "litellm_response_headers", None),
+        getattr(getattr(error, "response", None), "headers", None),
+    ):
+        value = (headers or {}).get("retry-after")
+        if value and re.fullmatch(r"\d+(?:\.\d+)?", value.strip()):
+            return float(value)
+    return None
+
+
+def _failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str:
+    where = f" at {generator.api_base}" if generator.api_base else ""
+    problem = "cannot be reached" if _unreachable(error) else f"failed: {str(error).splitlines()[0][:300]}"
+    return f"generator {generator.model!r}{where} {problem} ({type(error).__name__}, {attempts} attempts)"

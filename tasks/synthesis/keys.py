@@ -1,0 +1,83 @@
+"""The names of what is generated: hashes of all that shapes it, and of nothing else.
+
+A calls key names a journal: who writes what and how. A synthesis key names a data set: those calls, how many rows are
+wanted and what rejects them. So more rows, or another filter, cost only the calls that are new.
+"""
+
+import functools
+import random
+
+from tasks.errors import UserError
+from tasks.records import Example, SynthesisJob, TaskData, content_key
+from tasks.synthesis import calls
+from tasks.synthesis.calls import Request
+from tasks.synthesis.filter import text_hash
+from tasks.synthesis.filters import find_filters
+from tasks.synthesis.mode import Turn, Writer
+from tasks.synthesis.modes import find_mode
+
+SAMPLES = 3
+"""Prompts of each label that go into a key, so that a changed prompt is never taken for the old one."""
+
+
+def writer_of(job: SynthesisJob) -> Writer:
+    """Who writes. Raises ``UserError`` for a mode that asks no LLM."""
+    writer = find_mode(job.mode).writer
+    if writer is None:
+        raise UserError(f"mode {job.mode!r} asks no LLM, there is nothing to generate")
+    return writer
+
+
+def call_id(label: str, index: int, turns: int) -> str:
+    """Id of a label's call: label, conversation and turn."""
+    return f"{label}/{index // turns}/{index % turns}"
+
+
+def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: tuple[str, ...] = ()) -> Request:
+    """A label's call by its index: a function of task, writer, pool and draw alone, and of the conversation so far."""
+    writer = writer_of(job)
+    examples = tuple(row for row in data.pool if row.label == label) if writer.uses_pool else ()
+    seed = int(content_key([writer.name, label, job.draw, index])[:7], 16)
+    turn = Turn(job.task, label, examples, random.Random(seed), earlier)
+    longest = calls.longest_answer(job.generator, job.task.max_words)
+    return Request(tuple(writer.messages(turn)), job.generator, longest, seed)
+
+
+def calls_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of the journal: writer, prompts, pool, model with its parameters, draw."""
+    writer = writer_of(job)
+    firsts = [request(job, data, label, i * writer.turns) for label in job.task.labels for i in range(SAMPLES)]
+    return content_key(
+        {
+            "writer": [writer.name, writer.version, writer.turns],
+            "prompts": [[first.messages, first.max_tokens, first.seed] for first in firsts],
+            "second_turn": [request(job, data, label, 1, ("",)).messages for label in job.task.labels]
+            if writer.turns > 1
+            else [],
+            "pool": data.pool if writer.uses_pool else [],
+            "model": job.generator.model,
+            "sampling": calls.sampling(job.generator),
+            "draw": job.draw,
+        }
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def test_hashes(test: tuple[Example, ...]) -> frozenset[str]:
+    """What filters get of the test set."""
+    return frozenset(text_hash(row.text) for row in test)
+
+
+def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of the data set: its calls, rows wanted, calls allowed, filters, and the texts that filters compare with."""
+    return content_key(
+        {
+            "calls": calls_key(job, data),
+            "rows_per_label": job.rows_per_label,
+            "extra_calls": job.extra_calls,
+            "filters": [[item.name, item.version] for item in find_filters()],
+            "longest": job.task.max_words,
+            "pool": data.pool,
+            "test": test_hashes(data.test),
+        }
+    )

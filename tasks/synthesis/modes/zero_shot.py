@@ -1,0 +1,31 @@
+"""The LLM writes from a description alone: context prompt, generation prompt, then the diversity prompt.
+
+As in Li et al. 2023 (arXiv 2310.07849). A conversation is short, because every turn pays for all earlier ones again
+and a small model starts to repeat itself.
+"""
+
+from tasks.synthesis.calls import Message
+from tasks.synthesis.mode import Mode, Turn, Writer, generated
+
+DIVERSITY = "Can you provide something more diverse compared to the previously generated data?"
+
+
+def _generation(turn: Turn) -> str:
+    task = turn.task
+    style = f" Style: {task.style}." if task.style else ""
+    return (
+        f"Write {task.text} that is an example of this kind: {task.labels[turn.label]}.{style} "
+        f"Use at most {task.max_words} words. Answer with the text alone."
+    )
+
+
+def _messages(turn: Turn) -> list[Message]:
+    messages = [{"role": "system", "content": turn.task.context}, {"role": "user", "content": _generation(turn)}]
+    for text in turn.earlier:
+        messages.append({"role": "assistant", "content": text})
+        messages.append({"role": "user", "content": DIVERSITY})
+    return messages
+
+
+WRITER = Writer("zero_shot", version=1, messages=_messages, turns=3)
+MODE = Mode("zero_shot", "an LLM writes from the task's description alone", generated, WRITER)

@@ -1,0 +1,78 @@
+"""An LLM's answer -> the text in it: what a model says around a text and the marks that it puts on it come off.
+
+Only wrapping is taken off, nothing inside a text is changed. Parsing a parsed text gives it back.
+"""
+
+import re
+
+QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`", "„": "“"}
+FENCE = re.compile(r"^```[\w-]*\n(.*?)(?:\n?```.*)?$", re.DOTALL)
+THOUGHT = re.compile(r"^<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
+PREAMBLE = re.compile(
+    r"^(?:(?:sure|certainly|of course|absolutely|okay|ok|great)\b[^\n:]{0,80}[:!.]\s*\n?\s*)?"
+    r"(?:here(?:'s|’s| is| are)\b[^\n:]{0,160}:\s*)",
+    re.IGNORECASE,
+)
+AGREEMENT = re.compile(r"^(?:sure|certainly|of course|absolutely)[^\n:]{0,80}[:!.][ \t]*\n\s*", re.IGNORECASE)
+NUMBER = re.compile(r"^(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")
+KINDS = "text(?: message)?|message|sms|headline|news headline|title|review|tweet|comment|sentence|example|subject"
+LABEL = re.compile(
+    rf"^(?:\*\*|__)?(?:new |short )?(?:{KINDS}|output|answer|response)(?: \d{{1,2}})?"
+    r"(?:\*\*|__)?:(?:\*\*|__)?\s+(?=\S)",
+    re.IGNORECASE,
+)
+BOLD = re.compile(r"^(\*\*|__)(?=\S)([^*_]+)(?<=\S)\1$")
+SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)]*(?=\s|$)")
+
+
+def parse(answer: str, labels: tuple[str, ...] = (), cut: bool = False) -> str:
+    """The bare text in an answer, empty when there is none.
+
+    ``labels`` are the task's label names, taken off where a model puts one and a colon in front. A ``cut`` answer
+    (the token limit ended it) loses its unfinished last line or sentence.
+    """
+    text = answer.strip()
+    if cut:
+        text = _whole(text)
+    while (bare := _unwrap(text, labels)) != text:
+        text = bare
+    return text
+
+
+def _unwrap(text: str, labels: tuple[str, ...]) -> str:
+    text = THOUGHT.sub("", text).strip()
+    if fence := FENCE.match(text):
+        text = fence[1].strip()
+    for prefix in (PREAMBLE, AGREEMENT, LABEL, NUMBER):
+        text = prefix.sub("", text, count=1).strip()
+    text = _without_label(text, labels)
+    if bold := BOLD.match(text):
+        text = bold[2]
+    return _unquote(text)
+
+
+def _without_label(text: str, labels: tuple[str, ...]) -> str:
+    head, colon, rest = text.partition(":")
+    name = re.sub(r"[\W_]+", " ", head).strip().lower()
+    known = {re.sub(r"[\W_]+", " ", label).strip().lower() for label in labels}
+    return rest.strip(" \n*") if colon and rest.strip(" \n*") and name in known else text
+
+
+def _unquote(text: str) -> str:
+    """Without quotes around the whole text; those around a part of it stay."""
+    if len(text) < 2 or QUOTES.get(text[0]) != text[-1]:
+        return text
+    inner = text[1:-1]
+    if text[0] == "'" and re.search(r"\w'\s|\s'\w", inner):
+        return text
+    if text[0] != "'" and (text[0] in inner or text[-1] in inner):
+        return text
+    return inner.strip()
+
+
+def _whole(text: str) -> str:
+    """A cut-off text up to its last finished line or sentence; empty when it has none."""
+    ends = [match.end() for match in SENTENCE_END.finditer(text) if match.end() < len(text)]
+    if text.count("\n") and (line := text.rfind("\n")) > 0:
+        ends.append(line)
+    return text[: max(ends)].rstrip() if ends else ""

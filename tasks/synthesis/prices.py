@@ -1,0 +1,55 @@
+"""What a token costs, from the price table inside litellm's package, read without importing litellm.
+
+A model that the table lacks has no price: null, never zero.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.synthesis.embedded import is_embedded
+
+TABLE = "model_prices_and_context_window_backup.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per token read and written."""
+
+    tokens_in: float
+    tokens_out: float
+
+    def of(self, tokens_in: int, tokens_out: int) -> float:
+        """Dollars for so many tokens."""
+        return tokens_in * self.tokens_in + tokens_out * self.tokens_out
+
+
+def price(model: str) -> Price | None:
+    """The price of a model by its litellm name; zero for the embedded one, null when unknown."""
+    if is_embedded(model):
+        return Price(0.0, 0.0)
+    table = _table()[0]
+    for name in (model, model.partition("/")[2]):
+        entry = table.get(name, {})
+        if "input_cost_per_token" in entry and "output_cost_per_token" in entry:
+            return Price(float(entry["input_cost_per_token"]), float(entry["output_cost_per_token"]))
+    return None
+
+
+def price_map() -> str:
+    """Version and hash of the table that prices came from."""
+    return f"litellm {importlib.metadata.version('litellm')} sha256:{_table()[1][:16]}"
+
+
+@functools.cache
+def _table() -> tuple[dict[str, Any], str]:
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.submodule_search_locations:
+        return {}, "no table"
+    content = (Path(spec.submodule_search_locations[0]) / TABLE).read_bytes()
+    return json.loads(content), hashlib.sha256(content).hexdigest()

@@ -1,0 +1,203 @@
+"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows.
+
+A finished one is stored under its synthesis key. One that the budget stopped is stored under a key of its own content,
+so that its rows can be trained on, and a later run with money left goes on where it stopped.
+"""
+
+import dataclasses
+import json
+import logging
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tasks.errors import RunError, UserError
+from tasks.progress import Progress, announce
+from tasks.records import Row, Synthesis, SynthesisJob, TaskData, Yield, content_key
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis import keys, loop
+from tasks.synthesis.budget import Ledger, Spending
+from tasks.synthesis.calls import Complete
+from tasks.synthesis.filter import Scene
+from tasks.synthesis.filters import find_filters
+from tasks.synthesis.journal import Entry, Journal, open_journal
+from tasks.synthesis.keys import calls_key, synthesis_key
+from tasks.synthesis.models import same_model
+from tasks.synthesis.prices import price, price_map
+from tasks.synthesis.sift import Sieve, count_kept
+from tasks.synthesis.writing import Writing
+
+KIND = "syntheses"
+LOGGER = logging.getLogger("synthgap")
+
+Report = Callable[[Progress], None]
+
+
+def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> Synthesis | None:
+    """The finished synthesis of a job, or null when the store has none."""
+    return _find(job, Store(settings.store_url), synthesis_key(job, data))
+
+
+def read_rows(store: Store, key: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Kept and rejected rows of a synthesis, in the order of their calls. Raises ``FileNotFoundError`` without it."""
+    rows = [Row(**json.loads(line)) for line in store.file(KIND, key, "rows.jsonl").decode().splitlines()]
+    return tuple(row for row in rows if row.reason is None), tuple(row for row in rows if row.reason is not None)
+
+
+def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
+    manifest = store.get(KIND, key)
+    if manifest is None:
+        return None
+    fields = dict(manifest["synthesis"])
+    fields["yields"] = Yield(**fields["yields"])
+    return dataclasses.replace(Synthesis(**fields), mode=job.mode)  # another mode may have the same writer
+
+
+def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
+    scene = Scene(job.task, data.pool, keys.test_hashes(data.test))
+    turns = keys.writer_of(job).turns
+
+    def lookup(label: str, index: int) -> Entry | None:
+        return journal.entries.get(keys.call_id(label, index, turns))
+
+    most = math.ceil(job.rows_per_label * (1 + job.extra_calls))
+    return Sieve(scene, find_filters(), job.rows_per_label, most, lookup)
+
+
+def _gateway(job: SynthesisJob) -> Complete:
+    from tasks.synthesis import gateway
+
+    gateway.prepare(job.generator)
+    return gateway.complete
+
+
+def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], None]:
+    total = job.rows_per_label * len(job.task.labels)
+    seen = -1
+
+    def step() -> None:
+        nonlocal seen
+        if len(sieve.used) != seen and not sieve.finished:  # the end is told when the rows are stored
+            seen = len(sieve.used)
+            report(Progress("synthesize", job.name, sum(sieve.kept.values()), total, f"{len(sieve.rejected)} rejected"))
+
+    return step
+
+
+def _seconds(entries: list[Entry]) -> float:
+    """Wall time of the runs that made these calls, from each one's start to its last of them."""
+    last: dict[str, float] = {}
+    for entry in entries:
+        last[entry.session] = max(last.get(entry.session, 0.0), entry.elapsed)
+    return round(sum(last.values()), 3)
+
+
+def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopped: str) -> Synthesis:
+    """The record of what the sieve holds. Its calls are those looked at and those that this run made beyond them."""
+    used = {entry.call for entry in sieve.used}
+    paid = [*sieve.used, *(entry for entry in asked if entry.call not in used)]
+    costs = [entry.cost_usd for entry in paid]
+    short = any(kept < job.rows_per_label for kept in count_kept(sieve).values())
+    return Synthesis(
+        key=content_key([key, "stopped", [row.call for row in sieve.scene.kept]]) if stopped else key,
+        task=job.task.name,
+        mode=job.mode,
+        generator=job.generator.model,
+        draw=job.draw,
+        status="ok",
+        yields=sieve.yields(),
+        label_counts=count_kept(sieve),
+        tokens_in=sum(entry.tokens_in for entry in paid),
+        tokens_out=sum(entry.tokens_out for entry in paid),
+        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        seconds=_seconds(paid),
+        model_answered=", ".join(sorted({entry.model for entry in paid})),
+        calls=len(paid),
+        short=short,
+        stopped=stopped,
+    )
+
+
+def _save(store: Store, job: SynthesisJob, data: TaskData, sieve: Sieve, result: Synthesis, journal: bytes) -> None:
+    rows = [*sieve.scene.kept, *sieve.rejected]
+    text = "".join(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
+    manifest: dict[str, Any] = {
+        "synthesis": dataclasses.asdict(result),
+        "calls_key": calls_key(job, data),
+        "prices": price_map(),
+    }
+    store.put(KIND, result.key, manifest, {"rows.jsonl": text.encode(), "journal.jsonl": journal})
+
+
+def _generate(
+    job: SynthesisJob,
+    data: TaskData,
+    key: str,
+    settings: Settings,
+    spending: Spending,
+    complete: Complete | None,
+    report: Report,
+) -> Synthesis:
+    store = Store(settings.store_url)
+    path = settings.home / "journals" / f"{calls_key(job, data)}.jsonl"
+    with open_journal(path, job.name) as journal:
+        if (found := _find(job, store, key)) is not None:  # made by the run that was waited for
+            return found
+        journal.keep(lambda entry: same_model(job.generator.model, entry.model))
+        sieve = _sieve(job, data, journal)
+        sieve.advance()
+        asked: list[Entry] = []
+        stopped = ""
+        if not sieve.finished:
+            step = _progress(job, sieve, report)
+            writing = Writing(job, data, journal, sieve, complete or _gateway(job), spending, step)
+            loop.run(writing.run())
+            asked, stopped = writing.asked, writing.stopped if not sieve.finished else ""
+        result = _result(job, key, sieve, asked, stopped)
+        _save(store, job, data, sieve, result, path.read_bytes())
+        return result
+
+
+def synthesize(
+    job: SynthesisJob,
+    data: TaskData,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    complete: Complete | None = None,
+    report: Report = announce,
+) -> Synthesis:
+    """Generate a data set, or find it in the store.
+
+    Generation sees the pool of ``data``, filters see hashes of its test texts. ``ledger`` is the run's budget, null
+    sets none. ``complete`` answers a call, null asks the generator through litellm. ``report`` is told how far it is.
+
+    Raises ``UserError`` for a job that cannot be done, ``RunError`` when the generator fails; every completed call is
+    in the journal then and is not made again.
+    """
+    key = synthesis_key(job, data)
+    total = job.rows_per_label * len(job.task.labels)
+    try:
+        result = _find(job, Store(settings.store_url), key)
+        note = "from the store"
+        if result is None:
+            spending = Spending(ledger, price(job.generator.model))
+            if spending.unenforceable:
+                LOGGER.warning(
+                    "the price of %s is unknown: the budget cannot hold it, only count its tokens", job.generator.model
+                )
+            result = _generate(job, data, key, settings, spending, complete, report)
+            note = _note(result)
+    except (UserError, RunError) as error:
+        report(Progress("synthesize", job.name, 0, total, str(error), failed=True))
+        raise
+    report(Progress("synthesize", job.name, total, total, note))
+    return result
+
+
+def _note(result: Synthesis) -> str:
+    kept, asked = result.yields.kept, result.yields.requested
+    note = f"{kept} kept of {asked}"
+    if result.stopped:
+        return f"{note}, {result.stopped}"
+    return f"{note}, fewer than asked for" if result.short else note

@@ -1,0 +1,166 @@
+"""Asks for texts until each label has its rows: every slot busy, no call waiting for another conversation's.
+
+Each answer is journaled before anything else happens to it, and its worst case is reserved before it is asked for.
+What fails ends the work, but only after the calls under way were answered and journaled: they are paid for.
+"""
+
+import asyncio
+import math
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tasks.errors import RunError
+from tasks.records import SynthesisJob, TaskData
+from tasks.synthesis import keys
+from tasks.synthesis.budget import BudgetReachedError, Spending
+from tasks.synthesis.calls import Complete, Completion, Request
+from tasks.synthesis.journal import Entry, Journal
+from tasks.synthesis.models import same_model
+from tasks.synthesis.sift import Sieve, text_of
+
+
+class Writing:
+    """One synthesis at work."""
+
+    def __init__(
+        self,
+        job: SynthesisJob,
+        data: TaskData,
+        journal: Journal,
+        sieve: Sieve,
+        complete: Complete,
+        spending: Spending,
+        progress: Callable[[], None],
+    ) -> None:
+        self.job, self.data, self.journal, self.sieve = job, data, journal, sieve
+        self._complete, self._spending, self._progress = complete, spending, progress
+        self.turns = keys.writer_of(job).turns
+        self.stopped = ""
+        """Why no more is asked for, empty while more is."""
+        self.asked: list[Entry] = []
+        """Calls that were made, rather than found in the journal."""
+        self._started: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._error: BaseException | None = None
+        self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
+        self._next_slot = 0.0
+
+    async def run(self) -> None:
+        """Write until the sieve is satisfied, the calls are used up or the budget is. Raises what a call raised."""
+        self.sieve.advance()
+        for label in self.job.task.labels:
+            self._started[label] = self.sieve.done[label] // self.turns
+        self._fill()
+        try:
+            await self._idle.wait()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+        if self._error:
+            raise self._error
+
+    @property
+    def _over(self) -> bool:
+        return bool(self.sieve.finished or self.stopped or self._error)
+
+    def _fill(self) -> None:
+        """Start as many conversations as are needed and as slots are free."""
+        while not self._over and len(self._tasks) < self.job.generator.concurrency:
+            label = max(self.job.task.labels, key=self._needed)
+            if self._needed(label) <= 0:
+                break
+            task = asyncio.create_task(self._converse(label, self._started[label]))
+            self._started[label] += 1
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        if not self._tasks:
+            self._idle.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._error = self._error or task.exception()
+        self._fill()
+
+    def _needed(self, label: str) -> int:
+        """Conversations that a label's missing rows should take, at its yield so far, beyond those started."""
+        if not self.sieve.open(label):
+            return 0
+        looked, kept = self.sieve.done[label], self.sieve.kept[label]
+        calls = (self.sieve.rows_per_label - kept) * (looked + 1) / (kept + 1)
+        wanted = math.ceil(min(looked + calls, self.sieve.most_calls) / self.turns)
+        return wanted - self._started[label]
+
+    async def _converse(self, label: str, conversation: int) -> None:
+        earlier: tuple[str, ...] = ()
+        for turn in range(self.turns):
+            index = conversation * self.turns + turn
+            if self._over or not self.sieve.open(label) or index >= self.sieve.most_calls:
+                return
+            entry = await self._ask(label, index, earlier)
+            if entry is None:
+                return
+            if text := text_of(entry, self.job.task):
+                earlier = (*earlier, text)
+            self._sift()
+
+    def _sift(self) -> None:
+        self.sieve.advance()
+        self._progress()
+        self._fill()
+
+    async def _ask(self, label: str, index: int, earlier: tuple[str, ...]) -> Entry | None:
+        """The answer of a call, from the journal or the LLM; null when the budget forbids it."""
+        call = keys.call_id(label, index, self.turns)
+        if (known := self.journal.entries.get(call)) is not None:
+            return known
+        request = keys.request(self.job, self.data, label, index, earlier)
+        await self._pace()
+        try:
+            reservation = await self._spending.reserve(request)
+        except BudgetReachedError as limit:
+            self.stopped = str(limit)
+            return None
+        try:
+            completion = await self._complete(request)
+        except RunError:
+            await self._spending.release(reservation)
+            raise
+        entry = self._entry(call, request, completion)
+        await self.journal.append(entry)
+        self.asked.append(entry)
+        await self._spending.settle(reservation, completion)
+        if not same_model(self.job.generator.model, entry.model):
+            raise RunError(
+                f"asked for {self.job.generator.model!r}, but {entry.model!r} answered; "
+                "name the model as its provider does"
+            )
+        return entry
+
+    async def _pace(self) -> None:
+        """Keep to the provider's calls per minute, evenly spaced."""
+        if per_minute := self.job.generator.requests_per_minute:
+            now = time.monotonic()
+            self._next_slot = max(now, self._next_slot) + 60 / per_minute
+            await asyncio.sleep(self._next_slot - 60 / per_minute - now)
+
+    def _entry(self, call: str, request: Request, completion: Completion) -> Entry:
+        return Entry(
+            call=call,
+            prompt=request.prompt_hash,
+            seed=request.seed,
+            answer=completion.text,
+            asked=request.generator.model,
+            model=completion.model,
+            tokens_in=completion.tokens_in,
+            tokens_out=completion.tokens_out,
+            cost_usd=completion.cost_usd,
+            finish_reason=completion.finish_reason,
+            session=self._session,
+            elapsed=round(time.monotonic() - self._start, 3),
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )

@@ -1,0 +1,232 @@
+"""A whole synthesis against a fake LLM: rows, yields, resume, budget, bad endings."""
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import RunError, UserError
+from tasks.records import Example
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis import keys
+from tasks.synthesis.budget import Ledger
+from tasks.synthesis.calls import Completion, Request
+from tasks.synthesis.journal import read_journal
+from tasks.synthesis.synthesize import read_rows, stored_synthesis, synthesis_key, synthesize
+from tests.synthesis.conftest import FakeLLM, sentence
+
+PRICED = "openai/gpt-4o-mini"
+
+
+def rows(settings: Settings, key: str):
+    return read_rows(Store(settings.store_url), key)
+
+
+@pytest.mark.parametrize("mode", ["zero_shot", "few_shot"])
+def test_keeps_the_rows_asked_for_and_counts_every_step(mode, make_job, data, settings, llm):
+    result = synthesize(make_job(mode), data, settings, complete=llm)
+    kept, rejected = rows(settings, result.key)
+    assert result.label_counts == {"glad": 5, "sad": 5}
+    assert len(kept) == result.yields.kept == 10
+    assert result.yields.requested == len(kept) + len(rejected)
+    assert not result.short and not result.stopped
+    assert result.cost_usd == pytest.approx(0.001 * result.calls)
+    assert result.calls == len(llm.asked)
+
+
+def test_a_second_synthesis_asks_nothing(make_job, data, settings, llm):
+    first = synthesize(make_job(), data, settings, complete=llm)
+    asked = len(llm.asked)
+    assert synthesize(make_job(), data, settings, complete=llm) == first == stored_synthesis(make_job(), data, settings)
+    assert len(llm.asked) == asked
+
+
+@pytest.mark.parametrize("mode", ["zero_shot", "few_shot"])
+def test_rows_do_not_depend_on_the_order_of_answers(mode, make_job, data, tmp_path):
+    found = []
+    for place, delay in (("a", 0.0), ("b", 0.02)):
+        settings = Settings(home=tmp_path / place)
+        result = synthesize(make_job(mode), data, settings, complete=FakeLLM(delay=delay))
+        found.append(rows(settings, result.key))
+    assert found[0] == found[1]
+
+
+def test_more_rows_reuse_every_call(make_job, data, settings, llm):
+    few = synthesize(make_job(rows=5), data, settings, complete=llm)
+    asked = len(llm.asked)
+    many = synthesize(make_job(rows=8), data, settings, complete=llm)
+    assert few.key != many.key
+    assert len(llm.asked) == many.calls == asked + 6
+    assert rows(settings, many.key)[0][:10] == rows(settings, few.key)[0]
+    again = synthesize(make_job(rows=3), data, settings, complete=llm)
+    assert len(llm.asked) == many.calls and again.calls == 6
+
+
+def test_a_shortfall_is_reported_and_never_padded(make_job, data, settings):
+    llm = FakeLLM(
+        answer=lambda request: "always the same words" if "unhappy" in str(request.messages) else sentence(request)
+    )
+    result = synthesize(make_job(rows=5, extra=2.0), data, settings, complete=llm)
+    assert result.label_counts == {"glad": 5, "sad": 1}
+    assert result.short and result.yields.rejected["duplicate"] == 14
+    assert result.yields.unique == result.yields.valid - 14
+
+
+def test_every_bad_text_has_its_reason(make_job, data, settings):
+    answers = [
+        "",
+        "...",
+        "I'm sorry, I cannot write that.",
+        " ".join(f"w{i}" for i in range(41)),
+        "pool glad apple note",
+        "TEST glad, about apple",
+    ]
+    llm = FakeLLM(answer=lambda request: answers.pop() if answers else sentence(request))
+    result = synthesize(make_job(concurrency=1), data, settings, complete=llm)
+    reasons = {row.reason: row.evidence for row in rows(settings, result.key)[1]}
+    assert set(reasons) == {"empty", "debris", "over_long", "pool_copy", "test_leak"}
+    assert all(reasons.values())
+
+
+def test_conversations_carry_the_texts_so_far(make_job, data, settings, llm):
+    synthesize(make_job("zero_shot", rows=3), data, settings, complete=llm)
+    first, second, third = sorted(
+        (r for r in llm.asked if "a note of somebody happy" in str(r.messages)), key=lambda r: len(r.messages)
+    )
+    assert [m["role"] for m in third.messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert third.messages[2]["content"] == sentence(first)
+    assert third.messages[4]["content"] == sentence(second)
+    assert "more diverse" in third.messages[5]["content"]
+
+
+def test_no_more_calls_at_once_than_allowed_and_slots_kept_full(make_job, data, settings):
+    llm = FakeLLM(delay=0.01)
+    synthesize(make_job(rows=20, concurrency=7), data, settings, complete=llm)
+    assert llm.most_at_once == 7
+
+
+def test_calls_per_minute_are_spaced(make_job, data, settings):
+    start = time.monotonic()
+    llm = FakeLLM(delay=0)
+    synthesize(make_job(rows=3, requests_per_minute=1200), data, settings, complete=llm)
+    assert time.monotonic() - start >= (len(llm.asked) - 1) * 0.05
+
+
+def test_another_model_fails_and_its_answer_is_not_used_later(make_job, data, settings, llm):
+    with pytest.raises(RunError, match=r"asked for 'fake/llm', but 'cheaper' answered"):
+        synthesize(make_job(), data, settings, complete=FakeLLM(model="cheaper"))
+    assert stored_synthesis(make_job(), data, settings) is None
+    result = synthesize(make_job(), data, settings, complete=llm)
+    assert result.model_answered == "fake/llm" and len(llm.asked) == result.calls
+
+
+def test_a_failing_endpoint_loses_no_completed_call(make_job, data, settings, llm):
+    class Dying(FakeLLM):
+        async def __call__(self, request: Request) -> Completion:
+            if len(self.asked) == 4:
+                raise RunError("endpoint is gone")
+            return await super().__call__(request)
+
+    dying = Dying()
+    with pytest.raises(RunError, match="endpoint is gone"):
+        synthesize(make_job(), data, settings, complete=dying)
+    assert stored_synthesis(make_job(), data, settings) is None
+    result = synthesize(make_job(), data, settings, complete=llm)
+    assert len(llm.asked) == result.calls - 4
+    fresh = synthesize(make_job(), data, Settings(home=settings.home / "other"), complete=FakeLLM())
+    assert rows(settings, result.key) == rows(Settings(home=settings.home / "other"), fresh.key)
+
+
+def priced_llm() -> FakeLLM:
+    return FakeLLM(model="gpt-4o-mini-2024-07-18", cost=0.0001)
+
+
+def test_the_budget_stops_keeps_and_can_be_gone_on_with(make_job, data, settings, tmp_path):
+    job, llm = make_job(model=PRICED), priced_llm()
+    part = synthesize(job, data, settings, ledger=Ledger(tmp_path / "small.json", 0.00055), complete=llm)
+    assert "budget of $0.00055 is reached" in part.stopped and part.short
+    assert 3 <= len(llm.asked) <= 5 and part.cost_usd == pytest.approx(0.0001 * len(llm.asked))
+    assert len(rows(settings, part.key)[0]) == part.yields.kept > 0
+    assert stored_synthesis(job, data, settings) is None
+    whole = synthesize(job, data, settings, ledger=Ledger(tmp_path / "large.json", 1.0), complete=llm)
+    assert whole.key == synthesis_key(job, data) != part.key
+    assert not whole.stopped and len(llm.asked) == whole.calls
+
+
+def test_an_unknown_price_with_a_budget_is_said(make_job, data, settings, tmp_path, llm, caplog):
+    llm.cost = None
+    result = synthesize(make_job(), data, settings, ledger=Ledger(tmp_path / "book.json", 1.0), complete=llm)
+    assert "price of fake/llm is unknown" in caplog.text
+    assert result.cost_usd is None and result.tokens_in == 10 * result.calls
+
+
+KILLED = """
+import asyncio, sys, json
+sys.path.insert(0, {root!r})
+from tests.synthesis.conftest import FakeLLM
+from tasks.synthesis.synthesize import synthesize
+from tasks.settings import Settings
+import pickle
+job, data = pickle.loads(bytes.fromhex({job!r}))
+synthesize(job, data, Settings(home={home!r}), complete=FakeLLM(delay=0.05))
+"""
+
+
+@pytest.mark.parametrize("mode", ["zero_shot", "few_shot"])
+def test_kill_and_resume_repeats_no_call_and_ends_with_the_same_rows(mode, make_job, data, settings, tmp_path, llm):
+    import pickle
+
+    job = make_job(mode, rows=60)
+    code = KILLED.format(
+        root=str(Path(__file__).parents[2]), job=pickle.dumps((job, data)).hex(), home=str(settings.home)
+    )
+    process = subprocess.Popen([sys.executable, "-c", code])
+    journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
+    until = time.monotonic() + 60
+    while len(read_journal(journal)) < 20 and time.monotonic() < until:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    done = read_journal(journal)
+    assert 20 <= len(done) < 120
+    result = synthesize(job, data, settings, complete=llm)
+    assert len(llm.asked) == len(read_journal(journal)) - len(done)
+    fresh = Settings(home=tmp_path / "fresh")
+    assert rows(fresh, synthesize(job, data, fresh, complete=FakeLLM()).key) == rows(settings, result.key)
+
+
+def test_two_runs_of_one_synthesis_share_the_work(make_job, data, settings):
+    llm, results = FakeLLM(delay=0.02), []
+    threads = [
+        threading.Thread(target=lambda: results.append(synthesize(make_job(rows=20), data, settings, complete=llm)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results[0] == results[1] and len(llm.asked) == results[0].calls
+
+
+def test_progress_is_told_from_start_to_end(make_job, data, settings, llm):
+    told = []
+    synthesize(make_job(), data, settings, complete=llm, report=told.append)
+    assert [p.done for p in told] == sorted(p.done for p in told)
+    assert told[-1].finished and told[-1].total == 10 and not any(p.finished for p in told[:-1])
+
+
+def test_a_mode_without_llm_cannot_be_synthesized(make_job, data, settings, llm):
+    with pytest.raises(UserError, match="'real' asks no LLM"):
+        synthesize(make_job("real"), data, settings, complete=llm)
+
+
+def test_a_pool_without_a_label_is_one_clear_message(make_job, data, settings, llm):
+    poor = replace(data, pool=(Example("a b c", "glad"),))
+    with pytest.raises(UserError, match="few-shot pool has no row of label 'sad'"):
+        synthesize(make_job(), poor, settings, complete=llm)
+    assert llm.asked == []
