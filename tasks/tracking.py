@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from filelock import FileLock
@@ -44,6 +44,19 @@ Pairs = Callable[[], Sequence[tuple[str, str]]]
 """Reads a trial's (true label, predicted label) of each test row; called only for a run that is new."""
 
 _reading = threading.Lock()
+
+
+class StudyRun(NamedTuple):
+    """Where a running study logs to."""
+
+    experiment_id: str
+    run_id: str
+
+
+def begin(settings: Settings, config: StudyConfig) -> StudyRun:
+    """A new parent run in the study's experiment. Raises ``RunError`` when MLflow cannot be reached."""
+    experiment_id = prepare(settings, config.name)
+    return StudyRun(experiment_id, start_study(settings, experiment_id, config))
 
 
 def prepare(settings: Settings, study: str) -> str:

@@ -259,8 +259,9 @@ def server(tmp_path: Path) -> Iterator[str]:
     folder.mkdir()
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{folder}/m.db", "--artifacts-destination", str(folder / "files")]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "log").open("w") as log:  # with telemetry on and no network, the server never comes up
+        process = subprocess.Popen(command, cwd=folder, env=quiet, stdout=log, stderr=log, start_new_session=True)
     try:
         uri = f"http://127.0.0.1:{port}"
         _await(uri, folder / "log")
@@ -271,7 +272,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 
 
 def _await(uri: str, log: Path) -> None:
-    for _ in range(240):
+    for _ in range(360):
         try:
             urllib.request.urlopen(f"{uri}/health", timeout=2).close()
         except OSError:

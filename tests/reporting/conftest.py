@@ -87,7 +87,7 @@ def _add(
         parts["trials"].append(_trial(task, mode, generator, classifier, seed, labels, score, broken))
     center = sum(scores) / len(scores)
     gap = None
-    if mode != "real" and not broken:
+    if mode not in ("real", "real_full") and not broken:
         loss = LOSS[mode] * subjective
         p = 0.4 if abs(loss) < 0.03 else 0.0004
         gap = Gap(-loss, -loss - 0.022, -loss + 0.021, p, min(1.0, p * 4))
@@ -102,21 +102,22 @@ def _add(
             None if broken else Interval(center + 0.01, center - 0.01, center + 0.03),
             gap,
             _verdict(mode, gap),
+            n_train=50 * len(labels),
         )
     )
 
 
 def _verdict(mode: str, gap: Gap | None) -> str:
-    if mode == "real":
-        return "the baseline: as many real rows per label"
+    if mode in REAL:
+        return "real labels: the baseline" if mode == "real" else "real labels: a reference of its own size"
     if gap is None:
-        return "not known: no trial finished"
-    points = f"{abs(gap.mean) * 100:.0f} points of macro-F1 ({-gap.high * 100:.0f} to {-gap.low * 100:.0f})"
+        return "no result: 3 trials failed: its synthesis failed"
+    points = f"{abs(gap.mean) * 100:.0f} points ({-gap.high * 100:.0f} to {-gap.low * 100:.0f})"
     if gap.high < -0.02:
-        return f"no with this LLM: {mode} loses {points} against the same number of real rows"
+        return f"loses {points}: buy labels"
     if gap.low > -0.02:
-        return f"yes: {mode} stays within 2 points of the same number of real rows"
-    return f"undecided: {mode} loses {points}; the interval spans your tolerance of 2 points, add seeds or test rows"
+        return "as good as real labels within 2 points"
+    return f"undecided: could lose {-gap.low * 100:.1f} points; more seeds or test rows needed"
 
 
 def _synthesis(

@@ -1,0 +1,213 @@
+"""The report's figures: each a function from results to an SVG string. The only importer of matplotlib.
+
+Figures are as wide as a phone and carry their labels inside, so that a page sets them side by side or one above the
+other without making any text too small. Colours leave as CSS variables, so that one figure serves light and dark pages.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from tasks.reporting.modes import looks, mode_name, outcome, place, short
+
+WIDTH = 380
+"""Units of a figure's width; text is 12 of them high."""
+INK, FAINT, BAND = "#1d1d20", "#8a8a90", "#d9e8d5"
+ROLES = {INK: "--ink", FAINT: "--faint", BAND: "--band"}
+STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of a figure: an estimate with its interval, single values behind it, and what is written above it."""
+
+    label: str
+    mode: str
+    value: str
+    mean: float | None
+    low: float = 0.0
+    high: float = 0.0
+    dots: tuple[float, ...] = ()
+
+
+def scores(results: Mapping[str, Any], task: str) -> str:
+    """Macro-F1 of each way to get training rows for one task, with its 95% interval and a dot for each seed."""
+    lines = [_score_line(results, row) for row in results["comparisons"] if row["task"] == task]
+    shown = [row["macro_f1"]["low"] for row in results["comparisons"] if row["macro_f1"]]
+    floor = max(0.0, min([*shown, 0.9]) - 0.06) // 0.1 * 0.1  # one scale for all tasks, so that panels compare
+    return _forest(results, lines, "macro-F1", f"Macro-F1 on real test rows: {task}", span=(floor, 1.0))
+
+
+def gaps(results: Mapping[str, Any], task: str) -> str:
+    """Points of macro-F1 lost or won against as many real rows, with intervals, for one task."""
+    rows = [row for row in results["comparisons"] if row["task"] == task and (row["gap"] or row["generator"])]
+    return _gap_forest(results, [_gap_line(results, row) for row in rows], f"Gap to real rows: {task}")
+
+
+def overview(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The gap of one comparison a task, for all tasks together, the smallest loss first."""
+    titles = {task["name"]: task["title"] for task in results["tasks"]}
+    ordered = sorted(rows, key=lambda row: -float(row["gap"]["mean"]))
+    lines = [_gap_line(results, row, titles.get(row["task"], row["task"])) for row in ordered]
+    return _gap_forest(results, lines, "Gap to real rows of the best synthetic set of each task")
+
+
+def funnel(results: Mapping[str, Any], mode: str, generator: str) -> str:
+    """How many of the requested texts survive each step, over all tasks of one mode and generator."""
+    rows = [row for row in results["syntheses"] if row["mode"] == mode and row["generator"] == generator]
+    counts = [sum(row[step] for row in rows) for step in STEPS]
+    title = f"{mode_name(mode)} · {short(generator)}"
+    spoken = f"Yield of {title}: " + ", ".join(f"{n} {step}" for n, step in zip(counts, STEPS, strict=True))
+    with _Figure(results, 24 * len(STEPS) + 8, spoken) as figure:
+        axes = figure.axes(top=4, bottom=4)
+        colour = figure.look(mode).light
+        for y, (step, count) in enumerate(zip(STEPS, counts, strict=True)):
+            axes.barh(y, count, left=0, height=0.62, color=colour, alpha=0.25 + 0.13 * y, linewidth=0)
+            axes.text(-0.04, y, step, transform=axes.get_yaxis_transform(), ha="right", va="center", color=INK)
+            axes.text(count, y, f" {count:,}", ha="left", va="center", color=INK)
+        axes.set_xlim(0, max([*counts, 1]) * 1.18)
+        axes.set_ylim(len(STEPS) - 0.4, -0.6)
+        axes.set_position((0.22, 0.02, 0.76, 0.96))
+        axes.axis("off")
+    return figure.svg
+
+
+def _score_line(results: Mapping[str, Any], row: Mapping[str, Any]) -> _Line:
+    label, score = place(row, results), row["macro_f1"]
+    if score is None:
+        return _Line(label, row["mode"], "no finished trial", None)
+    value = f"{score['mean']:.2f} ({score['low']:.2f} to {score['high']:.2f})"
+    return _Line(label, row["mode"], value, score["mean"], score["low"], score["high"], seed_scores(results, row))
+
+
+def seed_scores(results: Mapping[str, Any], row: Mapping[str, Any]) -> tuple[float, ...]:
+    """Macro-F1 of each finished trial of a comparison; smaller baselines of short syntheses are not among them."""
+    same = ("task", "mode", "generator", "classifier")
+    cells = [cell for cell in results["cells"] if all(cell[part] == row[part] for part in same)]
+    wanted = [cell for cell in cells if row["generator"] or cell["n_train"] == row["n_train"]]
+    return tuple(cell["macro_f1"] for cell in wanted if cell["macro_f1"] is not None)
+
+
+def _gap_line(results: Mapping[str, Any], row: Mapping[str, Any], label: str = "") -> _Line:
+    label, gap = label or place(row, results), row["gap"]
+    if gap is None:
+        return _Line(label, row["mode"], "not known", None)
+    mean, low, high = (100 * gap[part] for part in ("mean", "low", "high"))
+    state = outcome(row, _tolerance(results)) if row["generator"] else "none"
+    word = {"yes": "ok", "no": "worse", "open": "undecided", "none": ""}[state]
+    return _Line(label, row["mode"], f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip(), mean, low, high)
+
+
+def _tolerance(results: Mapping[str, Any]) -> float:
+    return float(results["config"]["tolerance"])
+
+
+def _gap_forest(results: Mapping[str, Any], lines: Sequence[_Line], title: str) -> str:
+    rows = [row["gap"] for row in results["comparisons"] if row["gap"]]
+    low, high = (100 * pick([row[end] for row in rows], default=0) for pick, end in ((min, "low"), (max, "high")))
+    span = (min(low, -5) - 2, max(high, 5) + 2)
+    band = 100 * _tolerance(results)
+    return _forest(results, lines, "points of macro-F1 against as many real rows", title, span, (-band, band))
+
+
+def _forest(
+    results: Mapping[str, Any],
+    lines: Sequence[_Line],
+    unit: str,
+    title: str,
+    span: tuple[float, float],
+    band: tuple[float, float] | None = None,
+) -> str:
+    spoken = f"{title}. " + "; ".join(f"{line.label}: {line.value}" for line in lines)
+    with _Figure(results, 38 * len(lines) + 46, spoken) as figure:
+        axes = figure.axes(top=2, bottom=44)
+        for y, line in enumerate(lines):
+            if band:  # a stretch for each line, so that it never runs through the numbers
+                axes.barh(y + 0.18, band[1] - band[0], left=band[0], height=0.44, color=BAND, linewidth=0)
+                axes.plot([0, 0], [y - 0.04, y + 0.4], color=FAINT, linewidth=1)
+            _draw_line(axes, y, line, figure.look(line.mode))
+        axes.set_xlim(*span)
+        axes.set_ylim(len(lines) - 0.4, -0.55)
+        axes.set_xlabel(unit, color=INK)
+    return figure.svg
+
+
+def _draw_line(axes: Any, y: int, line: _Line, look: Any) -> None:
+    across = axes.get_yaxis_transform()
+    axes.text(0.0, y - 0.2, line.label, transform=across, ha="left", va="center", color=INK)
+    axes.text(1.0, y - 0.2, line.value, transform=across, ha="right", va="center", color=INK)
+    if line.mean is None:
+        return
+    axes.plot(line.dots, [y + 0.18] * len(line.dots), "o", color=look.light, alpha=0.4, markersize=4, markeredgewidth=0)
+    axes.plot([line.low, line.high], [y + 0.18] * 2, color=look.light, linewidth=2.2, solid_capstyle="round")
+    axes.plot([line.mean], [y + 0.18], look.marker, color=look.light, markersize=7, markeredgewidth=0)
+
+
+class _Figure:
+    """A matplotlib figure whose colours become CSS variables and whose ids are its own; ``svg`` holds it after use."""
+
+    def __init__(self, results: Mapping[str, Any], height: float, spoken: str) -> None:
+        import matplotlib
+        from matplotlib.figure import Figure
+
+        self._looks = looks(row["mode"] for row in results["comparisons"])
+        self._height, self._spoken, self.svg = height, spoken, ""
+        self._style = matplotlib.rc_context(
+            {"svg.fonttype": "none", "svg.hashsalt": spoken, "font.size": 12, "font.family": "sans-serif"}
+        )
+        self._figure = Figure(figsize=(WIDTH / 72, height / 72))
+
+    def look(self, mode: str) -> Any:
+        return self._looks.get(mode) or next(iter(looks([mode]).values()))
+
+    def axes(self, top: float, bottom: float) -> Any:
+        axes = self._figure.add_axes((0.035, bottom / self._height, 0.93, 1 - (top + bottom) / self._height))
+        axes.spines[["left", "right", "top"]].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+        axes.set_facecolor("none")
+        axes.set_yticks([])
+        axes.tick_params(axis="x", colors=FAINT, labelcolor=INK)
+        return axes
+
+    def __enter__(self) -> "_Figure":
+        self._style.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            buffer = io.StringIO()
+            self._figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+            self.svg = self._adapt(buffer.getvalue())
+        self._style.__exit__(*error)
+
+    def _adapt(self, text: str) -> str:
+        """Only the svg element, labelled for screen readers, with ids, fonts and colours that fit a shared page."""
+        body = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+        head = f'<svg class="plot" role="img" aria-label="{escape(self._spoken)}" viewBox="0 0 {WIDTH} {self._height}">'
+        body = re.sub(r"^<svg[^>]*>", head, body)
+        body = re.sub(r'font: ([\d.]+px) [^;"]*', r"font-size: \1", body)
+        colours = {**ROLES, **{look.light: f"--{css_name(mode)}" for mode, look in self._looks.items()}}
+        for colour, name in colours.items():
+            body = body.replace(colour, f"var({name})")
+        return _own_ids(body, re.sub(r"\W+", "-", self._spoken)[:60])
+
+
+def _own_ids(svg: str, name: str) -> str:
+    """Group ids are dropped and referred ones prefixed: two figures of one page must not share an id."""
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    return re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
+
+
+def css_name(mode: str) -> str:
+    """The CSS variable, without its dashes, that holds a mode's colour."""
+    return "mode-" + re.sub(r"\W", "-", mode)
+
+
+def stylesheet(results: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """CSS variables of the study's modes, for light and for dark pages."""
+    found = looks(row["mode"] for row in (*results["comparisons"], *results["syntheses"]))
+    return {css_name(m): look.light for m, look in found.items()}, {css_name(m): look.dark for m, look in found.items()}

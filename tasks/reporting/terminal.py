@@ -1,0 +1,227 @@
+"""Tables on stdout and live progress on stderr, so that ``--json`` has stdout for itself.
+
+Where stderr is no terminal (a log file, CI) the display writes one plain line for what ends and now and then one for
+what goes on.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tasks.config import TaskConfig
+from tasks.progress import Progress
+from tasks.reporting.modes import outcome, place, short
+
+STYLES = {"yes": "green", "no": "red", "open": "yellow", "none": "dim"}
+WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": "–"}
+STAGES = {"load": "real rows", "synthesize": "syntheses", "trial": "trials"}
+SHOWN = 6
+"""Stages at work that the display shows; more would not fit a small terminal."""
+QUIET_S = 15.0
+"""Seconds between plain lines of one stage where there is no terminal to draw on."""
+PIPED_WIDTH = 140
+
+
+class Finding(Protocol):
+    """One line of ``synthgap doctor``."""
+
+    @property
+    def name(self) -> str:
+        """What was looked at."""
+
+    @property
+    def ok(self) -> bool | None:
+        """Null for what is good to know and nobody needs."""
+
+    @property
+    def detail(self) -> str:
+        """What was found."""
+
+
+def show(content: RenderableType) -> None:
+    """Print a table on stdout, as wide as the terminal, or wide enough to read where there is none."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    console.print(content)
+
+
+def comparison_table(results: Mapping[str, Any]) -> RenderableType:
+    """Scores and gaps of a results object, a line for each way to get training rows, by task."""
+    table = _table("task", "training rows", ">macro-F1", ">95%", ">gap (points)", ">95%", "good enough?", "verdict")
+    tolerance, last = results["config"]["tolerance"], None
+    for row in results["comparisons"]:
+        state = outcome(row, tolerance) if row["generator"] else "none"
+        if last not in (None, row["task"]):
+            table.add_section()
+        cells = ["" if row["task"] == last else row["task"], place(row, results), *_score(row), *_gap(row)]
+        table.add_row(*map(Text, cells), Text(WORDS[state], STYLES[state]), Text(row["verdict"]))
+        last = row["task"]
+    failed = [f"{row['task']} · {place(row, results)} · seed {row['seed']}" for row in _failed(results["cells"])]
+    if not failed:
+        return table
+    rest = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
+    return Group(table, Text(f"{len(failed)} cells failed: {'; '.join(failed[:SHOWN])}{rest}", "red"))
+
+
+def plan_table(plan: Mapping[str, Any]) -> RenderableType:
+    """A plan's syntheses with their price tags, its trials, and what is still to be done."""
+    table = _table(
+        "task", "mode", "generator", ">draw", ">calls", ">tokens in", ">tokens out", ">cost", ">time", "stored"
+    )
+    for row in plan["syntheses"]:
+        cells = [row["task"], row["mode"], short(row["generator"]), str(row["draw"]), *_spend(row, row["seconds"])]
+        table.add_row(*map(Text, cells), Text("yes" if row["stored"] else "no"), style="dim" if row["stored"] else "")
+    totals, trials = plan["totals"], plan["trials"]
+    minutes = totals["minutes"]
+    table.add_section()
+    table.add_row("still to do", "", "", "", *_spend(totals, None if minutes is None else 60 * minutes), "")
+    modes = sorted({row["mode"] for row in plan["cells"]})
+    tasks = {row["task"] for row in plan["cells"]}
+    lines = f"{trials['total']} trials ({len(tasks)} tasks; {', '.join(modes)}), {trials['stored']} of them stored"
+    return Group(Text(f"Study {plan['study']}: {lines}"), table)
+
+
+def tasks_table(tasks: Iterable[TaskConfig]) -> RenderableType:
+    """The catalog: what each task is and where its real rows come from."""
+    table = _table("task", "what it is", "labels", "real rows from", "licence")
+    for task in tasks:
+        sources = ", ".join(dict.fromkeys(source.kind for source in task.sources))
+        names = list(task.labels)
+        labels = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+        table.add_row(*map(Text, (task.name, task.title, labels, sources, task.licence)))
+    return table
+
+
+def checks_table(checks: Iterable[Finding]) -> RenderableType:
+    """What ``synthgap doctor`` found, problems marked in words as well as in colour."""
+    table = _table("", "what", "found")
+    marks = {True: ("ok", "green"), False: ("PROBLEM", "bold red"), None: ("", "")}
+    for check in checks:
+        table.add_row(Text(*marks[check.ok]), Text(check.name), Text(check.detail))
+    return table
+
+
+class Display:
+    """Progress of a run on stderr: a bar for syntheses and one for trials, and a line for each stage at work.
+
+    ``update`` and ``message`` may be called from any thread.
+    """
+
+    def __init__(self, plan: Mapping[str, Any], console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False)
+        self._plain = not self._console.is_terminal
+        self._totals = {"synthesize": len(plan["syntheses"]), "trial": plan["trials"]["total"]}
+        self._active: dict[tuple[str, str], Progress] = {}
+        self._ended: dict[str, set[str]] = {stage: set() for stage in STAGES}
+        self._failed: dict[str, set[str]] = {stage: set() for stage in STAGES}
+        self._said: dict[tuple[str, str], float] = {}
+        self._started = time.monotonic()
+        self._live = Live(console=self._console, get_renderable=self._draw, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        if not self._plain:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not self._plain:
+            self._live.stop()
+
+    def update(self, step: Progress) -> None:
+        """Take note of a stage's state of work."""
+        name = (step.stage, step.name)
+        if step.finished:
+            self._active.pop(name, None)
+            self._ended[step.stage].add(step.name)
+        else:
+            self._active[name] = step
+        if step.failed:
+            self._failed[step.stage].add(step.name)
+        if step.failed or (self._plain and self._due(name, step)):
+            self._console.print(Text(self._line(step), "red" if step.failed else ""))
+
+    def message(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._console.print(Text(text))
+
+    def _due(self, name: tuple[str, str], step: Progress) -> bool:
+        now = time.monotonic()
+        if step.finished or now - self._said.get(name, self._started) >= QUIET_S:
+            self._said[name] = now
+            return True
+        return False
+
+    def _line(self, step: Progress) -> str:
+        if not step.finished or step.stage not in self._totals:
+            return str(step)
+        ended = len(self._ended[step.stage])
+        return f"[{ended}/{max(ended, self._totals[step.stage])} {STAGES[step.stage]}] {step}"
+
+    def _draw(self) -> RenderableType:
+        lines = [self._bar(stage, total) for stage, total in self._totals.items() if total]
+        steps = list(self._active.values())
+        work = Table.grid(padding=(0, 1))
+        for step in steps[:SHOWN]:
+            work.add_row(Text("  " + STAGES[step.stage], "dim"), Text(step.name), _share(step), Text(step.note, "dim"))
+        if len(steps) > SHOWN:
+            work.add_row("", Text(f"and {len(steps) - SHOWN} more", "dim"), "", "")
+        return Group(*lines, work)
+
+    def _bar(self, stage: str, planned: int) -> RenderableType:
+        ended, failed = len(self._ended[stage]), len(self._failed[stage])
+        total = max(planned, ended)  # a synthesis that falls short adds a baseline of its own size
+        seconds = time.monotonic() - self._started
+        row = Table.grid(padding=(0, 1))
+        for width in (10, 30, 9, 12, 8):
+            row.add_column(width=width)
+        bad = Text(f"{failed} failed", "red") if failed else Text("")
+        clock = Text(f"{seconds // 60:.0f}:{seconds % 60:02.0f}", "dim")
+        row.add_row(STAGES[stage], ProgressBar(total, ended, width=30), Text(f"{ended}/{total}"), bad, clock)
+        return row
+
+
+def _share(step: Progress) -> Text:
+    return Text(f"{step.done}/{step.total}") if step.total > 1 else Text("")
+
+
+def _table(*heads: str) -> Table:
+    """A table; a head that starts with ``>`` is a column of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for head in heads:
+        number = head.startswith(">")
+        table.add_column(head.lstrip(">"), justify="right" if number else "left", no_wrap=number)
+    return table
+
+
+def _score(row: Mapping[str, Any]) -> list[str]:
+    score = row["macro_f1"]
+    return [f"{score['mean']:.3f}", f"{score['low']:.2f} to {score['high']:.2f}"] if score else ["–", "–"]
+
+
+def _gap(row: Mapping[str, Any]) -> list[str]:
+    gap = row["gap"]
+    if not gap:
+        return ["–", "–"]
+    return [f"{100 * gap['mean']:+.1f}", f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}"]
+
+
+def _failed(cells: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [row for row in cells if row["status"] != "ok"]
+
+
+def _spend(row: Mapping[str, Any], seconds: float | None) -> list[str]:
+    counts = [f"{row[name]:,}" for name in ("calls", "tokens_in", "tokens_out")]
+    cost = "unknown" if row["cost_usd"] is None else f"${row['cost_usd']:,.2f}"
+    return [*counts, cost, "unknown" if seconds is None else _duration(seconds)]
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

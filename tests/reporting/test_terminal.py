@@ -1,0 +1,110 @@
+"""Tables and progress, as they arrive on a terminal and in a log file."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tasks.progress import Progress
+from tasks.reporting.markdown import markdown
+from tasks.reporting.terminal import Display, checks_table, comparison_table, plan_table
+
+Make = Callable[..., dict[str, Any]]
+
+PLAN = {
+    "study": "quickstart",
+    "cells": [{"task": "sms_spam", "mode": mode} for mode in ("real", "few_shot")],
+    "syntheses": [
+        {"task": "sms_spam", "mode": "few_shot", "generator": "openai/x", "draw": 0, "calls": 1200, "tokens_in": 90000}
+        | {"tokens_out": 4000, "cost_usd": None, "seconds": 12.0, "stored": False}
+    ],
+    "trials": {"total": 2, "stored": 1},
+    "totals": {"calls": 1200, "tokens_in": 90000, "tokens_out": 4000, "cost_usd": None, "minutes": 3.4},
+}
+
+
+def text_of(content: Any, width: int = 160) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(content)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_comparison_says_scores_gaps_and_verdicts(results: Make) -> None:
+    text = text_of(comparison_table(results()))
+    assert "few-shot" in text and "-13.0" in text and "loses 13 points (11 to 15): buy labels" in text
+    assert text.count("sms_spam") == 1
+
+
+def test_comparison_lists_failed_cells(results: Make) -> None:
+    assert "3 cells failed: headline_sarcasm · few-shot · seed 0" in text_of(comparison_table(results(fail=True)))
+
+
+def test_plan_says_unknown_price_and_what_is_stored() -> None:
+    text = text_of(plan_table(PLAN))
+    assert "2 trials" in text and "1 of them stored" in text
+    assert "1,200" in text and "unknown" in text and "3.4 min" in text
+
+
+def test_text_of_others_is_no_markup(results: Make) -> None:
+    found = results()
+    found["comparisons"][0]["verdict"] = "[bold]x[/bold] [/oops]"
+    assert "[bold]x[/bold] [/oops]" in text_of(comparison_table(found))
+
+
+def test_checks_mark_problems_in_words() -> None:
+    class Check:
+        name, ok, detail = "home", False, "cannot write"
+
+    assert "PROBLEM" in text_of(checks_table([Check()]))
+
+
+def steps() -> list[Progress]:
+    return [
+        Progress("synthesize", "sms_spam · few_shot", 3, 100),
+        Progress("synthesize", "sms_spam · few_shot", 100, 100, "12 rejected, $0.02"),
+        Progress("trial", "sms_spam · real · seed 0", 1, 1, "macro-F1 0.93"),
+        Progress("trial", "sms_spam · real · seed 1", 0, 1, "out of memory", failed=True),
+    ]
+
+
+def test_plain_lines_where_there_is_no_terminal() -> None:
+    console = Console(file=io.StringIO(), width=160)
+    with Display(PLAN, console) as display:
+        for step in steps():
+            display.update(step)
+        display.message("budget reached")
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(lines) == 4
+    assert lines[0].startswith("[1/1 syntheses] synthesize sms_spam · few_shot: 100/100 (12 rejected, $0.02)")
+    assert "failed" in lines[2]
+
+
+def test_bars_on_a_terminal() -> None:
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with Display(PLAN, console) as display:
+        for step in steps():
+            display.update(step)
+        text = text_of(display._draw(), 120)
+    assert "2/2" in text and "1 failed" in text
+
+
+def test_more_trials_than_planned_do_not_break_the_bar() -> None:
+    console = Console(file=io.StringIO(), width=120, force_terminal=True)
+    with Display(PLAN, console) as display:
+        for number in range(5):
+            display.update(Progress("trial", f"seed {number}", 1, 1))
+        assert "5/5" in text_of(display._draw(), 120)
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_markdown_is_one_clean_table(results: Make, fail: bool) -> None:
+    found = results(fail=fail)
+    found["comparisons"][1]["verdict"] = "a | b\n<script>"
+    text = markdown(found)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + len(found["comparisons"])
+    assert all(row.replace("\\|", "").count("|") == 7 for row in rows)
+    assert "<script>" not in text
+    assert ("cells failed" in text) == fail
