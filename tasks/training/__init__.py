@@ -1,0 +1,1 @@
+"""Trials: train a classifier on given rows, test it on real ones."""

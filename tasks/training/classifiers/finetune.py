@@ -1,0 +1,131 @@
+"""Fine-tuning of any transformers encoder with a fresh classification head (Devlin et al. 2019).
+
+One rule of training length for all modes and sizes: ``epochs`` passes, but never fewer than ``min_steps`` optimiser
+steps, because fine-tuning on few rows fails mostly by stopping too early (Mosbach et al. 2021).
+"""
+
+import math
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from tasks.config import ClassifierConfig
+from tasks.errors import RunError
+from tasks.training import encoders
+from tasks.training.request import Training
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LEARNING_RATES = {"embedded/minilm-l6": 2e-4}
+"""Tuned peak learning rates (docs/LOG.md)."""
+
+LEARNING_RATE = 3e-5
+"""For encoders of BERT's size, from the range of Devlin et al. 2019, appendix A.3."""
+
+WARMUP_SHARE = 0.1
+WEIGHT_DECAY = 0.01
+
+
+def check(config: ClassifierConfig) -> None:
+    """Raises ``UserError`` when there can be no such encoder."""
+    encoders.find_encoder(config.model, config.revision)
+
+
+def resolve(config: ClassifierConfig) -> dict[str, Any]:
+    """What shapes a training, defaults filled in."""
+    encoder = encoders.find_encoder(config.model, config.revision)
+    return {
+        **encoder.identity,
+        "epochs": config.epochs,
+        "min_steps": config.min_steps,
+        "learning_rate": config.learning_rate or LEARNING_RATES.get(config.model, LEARNING_RATE),
+        "batch_size": config.batch_size,
+        "max_length": config.max_length,
+    }
+
+
+def steps(rows: int, config: ClassifierConfig) -> int:
+    """Optimiser steps of a training on so many rows."""
+    return max(config.min_steps, config.epochs * math.ceil(rows / config.batch_size))
+
+
+def fit_predict(training: Training) -> "np.ndarray":
+    """Fine-tune on the training rows; probabilities of the test texts, float64 (texts, labels).
+
+    Raises ``RunError`` when the encoder cannot be loaded or the training diverges.
+    """
+    import torch
+
+    library = encoders.transformers()
+    torch.set_num_threads(training.threads)
+    encoder = encoders.find_encoder(training.config.model, training.config.revision)
+    tokenizer = encoders.load(encoder, library.AutoTokenizer.from_pretrained)
+    library.set_seed(training.seed)  # before loading: the head's first weights are drawn there
+    model = encoders.load(
+        encoder,
+        library.AutoModelForSequenceClassification.from_pretrained,
+        num_labels=len(training.labels),
+        dtype=torch.float32,
+        ignore_mismatched_sizes=True,  # a head from an earlier fine-tuning is replaced
+    )
+    encoders.check_finite(model, encoder.name, "as loaded")
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = _trainer(library, training, model, tokenizer, folder)
+        loss = trainer.train().training_loss
+        if not math.isfinite(loss):
+            rate = trainer.args.learning_rate
+            raise RunError(f"training diverged: its loss is {loss} at learning_rate {rate:g}; try a lower one")
+        encoders.check_finite(model, encoder.name, "after training")
+        return _predict(trainer, encoders.tokenize(tokenizer, training.test_texts, training.config.max_length))
+
+
+def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folder: str) -> Any:
+    config = training.config
+    rows = encoders.tokenize(tokenizer, training.texts, config.max_length)
+    number = {label: i for i, label in enumerate(training.labels)}
+    total = steps(len(rows), config)
+    arguments = library.TrainingArguments(
+        output_dir=folder,
+        max_steps=total,
+        per_device_train_batch_size=config.batch_size,
+        per_device_eval_batch_size=encoders.PREDICT_BATCH,
+        learning_rate=resolve(config)["learning_rate"],
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(WARMUP_SHARE * total),
+        weight_decay=WEIGHT_DECAY,
+        optim="adamw_torch_fused",
+        seed=training.seed,
+        bf16=training.precision == "bf16",
+        use_cpu=not _has_gpu(),
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,  # a diverged loss must show
+        disable_tqdm=True,
+        report_to="none",
+        dataloader_pin_memory=False,
+    )
+    return library.Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=[row | {"labels": number[label]} for row, label in zip(rows, training.row_labels, strict=True)],
+        data_collator=library.DataCollatorWithPadding(tokenizer),
+        processing_class=tokenizer,
+    )
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    available: bool = torch.cuda.is_available()
+    return available
+
+
+def _predict(trainer: Any, rows: list[dict[str, Any]]) -> "np.ndarray":
+    import numpy as np
+    from scipy.special import softmax
+
+    order = encoders.by_length(rows)
+    logits = trainer.predict([rows[i] for i in order]).predictions
+    probabilities = np.empty(logits.shape, np.float64)
+    probabilities[order] = softmax(logits.astype(np.float64), axis=1)
+    return probabilities

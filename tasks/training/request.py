@@ -1,0 +1,22 @@
+"""What a kind of classifier is given to train on: plain values that cross a process boundary."""
+
+from dataclasses import dataclass
+
+from tasks.config import ClassifierConfig
+from tasks.training.hardware import Precision
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training and its test texts. The kind never sees test labels."""
+
+    config: ClassifierConfig
+    labels: tuple[str, ...]
+    """All labels of the task, in the order of the probabilities' columns."""
+    texts: tuple[str, ...]
+    row_labels: tuple[str, ...]
+    test_texts: tuple[str, ...]
+    seed: int
+    precision: Precision
+    threads: int
+    """CPU threads that torch may use."""

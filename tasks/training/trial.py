@@ -1,0 +1,192 @@
+"""One trial: train on given rows, predict the test rows, score; found in the store when it was done before.
+
+The key holds the rows and whatever shapes the training, not where the rows came from: the same rows under another
+mode's or LLM's name are the same trial.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import RunError, UserError
+from tasks.records import Example, Trial, TrialJob, content_key, count_labels
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.training import worker
+from tasks.training.classifiers import kind_of, resolve
+from tasks.training.evaluate import Evaluation, evaluate
+from tasks.training.hardware import cores, precision
+from tasks.training.request import Training
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TRAINING_VERSION = 1
+"""Raised by hand when a change of code changes what a training gives."""
+
+KIND = "trials"
+PREDICTIONS = "predictions.jsonl"
+
+Train = Callable[[Training], "np.ndarray"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What one trained classifier says of one test row."""
+
+    item: str
+    """Hash of the row's text; trials are paired by it."""
+    label: str
+    predicted: str
+    probabilities: tuple[float, ...]
+    """In the task's order of labels."""
+    agreement: float | None
+    """Share of human raters behind the label, where known."""
+
+
+def train_in_worker(training: Training) -> "np.ndarray":
+    """Train in a worker process; probabilities of the test texts, float64 (texts, labels)."""
+    return worker.call(kind_of(training.config).fit_predict, training)
+
+
+def trial_key(job: TrialJob, train_rows: Sequence[Example], test_rows: Sequence[Example]) -> str:
+    """Content key of a trial, from whatever shapes its scores. The order of rows does not."""
+    return content_key(
+        {
+            "version": TRAINING_VERSION,
+            "train": sorted((row.text, row.label) for row in train_rows),
+            "test": sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in test_rows),
+            "labels": list(job.task.labels),
+            "classifier": resolve(job.classifier),
+            "seed": job.seed,
+            "precision": precision(),
+        }
+    )
+
+
+def run_trial(
+    job: TrialJob,
+    settings: Settings,
+    train_rows: Sequence[Example],
+    test_rows: Sequence[Example],
+    *,
+    trainings: int = 1,
+    train: Train = train_in_worker,
+) -> Trial:
+    """Train and test one cell, or find it in the store.
+
+    ``trainings`` is how many run at once: they share the cores. A training that fails gives a trial with status
+    ``failed`` and its reason; it is not stored, so that the next run tries again. Raises ``RunError`` when the store
+    cannot be used.
+    """
+    store = Store(settings.store_url)
+    key = trial_key(job, train_rows, test_rows)
+    manifest = store.get(KIND, key)
+    if manifest is not None:
+        return _trial(job, key, train_rows, test_rows, cached=True, **manifest["scores"])
+    started = time.monotonic()
+    try:
+        predictions = _predict(job, train_rows, test_rows, max(1, cores() // trainings), train)
+    except (RunError, UserError) as error:
+        seconds = time.monotonic() - started
+        return _trial(job, key, train_rows, test_rows, status="failed", error=str(error), seconds=seconds)
+    evaluation = asdict(_evaluate(job, predictions))
+    manifest = {"labels": list(job.task.labels), "classifier": resolve(job.classifier), "seed": job.seed}
+    manifest |= {"precision": precision(), "confusion": evaluation.pop("confusion")}
+    manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(test_rows)}
+    scores = evaluation | {"seconds": round(time.monotonic() - started, 3)}
+    store.put(KIND, key, manifest | {"scores": scores}, {PREDICTIONS: _to_lines(predictions)})
+    return _trial(job, key, train_rows, test_rows, **scores)
+
+
+def read_predictions(store: Store, key: str) -> tuple[Prediction, ...]:
+    """The predictions of a finished trial, in the order of its test rows. Raises ``FileNotFoundError``."""
+    lines = store.file(KIND, key, PREDICTIONS).decode().splitlines()
+    return tuple(
+        Prediction(**fields | {"probabilities": tuple(fields["probabilities"])}) for fields in map(json.loads, lines)
+    )
+
+
+def label_pairs(store: Store, key: str) -> list[tuple[str, str]]:
+    """(true, predicted) label of each test row of a finished trial."""
+    return [(prediction.label, prediction.predicted) for prediction in read_predictions(store, key)]
+
+
+def item_key(text: str) -> str:
+    """Names a test row in predictions."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _predict(
+    job: TrialJob, train_rows: Sequence[Example], test_rows: Sequence[Example], threads: int, train: Train
+) -> list[Prediction]:
+    labels = tuple(job.task.labels)
+    _check_rows(labels, train_rows, test_rows)
+    rows = sorted((row.text, row.label) for row in train_rows)  # the key knows no order, so neither does the training
+    training = Training(
+        config=job.classifier,
+        labels=labels,
+        texts=tuple(text for text, _ in rows),
+        row_labels=tuple(label for _, label in rows),
+        test_texts=tuple(row.text for row in test_rows),
+        seed=job.seed,
+        precision=precision(),
+        threads=threads,
+    )
+    probabilities = train(training)
+    if not (probabilities >= 0).all():
+        raise RunError(f"classifier {job.classifier.model!r} gave probabilities that are not numbers")
+    return [
+        Prediction(
+            item=item_key(row.text),
+            label=row.label,
+            predicted=labels[int(p.argmax())],
+            probabilities=tuple(round(float(value), 6) for value in p),
+            agreement=row.agreement,
+        )
+        for row, p in zip(test_rows, probabilities, strict=True)
+    ]
+
+
+def _check_rows(labels: Sequence[str], train_rows: Sequence[Example], test_rows: Sequence[Example]) -> None:
+    if not test_rows:
+        raise UserError("there are no test rows")
+    present = [label for label, n in count_labels(train_rows, labels).items() if n]
+    if len(present) < 2:
+        found = f"all {len(train_rows)} have label {present[0]!r}" if present else "there are none"
+        raise UserError(f"training rows of at least two labels are needed; {found}")
+    strange = {row.label for row in (*train_rows, *test_rows)} - set(labels)
+    if strange:
+        raise UserError(f"rows with labels that the task does not have: {', '.join(sorted(strange))}")
+
+
+def _evaluate(job: TrialJob, predictions: Sequence[Prediction]) -> Evaluation:
+    return evaluate([p.label for p in predictions], [p.predicted for p in predictions], list(job.task.labels))
+
+
+def _to_lines(predictions: Sequence[Prediction]) -> bytes:
+    return "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions).encode()
+
+
+def _trial(
+    job: TrialJob, key: str, train_rows: Sequence[Example], test_rows: Sequence[Example], **outcome: Any
+) -> Trial:
+    """The record of a cell: named after the job that asks, whoever had it trained."""
+    return Trial(
+        **{
+            "key": key,
+            "task": job.task.name,
+            "mode": job.mode,
+            "generator": job.generator,
+            "classifier": job.classifier.model,
+            "seed": job.seed,
+            "status": "ok",
+            "n_train": len(train_rows),
+            "n_test": len(test_rows),
+            "label_counts": count_labels(train_rows, job.task.labels),
+        }
+        | outcome
+    )

@@ -1,0 +1,104 @@
+import dataclasses
+import random
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import RunError
+from tasks.records import Example
+from tasks.store import Store
+from tasks.training.trial import item_key, read_predictions, run_trial, trial_key
+
+rows_of = st.lists(st.builds(Example, st.text(max_size=5), st.sampled_from(["ham", "spam"])), max_size=8)
+
+
+class Fake:
+    """Says spam for every text with an exclamation mark; counts how often it was asked."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, training):
+        self.seen.append(training)
+        return np.array([[0.2, 0.8] if "!" in text else [0.9, 0.1] for text in training.test_texts])
+
+
+TRAIN = [Example("hello", "ham"), Example("win!", "spam")]
+TEST = [Example("how are you", "ham", 0.75), Example("cash!", "spam"), Example("free cash", "spam")]
+
+
+def test_scores_and_predictions_are_kept(make_job, settings):
+    trial = run_trial(make_job(), settings, TRAIN, TEST, train=Fake())
+    assert (trial.status, trial.cached, trial.n_train, trial.n_test) == ("ok", False, 2, 3)
+    assert trial.accuracy == pytest.approx(2 / 3)
+    assert trial.label_counts == {"ham": 1, "spam": 1}
+    predictions = read_predictions(Store(settings.store_url), trial.key)
+    assert [p.predicted for p in predictions] == ["ham", "spam", "ham"]
+    assert predictions[0].item == item_key("how are you")
+    assert predictions[0].agreement == 0.75
+    assert predictions[1].probabilities == (0.2, 0.8)
+    manifest = Store(settings.store_url).get("trials", trial.key)
+    assert manifest["confusion"] == [[1, 0], [1, 1]]
+
+
+def test_the_same_rows_are_trained_on_once_and_named_after_who_asks(make_job, settings):
+    train = Fake()
+    first = run_trial(make_job(), settings, TRAIN, TEST, train=train)
+    again = run_trial(make_job(mode="few_shot", generator="llm"), settings, TRAIN[::-1], TEST, train=train)
+    assert len(train.seen) == 1
+    assert again == dataclasses.replace(first, mode="few_shot", generator="llm", cached=True)
+
+
+def test_a_store_hit_needs_no_torch(make_job, settings):
+    run_trial(make_job(), settings, TRAIN, TEST, train=Fake())
+    assert run_trial(make_job(), settings, TRAIN, TEST).cached
+    assert "torch" not in sys.modules
+
+
+def test_a_failed_training_is_recorded_and_tried_again(make_job, settings):
+    def diverge(training):
+        raise RunError("training diverged")
+
+    failed = run_trial(make_job(), settings, TRAIN, TEST, train=diverge)
+    assert (failed.status, failed.error, failed.macro_f1) == ("failed", "training diverged", None)
+    assert run_trial(make_job(), settings, TRAIN, TEST, train=Fake()).status == "ok"
+
+
+def test_numbers_that_are_not_finite_never_become_a_score(make_job, settings):
+    trial = run_trial(make_job(), settings, TRAIN, TEST, train=lambda t: np.full((3, 2), np.nan))
+    assert trial.status == "failed"
+    assert "not numbers" in trial.error
+
+
+@pytest.mark.parametrize(
+    ("train_rows", "test_rows", "said"),
+    [
+        ([Example("a", "ham")], TEST, "all 1 have label 'ham'"),
+        ([], TEST, "there are none"),
+        (TRAIN, [], "there are no test rows"),
+        (TRAIN, [Example("a", "eggs")], "labels that the task does not have: eggs"),
+    ],
+)
+def test_rows_that_cannot_be_trained_on_fail_the_cell(make_job, settings, train_rows, test_rows, said):
+    trial = run_trial(make_job(), settings, train_rows, test_rows, train=Fake())
+    assert trial.status == "failed"
+    assert said in trial.error
+
+
+@given(rows=rows_of, seed=st.integers(0, 9))
+def test_the_key_forgets_order_and_names(make_job, rows, seed):
+    shuffled = random.Random(seed).sample(rows, len(rows))
+    key = trial_key(make_job(seed=1), rows, TEST)
+    assert trial_key(make_job(seed=1, mode="zero_shot", generator="x", draw=3), shuffled, TEST[::-1]) == key
+    assert trial_key(make_job(seed=2), rows, TEST) != key
+    assert trial_key(make_job(seed=1), [*rows, Example("one more", "ham")], TEST) != key
+    assert trial_key(make_job(seed=1), rows, TEST[:2]) != key
+
+
+def test_agreement_is_part_of_the_test_rows(make_job):
+    known = [dataclasses.replace(row, agreement=0.0) for row in TEST]
+    unknown = [dataclasses.replace(row, agreement=None) for row in TEST]
+    assert trial_key(make_job(), TRAIN, known) != trial_key(make_job(), TRAIN, unknown)
