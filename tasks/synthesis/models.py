@@ -9,12 +9,15 @@ DEPLOYMENTS = ("azure", "azure_ai", "sagemaker", "sagemaker_chat", "bedrock")
 
 
 def same_model(asked: str, answered: str) -> bool:
-    """Whether ``answered`` is the model ``asked`` for, up to provider, folder, letter case, date and version."""
+    """Whether ``answered`` is the model ``asked`` for.
+
+    A provider, folder and letter case make no difference; an answer may have a date or version that was not asked for.
+    """
     if asked.split("/")[0] in DEPLOYMENTS:
         return True
-    return _family(asked) == _family(answered)
+    wanted, got = _name(asked), _name(answered)
+    return got in (wanted, wanted.removesuffix("-latest")) or SUFFIX.sub("", got) == wanted.removesuffix("-latest")
 
 
-def _family(name: str) -> str:
-    last = name.lower().rsplit("/", 1)[-1].removesuffix(".gguf")
-    return SUFFIX.sub("", last) or last
+def _name(model: str) -> str:
+    return model.lower().rsplit("/", 1)[-1].removesuffix(".gguf")

@@ -25,10 +25,7 @@ WORDS = [
     "silver",
     "market",
     "winter",
-    "coffee",
-    "forest",
     "bridge",
-    "letter",
 ]
 
 

@@ -47,7 +47,9 @@ def test_prompts_say_what_is_asked_for(mode, task):
 def test_examples_are_of_the_label_and_differ_from_call_to_call(task):
     pool = tuple(Example(f"text {i}", "glad") for i in range(50))
     drawn = {
-        tuple(m["content"] for m in find_mode("few_shot").writer.messages(Turn(task, "glad", pool, random.Random(i), ())))
+        tuple(
+            m["content"] for m in find_mode("few_shot").writer.messages(Turn(task, "glad", pool, random.Random(i), ()))
+        )
         for i in range(20)
     }
     assert len(drawn) == 20
