@@ -38,7 +38,9 @@ from tasks.settings import Settings
 KEY, CELL, STUDY, PROCESS, ERROR = (f"synthgap.{name}" for name in ("key", "cell", "study", "process", "error"))
 PARENT = "mlflow.parentRunId"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Shows the experiment in the UI's "Model training" view instead of the one for LLM applications."""
+"""Marks the experiment as one of model training; the list of experiments shows it so."""
+VIEW = "workflowType=machine_learning"
+"""Opens a page in the UI's "Model training" view: a link without it opens in the view that the browser had last."""
 
 Pairs = Callable[[], Sequence[tuple[str, str]]]
 """Reads a trial's (true label, predicted label) of each test row; called only for a run that is new."""
@@ -140,7 +142,8 @@ def fail_study(settings: Settings, run_id: str, error: str) -> None:
 def run_url(settings: Settings, experiment_id: str, run_id: str) -> str | None:
     """Address of a run in the UI; null where the tracking URI is a database and no server is known."""
     uri = settings.mlflow_uri.rstrip("/")
-    return f"{uri}/#/experiments/{experiment_id}/runs/{run_id}" if uri.startswith("http") else None
+    place = f"{uri}/#/experiments/{experiment_id}/runs/{run_id}?{VIEW}"
+    return place if uri.startswith("http") else None
 
 
 # ---- connection ----------------------------------------------------------------------------------------------------

@@ -293,5 +293,6 @@ def test_through_a_real_server(tmp_path: Path, server: str, capsys: pytest.Captu
         tracking.finish_study(settings, parent, outcome(), "<!doctype html>")
     assert len(children(settings, experiment)) == 3
     assert "ham,8,0" in Path(client(settings).download_artifacts(run_id, "confusion.csv")).read_text()
-    assert tracking.run_url(settings, experiment, run_id) == f"{server}/#/experiments/{experiment}/runs/{run_id}"
+    address = f"{server}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
+    assert tracking.run_url(settings, experiment, run_id) == address
     assert capsys.readouterr().out == "", "stdout belongs to `synthgap run --json`"
