@@ -74,9 +74,9 @@ class Server:
     """One model in this process, at most one of each (see ``server``)."""
 
     def __init__(self, model: str) -> None:
-        import xllamacpp
-
         path = weights(model)
+        with _yielding():
+            import xllamacpp
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
@@ -117,6 +117,23 @@ def server(model: str) -> Server:
             _servers[model] = Server(model)
             atexit.register(_servers[model].close)
         return _servers[model]
+
+
+@contextlib.contextmanager
+def _yielding() -> Iterator[None]:
+    """Threads that wait for each other sleep: spinning, they take twice the CPU as soon as a training runs beside.
+
+    OpenMP reads the setting when it is loaded; processes started later shall not inherit it.
+    """
+    name = "OMP_WAIT_POLICY"
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = "PASSIVE"
+    try:
+        yield
+    finally:
+        del os.environ[name]
 
 
 @contextlib.contextmanager

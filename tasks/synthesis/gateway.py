@@ -4,6 +4,7 @@ The only importer of litellm, which takes seconds: import this module where a ca
 """
 
 import asyncio
+import itertools
 import logging
 import os
 import random
@@ -23,6 +24,7 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+import httpx  # noqa: E402
 import litellm  # noqa: E402
 from litellm import exceptions  # noqa: E402
 
@@ -87,28 +89,26 @@ def prepare(generator: GeneratorConfig) -> None:
         raise RunError(f"generator {generator.model!r} needs {' and '.join(missing)} in the environment")
 
 
-async def complete(request: Request) -> Completion:
+async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completion:
     """Send a request, repeating it while the provider is busy or out of reach.
 
-    Raises ``RunError`` when it stays so, when the provider refuses the request itself, or the key.
+    ``first_wait`` is in seconds. Raises ``RunError`` when it stays so, when the provider refuses the request, or the
+    key.
     """
     generator = request.generator
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in itertools.count(1):
         try:
             return _completion(await litellm.acompletion(**_arguments(request)), generator)
-        except exceptions.ContentPolicyViolationError:
-            return Completion("", generator.model, 0, 0, None, "content_filter")
-        except TRANSIENT as error:
-            wait = _wait(error, attempt)
-            if attempt >= (UNREACHABLE_ATTEMPTS if _unreachable(error) else ATTEMPTS):
-                raise RunError(_failure(generator, error, attempt)) from error
+        except litellm.openai.APIError as error:
+            if _filtered(error):
+                return Completion("", generator.model, 0, 0, None, "content_filter")
+            most = UNREACHABLE_ATTEMPTS if _unreachable(error) else ATTEMPTS if isinstance(error, TRANSIENT) else 1
+            if attempt >= most:
+                raise RunError(_failure(generator, error, attempt)) from None
+            wait = _wait(error, attempt, first_wait)
             LOGGER.debug("%s: %s; again in %.1f s", generator.model, type(error).__name__, wait)
             await asyncio.sleep(wait)
-        except exceptions.AuthenticationError as error:
-            raise RunError(f"generator {generator.model!r}: the provider refuses the API key") from error
-        except litellm.openai.APIError as error:
-            raise RunError(_failure(generator, error, attempt)) from error
-    raise AssertionError("unreachable")
+    raise AssertionError("the loop above only ends by return or raise")
 
 
 def _arguments(request: Request) -> dict[str, Any]:
@@ -157,13 +157,24 @@ def _cost(response: Any, generator: GeneratorConfig) -> float | None:
         return None
 
 
-def _unreachable(error: Exception) -> bool:
-    return isinstance(error, exceptions.APIConnectionError) and not isinstance(error, exceptions.Timeout)
+def _filtered(error: Exception) -> bool:
+    """Whether a provider's content filter refused the prompt: an answer without a text, not a failure."""
+    marks = ("content_filter", "content management policy", "content_policy")
+    said = f"{getattr(error, 'code', '')} {error}".lower()
+    return isinstance(error, exceptions.ContentPolicyViolationError) or any(mark in said for mark in marks)
 
 
-def _wait(error: Exception, attempt: int) -> float:
+def _unreachable(error: BaseException) -> bool:
+    """Whether no connection came about; litellm reports that as an internal error of the server."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
+
+
+def _wait(error: Exception, attempt: int, first_wait: float) -> float:
     wished = _retry_after(error)
-    doubled = FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
+    doubled = first_wait * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
     return min(LONGEST_WAIT, wished if wished is not None else doubled)
 
 
@@ -179,6 +190,10 @@ def _retry_after(error: Exception) -> float | None:
 
 
 def _failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str:
-    where = f" at {generator.api_base}" if generator.api_base else ""
-    problem = "cannot be reached" if _unreachable(error) else f"failed: {str(error).splitlines()[0][:300]}"
-    return f"generator {generator.model!r}{where} {problem} ({type(error).__name__}, {attempts} attempts)"
+    """What went wrong, in one line that holds nothing of a refused key."""
+    who = f"generator {generator.model!r}" + (f" at {generator.api_base}" if generator.api_base else "")
+    if isinstance(error, exceptions.AuthenticationError):
+        return f"{who}: the provider refuses the API key"
+    if _unreachable(error):
+        return f"{who} cannot be reached"
+    return f"{who} failed: {str(error).splitlines()[0][:300]} ({attempts} attempt{'s' if attempts > 1 else ''})"

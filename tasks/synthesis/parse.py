@@ -52,10 +52,13 @@ def _unwrap(text: str, labels: tuple[str, ...]) -> str:
 
 
 def _without_label(text: str, labels: tuple[str, ...]) -> str:
-    head, colon, rest = text.partition(":")
-    name = re.sub(r"[\W_]+", " ", head).strip().lower()
-    known = {re.sub(r"[\W_]+", " ", label).strip().lower() for label in labels}
-    return rest.strip(" \n*") if colon and rest.strip(" \n*") and name in known else text
+    head, _, rest = text.partition(":")
+    rest = rest.strip().removeprefix("**").strip()
+    return rest if rest and _plain(head) in {_plain(label) for label in labels} else text
+
+
+def _plain(label: str) -> str:
+    return re.sub(r"[\s_-]+", " ", label.strip(" *#")).lower()
 
 
 def _unquote(text: str) -> str:

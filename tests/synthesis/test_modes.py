@@ -56,7 +56,7 @@ def test_examples_are_of_the_label_and_differ_from_call_to_call(task):
 
 
 def test_an_unknown_mode_names_the_allowed_ones():
-    with pytest.raises(UserError, match="unknown mode 'few_shots'. Did you mean 'few_shot'\\? Allowed: .*zero_shot"):
+    with pytest.raises(UserError, match=r"unknown mode 'few_shots'. Did you mean 'few_shot'\? Allowed: .*zero_shot"):
         find_mode("few_shots")
 
 

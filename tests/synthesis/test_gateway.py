@@ -1,0 +1,193 @@
+"""The gateway against a real HTTP endpoint on loopback, through the real litellm."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tasks.config import GeneratorConfig
+from tasks.errors import RunError, UserError
+from tasks.synthesis import loop
+from tasks.synthesis.calls import Request
+from tasks.synthesis.models import same_model
+
+Reply = tuple[int, dict[str, str], object]
+
+
+def chat(text: str = "hello", model: str = "served-model", finish: str = "stop") -> Reply:
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    return (
+        200,
+        {},
+        {"id": "x", "object": "chat.completion", "created": 1, "model": model, "choices": [choice], "usage": usage},
+    )
+
+
+class Endpoint:
+    """Answers from a script, its last line for ever; keeps what it was asked and when."""
+
+    def __init__(self, *script: Reply) -> None:
+        self.script, self.bodies, self.times, self.headers = list(script), [], [], []
+        endpoint = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                endpoint.bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+                endpoint.times.append(time.monotonic())
+                endpoint.headers.append(dict(self.headers))
+                status, headers, body = endpoint.script[0] if len(endpoint.script) == 1 else endpoint.script.pop(0)
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                for name, value in {
+                    **headers,
+                    "content-type": "application/json",
+                    "content-length": str(len(content)),
+                }.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Endpoint]]:
+    started: list[Endpoint] = []
+
+    def start(*script: Reply) -> Endpoint:
+        started.append(Endpoint(*script))
+        return started[-1]
+
+    yield start
+    for endpoint in started:
+        endpoint.server.shutdown()
+
+
+def ask(url: str, model: str = "openai/served-model", **fields: object):
+    from tasks.synthesis import gateway
+
+    generator = GeneratorConfig.model_validate({"model": model, "api_base": url, "timeout": 5, **fields})
+    gateway.prepare(generator)
+    messages = ({"role": "user", "content": "say hello"},)
+    return loop.run(gateway.complete(Request(messages, generator, max_tokens=33, seed=5), first_wait=0.01))
+
+
+def busy(**headers: str) -> Reply:
+    return 429, headers, {"error": {"message": "slow down", "type": "rate_limit", "code": "rate_limit"}}
+
+
+def test_a_call_sends_what_was_asked_and_records_what_came_back(serve):
+    endpoint = serve(chat("hi there"))
+    done = ask(endpoint.url, temperature=0.3, params={"top_p": 0.9})
+    body = endpoint.bodies[0]
+    assert (body["model"], body["max_tokens"], body["seed"]) == ("served-model", 33, 5)
+    assert (body["temperature"], body["top_p"]) == (0.3, 0.9)
+    assert (done.text, done.model, done.finish_reason) == ("hi there", "served-model", "stop")
+    assert (done.tokens_in, done.tokens_out) == (11, 7)
+    assert done.cost_usd is None
+
+
+def test_a_known_model_has_a_price(serve):
+    done = ask(serve(chat(model="gpt-4o-mini-2024-07-18")).url, model="openai/gpt-4o-mini")
+    assert done.cost_usd == pytest.approx(11 * 1.5e-7 + 7 * 6e-7)
+
+
+def test_a_busy_provider_is_asked_again_when_it_says(serve):
+    endpoint = serve(busy(**{"Retry-After": "1"}), chat())
+    assert ask(endpoint.url).text == "hello"
+    assert len(endpoint.times) == 2
+    assert 0.95 < endpoint.times[1] - endpoint.times[0] < 3
+
+
+def test_a_server_error_is_repeated_and_not_more_often_than_we_say(serve):
+    from tasks.synthesis import gateway
+
+    endpoint = serve((500, {}, {"error": {"message": "oops"}}))
+    with pytest.raises(RunError, match=r"'openai/served-model' at http://127.*oops"):
+        ask(endpoint.url)
+    assert len(endpoint.bodies) == gateway.ATTEMPTS
+
+
+def test_a_refused_key_is_not_repeated_and_never_shown(serve, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted-secret")
+    endpoint = serve((401, {}, {"error": {"message": "bad key sk-planted-secret", "code": "invalid_api_key"}}))
+    with pytest.raises(RunError, match="refuses the API key") as raised:
+        ask(endpoint.url)
+    assert len(endpoint.bodies) == 1 and "planted" not in str(raised.value)
+
+
+def test_a_bad_request_is_not_repeated(serve):
+    endpoint = serve((400, {}, {"error": {"message": "max_tokens is too large", "code": "bad"}}))
+    with pytest.raises(RunError, match="max_tokens is too large"):
+        ask(endpoint.url)
+    assert len(endpoint.bodies) == 1
+
+
+def test_a_content_filter_is_an_answer_without_text(serve):
+    error = {
+        "message": "filtered by content management policy",
+        "code": "content_filter",
+        "type": None,
+        "param": "prompt",
+    }
+    done = ask(serve((400, {}, {"error": error})).url)
+    assert (done.text, done.finish_reason) == ("", "content_filter")
+
+
+def test_an_answer_without_choices_is_an_answer_without_text(serve):
+    status, headers, body = chat()
+    done = ask(serve((status, headers, {**body, "choices": []})).url)
+    assert done.text == ""
+
+
+def test_nobody_there_is_one_clear_message():
+    with pytest.raises(RunError, match=r"'openai/served-model' at http://127.0.0.1:9 cannot be reached"):
+        ask("http://127.0.0.1:9")
+
+
+def test_a_missing_key_is_named(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(RunError, match="'openai/gpt-4o-mini' needs OPENAI_API_KEY in the environment"):
+        ask(None, model="openai/gpt-4o-mini")
+
+
+def test_an_unknown_provider_is_one_clear_message():
+    with pytest.raises(RunError, match="'no-such-thing': litellm knows no such provider"):
+        ask(None, model="no-such-thing")
+
+
+def test_an_unknown_embedded_model_names_the_known_ones():
+    with pytest.raises(UserError, match=r"unknown embedded model 'embedded/llama'.*embedded/smollm2-135m-instruct"):
+        ask(None, model="embedded/llama")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "same"),
+    [
+        ("openai/gpt-4o-mini", "gpt-4o-mini-2024-07-18", True),
+        ("gpt-4o", "gpt-4o-mini-2024-07-18", False),
+        ("gpt-4o-2024-05-13", "gpt-4o-2024-08-06", False),
+        ("openai/gpt-4o-2024-08-06", "gpt-4o-2024-08-06", True),
+        ("anthropic/claude-3-5-sonnet-latest", "claude-3-5-sonnet-20241022", True),
+        ("gpt-3.5-turbo", "gpt-3.5-turbo-0125", True),
+        ("gpt-4", "gpt-4-0613", True),
+        ("gpt-4", "gpt-4-turbo", False),
+        ("ollama/llama3", "ollama/llama3:latest", True),
+        ("openrouter/meta-llama/llama-3-8b-instruct", "meta-llama/Llama-3-8B-Instruct", True),
+        ("openai/smollm", "/models/SmolLM.gguf", True),
+        ("openai/llama-3-8b", "llama-3-70b", False),
+        ("azure/my-deployment", "gpt-4o-2024-08-06", True),
+        ("openai/some-model", "", False),
+    ],
+)
+def test_only_the_model_asked_for_counts(asked, answered, same):
+    assert same_model(asked, answered) is same
