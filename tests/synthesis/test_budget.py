@@ -1,0 +1,100 @@
+"""The ledger: never passed, whoever spends, however it ends."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tasks.config import GeneratorConfig
+from tasks.synthesis.budget import BudgetReachedError, Ledger, Spending, open_ledger, worst_case
+from tasks.synthesis.calls import Completion, Request
+from tasks.synthesis.prices import Price
+
+PRICE = Price(1e-6, 1e-6)
+REQUEST = Request(({"role": "user", "content": "x" * 84},), GeneratorConfig(model="m"), max_tokens=100, seed=0)
+
+
+def test_the_worst_case_counts_every_byte_and_the_longest_answer():
+    assert worst_case(REQUEST, PRICE) == pytest.approx((84 + 16 + 100) * 1e-6)
+
+
+def test_what_is_reserved_counts_until_it_is_settled(tmp_path):
+    ledger = Ledger(tmp_path / "book.json", 1.0)
+    first = ledger.reserve(0.6)
+    assert ledger.reserve(0.6) is None
+    ledger.settle(first, 0.1, 50)
+    assert ledger.reserve(0.6) is not None
+    assert ledger.spent_usd == pytest.approx(0.1)
+
+
+def test_a_spent_budget_is_reached(tmp_path):
+    ledger = Ledger(tmp_path / "book.json", 1.0)
+    ledger.settle(ledger.reserve(0.9), 0.9, 1)
+    with pytest.raises(BudgetReachedError, match=r"the budget of \$1 is reached"):
+        ledger.reserve(0.2)
+
+
+def test_a_budget_of_nothing_buys_nothing(tmp_path):
+    with pytest.raises(BudgetReachedError):
+        Ledger(tmp_path / "book.json", 0.0).reserve(1e-9)
+
+
+def test_no_limit_still_counts(tmp_path):
+    ledger = Ledger(tmp_path / "book.json", None)
+    ledger.settle(ledger.reserve(5.0), 5.0, 1)
+    assert ledger.spent_usd == 5.0
+
+
+def test_threads_together_never_pass_the_limit(tmp_path):
+    def spend(_: int) -> int:
+        ledger = Ledger(tmp_path / "book.json", 0.1)
+        try:
+            reservation = ledger.reserve(0.01)
+        except BudgetReachedError:
+            return 0
+        if reservation:
+            ledger.settle(reservation, 0.01, 1)
+        return bool(reservation)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(spend, range(40))) <= 10
+    assert Ledger(tmp_path / "book.json", 0.1).spent_usd <= 0.1 + 1e-12
+
+
+def test_what_a_dead_process_had_reserved_is_spent(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from tasks.synthesis.budget import Ledger;"
+        "Ledger(Path(sys.argv[1]), 1.0).reserve(0.3)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.json")], check=True)
+    assert json.loads((tmp_path / "b.json").read_text())["reserved"]
+    assert Ledger(tmp_path / "b.json", 1.0).spent_usd == pytest.approx(0.3)
+
+
+def test_runs_have_a_ledger_each(tmp_path):
+    assert open_ledger(tmp_path, "run a", 1.0).path != open_ledger(tmp_path, "run b", 1.0).path
+    assert open_ledger(tmp_path, "../../x", 1.0).path.parent == tmp_path / "budgets"
+
+
+def test_calls_wait_for_the_last_of_the_budget_rather_than_stop(tmp_path):
+    spending = Spending(Ledger(tmp_path / "book.json", 1.5 * worst_case(REQUEST, PRICE)), PRICE)
+
+    async def call() -> None:
+        reservation = await spending.reserve(REQUEST)
+        await asyncio.sleep(0.02)
+        await spending.settle(reservation, Completion("x", "m", 1, 1, 1e-6, "stop"))
+
+    async def calls() -> None:
+        await asyncio.gather(*(call() for _ in range(5)))
+
+    asyncio.run(calls())
+    assert Ledger(tmp_path / "book.json", None).spent_usd == pytest.approx(5e-6)
+
+
+def test_a_free_generator_needs_no_ledger(tmp_path):
+    spending = Spending(Ledger(tmp_path / "book.json", 1.0), Price(0, 0))
+    assert asyncio.run(spending.reserve(REQUEST)) == "" and not spending.unenforceable
+    assert not list(tmp_path.iterdir())
