@@ -259,10 +259,24 @@ def _new_child(client: Any, experiment_id: str, trial: Trial) -> _Child:
 def _fill(client: Any, run_id: str, parent_run_id: str, trial: Trial, job: TrialJob, predictions: Pairs | None) -> None:
     tags = {PARENT: parent_run_id, ERROR: trial.error or ""}
     client.log_batch(run_id, _metrics(_trial_metrics(trial)), _params(_trial_params(trial, job)), _tags(tags))
-    client.log_inputs(run_id, _datasets(trial, job))
+    _log_inputs(client, run_id, _datasets(trial, job))
     if predictions is not None and trial.status == "ok":
         _log_files(client, run_id, _prediction_files(predictions()))
     client.set_terminated(run_id, "FINISHED" if trial.status == "ok" else "FAILED")
+
+
+def _log_inputs(client: Any, run_id: str, datasets: list[Any]) -> None:
+    """Trials share data sets, and MLflow's check-then-insert of one loses the race of two trials that end together."""
+    from mlflow.exceptions import MlflowException
+
+    for last in (False, False, True):
+        try:
+            client.log_inputs(run_id, datasets)
+        except MlflowException as error:
+            if last or "IntegrityError" not in str(error):
+                raise
+        else:
+            return
 
 
 def _sweep(client: Any, experiment_id: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -174,8 +175,11 @@ def test_threads_do_not_mix_parents(settings: Settings) -> None:
     experiments = [tracking.prepare(settings, name) for name in ("one", "two")]
     parents = [tracking.start_study(settings, experiment, CONFIG) for experiment in experiments]
 
+    together = Barrier(6)  # trials that end at the same moment and share their data sets
+
     def log(number: int) -> str:
         which = number % 2
+        together.wait(60)
         return tracking.log_trial(settings, experiments[which], parents[which], trial(number), job(number))
 
     with ThreadPoolExecutor(6) as pool:
