@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tasks.analysis import statistics
 from tasks.analysis.statistics import Paired
@@ -25,7 +26,8 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     """
     groups = _groups(trials)
     baselines = {_baseline_key(trial): trial for trial in trials if trial.mode == BASELINE and trial.status == "ok"}
-    compared = [_compare(group, baselines, store) for group in groups]
+    with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
+        compared = [_compare(group, baselines, store) for group in groups]
     corrected = iter(statistics.holm([item.gap.p for item in compared if item.gap]))
     return tuple(
         replace(

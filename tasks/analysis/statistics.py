@@ -53,9 +53,8 @@ def _macro_f1(labels: Ints, predicted: Ints, classes: int, weights: Floats) -> F
 
 
 def _accuracy(labels: Ints, predicted: Ints, classes: int, weights: Floats) -> Floats:
-    right: Floats = (predicted == labels).astype(np.float64)
-    share: Floats = weights @ right.T / weights.sum(1, keepdims=True)
-    return share
+    right = (predicted == labels).astype(np.float64)
+    return np.asarray(weights @ right.T / weights.sum(1, keepdims=True))
 
 
 Metric = Callable[[Ints, Ints, int, Floats], Floats]
@@ -75,7 +74,9 @@ def _weights(labels: Ints, resamples: int, rng: np.random.Generator) -> Floats:
 
 def scores(sample: Paired, metric: str) -> Floats:
     """(seeds,) ``macro_f1``, over the labels that stand in the test set, or ``accuracy`` of each seed."""
-    return METRICS[metric](sample.labels, sample.predicted, sample.classes, np.ones((1, len(sample.labels))))[0]
+    once = np.ones((1, len(sample.labels)))
+    found: Floats = METRICS[metric](sample.labels, sample.predicted, sample.classes, once)[0]
+    return found
 
 
 def score_interval(sample: Paired, metric: str, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:

@@ -126,8 +126,8 @@ def load(encoder: Encoder, loader: Callable[..., Any], **options: Any) -> Any:
     try:
         with _loading:
             return loader(encoder.source, revision=encoder.revision or "main", **options)
-    except (OSError, ValueError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # a damaged or foreign model fails in as many ways as there are formats
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         revision = f" at revision {encoder.revision!r}" if encoder.revision else ""
         raise RunError(f"cannot load classifier {encoder.name!r}{revision}: {reason}") from error
 

@@ -49,10 +49,9 @@ class _Worker:
         self.process.join(10)
         code = self.process.exitcode
         if code == -signal.SIGKILL:
-            return (
-                "the training process was killed (signal 9), most likely for want of memory; try a smaller batch_size"
-            )
-        return f"the training process ended early ({f'signal {-code}' if code and code < 0 else f'exit code {code}'})"
+            return "the training process was killed (signal 9), probably for want of memory; try a smaller batch_size"
+        how = f"signal {-code}" if code and code < 0 else f"exit code {code}"
+        return f"the training process ended early ({how})"
 
     def stop(self) -> None:
         self.pipe.close()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.config import EMBEDDED_CLASSIFIER
+from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training import encoders, worker
 from tasks.training.trial import read_predictions, run_trial
@@ -20,7 +21,7 @@ def test_fine_tuning_learns_and_repeats_itself(make_job, settings, tmp_path, spa
     predictions = read_predictions(Store(settings.store_url), trial.key)
     assert [p.label for p in predictions] == [row.label for row in spam[80:]]
     assert all(sum(p.probabilities) == pytest.approx(1, abs=1e-4) for p in predictions)
-    elsewhere = settings.model_copy(update={"store": str(tmp_path / "other")})
+    elsewhere = Settings(home=tmp_path / "elsewhere")
     again = run_trial(make_job(), elsewhere, spam[:80], spam[80:])
     assert not again.cached
     assert read_predictions(Store(elsewhere.store_url), again.key) == predictions
@@ -39,7 +40,8 @@ def test_divergence_is_a_failed_cell(make_job, settings, spam):
     assert "finite" in trial.error or "diverged" in trial.error
 
 
-def test_a_hub_model_that_cannot_be_fetched_is_a_failed_cell(make_job, settings, spam, tmp_path):
+@pytest.mark.slow  # the hub's library tries for 50 s
+def test_a_hub_model_that_cannot_be_fetched_is_a_failed_cell(make_job, settings, spam):
     classifier = {"model": "nobody-at-all/no-such-model", "revision": "0123abc"}
     trial = run_trial(make_job(classifier=classifier), settings, spam[:8], spam[80:90])
     assert trial.status == "failed"

@@ -16,7 +16,7 @@ from tasks.training.request import Training
 if TYPE_CHECKING:
     import numpy as np
 
-LEARNING_RATES = {"embedded/minilm-l6": 2e-4}
+LEARNING_RATES = {"embedded/minilm-l6": 1e-4}
 """Tuned peak learning rates (docs/LOG.md)."""
 
 LEARNING_RATE = 3e-5
