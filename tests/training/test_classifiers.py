@@ -38,7 +38,7 @@ def test_what_can_exist_is_accepted(model):
         ({"model": "./nowhere"}, "there is no such folder"),
         ({"model": "not a name"}, "'not a name' is neither a hub id"),
         ({"model": "embedded/minilm-l6", "revision": "abc"}, "has no revisions (got 'abc')"),
-        ({"model": "probe/embedded/minilm-l6", "epochs": 3}, "epochs 3 is for fine-tuning"),
+        ({"model": "probe/embedded/minilm-l6", "epochs": 5}, "epochs 5 is for fine-tuning"),
     ],
 )
 def test_what_cannot_exist_is_named(fields, said):

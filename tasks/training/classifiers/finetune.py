@@ -104,13 +104,15 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
         report_to="none",
         dataloader_pin_memory=False,
     )
-    return library.Trainer(
+    trainer = library.Trainer(
         model=model,
         args=arguments,
         train_dataset=[row | {"labels": number[label]} for row, label in zip(rows, training.row_labels, strict=True)],
         data_collator=library.DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
     )
+    trainer.remove_callback(library.PrinterCallback)  # prints its logs
+    return trainer
 
 
 def _has_gpu() -> bool:
