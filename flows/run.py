@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,6 @@ from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings
-
-INTERRUPTED = 130
 
 
 def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
@@ -79,6 +78,7 @@ class _ToDisplay(logging.Handler):
 def _run_flow(study: Study) -> dict[str, Any]:
     for name, value in {
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 are too few on a busy machine
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGER.name,  # stage logs show in Prefect's UI
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal has our display instead
@@ -89,21 +89,22 @@ def _run_flow(study: Study) -> dict[str, Any]:
 
     from flows.study import study as study_flow
 
-    try:
-        state: State[Any] = study_flow(study.config, study.folder, return_state=True)
-    except KeyboardInterrupt:
-        _stop_at_once()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_at_once)
+    state: State[Any] = study_flow(study.config, study.folder, return_state=True)
     results: dict[str, Any] | BaseException = state.result(raise_on_failure=False)
     if isinstance(results, BaseException):
         raise results
     return results
 
 
-def _stop_at_once() -> NoReturn:
+def _stop_at_once(number: int, frame: object) -> NoReturn:
     """End without waiting for calls and trainings in flight: the journal has every completed call."""
     from prefect.server.api.server import SubprocessASGIServer
 
-    SubprocessASGIServer().stop()
-    print("synthgap: interrupted; nothing paid for is lost, run the study again to go on", file=sys.stderr)
+    sys.stderr.write("\nsynthgap: interrupted; nothing paid for is lost, run the study again to go on\n")
     sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    for server in list(SubprocessASGIServer._instances.values()):
+        if server.server_process:
+            server.server_process.kill()
+    os._exit(128 + number)

@@ -17,7 +17,6 @@ from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
-from tasks.reporting.markdown import markdown
 
 from tasks import planning, tracking
 from tasks.analysis.compare import compare
@@ -29,6 +28,7 @@ from tasks.errors import RunError, UserError
 from tasks.progress import Progress, announce
 from tasks.records import Comparison, Synthesis, SynthesisJob, Trial, TrialJob, content_key
 from tasks.reporting import publish
+from tasks.reporting.markdown import markdown
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
 from tasks.store import Store
@@ -147,18 +147,17 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     keys = {item.name: load_stage(item, config.pool_share, settings) for item in tasks}
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
     plan = planning.make_plan(config, tuple(data.values()), settings)
-    run = tracking.begin(settings, config)
-    syntheses, trials = _run_cells(plan, keys, run, settings)
-    comparisons = compare_stage(trials, config.tolerance, settings)
-    results = assemble(
-        config,
-        [rows.summary for rows in data.values()],
-        syntheses,
-        trials,
-        comparisons,
-        created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        estimate=plan.as_dict()["totals"],
-    )
-    report_stage(results, run, settings)
+    with tracking.study_run(settings, config) as run:
+        syntheses, trials = _run_cells(plan, keys, run, settings)
+        results = assemble(
+            config,
+            [rows.summary for rows in data.values()],
+            syntheses,
+            trials,
+            compare_stage(trials, config.tolerance, settings),
+            created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+            estimate=plan.as_dict()["totals"],
+        )
+        report_stage(results, run, settings)
     ended = Completed if results["status"] == "ok" else Failed
     return ended(message=publish.headline(results), data=results)

@@ -52,7 +52,7 @@ class ClassifierConfig(Frozen):
     """``embedded/minilm-l6``, any encoder on the hub, or a local folder."""
     revision: str | None = None
     """Commit of a hub encoder; null takes the hub's newest."""
-    epochs: int = Field(default=10, gt=0)
+    epochs: int = Field(default=3, gt=0)
     """Passes over the training rows."""
     min_steps: int = Field(default=50, gt=0)
     """Fewest optimiser steps: small training sets are passed more often than ``epochs`` until it is reached."""

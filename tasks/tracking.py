@@ -55,10 +55,19 @@ class StudyRun(NamedTuple):
     run_id: str
 
 
-def begin(settings: Settings, config: StudyConfig) -> StudyRun:
-    """A new parent run in the study's experiment. Raises ``RunError`` when MLflow cannot be reached."""
+@contextlib.contextmanager
+def study_run(settings: Settings, config: StudyConfig) -> Iterator[StudyRun]:
+    """A new parent run in the study's experiment, ended as failed when the study breaks off.
+
+    Raises ``RunError`` when MLflow cannot be reached.
+    """
     experiment_id = prepare(settings, config.name)
-    return StudyRun(experiment_id, start_study(settings, experiment_id, config))
+    run = StudyRun(experiment_id, start_study(settings, experiment_id, config))
+    try:
+        yield run
+    except BaseException as error:
+        fail_study(settings, run.run_id, str(error))
+        raise
 
 
 def prepare(settings: Settings, study: str) -> str:

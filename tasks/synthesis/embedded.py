@@ -39,7 +39,7 @@ def is_embedded(model: str) -> bool:
 def defaults(model: str) -> dict[str, Any]:
     """How a packaged model samples, unless the study says otherwise. Raises ``UserError`` for an unknown one.
 
-    Tuned by reading texts, never by scores: hot enough not to write one text over and over, with ``min_p`` cutting off
+    Chosen by reading texts, never by scores: hot enough not to write one text over and over, with ``min_p`` cutting off
     what makes a small model lose the thread, a repetition penalty against its loops, and the first line alone.
     """
     _entry(model)
@@ -84,6 +84,7 @@ class Server:
         params.n_parallel = SLOTS
         params.n_ctx = SLOTS * CONTEXT
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = cores
+        params.cpuparams.poll = params.cpuparams_batch.poll = 0  # spinning threads starve the training beside them
         params.cache_ram_mib = 0  # prompts differ in their examples: saving whole ones costs more than it spares
         params.verbosity = -1
         with _quiet():
