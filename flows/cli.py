@@ -84,9 +84,8 @@ def report(study: StudyArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def tasks() -> None:
     """List the tasks that come with synthgap."""
-    from tasks.reporting.terminal import show, tasks_table
-
     from tasks.data import catalog
+    from tasks.reporting.terminal import show, tasks_table
 
     show(tasks_table([catalog.find_task(name, Path.cwd()) for name in catalog.names()]))
 
@@ -110,9 +109,8 @@ def new_task(
 @app.command()
 def doctor() -> None:
     """Say what is installed, reachable and configured."""
-    from tasks.reporting.terminal import checks_table, show
-
     from tasks.doctor import checks
+    from tasks.reporting.terminal import checks_table, show
     from tasks.settings import Settings
 
     found = list(checks(Settings()))
@@ -142,3 +140,7 @@ def _load(reference: str) -> Any:
 def main() -> None:
     """Entry point of the ``synthgap`` command."""
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -66,4 +66,4 @@ def longest_answer(generator: GeneratorConfig, max_words: int) -> int:
     if generator.max_tokens is not None:
         return generator.max_tokens
     per_word = embedded.TOKENS_PER_WORD if embedded.is_embedded(generator.model) else LONGEST_ANSWER
-    return int(max_words * per_word) + 16
+    return int(max_words * per_word) + 8

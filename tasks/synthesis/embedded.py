@@ -25,7 +25,7 @@ SLOTS = 16
 """Calls decoded at once. On two cores 16 give half as many tokens again per second as one."""
 CONTEXT = 2048
 """Tokens of prompt and answer that one slot holds."""
-TOKENS_PER_WORD = 2.0
+TOKENS_PER_WORD = 1.5
 """Longest answer per word asked for: what runs on is cut and trimmed to its last full sentence."""
 PROMPT_RATE, ANSWER_RATE = 500.0, 150.0
 """Tokens read and written per second on two cores, for time estimates before anything was measured."""

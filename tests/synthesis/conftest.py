@@ -29,15 +29,6 @@ WORDS = [
 ]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--regenerate-golden", action="store_true", help="write golden prompts anew")
-
-
-@pytest.fixture
-def regenerate(request: pytest.FixtureRequest) -> bool:
-    return bool(request.config.getoption("--regenerate-golden"))
-
-
 @pytest.fixture
 def task() -> TaskConfig:
     return TaskConfig(

@@ -16,6 +16,7 @@ REFUSAL = re.compile(
 CHATTER = re.compile(
     r"^(?:sure|certainly|absolutely|of course)\b.{0,60}\b(?:here|help|happy|glad)\b"
     rf"|^here(?:'s|’s| is| are) (?:an?|another|some|one|the|my|your)\b.{{0,60}}\b{TEXTS}\b"
+    r"|^i(?:'ll|’ll| will) try\b.{0,20}\b(?:again|another|different|something)\b"
     r"|^i(?:'d|’d| would) be (?:happy|glad) to (?:help|assist|provide|write)\b"
     rf"|\b(?:original|previous(?:ly generated)?|generated|following|revised|rewritten) {TEXTS}\b"
     r"|\b(?:let me know if|i hope this helps|feel free to (?:modify|adjust|ask))\b",
@@ -73,4 +74,4 @@ def _echo(words: list[str], echoes: set[str]) -> str | None:
     return None
 
 
-FILTER = Filter("debris", version=1, step="valid", build=_build)
+FILTER = Filter("debris", version=2, step="valid", build=_build)

@@ -1,0 +1,172 @@
+"""The command line as a user meets it: a process of its own, its exit code, and one clear line for a mistake."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+NO_NETWORK = """
+import sys
+def deny(event, arguments):
+    if event == "socket.connect":
+        raise RuntimeError(f"network used: {arguments}")
+sys.addaudithook(deny)
+from flows.cli import main
+sys.argv[0] = "synthgap"
+main()
+"""
+
+
+@pytest.fixture
+def synthgap(tmp_path: Path):
+    """Runs ``synthgap`` with an empty home; any connection to anywhere is an error."""
+
+    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "SYNTHGAP_HOME": str(tmp_path / "home"), **environment}
+        command = [sys.executable, "-c", NO_NETWORK, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120, check=False)
+
+    return call
+
+
+def study(folder: Path, **change: object) -> str:
+    """Path of a study file: the smallest one, changed."""
+    config = {"name": "s", "tasks": ["sms_spam"], "modes": ["real", "few_shot"], **change}
+    path = folder / "study.yaml"
+    path.write_text(json.dumps(config))
+    return str(path)
+
+
+def rows_file(path: Path, rows: list[tuple[str, str]], header: str = "text,label") -> Path:
+    path.write_text("\n".join([header, *(f"{text},{label}" for text, label in rows)]) + "\n")
+    return path
+
+
+def own_task(folder: Path, train: list[tuple[str, str]], test: list[tuple[str, str]]) -> str:
+    """A task YAML over two CSV files."""
+    rows_file(folder / "train.csv", train)
+    rows_file(folder / "test.csv", test)
+    fields = {
+        "name": "mine",
+        "title": "Mine",
+        "text": "a note",
+        "context": "You write notes.",
+        "labels": {"a": "about apples", "b": "about bees"},
+        "sources": [{"kind": "files", "train": "train.csv", "test": "test.csv"}],
+    }
+    (folder / "mine.yaml").write_text(json.dumps(fields))
+    return "./mine.yaml"
+
+
+def notes(label: str, n: int, word: str = "note") -> list[tuple[str, str]]:
+    return [(f"{word} {label} number {i}", label) for i in range(n)]
+
+
+def assert_one_line(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("synthgap: ")
+    assert done.stderr.count("\n") == 1
+    for word in words:
+        assert word in done.stderr
+
+
+def test_help_names_every_command_and_answers_at_once(synthgap) -> None:
+    started = time.monotonic()
+    done = synthgap("--help")
+    assert time.monotonic() - started < 5  # 0.5 s on an idle machine; the suite may share its cores
+    for command in ("run", "plan", "report", "tasks", "new-task", "doctor"):
+        assert f" {command} " in done.stdout
+
+
+def test_plan_of_the_shipped_quickstart_needs_no_network(synthgap) -> None:
+    done = synthgap("plan", "quickstart", "--json")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["trials"] == {"total": 16, "stored": 0}
+    assert len(plan["syntheses"]) == 4
+    assert plan["totals"]["cost_usd"] == 0
+    assert plan["totals"]["calls"] > 400
+
+
+def test_the_cost_of_an_llm_without_a_known_price_is_null(synthgap, tmp_path: Path) -> None:
+    done = synthgap("plan", study(tmp_path, generators=["openai/nobody-knows-me"]), "--json")
+    assert json.loads(done.stdout)["totals"]["cost_usd"] is None
+
+
+def test_a_known_price_gives_dollars(synthgap, tmp_path: Path) -> None:
+    done = synthgap("plan", study(tmp_path, generators=["openai/gpt-4o-mini"]), "--json")
+    assert 0 < json.loads(done.stdout)["totals"]["cost_usd"] < 1
+
+
+def test_tasks_lists_the_catalog(synthgap) -> None:
+    assert "headline_sarcasm" in synthgap("tasks").stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tasks": ["sms_spma"]}, ["sms_spma", "sms_spam", "movie_reviews"]),
+        ({"modes": ["few_shots"]}, ["few_shots", "few_shot", "zero_shot", "real"]),
+        ({"classifiers": ["embedded/minilm"]}, ["embedded/minilm", "embedded/minilm-l6"]),
+        ({"generators": ["embedded/gpt"]}, ["embedded/gpt", "embedded/smollm2-135m-instruct"]),
+        ({"tests": 5}, ["tests", "test_rows"]),
+        ({"rows_per_label": 100000}, ["100000", "sms_spam"]),
+        ({"classifiers": ["./no-such-folder"]}, ["no-such-folder"]),
+    ],
+)
+def test_a_mistake_in_a_study_is_one_line_and_exit_code_2(synthgap, tmp_path, change, words) -> None:
+    assert_one_line(synthgap("plan", study(tmp_path, **change)), 2, *words)
+
+
+def test_a_run_finds_the_same_mistakes_before_it_starts_anything(synthgap, tmp_path: Path) -> None:
+    assert_one_line(synthgap("run", study(tmp_path, modes=["few_shots"])), 2, "few_shots", "few_shot")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "words"),
+    [
+        (notes("a", 30) + notes("b", 30), notes("c", 5, "test"), ["'c'"]),
+        ([], notes("a", 5), ["train.csv"]),
+        (notes("a", 30), notes("a", 5, "test"), ["'b'"]),
+        ([("same", "a"), ("same", "a"), ("other", "b"), ("other", "b")], notes("a", 3) + notes("b", 3), ["mine"]),
+    ],
+    ids=["label only in test", "empty file", "one label", "duplicates only"],
+)
+def test_a_file_that_cannot_be_used_is_one_line_and_exit_code_2(synthgap, tmp_path, train, test, words) -> None:
+    done = synthgap("plan", study(tmp_path, tasks=[own_task(tmp_path, train, test)], rows_per_label=10))
+    assert_one_line(done, 2, *words)
+
+
+def test_a_second_run_of_the_same_study_at_the_same_time_is_refused(synthgap, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    (tmp_path / "home" / "locks").mkdir(parents=True)
+    with FileLock(tmp_path / "home" / "locks" / "s.lock"):
+        assert_one_line(synthgap("run", study(tmp_path)), 1, "'s'", "running already")
+
+
+def test_a_home_that_cannot_be_written_is_one_line(synthgap, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = synthgap("run", study(tmp_path), SYNTHGAP_HOME=str(tmp_path / "file" / "home"))
+    assert_one_line(done, 1, "SYNTHGAP_HOME")
+
+
+def test_a_study_that_never_ran_has_no_report(synthgap, tmp_path: Path) -> None:
+    assert_one_line(synthgap("report", study(tmp_path)), 2, "'s'", "run it first")
+
+
+def test_new_task_writes_a_task_that_plans(synthgap, tmp_path: Path) -> None:
+    rows = notes("a", 40) + notes("b", 40)
+    train, test = (
+        rows_file(tmp_path / "train.csv", rows),
+        rows_file(tmp_path / "test.csv", notes("a", 9, "t") + notes("b", 9, "t")),
+    )
+    assert synthgap("new-task", "mine", "--train", str(train), "--test", str(test)).returncode == 0
+    done = synthgap("plan", study(tmp_path, tasks=["./mine.yaml"], rows_per_label=10), "--json")
+    assert json.loads(done.stdout)["trials"]["total"] == 9

@@ -1,0 +1,187 @@
+"""A whole study as a user runs it: real Prefect, real MLflow on SQLite, real trainings; the LLM is a local endpoint."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.endpoint import Endpoint
+
+pytestmark = pytest.mark.slow
+
+WORDS = {"ham": "see you at home later mate", "spam": "win a free prize call now to claim"}
+
+
+class Writer(Endpoint):
+    """Writes a text of the label that the prompt describes, never the same twice."""
+
+    def __init__(self) -> None:
+        super().__init__((200, {}, {}))
+        self.delay = 0.0
+
+    def reply(self, body: dict) -> tuple[int, dict[str, str], object]:
+        time.sleep(self.delay)
+        label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
+        text = f"{WORDS[label]} {len(self.bodies)} {body['seed']}"
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
+        names = {"id": "x", "object": "chat.completion", "created": 1, "model": "writer"}
+        return 200, {}, {**names, "choices": [choice], "usage": usage}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home and one Prefect home for the module: the server's database is made once."""
+    return tmp_path_factory.mktemp("place")
+
+
+@pytest.fixture(scope="module")
+def writer() -> Writer:
+    endpoint = Writer()
+    yield endpoint
+    endpoint.server.shutdown()
+
+
+def environment(place: Path) -> dict[str, str]:
+    ours = {
+        "SYNTHGAP_HOME": str(place / "home"),
+        "PREFECT_HOME": str(place / "prefect"),
+        "OPENAI_API_KEY": "sk-planted-key",
+    }
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}, **ours}
+
+
+def write_study(place: Path, url: str, **change: object) -> Path:
+    config = {
+        "name": "small",
+        "tasks": ["sms_spam"],
+        "modes": ["real", "few_shot"],
+        "generators": [{"model": "openai/writer", "api_base": url}],
+        "classifiers": ["probe/embedded/minilm-l6"],
+        "seeds": [0, 1],
+        "rows_per_label": 6,
+        "test_rows": 40,
+        "reference_rows": 20,
+        **change,
+    }
+    path = place / f"{config['name']}.yaml"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def synthgap(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment(place), timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def first(place: Path, writer: Writer) -> dict:
+    """Results of the first run."""
+    done = synthgap(place, "run", str(write_study(place, writer.url)), "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_every_cell_of_the_grid_has_a_score(first: dict) -> None:
+    cells = {(cell["mode"], cell["seed"]): cell for cell in first["cells"]}
+    assert set(cells) == {(mode, seed) for mode in ("real", "few_shot", "real_full") for seed in (0, 1)}
+    assert all(cell["status"] == "ok" and 0 <= cell["macro_f1"] <= 1 for cell in cells.values())
+    assert cells["real", 0]["n_train"] == cells["few_shot", 0]["n_train"] == 12
+    assert cells["real", 0]["n_test"] == 40
+
+
+def test_the_ledger_of_rows_adds_up(first: dict, writer: Writer) -> None:
+    [synthesis] = first["syntheses"]
+    steps = [synthesis[step] for step in ("requested", "answered", "parsed", "valid", "unique", "kept")]
+    assert steps == sorted(steps, reverse=True)
+    assert synthesis["kept"] == 12
+    assert synthesis["calls"] == len(writer.bodies)
+    assert synthesis["cost_usd"] is None  # nobody knows this model's price
+    assert synthesis["similarity"]["top_5"] > 0
+
+
+def test_a_gap_is_paired_and_has_its_interval(first: dict) -> None:
+    [gap] = [row["gap"] for row in first["comparisons"] if row["mode"] == "few_shot"]
+    assert gap["low"] <= gap["mean"] <= gap["high"]
+    assert 0 < gap["p"] <= 1
+
+
+def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first, place: Path, writer: Writer) -> None:
+    asked = len(writer.bodies)
+    done = synthgap(place, "run", str(write_study(place, writer.url)), "--json")
+    again = json.loads(done.stdout)
+    assert len(writer.bodies) == asked
+    assert again["totals"]["cells_stored"] == again["totals"]["cells"] == 6
+    assert [cell["macro_f1"] for cell in again["cells"]] == [cell["macro_f1"] for cell in first["cells"]]
+    assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in first["cells"]]
+
+
+def test_more_rows_ask_only_for_the_additional_ones(first, place: Path, writer: Writer) -> None:
+    asked = len(writer.bodies)
+    done = synthgap(place, "run", str(write_study(place, writer.url, rows_per_label=8)), "--json")
+    assert json.loads(done.stdout)["syntheses"][0]["kept"] == 16
+    assert 4 <= len(writer.bodies) - asked <= 8
+
+
+def test_the_report_is_one_file_without_a_foreign_address(first, place: Path) -> None:
+    html = (place / "home" / "studies" / "small" / "report.html").read_text()
+    assert "sms_spam" in html or "SMS" in html
+    assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]+"', html)
+
+
+def test_a_key_is_nowhere_on_disk(first, place: Path) -> None:
+    leaks = [path for path in place.rglob("*") if path.is_file() and b"sk-planted-key" in path.read_bytes()]
+    assert leaks == []
+
+
+def test_a_failed_cell_is_recorded_and_the_others_finish(first, place: Path, writer: Writer) -> None:
+    broken = {"model": "openai/gone", "api_base": "http://127.0.0.1:9/v1", "timeout": 1}
+    generators = [{"model": "openai/writer", "api_base": writer.url}, broken]
+    done = synthgap(place, "run", str(write_study(place, writer.url, name="holed", generators=generators)), "--json")
+    results = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert results["status"] == "failed"
+    failed = [cell for cell in results["cells"] if cell["status"] == "failed"]
+    assert {cell["generator"] for cell in failed} == {"openai/gone"}
+    assert all("127.0.0.1:9" in cell["error"] and cell["macro_f1"] is None for cell in failed)
+    assert len(results["cells"]) - len(failed) == 6
+    states = (
+        sqlite3.connect(place / "prefect" / "prefect.db").execute("select name, state_type from flow_run").fetchall()
+    )
+    assert ("holed", "FAILED") in states
+
+
+def test_a_run_that_is_killed_goes_on_where_it_stopped(first, place: Path, writer: Writer) -> None:
+    study = write_study(place, writer.url, name="killed", synthesis_per="seed", rows_per_label=10)
+    command = [sys.executable, "-m", "flows.cli", "run", str(study)]
+    before, writer.delay = len(writer.bodies), 0.3
+    try:
+        run = subprocess.Popen(command, env=environment(place), stderr=subprocess.DEVNULL, start_new_session=True)
+        _until(lambda: len(writer.bodies) > before + 20)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    finally:
+        writer.delay = 0.0
+    journaled = sum(len(path.read_text().splitlines()) for path in (place / "home" / "journals").glob("*.jsonl"))
+    done = synthgap(place, "run", str(study), "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert [synthesis["kept"] for synthesis in results["syntheses"]] == [20, 20]
+    assert journaled > 0
+    prompts = [(json.dumps(body["messages"]), body["seed"]) for body in writer.bodies[before:]]
+    assert len(prompts) - len(set(prompts)) <= 16 * 2  # only calls in flight at the kill are asked for again
+
+
+def _until(condition: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.1)
