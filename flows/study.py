@@ -62,12 +62,12 @@ def describe_stage(synthesis: Synthesis, data_key: str, settings: Settings) -> S
 
 
 @task(name="trial", task_run_name="trial · {job.cell}")
-def trial_stage(job: TrialJob, run: tracking.StudyRun, settings: Settings) -> Trial | State[Trial]:
+def trial_stage(job: TrialJob, run: tracking.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
     """Train and test one cell, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
     data = read_data(store, job.data_key)
     rows = planning.training_rows(job, data, store)
-    trial = run_trial(job, settings, rows, test_sample(data, job.test_rows))
+    trial = run_trial(job, settings, rows, test_sample(data, job.test_rows), trainings=trainings)
     pairs = partial(label_pairs, store, trial.key)
     trial = replace(trial, run_id=tracking.log_trial(settings, *run, trial, job, pairs))
     announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
@@ -105,7 +105,7 @@ def _run_cells(
         def submit(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
             for job in jobs:
                 if content_key(job) not in cells:  # two syntheses may ask for the same real baseline
-                    fields = {"job": job, "run": run, "settings": settings}
+                    fields = {"job": job, "run": run, "trainings": plan.study.trainings, "settings": settings}
                     cells[content_key(job)] = job, training.submit(trial_stage, fields, wait_for=after)
 
         asked: dict[PrefectFuture[Any], SynthesisJob] = {}

@@ -285,4 +285,13 @@ def _complaint(model: type[Frozen], item: Any) -> str:
 def load_study(path: Path) -> Study:
     """The study in a YAML file. Raises ``UserError`` for anything in it that cannot be used."""
     path = path.resolve()
-    return Study(config=parse(StudyConfig, read_yaml(path), f"study {path.name}"), folder=path.parent)
+    config = parse(StudyConfig, read_yaml(path), f"study {path.name}")
+    classifiers = tuple(_in_folder(classifier, path.parent) for classifier in config.classifiers)
+    return Study(config=config.model_copy(update={"classifiers": classifiers}), folder=path.parent)
+
+
+def _in_folder(classifier: ClassifierConfig, folder: Path) -> ClassifierConfig:
+    """Like tasks, a local model's folder (``./model``, ``../model``) is relative to the study file."""
+    if not classifier.model.startswith(("./", "../")):
+        return classifier
+    return classifier.model_copy(update={"model": str((folder / classifier.model).resolve())})

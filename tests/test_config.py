@@ -76,6 +76,13 @@ def test_a_missing_study_file_names_its_path(tmp_path: Path) -> None:
         load_study(tmp_path / "gone.yaml")
 
 
+def test_a_local_model_folder_is_relative_to_the_study_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("{name: s, tasks: [sms_spam], modes: [real], classifiers: [./model, a/b]}")
+    models = [classifier.model for classifier in load_study(path).config.classifiers]
+    assert models == [str(tmp_path / "model"), "a/b"]
+
+
 def test_a_study_survives_its_own_json() -> None:
     config = parse(StudyConfig, {**MINIMAL, "generators": [{"model": "openai/x", "params": {"top_p": 1}}]}, "study")
     assert StudyConfig.model_validate(config.model_dump(mode="json")) == config

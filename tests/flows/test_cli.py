@@ -133,7 +133,7 @@ def test_a_run_finds_the_same_mistakes_before_it_starts_anything(synthgap, tmp_p
     [
         (notes("a", 30) + notes("b", 30), notes("c", 5, "test"), ["'c'"]),
         ([], notes("a", 5), ["train.csv"]),
-        (notes("a", 30), notes("a", 5, "test"), ["'b'"]),
+        (notes("a", 30), notes("a", 5, "test"), ["only one label", "'a'"]),
         ([("same", "a"), ("same", "a"), ("other", "b"), ("other", "b")], notes("a", 3) + notes("b", 3), ["mine"]),
     ],
     ids=["label only in test", "empty file", "one label", "duplicates only"],
