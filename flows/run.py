@@ -6,11 +6,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
+from flows.server import Server, prefect_server
 from tasks.config import Study
 from tasks.errors import RunError
 from tasks.planning import plan_study
@@ -29,8 +31,9 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     settings.check_home()
     with _only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
-        with _display(plan.as_dict()):
-            results = _run_flow(study)
+        _quiet_prefect()
+        with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
+            results = _run_flow(study, server)
         html = publish.folder_of(study.config.name, settings) / publish.REPORT
         if out:
             html = publish.write(results, html.read_text(encoding="utf-8"), out)
@@ -75,22 +78,26 @@ class _ToDisplay(logging.Handler):
             self.display.message(record.getMessage())
 
 
-def _run_flow(study: Study) -> dict[str, Any]:
+def _quiet_prefect() -> None:
+    """Prefect reads its environment once, when it is first imported."""
     for name, value in {
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 are too few on a busy machine
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGER.name,  # stage logs show in Prefect's UI
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal has our display instead
         "DO_NOT_TRACK": "1",
     }.items():
         os.environ.setdefault(name, value)
+
+
+def _run_flow(study: Study, server: Server | None) -> dict[str, Any]:
     from prefect.client.schemas.objects import State
 
     from flows.study import study as study_flow
 
+    if server:
+        server.wait()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop_at_once)
+        signal.signal(number, partial(_stop_at_once, server))
     state: State[Any] = study_flow(study.config, study.folder, return_state=True)
     results: dict[str, Any] | BaseException = state.result(raise_on_failure=False)
     if isinstance(results, BaseException):
@@ -98,13 +105,10 @@ def _run_flow(study: Study) -> dict[str, Any]:
     return results
 
 
-def _stop_at_once(number: int, frame: object) -> NoReturn:
+def _stop_at_once(server: Server | None, number: int, frame: object) -> NoReturn:
     """End without waiting for calls and trainings in flight: the journal has every completed call."""
-    from prefect.server.api.server import SubprocessASGIServer
-
     sys.stderr.write("\nsynthgap: interrupted; nothing paid for is lost, run the study again to go on\n")
     sys.stderr.flush()
-    for server in list(SubprocessASGIServer._instances.values()):
-        if server.server_process:
-            server.server_process.kill()
+    if server:
+        server.stop()
     os._exit(128 + number)

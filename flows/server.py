@@ -1,0 +1,97 @@
+"""A Prefect server for the length of one run, where none is configured.
+
+Prefect would start one itself, but only after importing its whole server into the asking process too, and would leave
+it running when that process is killed. This one ends with its parent, however that ends.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tasks.errors import RunError
+
+START_S = 240.0
+"""Seconds that a server may take to answer; 10 on an idle machine."""
+PRIVATE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+"""What Prefect sets for a server of its own that nobody visits."""
+
+
+class Server:
+    """A server process on a free port of loopback."""
+
+    def __init__(self, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/api"
+        self.log = log
+        with log.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flows.server", str(self.port)],
+                stdin=subprocess.PIPE,  # its end tells the server that we are gone
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **PRIVATE},
+                cwd=Path(__file__).parent.parent,
+                start_new_session=True,  # Ctrl-C is for us: the server stops last
+            )
+
+    def wait(self) -> None:
+        """Return when the server answers. Raises ``RunError`` when it does not."""
+        end = time.monotonic() + START_S
+        while time.monotonic() < end and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(f"{self.url}/health", timeout=5):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        self.stop()
+        raise RunError(f"Prefect's server did not start; its log is {str(self.log)!r}")
+
+    def stop(self) -> None:
+        """End the server."""
+        self.process.terminate()
+        try:
+            self.process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+@contextmanager
+def prefect_server(log: Path) -> Iterator[Server | None]:
+    """Where Prefect has no server configured, one for as long as this lasts; it may still be starting."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    if PREFECT_API_URL.value():
+        yield None
+        return
+    server = Server(log)
+    try:
+        with temporary_settings({PREFECT_API_URL: server.url}):
+            yield server
+    finally:
+        server.stop()
+
+
+def _serve(port: int) -> None:
+    import uvicorn
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    uvicorn.run("prefect.server.api.server:create_app", factory=True, port=port, log_level="error")
+
+
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    _serve(int(sys.argv[1]))
