@@ -4,6 +4,7 @@ Prefect would start one itself, but only after importing its whole server into t
 it running when that process is killed. This one ends with its parent, however that ends.
 """
 
+import atexit
 import os
 import socket
 import subprocess
@@ -67,18 +68,16 @@ class Server:
 
 @contextmanager
 def prefect_server(log: Path) -> Iterator[Server | None]:
-    """Where Prefect has no server configured, one for as long as this lasts; it may still be starting."""
+    """Where Prefect has no server configured, one until this process ends; it may still be starting."""
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     if PREFECT_API_URL.value():
         yield None
         return
     server = Server(log)
-    try:
-        with temporary_settings({PREFECT_API_URL: server.url}):
-            yield server
-    finally:
-        server.stop()
+    atexit.register(server.stop)  # not earlier: Prefect sends its last logs when the interpreter exits
+    with temporary_settings({PREFECT_API_URL: server.url}):
+        yield server
 
 
 def _serve(port: int) -> None:

@@ -63,9 +63,10 @@ class TaskData:
 
     @property
     def key(self) -> str:
-        """Content key of all rows, as plain tuples: walking 28,000 records takes most of a second."""
+        """Content key of the task and all rows, as plain tuples: walking 28,000 records takes most of a second."""
         splits = (self.train, self.pool, self.test)
-        return content_key([self.task.name, *([(r.text, r.label, r.agreement) for r in rows] for rows in splits)])
+        rows = [[(row.text, row.label, row.agreement) for row in split] for split in splits]
+        return content_key([self.task.model_dump_json(), *rows])  # as text, because the order of labels counts
 
     @property
     def summary(self) -> "TaskSummary":

@@ -41,7 +41,7 @@ class Store:
         try:
             for name, content in (files or {}).items():
                 self._write(self._path(kind, key, name), content)
-            text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+            text = json.dumps(manifest, indent=1, ensure_ascii=False)  # the order of labels has a meaning
             self._write(self._path(kind, key, MANIFEST), text.encode())
         except OSError as error:
             raise RunError(f"cannot write {kind}/{key} to the store {self.url!r}: {error}") from error

@@ -1,4 +1,5 @@
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,20 @@ def test_saved_rows_come_back_the_same(tmp_path: Path, settings: Settings) -> No
 def test_key_is_the_rows_and_which_of_them_are_the_pool() -> None:
     one, other = make_data({"a": 5, "b": 5}), make_data({"a": 5, "b": 6})
     assert one.key == make_data({"a": 5, "b": 5}).key != other.key
+
+
+def test_a_stored_task_keeps_the_order_of_its_labels(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    data = make_data({"z": 5, "a": 5})
+    assert list(read_data(store, save_data(store, data)).task.labels) == ["z", "a"]
+
+
+def test_an_edited_description_is_not_hidden_by_the_rows_stored_before(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    data = make_data({"a": 5, "b": 5})
+    save_data(store, data)
+    edited = data.task.model_copy(update={"labels": {"a": "about ants", "b": "about bees"}})
+    assert read_data(store, save_data(store, replace(data, task=edited))).task.labels["a"] == "about ants"
 
 
 def test_rows_that_are_not_in_the_store(tmp_path: Path) -> None:

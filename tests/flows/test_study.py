@@ -120,8 +120,15 @@ def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first
     again = json.loads(done.stdout)
     assert len(writer.bodies) == asked
     assert again["totals"]["cells_stored"] == again["totals"]["cells"] == 6
+    assert "rror" not in done.stderr
     assert [cell["macro_f1"] for cell in again["cells"]] == [cell["macro_f1"] for cell in first["cells"]]
     assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in first["cells"]]
+
+
+def test_a_plan_after_the_run_has_nothing_left_to_do(first, place: Path, writer: Writer) -> None:
+    plan = json.loads(synthgap(place, "plan", str(write_study(place, writer.url)), "--json").stdout)
+    assert plan["trials"] == {"total": 6, "stored": 6}
+    assert plan["totals"]["calls"] == 0
 
 
 def test_more_rows_ask_only_for_the_additional_ones(first, place: Path, writer: Writer) -> None:
