@@ -14,6 +14,7 @@ from tasks.training.trial import read_predictions, run_trial
 PROBE = {"model": "probe/embedded/minilm-l6"}
 
 
+@pytest.mark.slow
 def test_fine_tuning_learns_and_repeats_itself(make_job, settings, tmp_path, spam):
     trial = run_trial(make_job(), settings, spam[:80], spam[80:])
     assert (trial.status, trial.error) == ("ok", None)
@@ -33,6 +34,7 @@ def test_the_probe_learns(make_job, settings, spam):
     assert trial.macro_f1 > 0.75
 
 
+@pytest.mark.slow
 def test_divergence_is_a_failed_cell(make_job, settings, spam):
     classifier = {"model": EMBEDDED_CLASSIFIER, "epochs": 1, "min_steps": 8, "learning_rate": 1e30}
     trial = run_trial(make_job(classifier=classifier), settings, spam[:32], spam[80:90])
