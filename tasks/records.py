@@ -63,7 +63,10 @@ class TaskData:
 
     @property
     def key(self) -> str:
-        """Content key of the task and its rows wherever they came from, as plain tuples: walking 28,000 records takes most of a second."""
+        """Content key of the task and its rows, wherever they came from.
+
+        Rows go in as plain tuples: walking 28,000 records takes most of a second.
+        """
         splits = (self.train, self.pool, self.test)
         rows = [[(row.text, row.label, row.agreement) for row in split] for split in splits]
         task = self.task.model_dump_json(exclude={"sources"})  # as text, because the order of labels counts
