@@ -60,11 +60,6 @@ class Mode:
         """An LLM writes (some of) its rows."""
         return self.writer is not None
 
-    @property
-    def needs_pool(self) -> bool:
-        """Its prompts show real rows."""
-        return self.writer is not None and self.writer.uses_pool
-
 
 def generated(
     data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int
