@@ -37,6 +37,9 @@ class GeneratorConfig(Frozen):
     """Address of an OpenAI-compatible endpoint of your own."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Further sampling parameters, passed to litellm as they are (``top_p``, ``min_p``, ...)."""
+    completions: int | None = Field(default=None, gt=0)
+    """Texts drawn from one prompt (``n``), which is paid for once; null draws 1, from the embedded model 4. A provider
+    that gives fewer is asked more often."""
     concurrency: int = Field(default=16, gt=0)
     """Most calls in flight at once."""
     requests_per_minute: int | None = Field(default=None, gt=0)
@@ -107,8 +110,8 @@ class StudyConfig(Frozen):
     """Rows of the full-real reference in their natural label shares; null takes all training rows, 0 leaves it out."""
     pool_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of the real training rows that few-shot prompts may show."""
-    extra_calls: float = Field(default=2.0, ge=0)
-    """Calls beyond one per asked text, as a multiple, to replace rejected texts; what then lacks is reported short."""
+    extra_texts: float = Field(default=2.0, ge=0)
+    """Texts beyond those wanted, as a multiple, to replace rejected ones; what then lacks is reported short."""
     budget_usd: float | None = Field(default=1.0, ge=0)
     """Most dollars that one run may spend on LLM calls; null sets no limit."""
     tolerance: float = Field(default=0.02, gt=0, lt=1)

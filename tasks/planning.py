@@ -150,7 +150,7 @@ def synthesis_jobs(config: StudyConfig, task: TaskConfig) -> Iterator[SynthesisJ
             continue
         for generator in config.generators:
             for draw in draws(config):
-                yield SynthesisJob(task, mode, generator, draw, config.rows_per_label, config.extra_calls)
+                yield SynthesisJob(task, mode, generator, draw, config.rows_per_label, config.extra_texts)
 
 
 def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[TrialJob]:

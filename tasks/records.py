@@ -105,8 +105,8 @@ class SynthesisJob:
     generator: GeneratorConfig
     draw: int
     rows_per_label: int
-    extra_calls: float
-    """Extra calls allowed, as a multiple of ``rows_per_label`` x labels."""
+    extra_texts: float
+    """Extra texts allowed, as a multiple of ``rows_per_label`` x labels."""
 
     @property
     def name(self) -> str:
@@ -122,6 +122,8 @@ class Row:
     label: str
     call: str
     """Id of the journal entry that holds the answer."""
+    answer: int = 0
+    """Which of the call's answers, from 0."""
     reason: str | None = None
     evidence: str = ""
     """For a rejected row: what it resembles or breaks, in a few words."""

@@ -133,7 +133,7 @@ class Spending:
 def worst_case(request: Request, price: Price) -> float:
     """Most dollars that a request can cost: no token is shorter than a byte, no answer longer than ``max_tokens``."""
     tokens_in = sum(len(message["content"].encode()) + MESSAGE_TOKENS for message in request.messages)
-    return price.of(tokens_in, request.max_tokens)
+    return price.of(tokens_in, request.max_tokens * request.completions)
 
 
 def _new() -> dict[str, Any]:

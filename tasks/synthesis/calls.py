@@ -25,7 +25,10 @@ class Request:
     messages: tuple[Message, ...]
     generator: GeneratorConfig
     max_tokens: int
+    """Of each answer."""
     seed: int
+    completions: int = 1
+    """Answers wanted."""
 
     @property
     def prompt_hash(self) -> str:
@@ -33,20 +36,27 @@ class Request:
         return content_key(self.messages)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One of the answers that a call gave."""
+
+    text: str
+    """Empty when the provider answered without one (content filter)."""
+    finish_reason: str
+    """``stop``, ``length`` (cut off at ``max_tokens``), ``content_filter``, ..."""
+
+
 @dataclass(frozen=True)
 class Completion:
     """A completed call."""
 
-    text: str
-    """Empty when the provider answered without one (content filter)."""
+    answers: tuple[Answer, ...]
     model: str
     """The model that the provider says answered."""
     tokens_in: int
     tokens_out: int
     cost_usd: float | None
     """Null when the price is unknown."""
-    finish_reason: str
-    """``stop``, ``length`` (cut off at ``max_tokens``), ``content_filter``, ..."""
 
 
 Complete = Callable[[Request], Awaitable[Completion]]
@@ -59,6 +69,12 @@ def sampling(generator: GeneratorConfig) -> dict[str, Any]:
     if generator.temperature is not None:
         params["temperature"] = generator.temperature
     return {**params, **generator.params}
+
+
+def completions(generator: GeneratorConfig) -> int:
+    """Answers that a generator draws from one prompt."""
+    default = embedded.COMPLETIONS if embedded.is_embedded(generator.model) else 1
+    return generator.completions or default
 
 
 def longest_answer(generator: GeneratorConfig, max_words: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from tasks.records import SynthesisJob, TaskData
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis import embedded, keys
+from tasks.synthesis import calls, embedded, keys
 from tasks.synthesis.journal import read_journal
 from tasks.synthesis.prices import price
 
@@ -56,13 +56,14 @@ def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     past = _past(job, store)
     writer = keys.writer_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
-    wanted = min(1 / past.kept_share, 1 + job.extra_calls) * job.rows_per_label * len(job.task.labels)
-    calls = max(0, math.ceil(wanted) - len(read_journal(journal)))
-    tokens_in = round(calls * _prompt_tokens(job, data, writer.turns))
-    tokens_out = round(calls * job.task.max_words * past.words_share * TOKENS_PER_WORD)
+    wanted = min(1 / past.kept_share, 1 + job.extra_texts) * job.rows_per_label * len(job.task.labels)
+    a_call = calls.completions(job.generator)
+    missing = max(0, math.ceil(wanted / a_call) - len(read_journal(journal)))
+    tokens_in = round(missing * _prompt_tokens(job, data, writer.turns))
+    tokens_out = round(missing * a_call * job.task.max_words * past.words_share * TOKENS_PER_WORD)
     known = price(job.generator.model)
     cost = known.of(tokens_in, tokens_out) if known else None
-    return Estimate(calls, tokens_in, tokens_out, cost, _seconds(job, past, calls, tokens_in, tokens_out))
+    return Estimate(missing, tokens_in, tokens_out, cost, _seconds(job, past, missing, tokens_in, tokens_out))
 
 
 def _prompt_tokens(job: SynthesisJob, data: TaskData, turns: int) -> float:

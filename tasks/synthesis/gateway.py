@@ -15,7 +15,7 @@ from typing import Any
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.synthesis import calls, embedded
-from tasks.synthesis.calls import Completion, Request
+from tasks.synthesis.calls import Answer, Completion, Request
 
 for _name, _value in {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks the network for prices at import
@@ -101,7 +101,7 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
             return _completion(await litellm.acompletion(**_arguments(request)), generator)
         except litellm.openai.APIError as error:
             if _filtered(error):
-                return Completion("", generator.model, 0, 0, None, "content_filter")
+                return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
             most = UNREACHABLE_ATTEMPTS if _unreachable(error) else ATTEMPTS if isinstance(error, TRANSIENT) else 1
             if attempt >= most:
                 raise RunError(_failure(generator, error, attempt)) from None
@@ -122,6 +122,8 @@ def _arguments(request: Request) -> dict[str, Any]:
         "num_retries": 0,
         **calls.sampling(generator),
     }
+    if request.completions > 1:
+        arguments["n"] = request.completions
     if embedded.is_embedded(generator.model):
         return arguments | {"seed": request.seed}
     if "seed" in (litellm.get_supported_openai_params(generator.model) or []):
@@ -134,13 +136,11 @@ def _arguments(request: Request) -> dict[str, Any]:
 
 
 def _completion(response: Any, generator: GeneratorConfig) -> Completion:
-    if not response.choices:
-        return Completion("", response.model or "", *_usage(response), _cost(response, generator), "no_choice")
-    choice = response.choices[0]
-    reason = choice.finish_reason or "unknown"
-    return Completion(
-        choice.message.content or "", response.model or "", *_usage(response), _cost(response, generator), reason
+    answers = tuple(
+        Answer(choice.message.content or "", choice.finish_reason or "unknown") for choice in response.choices
     )
+    tokens = _usage(response)
+    return Completion(answers or (Answer("", "no_choice"),), response.model or "", *tokens, _cost(response, generator))
 
 
 def _usage(response: Any) -> tuple[int, int]:

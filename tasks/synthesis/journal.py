@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
 from tasks.errors import RunError
+from tasks.synthesis.calls import Answer
 
 LOGGER = logging.getLogger("synthgap")
 
@@ -30,7 +31,7 @@ class Entry:
     prompt: str
     """Hash of the messages."""
     seed: int
-    answer: str
+    answers: tuple[Answer, ...]
     asked: str
     """The model that was asked."""
     model: str
@@ -38,7 +39,6 @@ class Entry:
     tokens_in: int
     tokens_out: int
     cost_usd: float | None
-    finish_reason: str
     session: str
     """Which run of the synthesis asked."""
     elapsed: float
@@ -95,7 +95,7 @@ def read_journal(path: Path) -> dict[str, Entry]:
 
 
 def _read(path: Path) -> Iterator[tuple[Entry, int]]:
-    """Whole entries and where each ends in the file, up to the first torn or foreign line."""
+    """Whole entries and where each ends in the file, up to the first torn line."""
     if not path.exists():
         return
     end = 0
@@ -105,10 +105,19 @@ def _read(path: Path) -> Iterator[tuple[Entry, int]]:
             if not line.endswith(b"\n"):
                 return
             try:
-                entry = Entry(**json.loads(line))
-            except (ValueError, TypeError):
+                fields = json.loads(line)
+            except ValueError:
                 return
-            yield entry, end
+            yield _entry(fields, path), end
+
+
+def _entry(fields: Any, path: Path) -> Entry:
+    """The entry of a line. Raises ``RunError`` for one that was not torn but never was an entry: it may be paid for."""
+    try:
+        answers = tuple(Answer(**answer) for answer in fields["answers"])
+        return Entry(**{**fields, "answers": answers})
+    except (KeyError, TypeError):
+        raise RunError(f"{str(path)!r} is no journal that this version can read; move it away to ask anew") from None
 
 
 @contextmanager

@@ -40,7 +40,8 @@ def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: 
     seed = int(content_key([writer.name, label, job.draw, index])[:7], 16)
     turn = Turn(job.task, label, examples, random.Random(seed), earlier)
     longest = calls.longest_answer(job.generator, job.task.max_words)
-    return Request(tuple(writer.messages(turn)), job.generator, longest, seed)
+    completions = calls.completions(job.generator)
+    return Request(tuple(writer.messages(turn)), job.generator, longest, seed, completions)
 
 
 def calls_key(job: SynthesisJob, data: TaskData) -> str:
@@ -57,6 +58,7 @@ def calls_key(job: SynthesisJob, data: TaskData) -> str:
             "pool": data.pool if writer.uses_pool else [],
             "model": job.generator.model,
             "sampling": calls.sampling(job.generator),
+            "completions": calls.completions(job.generator),
             "draw": job.draw,
         }
     )
@@ -74,7 +76,7 @@ def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
         {
             "calls": calls_key(job, data),
             "rows_per_label": job.rows_per_label,
-            "extra_calls": job.extra_calls,
+            "extra_texts": job.extra_texts,
             "filters": [[item.name, item.version] for item in find_filters()],
             "longest": job.task.max_words,
             "pool": data.pool,

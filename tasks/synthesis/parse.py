@@ -43,11 +43,11 @@ def _unwrap(text: str, labels: tuple[str, ...]) -> str:
     text = THOUGHT.sub("", text).strip()
     if fence := FENCE.match(text):
         text = fence[1].strip()
+    if bold := BOLD.match(text):  # before what follows: a label's own marks would take one half of the text's
+        text = bold[2]
     for prefix in (PREAMBLE, AGREEMENT, LABEL, NUMBER):
         text = prefix.sub("", text, count=1).strip()
     text = _without_label(text, labels)
-    if bold := BOLD.match(text):
-        text = bold[2]
     return _unquote(text)
 
 

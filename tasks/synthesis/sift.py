@@ -4,17 +4,21 @@ Call i of every label comes before call i + 1 of any, and a label that has its r
 the journal's content alone: a run that was killed and resumed ends with the rows of an undisturbed one.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasks.config import TaskConfig
 from tasks.records import Row, Yield
+from tasks.synthesis.calls import Answer
 from tasks.synthesis.filter import Check, Filter, Scene, Step
 from tasks.synthesis.journal import Entry
 from tasks.synthesis.parse import parse
 
 STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
+UNFINISHED = "unfinished"
+"""Reason to reject an answer that was cut off before anything in it was whole."""
 
 
 @dataclass
@@ -24,8 +28,8 @@ class Sieve:
     scene: Scene
     filters: tuple[Filter, ...]
     rows_per_label: int
-    most_calls: int
-    """Calls that a label may take."""
+    most_texts: int
+    """Texts that a label may take to get them."""
     lookup: Callable[[str, int], Entry | None]
     """(label, call index) -> its entry, null when it is not there yet."""
     rejected: list[Row] = field(default_factory=list)
@@ -35,6 +39,10 @@ class Sieve:
     def __post_init__(self) -> None:
         self.done: Counter[str] = Counter()
         """Calls looked at, by label."""
+        self.looked: Counter[str] = Counter()
+        """Texts looked at, by label."""
+        self.answered = 0
+        """Those of them that held something."""
         self.kept: Counter[str] = Counter()
         self._checks: list[tuple[Filter, Check]] = [(item, item.build(self.scene)) for item in self.filters]
         self._order = self._calls()
@@ -53,42 +61,56 @@ class Sieve:
 
     def open(self, label: str) -> bool:
         """Whether a label still takes calls."""
-        return self.kept[label] < self.rows_per_label and self.done[label] < self.most_calls
+        return self.kept[label] < self.rows_per_label and self.looked[label] < self.most_texts
 
     def _calls(self) -> Iterator[tuple[str, int]]:
         labels = tuple(self.scene.task.labels)
-        for index in range(self.most_calls):
-            for label in labels:
-                if self.kept[label] < self.rows_per_label:
-                    yield label, index
+        for index in itertools.count():
+            for label in (label for label in labels if self.open(label)):
+                yield label, index
+            if not any(map(self.open, labels)):
+                return
 
     def _sift(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
         self.used.append(entry)
-        text = text_of(entry, self.scene.task)
-        for item, check in self._checks:
-            if (evidence := check(text)) is not None:
-                self.rejected.append(Row(text or entry.answer, label, entry.call, item.name, evidence))
+        texts = texts_of(entry, self.scene.task)
+        for number, (answer, text) in enumerate(zip(entry.answers, texts, strict=True)):
+            if not self.open(label):
                 return
-        self.kept[label] += 1
-        self.scene.kept.append(Row(text, label, entry.call))
+            row = self._judged(Row(text, label, entry.call, number), answer)
+            self.looked[label] += 1
+            self.answered += bool(answer.text.strip())
+            if row.reason is None:
+                self.kept[label] += 1
+                self.scene.kept.append(row)
+            else:
+                self.rejected.append(replace(row, text=text or answer.text))
+
+    def _judged(self, row: Row, answer: Answer) -> Row:
+        if not row.text and answer.text.strip() and answer.finish_reason == "length":
+            return replace(row, reason=UNFINISHED, evidence="the token limit came before the end of a sentence")
+        for item, check in self._checks:
+            if (evidence := check(row.text)) is not None:
+                return replace(row, reason=item.name, evidence=evidence)
+        return row
 
     def yields(self) -> Yield:
         """How many texts survived each step."""
         reasons = Counter(row.reason for row in self.rejected if row.reason)
-        steps = {item.name: item.step for item in self.filters}
-        answered = sum(1 for entry in self.used if entry.answer.strip())
+        steps = {UNFINISHED: "parsed", **{item.name: item.step for item in self.filters}}
         lost = Counter(steps[row.reason] for row in self.rejected if row.reason)
-        left, counts = len(self.used), {}
+        left, counts = self.looked.total(), {}
         for step in STEPS:
             left -= lost[step]
             counts[step] = left
-        return Yield(requested=len(self.used), answered=answered, rejected=dict(reasons), **counts)
+        return Yield(requested=self.looked.total(), answered=self.answered, rejected=dict(reasons), **counts)
 
 
-def text_of(entry: Entry, task: TaskConfig) -> str:
-    """The text in an entry's answer."""
-    return parse(entry.answer, tuple(task.labels), cut=entry.finish_reason == "length")
+def texts_of(entry: Entry, task: TaskConfig) -> tuple[str, ...]:
+    """The text in each of an entry's answers."""
+    labels = tuple(task.labels)
+    return tuple(parse(answer.text, labels, cut=answer.finish_reason == "length") for answer in entry.answers)
 
 
 def count_kept(sieve: Sieve) -> Mapping[str, int]:

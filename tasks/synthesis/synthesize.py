@@ -61,7 +61,7 @@ def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
     def lookup(label: str, index: int) -> Entry | None:
         return journal.entries.get(keys.call_id(label, index, turns))
 
-    most = math.ceil(job.rows_per_label * (1 + job.extra_calls))
+    most = math.ceil(job.rows_per_label * (1 + job.extra_texts))
     return Sieve(scene, find_filters(), job.rows_per_label, most, lookup)
 
 

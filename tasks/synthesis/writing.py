@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 
 from tasks.errors import RunError
 from tasks.records import SynthesisJob, TaskData
-from tasks.synthesis import keys
+from tasks.synthesis import calls, keys
 from tasks.synthesis.budget import BudgetReachedError, Spending
 from tasks.synthesis.calls import Complete, Completion, Request
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.models import same_model
-from tasks.synthesis.sift import Sieve, text_of
+from tasks.synthesis.sift import Sieve, texts_of
 
 
 class Writing:
@@ -90,22 +90,23 @@ class Writing:
         """Conversations that a label's missing rows should take, at its yield so far, beyond those started."""
         if not self.sieve.open(label):
             return 0
-        looked, kept = self.sieve.done[label], self.sieve.kept[label]
-        calls = (self.sieve.rows_per_label - kept) * (looked + 1) / (kept + 1)
-        wanted = math.ceil(min(looked + calls, self.sieve.most_calls) / self.turns)
-        return wanted - self._started[label]
+        sieve = self.sieve
+        done, looked, kept = sieve.done[label], sieve.looked[label], sieve.kept[label]
+        texts = min((sieve.rows_per_label - kept) * (looked + 1) / (kept + 1), sieve.most_texts - looked)
+        a_call = looked / done if done else calls.completions(self.job.generator)
+        return math.ceil((done + texts / a_call) / self.turns) - self._started[label]
 
     async def _converse(self, label: str, conversation: int) -> None:
         earlier: tuple[str, ...] = ()
         for turn in range(self.turns):
             index = conversation * self.turns + turn
-            if self._over or not self.sieve.open(label) or index >= self.sieve.most_calls:
+            if self._over or not self.sieve.open(label):
                 return
             entry = await self._ask(label, index, earlier)
             if entry is None:
                 return
-            if text := text_of(entry, self.job.task):
-                earlier = (*earlier, text)
+            if said := next(filter(None, texts_of(entry, self.job.task)), None):
+                earlier = (*earlier, said)
             self._sift()
 
     def _sift(self) -> None:
@@ -153,13 +154,12 @@ class Writing:
             call=call,
             prompt=request.prompt_hash,
             seed=request.seed,
-            answer=completion.text,
+            answers=completion.answers,
             asked=request.generator.model,
             model=completion.model,
             tokens_in=completion.tokens_in,
             tokens_out=completion.tokens_out,
             cost_usd=completion.cost_usd,
-            finish_reason=completion.finish_reason,
             session=self._session,
             elapsed=round(time.monotonic() - self._start, 3),
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),

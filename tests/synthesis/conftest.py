@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from tasks.config import FileSource, GeneratorConfig, TaskConfig
 from tasks.records import Example, SynthesisJob, TaskData
 from tasks.settings import Settings
-from tasks.synthesis.calls import Completion, Request
+from tasks.synthesis.calls import Answer, Completion, Request
 
 WORDS = [
     "apple",
@@ -89,7 +89,8 @@ class FakeLLM:
         self.most_at_once = max(self.most_at_once, self._now)
         try:
             await asyncio.sleep(self.delay * random.random())
-            return Completion(self.answer(request), self.model, 10, 8, self.cost, "stop")
+            texts = [self.answer(replace(request, seed=request.seed + i)) for i in range(request.completions)]
+            return Completion(tuple(Answer(text, "stop") for text in texts), self.model, 10, 8, self.cost)
         finally:
             self._now -= 1
 

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.config import GeneratorConfig
 from tasks.synthesis.budget import BudgetReachedError, Ledger, Spending, open_ledger, worst_case
-from tasks.synthesis.calls import Completion, Request
+from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.prices import Price
 
 PRICE = Price(1e-6, 1e-6)
@@ -85,7 +85,7 @@ def test_calls_wait_for_the_last_of_the_budget_rather_than_stop(tmp_path):
     async def call() -> None:
         reservation = await spending.reserve(REQUEST)
         await asyncio.sleep(0.02)
-        await spending.settle(reservation, Completion("x", "m", 1, 1, 1e-6, "stop"))
+        await spending.settle(reservation, Completion((Answer("x", "stop"),), "m", 1, 1, 1e-6))
 
     async def calls() -> None:
         await asyncio.gather(*(call() for _ in range(5)))

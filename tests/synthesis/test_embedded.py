@@ -20,10 +20,10 @@ gateway.prepare(generator)
 messages = ({"role": "user", "content": "Write a news headline about cats."},)
 
 async def ask():
-    return [await gateway.complete(Request(messages, generator, 24, seed)) for seed in (1, 1, 2)]
+    return [await gateway.complete(Request(messages, generator, 24, seed, n)) for seed, n in ((1, 1), (1, 1), (2, 3))]
 
-answers = loop.run(ask())
-print(json.dumps([[answer.text, answer.model, answer.cost_usd, answer.tokens_out] for answer in answers]))
+done = loop.run(ask())
+print(json.dumps([[[a.text for a in call.answers], call.model, call.cost_usd, call.tokens_out] for call in done]))
 """
 
 
@@ -44,13 +44,18 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[list]:
 
 
 def test_it_writes_for_nothing(answers: list[list]) -> None:
-    for text, model, cost, tokens in answers:
-        assert text.strip()
+    for texts, model, cost, tokens in answers:
+        assert all(text.strip() and "\n" not in text.strip() for text in texts)
         assert model.endswith("smollm2-135m-instruct")
         assert cost == 0
-        assert 0 < tokens <= 24
+        assert 0 < tokens <= 25 * len(texts)
 
 
 def test_a_seed_gives_its_text_again_and_another_seed_another(answers: list[list]) -> None:
     texts = [answer[0] for answer in answers]
     assert texts[0] == texts[1] != texts[2]
+
+
+def test_one_prompt_gives_several_texts(answers: list[list]) -> None:
+    assert [len(texts) for texts, *_ in answers] == [1, 1, 3]
+    assert len(set(answers[2][0])) == 3

@@ -5,7 +5,7 @@ import pytest
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError, UserError
 from tasks.synthesis import loop
-from tasks.synthesis.calls import Request
+from tasks.synthesis.calls import Answer, Request
 from tasks.synthesis.models import same_model
 from tests.endpoint import Reply, chat
 
@@ -29,7 +29,7 @@ def test_a_call_sends_what_was_asked_and_records_what_came_back(serve):
     body = endpoint.bodies[0]
     assert (body["model"], body["max_tokens"], body["seed"]) == ("served-model", 33, 5)
     assert (body["temperature"], body["top_p"]) == (0.3, 0.9)
-    assert (done.text, done.model, done.finish_reason) == ("hi there", "served-model", "stop")
+    assert (done.answers, done.model) == ((Answer("hi there", "stop"),), "served-model")
     assert (done.tokens_in, done.tokens_out) == (11, 7)
     assert done.cost_usd is None
 
@@ -41,7 +41,7 @@ def test_a_known_model_has_a_price(serve):
 
 def test_a_busy_provider_is_asked_again_when_it_says(serve):
     endpoint = serve(busy(**{"Retry-After": "1"}), chat())
-    assert ask(endpoint.url).text == "hello"
+    assert ask(endpoint.url).answers == (Answer("hello", "stop"),)
     assert len(endpoint.times) == 2
     assert 0.95 < endpoint.times[1] - endpoint.times[0] < 3
 
@@ -78,13 +78,13 @@ def test_a_content_filter_is_an_answer_without_text(serve):
         "param": "prompt",
     }
     done = ask(serve((400, {}, {"error": error})).url)
-    assert (done.text, done.finish_reason) == ("", "content_filter")
+    assert done.answers == (Answer("", "content_filter"),)
 
 
 def test_an_answer_without_choices_is_an_answer_without_text(serve):
     status, headers, body = chat()
     done = ask(serve((status, headers, {**body, "choices": []})).url)
-    assert done.text == ""
+    assert done.answers == (Answer("", "no_choice"),)
 
 
 def test_nobody_there_is_one_clear_message():

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.errors import RunError
+from tasks.synthesis.calls import Answer
 from tasks.synthesis.journal import Entry, open_journal, read_journal
 
-ENTRY = Entry("glad/0/0", "p", 1, "hello\nthere ✓", "m", "m", 3, 4, None, "stop", "s", 0.5, "now")
+ENTRY = Entry("glad/0/0", "p", 1, (Answer("hello\nthere ✓", "stop"),), "m", "m", 3, 4, None, "s", 0.5, "now")
 
 
 def write(path: Path, *entries: Entry) -> None:
@@ -25,7 +27,8 @@ def write(path: Path, *entries: Entry) -> None:
 
 
 def entries(n: int) -> list[Entry]:
-    return [replace(ENTRY, call=f"glad/{i}/0", answer=f"text {i}") for i in range(n)]
+    more = Answer("more", "length")
+    return [replace(ENTRY, call=f"glad/{i}/0", answers=(Answer(f"text {i}", "stop"), more)) for i in range(n)]
 
 
 def test_what_is_appended_is_read_again(tmp_path):
@@ -79,21 +82,29 @@ def test_a_second_user_waits_and_says_so(tmp_path, caplog):
 
 
 def test_a_later_answer_of_a_call_counts(tmp_path):
-    write(tmp_path / "j", ENTRY, replace(ENTRY, answer="second"))
-    assert read_journal(tmp_path / "j")[ENTRY.call].answer == "second"
+    second = replace(ENTRY, answers=(Answer("second", "stop"),))
+    write(tmp_path / "j", ENTRY, second)
+    assert read_journal(tmp_path / "j")[ENTRY.call] == second
 
 
 def test_calls_that_cannot_be_used_stay_in_the_file(tmp_path):
     write(tmp_path / "j", *entries(3))
     with open_journal(tmp_path / "j", "x") as journal:
-        journal.keep(lambda entry: entry.answer != "text 1")
+        journal.keep(lambda entry: entry.answers[0].text != "text 1")
         assert len(journal.entries) == 2
     assert len(read_journal(tmp_path / "j")) == 3
 
 
-@pytest.mark.parametrize("line", [b'{"call": 1}\n', b"[]\n", b"\xff\xfe\n"])
-def test_nothing_after_a_foreign_line_is_trusted(tmp_path, line):
+def test_nothing_after_a_garbled_line_is_trusted(tmp_path):
     write(tmp_path / "j", *entries(2))
     with (tmp_path / "j").open("ab") as file:
-        file.write(line)
+        file.write(b"\xff\xfe\n")
     assert len(read_journal(tmp_path / "j")) == 2
+
+
+@pytest.mark.parametrize("line", [b'{"call": 1}\n', b"[]\n", b'{"answers": [{"said": 1}]}\n'])
+def test_a_journal_of_another_version_is_refused_and_left_as_it_is(tmp_path, line):
+    (tmp_path / "j").write_bytes(line)
+    with pytest.raises(RunError, match="no journal that this version can read"), open_journal(tmp_path / "j", "x"):
+        pass
+    assert (tmp_path / "j").read_bytes() == line

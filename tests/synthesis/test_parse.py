@@ -1,7 +1,7 @@
 """Answers to texts."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks.synthesis.parse import parse
@@ -65,6 +65,7 @@ WORDS = ["we", "met", "two", "dogs", "by", "the", "old", "mill", "today"]
 PLAIN = st.lists(st.sampled_from(WORDS), min_size=2).map(" ".join)
 
 
+@example("we we", ["Text: {}", "**{}**"])
 @given(PLAIN, st.lists(st.sampled_from(WRAPS), max_size=2))
 def test_any_wrapping_of_a_plain_text_comes_off(text, wraps):
     answer = text

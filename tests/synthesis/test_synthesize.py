@@ -230,3 +230,23 @@ def test_a_pool_without_a_label_is_one_clear_message(make_job, data, settings, l
     with pytest.raises(UserError, match="few-shot pool has no row of label 'sad'"):
         synthesize(make_job(), poor, settings, complete=llm)
     assert llm.asked == []
+
+
+def test_several_texts_of_one_prompt_are_rows_of_their_own(make_job, data, settings, llm):
+    result = synthesize(make_job(rows=6, completions=4), data, settings, complete=llm)
+    kept, _ = rows(settings, result.key)
+    assert result.calls == len(llm.asked) == 4 and result.yields.requested == 12  # the last texts are not looked at
+    assert [(row.call, row.answer) for row in kept if row.label == "glad"] == [
+        *(("glad/0/0", i) for i in range(4)),
+        *(("glad/1/0", i) for i in range(2)),
+    ]
+
+
+def test_a_provider_that_gives_fewer_texts_than_asked_is_asked_more_often(make_job, data, settings):
+    class Stingy(FakeLLM):
+        async def __call__(self, request: Request) -> Completion:
+            return await super().__call__(replace(request, completions=1))
+
+    result = synthesize(make_job(rows=4, completions=2), data, settings, complete=Stingy())
+    assert result.label_counts == {"glad": 4, "sad": 4}
+    assert result.calls <= result.yields.requested + 2

@@ -7,7 +7,7 @@ and a small model starts to repeat itself.
 from tasks.synthesis.calls import Message
 from tasks.synthesis.mode import Mode, Turn, Writer, generated
 
-DIVERSITY = "Can you provide something more diverse compared to the previously generated data?"
+DIVERSITY = "Write another one, more diverse than those before. Answer with the text alone."
 
 
 def _generation(turn: Turn) -> str:
@@ -27,5 +27,5 @@ def _messages(turn: Turn) -> list[Message]:
     return messages
 
 
-WRITER = Writer("zero_shot", version=1, messages=_messages, turns=3)
+WRITER = Writer("zero_shot", version=2, messages=_messages, turns=3)
 MODE = Mode("zero_shot", "an LLM writes from the task's description alone", generated, WRITER)
