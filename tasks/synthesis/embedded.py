@@ -50,7 +50,7 @@ def defaults(model: str) -> dict[str, Any]:
 
     Chosen by reading texts, never by scores: hot enough not to write one text over and over, with ``min_p`` cutting off
     what makes a small model lose the thread, a repetition penalty against its loops, and a push towards the end of the
-    text, which it puts off: without it a quarter of the headlines are cut off (docs/LOG.md). The grammar takes one line.
+    text, which it puts off: without it a quarter of the headlines are cut off (docs/LOG.md). The grammar: one line.
     """
     _entry(model)
     return {

@@ -98,7 +98,7 @@ def _serve(pipe: Connection) -> None:
     """The child's life: answer calls until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the parent's stdout may be a --json document
-    os.nice(5)  # LLM calls have a provider or an embedded LLM waiting; a training has nobody
+    os.nice(15)  # an embedded LLM beside it shall keep its core: what is written is trained on next
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on a busy machine
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
