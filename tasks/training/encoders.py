@@ -134,7 +134,7 @@ def load(encoder: Encoder, loader: Callable[..., Any], **options: Any) -> Any:
 
 def check_finite(model: Any, name: str, when: str) -> None:
     """Raises ``RunError`` when a weight is not a finite number."""
-    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+    if not all(parameter.sum().isfinite() for parameter in model.parameters()):  # a sum shows one that is not
         raise RunError(f"classifier {name!r} has weights that are not finite numbers {when}")
 
 
