@@ -41,7 +41,7 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup
 	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --annotation-style line \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --unsafe-package torch --group dev \
+	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --unsafe-package torch --extra dev \
 	  --output-file deployments/lock/requirements.txt pyproject.toml
 
 clean:

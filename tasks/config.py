@@ -40,10 +40,12 @@ class GeneratorConfig(Frozen):
     completions: int | None = Field(default=None, gt=0)
     """Texts drawn from one prompt (``n``), which is paid for once; null draws 1, from the embedded model 4. A provider
     that gives fewer is asked more often."""
-    concurrency: int = Field(default=16, gt=0)
-    """Most calls in flight at once."""
+    concurrency: int = Field(default=64, gt=0)
+    """Most calls in flight at once; how many the provider bears is found by asking."""
     requests_per_minute: int | None = Field(default=None, gt=0)
     """Provider limit on calls, where it is known."""
+    tokens_per_minute: int | None = Field(default=None, gt=0)
+    """Provider limit on tokens, where it is known; a call counts with the most that it can take."""
     timeout: float = Field(default=60, gt=0)
     """Seconds after which a call counts as failed and is retried."""
 

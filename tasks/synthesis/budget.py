@@ -21,10 +21,6 @@ from tasks.records import content_key
 from tasks.synthesis.calls import Completion, Request
 from tasks.synthesis.prices import Price
 
-MESSAGE_TOKENS = 16
-"""Tokens that a chat format may add to a message."""
-
-
 PATIENCE = 0.05
 """Seconds between looks at a ledger that is full of reservations."""
 LONGEST_CALL = 3600.0
@@ -131,9 +127,8 @@ class Spending:
 
 
 def worst_case(request: Request, price: Price) -> float:
-    """Most dollars that a request can cost: no token is shorter than a byte, no answer longer than ``max_tokens``."""
-    tokens_in = sum(len(message["content"].encode()) + MESSAGE_TOKENS for message in request.messages)
-    return price.of(tokens_in, request.max_tokens * request.completions)
+    """Most dollars that a request can cost."""
+    return price.of(request.most_tokens_in, request.most_tokens_out)
 
 
 def _new() -> dict[str, Any]:

@@ -14,6 +14,9 @@ from tasks.synthesis import embedded
 Message = dict[str, str]
 """One message of a conversation: ``role`` and ``content``."""
 
+MESSAGE_TOKENS = 16
+"""Tokens that a chat format may add to a message."""
+
 LONGEST_ANSWER = 4
 """Tokens allowed per word asked for: twice the words asked for, at up to two tokens a word."""
 
@@ -34,6 +37,16 @@ class Request:
     def prompt_hash(self) -> str:
         """Content key of the messages."""
         return content_key(self.messages)
+
+    @property
+    def most_tokens_in(self) -> int:
+        """No prompt has more: no token is shorter than a byte."""
+        return sum(len(message["content"].encode()) + MESSAGE_TOKENS for message in self.messages)
+
+    @property
+    def most_tokens_out(self) -> int:
+        """No answer has more: each of them ends at ``max_tokens``."""
+        return self.max_tokens * self.completions
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,22 @@
-"""The one way to any LLM: litellm, with its own retries and fallbacks off and one retry layer of ours.
+"""The one way to any LLM: litellm, with its own retries and fallbacks off and one retry layer, tenacity's.
 
 The only importer of litellm, which takes seconds: import this module where a call is about to be made.
 """
 
 import asyncio
-import itertools
-import logging
 import os
-import random
 import re
 import threading
+import time
 from typing import Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
+from tasks.synthesis.throttle import Throttle, Turn
 
 for _name, _value in {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks the network for prices at import
@@ -28,14 +29,14 @@ import httpx  # noqa: E402
 import litellm  # noqa: E402
 from litellm import exceptions  # noqa: E402
 
-LOGGER = logging.getLogger("synthgap")
-
 ATTEMPTS = 6
-"""Times that a call is sent before it counts as failed."""
+"""Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
 UNREACHABLE_ATTEMPTS = 3
 """Times for an endpoint to which no connection comes about."""
+PATIENCE = 600.0
+"""Seconds without any answer after which a provider that refuses calls is given up."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-"""Seconds before the first repetition, doubled each time, and the most that is waited, a server's own wish included."""
+"""Seconds before a failed call is repeated, doubled each time, and the most of them."""
 
 TRANSIENT = (
     exceptions.RateLimitError,
@@ -89,26 +90,80 @@ def prepare(generator: GeneratorConfig) -> None:
         raise RunError(f"generator {generator.model!r} needs {' and '.join(missing)} in the environment")
 
 
+_throttles: dict[tuple[Any, ...], Throttle] = {}
+
+
+def throttle(generator: GeneratorConfig) -> Throttle:
+    """The one throttle of this process for a model at an endpoint: all its syntheses share the provider's limits."""
+    limits = generator.concurrency, generator.requests_per_minute, generator.tokens_per_minute
+    key = generator.model, generator.api_base, *limits
+    if key not in _throttles:
+        _throttles[key] = Throttle(*limits, name=generator.model)
+    return _throttles[key]
+
+
 async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completion:
-    """Send a request, repeating it while the provider is busy or out of reach.
+    """Send a request as soon as the provider's limits allow, repeating it while the provider is busy or out of reach.
 
     ``first_wait`` is in seconds. Raises ``RunError`` when it stays so, when the provider refuses the request, or the
     key.
     """
     generator = request.generator
-    for attempt in itertools.count(1):
-        try:
-            return _completion(await litellm.acompletion(**_arguments(request)), generator)
-        except litellm.openai.APIError as error:
-            if _filtered(error):
-                return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
-            most = UNREACHABLE_ATTEMPTS if _unreachable(error) else ATTEMPTS if isinstance(error, TRANSIENT) else 1
-            if attempt >= most:
-                raise RunError(_failure(generator, error, attempt)) from None
-            wait = _wait(error, attempt, first_wait)
-            LOGGER.debug("%s: %s; again in %.1f s", generator.model, type(error).__name__, wait)
-            await asyncio.sleep(wait)
-    raise AssertionError("the loop above only ends by return or raise")
+    if embedded.is_embedded(generator.model):  # has slots of its own and no limits
+        return _completion(await litellm.acompletion(**_arguments(request)), generator)
+    gate = throttle(generator)
+    attempts = _Attempts(gate)
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(TRANSIENT),
+        stop=attempts.used_up,
+        wait=wait_exponential_jitter(first_wait, LONGEST_WAIT, jitter=first_wait),
+        sleep=attempts.sleep,
+        reraise=True,
+    )
+    try:
+        return await retrying(_send, request, gate)
+    except litellm.openai.APIError as error:
+        if _filtered(error):
+            return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
+        raise RunError(_failure(generator, error, attempts.failed + attempts.refused)) from None
+
+
+class _Attempts:
+    """When to give a call up: refusals count by time, because the throttle spaces them, failures by number."""
+
+    def __init__(self, gate: Throttle) -> None:
+        self.failed = self.refused = 0
+        self._gate, self._begun = gate, time.monotonic()
+
+    def used_up(self, state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, exceptions.RateLimitError):
+            self.refused += 1
+            return time.monotonic() - max(self._begun, self._gate.last_answer) > PATIENCE
+        self.failed += 1
+        return self.failed >= (UNREACHABLE_ATTEMPTS if error and _unreachable(error) else ATTEMPTS)
+
+    async def sleep(self, seconds: float) -> None:
+        """Only failures wait here; a refused call waits for its turn."""
+        await asyncio.sleep(seconds if self.failed else 0)
+
+
+async def _send(request: Request, gate: Throttle) -> Completion:
+    async with gate.turn(request.most_tokens_in + request.most_tokens_out) as turn:
+        return _completion(await _watched(request, turn), request.generator)
+
+
+async def _watched(request: Request, turn: Turn) -> Any:
+    try:
+        response = await litellm.acompletion(**_arguments(request))
+    except exceptions.RateLimitError as error:
+        turn.refused(_retry_after(error))
+        raise
+    except TRANSIENT:
+        turn.failed()
+        raise
+    turn.answered()
+    return response
 
 
 def _arguments(request: Request) -> dict[str, Any]:
@@ -157,7 +212,7 @@ def _cost(response: Any, generator: GeneratorConfig) -> float | None:
         return None
 
 
-def _filtered(error: Exception) -> bool:
+def _filtered(error: BaseException) -> bool:
     """Whether a provider's content filter refused the prompt: an answer without a text, not a failure."""
     marks = ("content_filter", "content management policy", "content_policy")
     said = f"{getattr(error, 'code', '')} {error}".lower()
@@ -170,12 +225,6 @@ def _unreachable(error: BaseException) -> bool:
     while cause is not None and not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout):
         cause = cause.__cause__ or cause.__context__
     return cause is not None
-
-
-def _wait(error: Exception, attempt: int, first_wait: float) -> float:
-    wished = _retry_after(error)
-    doubled = first_wait * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)
-    return min(LONGEST_WAIT, wished if wished is not None else doubled)
 
 
 def _retry_after(error: Exception) -> float | None:

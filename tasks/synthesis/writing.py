@@ -47,7 +47,6 @@ class Writing:
         self._idle = asyncio.Event()
         self._error: BaseException | None = None
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
-        self._next_slot = 0.0
 
     async def run(self) -> None:
         """Write until the sieve is satisfied, the calls are used up or the budget is. Raises what a call raised."""
@@ -120,7 +119,6 @@ class Writing:
         if (known := self.journal.entries.get(call)) is not None:
             return known
         request = keys.request(self.job, self.data, label, index, earlier)
-        await self._pace()
         try:
             reservation = await self._spending.reserve(request)
         except BudgetReachedError as limit:
@@ -141,13 +139,6 @@ class Writing:
                 "name the model as its provider does"
             )
         return entry
-
-    async def _pace(self) -> None:
-        """Keep to the provider's calls per minute, evenly spaced."""
-        if per_minute := self.job.generator.requests_per_minute:
-            now = time.monotonic()
-            self._next_slot = max(now, self._next_slot) + 60 / per_minute
-            await asyncio.sleep(self._next_slot - 60 / per_minute - now)
 
     def _entry(self, call: str, request: Request, completion: Completion) -> Entry:
         return Entry(

@@ -129,3 +129,32 @@ def test_an_unknown_embedded_model_names_the_known_ones():
 )
 def test_only_the_model_asked_for_counts(asked, answered, same):
     assert same_model(asked, answered) is same
+
+
+def test_refusals_do_not_use_a_call_up(serve):
+    from tasks.synthesis import gateway
+
+    endpoint = serve(*[busy(**{"Retry-After": "0"})] * (gateway.ATTEMPTS + 2), chat())
+    assert ask(endpoint.url).answers == (Answer("hello", "stop"),)
+
+
+def test_several_answers_to_one_prompt_are_asked_for(serve):
+    status, headers, body = chat()
+    choices = [
+        {**body["choices"][0], "index": i, "message": {"role": "assistant", "content": f"no {i}"}} for i in (0, 1)
+    ]
+    endpoint = serve((status, headers, {**body, "choices": choices}))
+    generator = GeneratorConfig(model="openai/served-model", api_base=endpoint.url)
+    from tasks.synthesis import gateway
+
+    done = loop.run(gateway.complete(Request(({"role": "user", "content": "hi"},), generator, 33, 5, completions=2)))
+    assert endpoint.bodies[0]["n"] == 2
+    assert [answer.text for answer in done.answers] == ["no 0", "no 1"]
+
+
+def test_all_calls_to_a_provider_share_one_throttle():
+    from tasks.synthesis import gateway
+
+    one, other = (GeneratorConfig(model="openai/m", temperature=t, requests_per_minute=7) for t in (0.1, 0.9))
+    assert gateway.throttle(one) is gateway.throttle(other)
+    assert gateway.throttle(one) is not gateway.throttle(GeneratorConfig(model="openai/other"))

@@ -110,13 +110,6 @@ def test_no_more_calls_at_once_than_allowed_and_slots_kept_full(make_job, data, 
     assert llm.most_at_once == 7
 
 
-def test_calls_per_minute_are_spaced(make_job, data, settings):
-    start = time.monotonic()
-    llm = FakeLLM(delay=0)
-    synthesize(make_job(rows=3, requests_per_minute=1200), data, settings, complete=llm)
-    assert time.monotonic() - start >= (len(llm.asked) - 1) * 0.05
-
-
 def test_another_model_fails_and_its_answer_is_not_used_later(make_job, data, settings, llm):
     with pytest.raises(RunError, match=r"asked for 'fake/llm', but 'cheaper' answered"):
         synthesize(make_job(), data, settings, complete=FakeLLM(model="cheaper"))
