@@ -17,8 +17,8 @@ from tasks.records import Example, Row
 Step = Literal["parsed", "valid", "unique", "kept"]
 """The step of the yield ledger that a rejected text fails to reach."""
 
-Check = Callable[[str], str | None]
-"""A text -> evidence against it, or null when it passes."""
+Check = Callable[[Row], str | None]
+"""A generated text with the label that was asked for -> evidence against it, or null when it passes."""
 
 
 @dataclass
@@ -51,6 +51,11 @@ def normalise(text: str) -> str:
 def text_hash(text: str) -> str:
     """Hash of a normalised text; of the text itself where nothing of it is a letter or digit."""
     return hashlib.sha256((normalise(text) or text.strip()).encode()).hexdigest()[:32]
+
+
+def cite(row: Row) -> str:
+    """Which generated row evidence means: its call and which of the call's answers it is."""
+    return f"call {row.call} answer {row.answer}"
 
 
 def quote(text: str, limit: int = 80) -> str:
