@@ -82,7 +82,7 @@ def entry(number: int, text: str) -> Entry:
 
 
 def sift(task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: list[str]) -> tuple[float, Sieve]:
-    """Seconds that all texts take, model loading included, and what became of them."""
+    """Seconds that all texts take, and what became of them."""
     labels = {label: number for number, label in enumerate(task.labels)}
 
     def lookup(label: str, index: int) -> Entry:
@@ -116,6 +116,7 @@ def main() -> int:
     writer = Writer([row.text for row in shuffled[options.pool :]], pool)
     texts = [writer.row() for _ in range(options.rows)]
 
+    sift(data.task, data, pool, texts[:100])  # loads the language model
     part, _ = sift(data.task, data, pool, texts[: options.rows // 5])
     whole, sieve = sift(data.task, data, pool, texts)
     rows, reasons = sieve.looked.total(), Counter(row.reason for row in sieve.rejected)

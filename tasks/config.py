@@ -127,8 +127,9 @@ class StudyConfig(Frozen):
     @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        for i, value in enumerate(values or ()):
-            if value in values[:i]:
+        listed = values or ()
+        for i, value in enumerate(listed):
+            if value in listed[:i]:
                 raise ValueError(f"{getattr(value, 'model', value)!r} is listed twice")
         return values
 
@@ -216,7 +217,8 @@ class TaskConfig(Frozen):
     style: str = ""
     """How such texts are written, for prompts."""
     language: str | None = Field(default="en", pattern=r"^[a-z]{2}$")
-    """ISO 639-1 code of the texts' language; generated texts in another are rejected. Null accepts any."""
+    """ISO 639-1 code of the texts' language (``"no"`` in quotes); generated texts in another are rejected. Null accepts
+    any."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Tried in order: the first one that is available here is used. Before them, unless one is ``files``, comes the
     data directory of the settings."""

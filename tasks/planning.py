@@ -16,7 +16,7 @@ from tasks.records import Example, Status, Synthesis, SynthesisJob, TaskData, Tr
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.estimate import Estimate, estimate
-from tasks.synthesis.filters import filter_names
+from tasks.synthesis.filters import filter_names, find_filters
 from tasks.synthesis.modes import find_mode
 from tasks.synthesis.synthesize import read_rows, stored_synthesis
 from tasks.training.classifiers import check_classifier
@@ -92,10 +92,13 @@ def resolve(study: Study) -> tuple[TaskConfig, ...]:
     """The study's tasks, with every name in it checked against its table. Raises ``UserError``."""
     for mode in study.config.modes:
         find_mode(mode)
-    filter_names(study.config.filters)
+    filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:
         check_classifier(classifier)
     tasks = tuple(catalog.find_task(reference, study.folder) for reference in study.config.tasks)
+    for item in filters:
+        for task in tasks:
+            item.check_task(task)
     names = [task.name for task in tasks]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

@@ -32,6 +32,10 @@ class Scene:
     """Rows kept so far, of all labels."""
 
 
+def any_task(task: TaskConfig) -> None:
+    """For a filter that can judge the texts of every task."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """One reason to reject. Raise ``version`` when its verdicts change."""
@@ -40,6 +44,8 @@ class Filter:
     version: int
     step: Step
     build: Callable[[Scene], Check]
+    check_task: Callable[[TaskConfig], None] = any_task
+    """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
 
 
 def normalise(text: str) -> str:

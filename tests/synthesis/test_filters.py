@@ -4,9 +4,11 @@ import random
 from dataclasses import replace
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from rapidfuzz import fuzz
 
 from tasks.config import Study, StudyConfig
 from tasks.errors import UserError
@@ -15,7 +17,7 @@ from tasks.records import Example, Row
 from tasks.store import Store
 from tasks.synthesis.filter import Check, Scene, normalise, text_hash
 from tasks.synthesis.filters import FILTERS, ORDER, filter_names, find_filters
-from tasks.synthesis.filters.language import identifier
+from tasks.synthesis.filters.language import LANGUAGES, identifier
 from tasks.synthesis.filters.near_duplicate import jaccard, shingles
 from tasks.synthesis.filters.rewrite import LIKENESS, LONG_ENOUGH, rouge_l
 from tasks.synthesis.keys import calls_key, synthesis_key
@@ -185,6 +187,17 @@ def test_a_rewrite_is_what_rouge_l_over_the_whole_pool_says(text, pool):
         assert found.startswith(f"ROUGE-L {max(scores):.2f} with pool text")
 
 
+@given(SENTENCES, st.lists(SENTENCES, max_size=6))
+@hypothesis_settings(deadline=None)
+def test_a_pool_copy_is_what_comparing_with_the_whole_pool_says(text, pool):
+    scene = Scene(None, tuple(Example(known, "glad") for known in pool), frozenset())
+    near = any(fuzz.ratio(text, known) >= 85 for known in pool)
+    holds = any(f" {known} " in f" {text} " for known in pool if len(known.split()) >= 5)
+    found = verdict("pool_copy", scene, text)
+    assert (found is not None) == (near or holds)
+    assert (found or "").startswith("holds pool text") == (holds and not near)
+
+
 def test_words_that_no_pool_text_has_match_nothing(scene):
     assert verdict("rewrite", scene, "xa xb xc xd xe xf xg xh xi xj xk xl") is None
 
@@ -212,6 +225,19 @@ def test_a_wrong_or_unknown_language_is_said_before_any_text_is_judged(scene):
     scene.task = scene.task.model_copy(update={"language": "qq"})
     with pytest.raises(UserError, match=r"language of task 'mood': 'qq'.*Allowed: .*en"):
         FILTERS["language"].build(scene)
+
+
+def test_an_unknown_language_is_found_before_a_study_runs_unless_its_filter_is_off(tmp_path, task):
+    odd = task.model_copy(update={"language": "qq"}).model_dump(mode="json")
+    (tmp_path / "mood.yaml").write_text(yaml.safe_dump(odd))
+    fields = {"name": "s", "tasks": ("./mood.yaml",), "modes": ("real",)}
+    with pytest.raises(UserError, match="unknown language of task 'mood': 'qq'"):
+        resolve(Study(config=StudyConfig(**fields), folder=tmp_path))
+    assert resolve(Study(config=StudyConfig(**fields, filters=("duplicate",)), folder=tmp_path))
+
+
+def test_the_list_of_languages_is_that_of_the_model():
+    assert {label for label in identifier().labels if len(label) == 2} == LANGUAGES
 
 
 def real_like(label: str, rng: random.Random, purity: float = 0.95) -> str:

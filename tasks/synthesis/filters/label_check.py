@@ -4,9 +4,13 @@ Left out of the default filters: what such a classifier dislikes are also the te
 set without them looks easier than it is. A study that names it asks for it.
 """
 
+from typing import TYPE_CHECKING
+
 from tasks.records import Row
 from tasks.synthesis.filter import Check, Filter, Scene
-from tasks.synthesis.pool_classifier import PoolClassifier, train
+
+if TYPE_CHECKING:
+    from tasks.synthesis.pool_classifier import PoolClassifier
 
 SURE = 0.9
 """Least probability of another label that counts against a text."""
@@ -17,6 +21,8 @@ ENOUGH = 20
 
 
 def _build(scene: Scene) -> Check:
+    from tasks.synthesis.pool_classifier import train  # numpy would slow down a plan
+
     classifier = train(scene.pool)
     trusted = _trusted(classifier) if classifier else frozenset()
     if classifier is None or not trusted:
@@ -33,7 +39,7 @@ def _build(scene: Scene) -> Check:
     return check
 
 
-def _trusted(classifier: PoolClassifier) -> frozenset[str]:
+def _trusted(classifier: "PoolClassifier") -> frozenset[str]:
     """The labels that the classifier is nearly always right about when it is sure."""
     found = set()
     for index, label in enumerate(classifier.labels):

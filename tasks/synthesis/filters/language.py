@@ -7,6 +7,7 @@ Real texts hold names, foreign words and slang, so only a wide margin counts.
 import functools
 from typing import TYPE_CHECKING
 
+from tasks.config import TaskConfig
 from tasks.errors import UserError, unknown
 from tasks.records import Row
 from tasks.synthesis.filter import Check, Filter, Scene, normalise, quote
@@ -23,6 +24,13 @@ of ag_news (0.02%), none of headline_sarcasm, imdb (2,000), reddit_emotion, redd
 tweet_emotion and tweet_irony. Seven of these eight are indeed in another language."""
 NO_LANGUAGE = "zxx"
 """ISO 639-2 for no linguistic content, such as codes and addresses: not another language."""
+CODES = (
+    "af am an ar as az ba be bg bn br bs ca cs cy da de dz el en eo es et eu fa fi fo fr fy ga gd gl gu ha he hi hr ht "
+    "hu hy id ig is it ja jv ka kk km kn ko ku ky la lb lg ln lo lt lv mg mk ml mn mr ms mt my ne nl nn no oc om or pa "
+    "pl ps pt qu ro ru rw sa se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz vi vo wa xh yo zh zu"
+)
+LANGUAGES = frozenset(CODES.split())
+"""Languages of the model that have an ISO 639-1 code, listed so that a plan need not load it."""
 ODD_POOL = 10
 """Pool texts in another language from which, where they are most of the pool, the task's language must be wrong."""
 
@@ -46,13 +54,18 @@ def foreign(text: str, language: str) -> str | None:
     return str(best)
 
 
+def _check_task(task: TaskConfig) -> None:
+    """Raises ``UserError`` for a task in a language that cannot be told from others."""
+    if task.language not in (None, *LANGUAGES):
+        raise unknown(f"language of task {task.name!r}:", task.language, LANGUAGES)
+
+
 def _build(scene: Scene) -> Check:
-    """The check. Raises ``UserError`` for a language that the model does not know or most pool texts are not in."""
+    """The check. Raises ``UserError`` for a language that is unknown or that most pool texts are not in."""
+    _check_task(scene.task)
     language = scene.task.language
     if language is None:
         return lambda row: None
-    if language not in identifier().labels:
-        raise unknown(f"language of task {scene.task.name!r}:", language, identifier().labels)
     others = [found for example in scene.pool if (found := foreign(example.text, language))]
     if len(others) >= max(ODD_POOL, len(scene.pool) / 2):
         raise UserError(
@@ -67,4 +80,4 @@ def _build(scene: Scene) -> Check:
     return check
 
 
-FILTER = Filter("language", version=1, step="valid", build=_build)
+FILTER = Filter("language", version=1, step="valid", build=_build, check_task=_check_task)
