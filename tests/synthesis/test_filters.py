@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rapidfuzz import fuzz
@@ -95,6 +95,7 @@ GOOD = [
     "Ok lor, i go home first then come find u",
     "ok lar",
     "see you at the gym later",
+    "Hi Tom! Are you coming to the pub tonightish? I am so bored here without you, call me",
     "Thank you so much for the dinner last night, it was great",
     "I will meet your sister at school after lunch on Friday",
     "Thank you for the flowers",
@@ -174,6 +175,8 @@ SENTENCES = st.lists(st.sampled_from(WORDS[:5]), min_size=1, max_size=14).map(" 
 
 
 @given(SENTENCES, st.lists(SENTENCES, max_size=6))
+@example("a b c d e f g x y z", ["a b c d e f g h i j"])  # 0.7 and no more
+@example("a b c d e f g x y z q", ["a b c d e f g h i j"])  # just under
 @hypothesis_settings(deadline=None)
 def test_a_rewrite_is_what_rouge_l_over_the_whole_pool_says(text, pool):
     scene = Scene(None, tuple(Example(known, "glad") for known in pool), frozenset())
@@ -199,6 +202,8 @@ def test_a_pool_copy_is_what_comparing_with_the_whole_pool_says(text, pool):
 
 
 def test_words_that_no_pool_text_has_match_nothing(scene):
+    scene.pool = (Example("ha " * 12, "glad"),)
+    assert verdict("rewrite", scene, "ha " * 12)
     assert verdict("rewrite", scene, "xa xb xc xd xe xf xg xh xi xj xk xl") is None
 
 
