@@ -4,6 +4,7 @@ A filter is built for one synthesis with its ``Scene``. One that compares with k
 catches up with ``scene.kept`` when it is asked, so that no filter needs to be told of another.
 """
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -48,6 +49,7 @@ class Filter:
     """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
 
 
+@functools.lru_cache(maxsize=256)  # most filters ask for that of the same text, one after the other
 def normalise(text: str) -> str:
     """Lower case, compatibility characters folded, only letters and digits, single spaces."""
     folded = unicodedata.normalize("NFKC", text).casefold()

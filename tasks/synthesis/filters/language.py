@@ -47,9 +47,8 @@ def foreign(text: str, language: str) -> str | None:
     """The language that a text is clearly written in, null where that is ``language`` or unclear."""
     if len(normalise(text).replace(" ", "").encode()) < LONG_ENOUGH:
         return None
-    ranked = identifier().rank(text)
-    best, likely = ranked[0]
-    if best in (language, NO_LANGUAGE) or likely < MARGIN * dict(ranked)[language]:
+    best, likely = identifier().classify(text)
+    if best in (language, NO_LANGUAGE) or likely < MARGIN * dict(identifier().rank(text))[language]:
         return None
     return str(best)
 
