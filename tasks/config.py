@@ -100,6 +100,9 @@ class StudyConfig(Frozen):
     """LLMs by litellm name, with parameters if wanted."""
     classifiers: tuple[Classifier, ...] = (ClassifierConfig(model=EMBEDDED_CLASSIFIER),)
     """Classifiers to train."""
+    filters: tuple[str, ...] | None = None
+    """What rejects generated texts, in this order; null takes the default filters. Texts with nothing in them are
+    rejected first in any case."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One training per seed; gaps are paired by seed."""
     rows_per_label: int = Field(default=100, gt=0)
@@ -123,11 +126,12 @@ class StudyConfig(Frozen):
     syntheses: int = Field(default=2, gt=0)
     """Syntheses at once; each has its generator's concurrency within."""
 
-    @field_validator("tasks", "modes", "seeds", "generators", "classifiers")
+    @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters")
     @classmethod
-    def _no_repeats(cls, values: tuple[Any, ...]) -> tuple[Any, ...]:
-        for i, value in enumerate(values):
-            if value in values[:i]:
+    def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        listed = values or ()
+        for i, value in enumerate(listed):
+            if value in listed[:i]:
                 raise ValueError(f"{getattr(value, 'model', value)!r} is listed twice")
         return values
 
@@ -214,6 +218,9 @@ class TaskConfig(Frozen):
     """Longest text to ask for; a text over twice this is rejected as over-long."""
     style: str = ""
     """How such texts are written, for prompts."""
+    language: str | None = Field(default="en", pattern=r"^[a-z]{2}$")
+    """ISO 639-1 code of the texts' language (``"no"`` in quotes); generated texts in another are rejected. Null accepts
+    any."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Tried in order: the first one that is available here is used. Before them, unless one is ``files``, comes the
     data directory of the settings."""

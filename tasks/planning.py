@@ -16,6 +16,7 @@ from tasks.records import Example, Status, Synthesis, SynthesisJob, TaskData, Tr
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.estimate import Estimate, estimate
+from tasks.synthesis.filters import filter_names, find_filters
 from tasks.synthesis.modes import find_mode
 from tasks.synthesis.synthesize import read_rows, stored_synthesis
 from tasks.training.classifiers import check_classifier
@@ -91,9 +92,13 @@ def resolve(study: Study) -> tuple[TaskConfig, ...]:
     """The study's tasks, with every name in it checked against its table. Raises ``UserError``."""
     for mode in study.config.modes:
         find_mode(mode)
+    filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:
         check_classifier(classifier)
     tasks = tuple(catalog.find_task(reference, study.folder) for reference in study.config.tasks)
+    for item in filters:
+        for task in tasks:
+            item.check_task(task)
     names = [task.name for task in tasks]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
@@ -145,12 +150,13 @@ def draw_of(config: StudyConfig, seed: int) -> int:
 
 def synthesis_jobs(config: StudyConfig, task: TaskConfig) -> Iterator[SynthesisJob]:
     """All syntheses of one task, over modes, generators and draws."""
+    filters = filter_names(config.filters)
     for mode in config.modes:
         if not find_mode(mode).needs_generator:
             continue
         for generator in config.generators:
             for draw in draws(config):
-                yield SynthesisJob(task, mode, generator, draw, config.rows_per_label, config.extra_texts)
+                yield SynthesisJob(task, mode, generator, draw, config.rows_per_label, config.extra_texts, filters)
 
 
 def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[TrialJob]:

@@ -107,6 +107,8 @@ class SynthesisJob:
     rows_per_label: int
     extra_texts: float
     """Extra texts allowed, as a multiple of ``rows_per_label`` x labels."""
+    filters: tuple[str, ...]
+    """Names of what rejects texts, in order."""
 
     @property
     def name(self) -> str:

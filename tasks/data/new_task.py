@@ -57,6 +57,9 @@ style: {style}
 # Longest text to ask for, in words: 95 of 100 of your training texts are no longer.
 max_words: {max_words}
 
+# Language of your texts (ISO 639-1); generated texts in another are rejected. null accepts any.
+language: en
+
 # Your real rows. Paths are relative to this file. label_map (raw value: label name) renames labels.
 sources:
   - kind: files

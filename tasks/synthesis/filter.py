@@ -4,6 +4,7 @@ A filter is built for one synthesis with its ``Scene``. One that compares with k
 catches up with ``scene.kept`` when it is asked, so that no filter needs to be told of another.
 """
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -17,8 +18,8 @@ from tasks.records import Example, Row
 Step = Literal["parsed", "valid", "unique", "kept"]
 """The step of the yield ledger that a rejected text fails to reach."""
 
-Check = Callable[[str], str | None]
-"""A text -> evidence against it, or null when it passes."""
+Check = Callable[[Row], str | None]
+"""A generated text with the label that was asked for -> evidence against it, or null when it passes."""
 
 
 @dataclass
@@ -32,6 +33,10 @@ class Scene:
     """Rows kept so far, of all labels."""
 
 
+def any_task(task: TaskConfig) -> None:
+    """For a filter that can judge the texts of every task."""
+
+
 @dataclass(frozen=True)
 class Filter:
     """One reason to reject. Raise ``version`` when its verdicts change."""
@@ -40,8 +45,11 @@ class Filter:
     version: int
     step: Step
     build: Callable[[Scene], Check]
+    check_task: Callable[[TaskConfig], None] = any_task
+    """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
 
 
+@functools.lru_cache(maxsize=256)  # most filters ask for that of the same text, one after the other
 def normalise(text: str) -> str:
     """Lower case, compatibility characters folded, only letters and digits, single spaces."""
     folded = unicodedata.normalize("NFKC", text).casefold()
@@ -51,6 +59,11 @@ def normalise(text: str) -> str:
 def text_hash(text: str) -> str:
     """Hash of a normalised text; of the text itself where nothing of it is a letter or digit."""
     return hashlib.sha256((normalise(text) or text.strip()).encode()).hexdigest()[:32]
+
+
+def cite(row: Row) -> str:
+    """Which generated row evidence means: its call and which of the call's answers it is."""
+    return f"call {row.call} answer {row.answer}"
 
 
 def quote(text: str, limit: int = 80) -> str:

@@ -77,8 +77,9 @@ def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
             "calls": calls_key(job, data),
             "rows_per_label": job.rows_per_label,
             "extra_texts": job.extra_texts,
-            "filters": [[item.name, item.version] for item in find_filters()],
+            "filters": [[item.name, item.version] for item in find_filters(job.filters)],
             "longest": job.task.max_words,
+            "language": job.task.language,
             "pool": data.pool,
             "test": test_hashes(data.test),
         }

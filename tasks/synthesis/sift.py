@@ -91,7 +91,7 @@ class Sieve:
         if not row.text and answer.text.strip() and answer.finish_reason == "length":
             return replace(row, reason=UNFINISHED, evidence="the token limit came before the end of a sentence")
         for item, check in self._checks:
-            if (evidence := check(row.text)) is not None:
+            if (evidence := check(row)) is not None:
                 return replace(row, reason=item.name, evidence=evidence)
         return row
 

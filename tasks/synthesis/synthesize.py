@@ -62,7 +62,7 @@ def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
         return journal.entries.get(keys.call_id(label, index, turns))
 
     most = math.ceil(job.rows_per_label * (1 + job.extra_texts))
-    return Sieve(scene, find_filters(), job.rows_per_label, most, lookup)
+    return Sieve(scene, find_filters(job.filters), job.rows_per_label, most, lookup)
 
 
 def _gateway(job: SynthesisJob) -> Complete:

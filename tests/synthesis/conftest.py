@@ -12,6 +12,7 @@ from tasks.config import FileSource, GeneratorConfig, TaskConfig
 from tasks.records import Example, SynthesisJob, TaskData
 from tasks.settings import Settings
 from tasks.synthesis.calls import Answer, Completion, Request
+from tasks.synthesis.filters import ORDER
 
 WORDS = [
     "apple",
@@ -57,10 +58,15 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def make_job(task: TaskConfig) -> Callable[..., SynthesisJob]:
     def make(
-        mode: str = "few_shot", rows: int = 5, extra: float = 2.0, draw: int = 0, **generator: object
+        mode: str = "few_shot",
+        rows: int = 5,
+        extra: float = 2.0,
+        draw: int = 0,
+        filters: tuple[str, ...] = ORDER,
+        **generator: object,
     ) -> SynthesisJob:
         fields = {"model": "fake/llm", **generator}
-        return SynthesisJob(task, mode, GeneratorConfig.model_validate(fields), draw, rows, extra)
+        return SynthesisJob(task, mode, GeneratorConfig.model_validate(fields), draw, rows, extra, filters)
 
     return make
 

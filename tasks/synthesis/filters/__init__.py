@@ -7,8 +7,20 @@ from collections.abc import Sequence
 from tasks.errors import unknown
 from tasks.synthesis.filter import Filter
 
-ORDER = ("empty", "debris", "over_long", "duplicate", "pool_copy", "test_leak")
-"""The filters that every synthesis applies, in this order: cheap and common reasons first."""
+FIRST = "empty"
+"""The filter that every synthesis applies before all others: they may take it that there is something to read."""
+ORDER = (
+    FIRST,
+    "debris",
+    "over_long",
+    "language",
+    "duplicate",
+    "near_duplicate",
+    "pool_copy",
+    "rewrite",
+    "test_leak",
+)
+"""The filters of a study that names none, in this order: cheap and common reasons first."""
 
 
 def _found() -> dict[str, Filter]:
@@ -19,9 +31,17 @@ def _found() -> dict[str, Filter]:
 FILTERS = _found()
 
 
-def find_filters(names: Sequence[str] = ORDER) -> tuple[Filter, ...]:
-    """The filters of those names, in that order. Raises ``UserError`` for an unknown one."""
-    for name in names:
+def filter_names(names: Sequence[str] | None) -> tuple[str, ...]:
+    """What a study's filters come to: ``FIRST`` and then those it names, in its order; ``ORDER`` where it names none.
+
+    Raises ``UserError`` for an unknown name.
+    """
+    for name in names or ():
         if name not in FILTERS:
             raise unknown("filter", name, FILTERS)
-    return tuple(FILTERS[name] for name in names)
+    return ORDER if names is None else (FIRST, *(name for name in names if name != FIRST))
+
+
+def find_filters(names: Sequence[str] | None = None) -> tuple[Filter, ...]:
+    """The filters that ``filter_names`` comes to. Raises ``UserError`` for an unknown name."""
+    return tuple(FILTERS[name] for name in filter_names(names))

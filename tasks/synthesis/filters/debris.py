@@ -2,6 +2,7 @@
 
 import re
 
+from tasks.records import Row
 from tasks.synthesis.filter import Check, Filter, Scene, normalise, quote
 
 UNABLE = r"(?:can(?:'t|’t|not)|won(?:'t|’t)|unable to|not able to)"
@@ -42,16 +43,16 @@ def _build(scene: Scene) -> Check:
     own = [normalise(part) for part in (task.context, task.style, *task.labels.values())]
     echoes = {" ".join(words[i : i + ECHO]) for words in map(str.split, own) for i in range(len(words) - ECHO + 1)}
 
-    def check(text: str) -> str | None:
+    def check(row: Row) -> str | None:
         for name, pattern in (
             ("refusal", REFUSAL),
             ("chatter", CHATTER),
             ("token", TOKENS),
             ("placeholder", PLACEHOLDER),
         ):
-            if found := pattern.search(text):
+            if found := pattern.search(row.text):
                 return f"{name}: {quote(found[0])}"
-        words = normalise(text).split()
+        words = normalise(row.text).split()
         return _loop(words) or _echo(words, echoes)
 
     return check

@@ -1,13 +1,14 @@
 """Nothing in the answer, or nothing that a reader could read."""
 
+from tasks.records import Row
 from tasks.synthesis.filter import Check, Filter, Scene, normalise, quote
 
 
 def _build(scene: Scene) -> Check:
-    def check(text: str) -> str | None:
-        if any(character.isalnum() for character in normalise(text)):
+    def check(row: Row) -> str | None:
+        if any(character.isalnum() for character in normalise(row.text)):
             return None
-        return f"no letter or digit in {quote(text)}"
+        return f"no letter or digit in {quote(row.text)}"
 
     return check
 

@@ -1,13 +1,14 @@
 """More than twice the words that were asked for."""
 
+from tasks.records import Row
 from tasks.synthesis.filter import Check, Filter, Scene
 
 
 def _build(scene: Scene) -> Check:
     limit = 2 * scene.task.max_words
 
-    def check(text: str) -> str | None:
-        words = len(text.split())
+    def check(row: Row) -> str | None:
+        words = len(row.text.split())
         return f"{words} words, over {limit}" if words > limit else None
 
     return check

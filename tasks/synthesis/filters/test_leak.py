@@ -1,11 +1,12 @@
 """A text of the real test set, up to case, punctuation and spacing: known by heart by the LLM, or leaked."""
 
+from tasks.records import Row
 from tasks.synthesis.filter import Check, Filter, Scene, quote, text_hash
 
 
 def _build(scene: Scene) -> Check:
-    def check(text: str) -> str | None:
-        return f"in the test set: {quote(text)}" if text_hash(text) in scene.test_hashes else None
+    def check(row: Row) -> str | None:
+        return f"in the test set: {quote(row.text)}" if text_hash(row.text) in scene.test_hashes else None
 
     return check
 

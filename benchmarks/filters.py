@@ -1,0 +1,132 @@
+"""Do filters stay near-linear? Sifts made-up rows through the default filters, a fifth of them first, then all.
+
+    python -m benchmarks.filters --task sms_spam
+
+Rows are chunks of a task's real texts put together anew, with known shares of copies, near copies, rewrites of pool
+texts and debris among them, the same in every run. Prints time, memory and rejects by reason; exits with 1 where the
+whole takes longer or more memory than it may.
+"""
+
+import argparse
+import random
+import resource
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from tasks.config import TaskConfig
+from tasks.data.catalog import find_task
+from tasks.data.load import load
+from tasks.records import Example, TaskData
+from tasks.settings import Settings
+from tasks.synthesis.calls import Answer
+from tasks.synthesis.filter import Scene
+from tasks.synthesis.filters import ORDER, find_filters
+from tasks.synthesis.journal import Entry
+from tasks.synthesis.keys import test_hashes
+from tasks.synthesis.sift import Sieve
+
+SHARES = {"duplicate": 0.05, "near_duplicate": 0.10, "rewrite": 0.05, "debris": 0.02, "language": 0.01, "empty": 0.01}
+"""Of all rows, those planted for each reason. Not all are found for that one: a rewrite may be a duplicate, too."""
+FOREIGN = "Hallo {}, kommst du heute Abend um {} Uhr mit uns ins Kino oder bleibst du zu Hause?"
+MOST_SECONDS, MOST_GIB = 120.0, 2.0
+
+
+class Writer:
+    """Writes rows one after the other; some are copies of what it wrote before."""
+
+    def __init__(self, texts: list[str], pool: tuple[Example, ...]) -> None:
+        self.rng = random.Random(0)
+        self.texts = [text.split() for text in texts]
+        self.words = sorted({word for words in self.texts for word in words})
+        self.long_pool = [words for row in pool if len(words := row.text.split()) >= 10]
+        self.written: list[list[str]] = []
+
+    def row(self) -> str:
+        """The next text."""
+        kind = self.rng.choices([*SHARES, "new"], [*SHARES.values(), 1 - sum(SHARES.values())])[0]
+        if kind == "empty":
+            return "..."
+        if kind == "debris":
+            return f"I'm sorry, but I can't help with {' '.join(self.fresh()[:4])}"
+        if kind == "language":
+            return FOREIGN.format(self.rng.choice(self.words), self.rng.randrange(24))
+        if kind == "rewrite":
+            return " ".join(self.replaced(self.rng.choice(self.long_pool), share=0.15))
+        if kind == "duplicate" and self.written:
+            return " ".join(self.rng.choice(self.written)).upper()
+        if kind == "near_duplicate" and self.written:
+            return " ".join(self.replaced(self.rng.choice(self.written), share=0.04))
+        self.written.append(self.fresh())
+        return " ".join(self.written[-1])
+
+    def fresh(self) -> list[str]:
+        """As many words as some real text has, in chunks of two to six from others."""
+        length, words = max(3, len(self.rng.choice(self.texts))), []
+        while len(words) < length:
+            source, size = self.rng.choice(self.texts), self.rng.randint(2, 6)
+            start = self.rng.randrange(len(source))
+            words += source[start : start + size]
+        return words[:length]
+
+    def replaced(self, words: list[str], share: float) -> list[str]:
+        """The words with that share of them, at least one, replaced by others."""
+        places = self.rng.sample(range(len(words)), max(1, round(share * len(words))))
+        return [self.rng.choice(self.words) if i in places else word for i, word in enumerate(words)]
+
+
+def entry(number: int, text: str) -> Entry:
+    """The journal's line of a call that was answered with one text."""
+    return Entry(f"c/{number}/0", "", 0, (Answer(text, "stop"),), "", "", 0, 0, 0.0, "", 0.0, "")
+
+
+def sift(task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: list[str]) -> tuple[float, Sieve]:
+    """Seconds that all texts take, and what became of them."""
+    labels = {label: number for number, label in enumerate(task.labels)}
+
+    def lookup(label: str, index: int) -> Entry:
+        number = index * len(labels) + labels[label]
+        return entry(number, texts[number])
+
+    each = len(texts) // len(labels)
+    start = time.perf_counter()
+    sieve = Sieve(Scene(task, pool, test_hashes(data.test)), find_filters(ORDER), each, each, lookup)
+    sieve.advance()
+    return time.perf_counter() - start, sieve
+
+
+def peak_gib() -> float:
+    """Most resident memory of this process so far; Linux counts in KiB, macOS in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak / 2**30 if sys.platform == "darwin" else peak / 2**20)
+
+
+def main() -> int:
+    """Run, print, and say by the exit code whether limits were kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", default="sms_spam", help="catalog id; its real texts are what rows are made of")
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--pool", type=int, default=500, help="rows that few-shot prompts may show")
+    options = parser.parse_args()
+
+    data = load(find_task(options.task, Path.cwd()), Settings(), 0.1)
+    shuffled = random.Random(0).sample(data.train, len(data.train))
+    pool = tuple(shuffled[: options.pool])
+    writer = Writer([row.text for row in shuffled[options.pool :]], pool)
+    texts = [writer.row() for _ in range(options.rows)]
+
+    sift(data.task, data, pool, texts[:100])  # loads the language model
+    part, _ = sift(data.task, data, pool, texts[: options.rows // 5])
+    whole, sieve = sift(data.task, data, pool, texts)
+    rows, reasons = sieve.looked.total(), Counter(row.reason for row in sieve.rejected)
+    print(f"{rows} rows of {options.task}, pool of {len(pool)}: {whole:.1f} s, {rows / whole:.0f} rows/s")
+    print(f"{rows // 5} rows: {part:.1f} s; ratio {whole / part:.2f} (5 is linear)")
+    print(f"peak memory {peak_gib():.2f} GiB")
+    print(f"kept {sum(sieve.kept.values())}; rejected: {dict(reasons.most_common())}")
+    print(f"planted: { {kind: round(share * rows) for kind, share in SHARES.items()} }")
+    return int(whole > MOST_SECONDS or peak_gib() > MOST_GIB)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

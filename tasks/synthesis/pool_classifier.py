@@ -1,0 +1,70 @@
+"""A small classifier trained on the few-shot pool: all that a synthesis may know of real labels.
+
+Words and characters, TF-IDF and logistic regression: seconds to train, and its probabilities come with what they are
+worth, because every pool text is also judged by a classifier that has not seen it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.records import Example
+
+FOLDS = 5
+"""Of the cross-validation, stratified by label."""
+SEED = 0
+"""Of the choice of folds."""
+
+
+@dataclass(frozen=True)
+class PoolClassifier:
+    """A trained classifier with what it said of the pool texts that it had not seen."""
+
+    labels: tuple[str, ...]
+    """Sorted; columns of all probabilities."""
+    model: Any
+    truth: NDArray[np.intp]
+    """(texts of the pool,) index of each one's label."""
+    held_out: NDArray[np.float64]
+    """(texts of the pool, labels) probabilities for each by a classifier trained without it."""
+
+    def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """(texts, labels) probability of each label."""
+        return np.asarray(self.model.predict_proba(list(texts)))
+
+    @property
+    def confusion(self) -> NDArray[np.float64]:
+        """(labels, labels) share of held-out texts of the row's label that were given the column's; rows sum to 1."""
+        counts = np.zeros((len(self.labels), len(self.labels)))
+        np.add.at(counts, (self.truth, self.held_out.argmax(axis=1)), 1)
+        return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def train(pool: Sequence[Example]) -> PoolClassifier | None:
+    """A classifier of the pool's labels; null where a label has too few texts to be held out in every fold."""
+    counts = Counter(example.label for example in pool)
+    if len(counts) < 2 or min(counts.values()) < FOLDS:
+        return None
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    labels = tuple(sorted(counts))
+    texts = [example.text for example in pool]
+    truth = np.array([labels.index(example.label) for example in pool])
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    held_out = cross_val_predict(_untrained(), texts, truth, cv=folds, method="predict_proba")
+    return PoolClassifier(labels, _untrained().fit(texts, truth), truth, held_out)
+
+
+def _untrained() -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline, make_union
+
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
+    regression = LogisticRegression(C=10, class_weight="balanced", max_iter=1000)
+    return make_pipeline(make_union(words, characters), regression)
