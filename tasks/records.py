@@ -124,11 +124,11 @@ class Row:
     label: str
     call: str
     """Id of the journal entry that holds the answer."""
-    answer: int = 0
-    """Which of the call's answers, from 0."""
     reason: str | None = None
     evidence: str = ""
     """For a rejected row: what it resembles or breaks, in a few words."""
+    answer: int = 0
+    """Which of the call's answers, from 0."""
 
 
 @dataclass(frozen=True)

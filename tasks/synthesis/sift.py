@@ -78,7 +78,7 @@ class Sieve:
         for number, (answer, text) in enumerate(zip(entry.answers, texts, strict=True)):
             if not self.open(label):
                 return
-            row = self._judged(Row(text, label, entry.call, number), answer)
+            row = self._judged(Row(text, label, entry.call, answer=number), answer)
             self.looked[label] += 1
             self.answered += bool(answer.text.strip())
             if row.reason is None:
