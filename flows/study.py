@@ -109,7 +109,7 @@ def _run_cells(
                     cells[content_key(job)] = job, training.submit(trial_stage, fields, wait_for=after)
 
         asked: dict[PrefectFuture[Any], SynthesisJob] = {}
-        ledger = open_ledger(settings.home, run.run_id, plan.study.budget_usd)
+        ledger = open_ledger(settings.home, run.run_id, plan.study.budget_usd, plan.study.budget_tokens)
         for job in plan.synthesis_jobs:
             fields = {"job": job, "data_key": keys[job.task.name], "ledger": ledger, "settings": settings}
             asked[generating.submit(synthesize_stage, fields)] = job

@@ -24,6 +24,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class PriceConfig(Frozen):
+    """What an LLM costs, in dollars per million tokens."""
+
+    input: float = Field(ge=0)
+    """Of prompts."""
+    output: float = Field(ge=0)
+    """Of answers."""
+
+
 class GeneratorConfig(Frozen):
     """One LLM and how it samples. In a study, a plain string stands for ``{model: string}``."""
 
@@ -40,6 +49,13 @@ class GeneratorConfig(Frozen):
     completions: int | None = Field(default=None, gt=0)
     """Texts drawn from one prompt (``n``), which is paid for once; null draws 1, from the embedded model 4. A provider
     that gives fewer is asked more often."""
+    texts_per_call: int = Field(default=1, gt=0, le=100)
+    """Texts asked for in one answer, which spares prompts; each is judged by itself."""
+    json_schema: bool | None = None
+    """Several texts are asked for as JSON by a schema, rather than as a numbered list; null does so where litellm's
+    table says that the model takes one."""
+    price: PriceConfig | None = None
+    """What the model costs, where litellm's table does not know or you pay another price."""
     concurrency: int = Field(default=64, gt=0)
     """Most calls in flight at once; how many the provider bears is found by asking."""
     requests_per_minute: int | None = Field(default=None, gt=0)
@@ -119,6 +135,8 @@ class StudyConfig(Frozen):
     """Texts beyond those wanted, as a multiple, to replace rejected ones; what then lacks is reported short."""
     budget_usd: float | None = Field(default=1.0, ge=0)
     """Most dollars that one run may spend on LLM calls; null sets no limit."""
+    budget_tokens: int | None = Field(default=None, ge=0)
+    """Most tokens, read and written, that one run may spend on LLM calls; null sets no limit."""
     tolerance: float = Field(default=0.02, gt=0, lt=1)
     """Loss of macro-F1 that you would accept for not labelling; the verdict is about it."""
     trainings: int = Field(default=1, gt=0)

@@ -32,26 +32,33 @@ class BudgetReachedError(Exception):
 
 
 class Ledger:
-    """The spending of one run. A null limit sets none; spending is recorded all the same."""
+    """The spending of one run, in dollars and tokens. A null limit sets none; spending is recorded all the same."""
 
-    def __init__(self, path: Path, limit_usd: float | None) -> None:
+    def __init__(self, path: Path, limit_usd: float | None, limit_tokens: int | None = None) -> None:
         self.path = path
         self.limit_usd = limit_usd
+        self.limit_tokens = limit_tokens
 
-    def reserve(self, worst_usd: float) -> str | None:
+    def reserve(self, worst_usd: float, worst_tokens: int = 0) -> str | None:
         """Set aside what a call may cost at most; returns an id to settle, null when it must wait for calls under way.
 
-        Raises ``BudgetReachedError`` when the limit would be passed even if those cost nothing.
+        Raises ``BudgetReachedError`` when a limit would be passed even if those cost nothing.
         """
         with self._open() as book:
-            if self.limit_usd is not None:
-                if book["spent_usd"] + worst_usd > self.limit_usd:
-                    raise BudgetReachedError(f"the budget of ${self.limit_usd:g} is reached")
-                if _committed(book) + worst_usd > self.limit_usd:
+            held = book["reserved"].values()
+            for limit, spent, worst, reserved, name in (
+                (self.limit_usd, book["spent_usd"], worst_usd, sum(item["usd"] for item in held), "${:g}"),
+                (self.limit_tokens, book["tokens"], worst_tokens, sum(item["tokens"] for item in held), "{:,} tokens"),
+            ):
+                if limit is None:
+                    continue
+                if spent + worst > limit:
+                    raise BudgetReachedError(f"the budget of {name.format(limit)} is reached")
+                if spent + reserved + worst > limit:
                     return None
             reservation = uuid.uuid4().hex
             holder = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
-            book["reserved"][reservation] = {"usd": worst_usd, **holder}
+            book["reserved"][reservation] = {"usd": worst_usd, "tokens": worst_tokens, **holder}
             return reservation
 
     def settle(self, reservation: str, cost_usd: float, tokens: int) -> None:
@@ -79,9 +86,9 @@ class Ledger:
             draft.replace(self.path)
 
 
-def open_ledger(home: Path, run: str, limit_usd: float | None) -> Ledger:
+def open_ledger(home: Path, run: str, limit_usd: float | None, limit_tokens: int | None = None) -> Ledger:
     """The ledger of a run by its id."""
-    return Ledger(home / "budgets" / f"{content_key(run)}.json", limit_usd)
+    return Ledger(home / "budgets" / f"{content_key(run)}.json", limit_usd, limit_tokens)
 
 
 class Spending:
@@ -91,7 +98,8 @@ class Spending:
     """
 
     def __init__(self, ledger: Ledger | None, price: Price | None) -> None:
-        free = price is not None and not (price.tokens_in or price.tokens_out)
+        counted = ledger is not None and ledger.limit_tokens is not None
+        free = not counted and price is not None and not (price.tokens_in or price.tokens_out)
         self.unenforceable = ledger is not None and ledger.limit_usd is not None and price is None
         """There is a limit, but no price to hold it by."""
         self._price, self._ledger = price, None if free else ledger
@@ -105,8 +113,9 @@ class Spending:
         if self._ledger is None:
             return ""
         worst = worst_case(request, self._price) if self._price else 0.0
+        tokens = request.most_tokens_in + request.most_tokens_out
         async with self._turn:
-            while (reservation := await asyncio.to_thread(self._ledger.reserve, worst)) is None:
+            while (reservation := await asyncio.to_thread(self._ledger.reserve, worst, tokens)) is None:
                 await asyncio.sleep(PATIENCE)
         return reservation
 
@@ -135,16 +144,14 @@ def _new() -> dict[str, Any]:
     return {"spent_usd": 0.0, "tokens": 0, "reserved": {}}
 
 
-def _committed(book: dict[str, Any]) -> float:
-    return float(book["spent_usd"]) + sum(float(item["usd"]) for item in book["reserved"].values())
-
-
 def _bury(book: dict[str, Any]) -> None:
     """Count reservations of dead processes as spent."""
     for reservation, item in list(book["reserved"].items()):
         here = item["host"] == socket.gethostname()
         if not _is_alive(item["pid"]) if here else time.time() - item["time"] > LONGEST_CALL:
-            book["spent_usd"] += book["reserved"].pop(reservation)["usd"]
+            lost = book["reserved"].pop(reservation)
+            book["spent_usd"] += lost["usd"]
+            book["tokens"] += lost["tokens"]
 
 
 def _is_alive(pid: int) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from tasks.config import GeneratorConfig
 from tasks.records import content_key
 from tasks.synthesis import embedded
+from tasks.synthesis.form import ONE_TEXT, Form
 
 Message = dict[str, str]
 """One message of a conversation: ``role`` and ``content``."""
@@ -17,6 +18,8 @@ Message = dict[str, str]
 MESSAGE_TOKENS = 16
 """Tokens that a chat format may add to a message."""
 
+TEXT_TOKENS = 8
+"""Tokens that surround a text: its number or quotes, and the end of the answer."""
 LONGEST_ANSWER = 4
 """Tokens allowed per word asked for: twice the words asked for, at up to two tokens a word."""
 
@@ -32,6 +35,8 @@ class Request:
     seed: int
     completions: int = 1
     """Answers wanted."""
+    form: Form = ONE_TEXT
+    """What each of them shall look like."""
 
     @property
     def prompt_hash(self) -> str:
@@ -79,6 +84,8 @@ Complete = Callable[[Request], Awaitable[Completion]]
 def sampling(generator: GeneratorConfig) -> dict[str, Any]:
     """The parameters that a generator samples with: a packaged model's tuned ones, then those the user set."""
     params = embedded.defaults(generator.model) if embedded.is_embedded(generator.model) else {}
+    if generator.texts_per_call > 1:
+        params.pop("grammar", None)  # it is for one line
     if generator.temperature is not None:
         params["temperature"] = generator.temperature
     return {**params, **generator.params}
@@ -90,9 +97,16 @@ def completions(generator: GeneratorConfig) -> int:
     return generator.completions or default
 
 
+def in_flight(generator: GeneratorConfig) -> int:
+    """Most calls of a synthesis at once: what the study allows, of the embedded model what keeps its slots full."""
+    if embedded.is_embedded(generator.model):
+        return min(generator.concurrency, embedded.SLOTS // completions(generator) + embedded.WAITING)
+    return generator.concurrency
+
+
 def longest_answer(generator: GeneratorConfig, max_words: int) -> int:
-    """``max_tokens`` of a call for a text of at most ``max_words`` words."""
+    """``max_tokens`` of a call for texts of at most ``max_words`` words."""
     if generator.max_tokens is not None:
         return generator.max_tokens
     per_word = embedded.TOKENS_PER_WORD if embedded.is_embedded(generator.model) else LONGEST_ANSWER
-    return int(max_words * per_word) + 8
+    return (int(max_words * per_word) + TEXT_TOKENS) * generator.texts_per_call

@@ -57,11 +57,11 @@ def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     writer = keys.writer_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
     wanted = min(1 / past.kept_share, 1 + job.extra_texts) * job.rows_per_label * len(job.task.labels)
-    a_call = calls.completions(job.generator)
+    a_call = calls.completions(job.generator) * job.generator.texts_per_call
     missing = max(0, math.ceil(wanted / a_call) - len(read_journal(journal)))
     tokens_in = round(missing * _prompt_tokens(job, data, writer.turns))
     tokens_out = round(missing * a_call * job.task.max_words * past.words_share * TOKENS_PER_WORD)
-    known = price(job.generator.model)
+    known = price(job.generator)
     cost = known.of(tokens_in, tokens_out) if known else None
     return Estimate(missing, tokens_in, tokens_out, cost, _seconds(job, past, missing, tokens_in, tokens_out))
 

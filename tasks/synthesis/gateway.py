@@ -16,6 +16,7 @@ from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
+from tasks.synthesis.prices import price
 from tasks.synthesis.throttle import Throttle, Turn
 
 for _name, _value in {
@@ -179,6 +180,8 @@ def _arguments(request: Request) -> dict[str, Any]:
     }
     if request.completions > 1:
         arguments["n"] = request.completions
+    if request.form.schema:
+        arguments["response_format"] = request.form.schema
     if embedded.is_embedded(generator.model):
         return arguments | {"seed": request.seed}
     if "seed" in (litellm.get_supported_openai_params(generator.model) or []):
@@ -206,6 +209,9 @@ def _usage(response: Any) -> tuple[int, int]:
 def _cost(response: Any, generator: GeneratorConfig) -> float | None:
     if embedded.is_embedded(generator.model):
         return 0.0
+    own = price(generator) if generator.price else None
+    if own:
+        return own.of(*_usage(response))
     try:
         return float(litellm.completion_cost(completion_response=response, model=generator.model))
     except Exception:  # litellm raises plain Exception for a model without a price: unknown, not zero

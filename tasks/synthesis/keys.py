@@ -13,8 +13,10 @@ from tasks.synthesis import calls
 from tasks.synthesis.calls import Request
 from tasks.synthesis.filter import text_hash
 from tasks.synthesis.filters import find_filters
+from tasks.synthesis.form import ONE_TEXT, Form
 from tasks.synthesis.mode import Turn, Writer
 from tasks.synthesis.modes import find_mode
+from tasks.synthesis.prices import takes_schema
 
 SAMPLES = 3
 """Prompts of each label that go into a key, so that a changed prompt is never taken for the old one."""
@@ -28,6 +30,15 @@ def writer_of(job: SynthesisJob) -> Writer:
     return writer
 
 
+def form_of(job: SynthesisJob) -> Form:
+    """What a generator's answers look like."""
+    generator = job.generator
+    if generator.texts_per_call == 1:
+        return ONE_TEXT
+    known = takes_schema(generator.model) if generator.json_schema is None else generator.json_schema
+    return Form(generator.texts_per_call, known)
+
+
 def call_id(label: str, index: int, turns: int) -> str:
     """Id of a label's call: label, conversation and turn."""
     return f"{label}/{index // turns}/{index % turns}"
@@ -38,10 +49,11 @@ def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: 
     writer = writer_of(job)
     examples = tuple(row for row in data.pool if row.label == label) if writer.uses_pool else ()
     seed = int(content_key([writer.name, label, job.draw, index])[:7], 16)
-    turn = Turn(job.task, label, examples, random.Random(seed), earlier)
+    form = form_of(job)
+    turn = Turn(job.task, label, examples, random.Random(seed), earlier, form)
     longest = calls.longest_answer(job.generator, job.task.max_words)
     completions = calls.completions(job.generator)
-    return Request(tuple(writer.messages(turn)), job.generator, longest, seed, completions)
+    return Request(tuple(writer.messages(turn)), job.generator, longest, seed, completions, form)
 
 
 def calls_key(job: SynthesisJob, data: TaskData) -> str:
@@ -59,6 +71,7 @@ def calls_key(job: SynthesisJob, data: TaskData) -> str:
             "model": job.generator.model,
             "sampling": calls.sampling(job.generator),
             "completions": calls.completions(job.generator),
+            "schema": form_of(job).schema,
             "draw": job.draw,
         }
     )

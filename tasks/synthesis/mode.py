@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tasks.config import TaskConfig
 from tasks.records import Example, TaskData
 from tasks.synthesis.calls import Message
+from tasks.synthesis.form import ONE_TEXT, Form
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Turn:
     rng: random.Random
     """Seeded by draw, label and call index."""
     earlier: tuple[str, ...] = ()
-    """Texts that this conversation gave so far."""
+    """Answers that this conversation gave so far."""
+    form: Form = ONE_TEXT
+    """What the answer shall look like."""
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,15 @@ from tasks.config import TaskConfig
 from tasks.records import Row, Yield
 from tasks.synthesis.calls import Answer
 from tasks.synthesis.filter import Check, Filter, Scene, Step
+from tasks.synthesis.form import Form
 from tasks.synthesis.journal import Entry
 from tasks.synthesis.parse import parse
 
 STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
 UNFINISHED = "unfinished"
 """Reason to reject an answer that was cut off before anything in it was whole."""
+MISSING = "missing"
+"""Reason for a text that an answer of several should have held."""
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Sieve:
 
     scene: Scene
     filters: tuple[Filter, ...]
+    form: Form
     rows_per_label: int
     most_texts: int
     """Texts that a label may take to get them."""
@@ -74,8 +78,7 @@ class Sieve:
     def _sift(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
         self.used.append(entry)
-        texts = texts_of(entry, self.scene.task)
-        for number, (answer, text) in enumerate(zip(entry.answers, texts, strict=True)):
+        for number, (answer, text) in enumerate(texts_of(entry, self.scene.task, self.form)):
             if not self.open(label):
                 return
             row = self._judged(Row(text, label, entry.call, answer=number), answer)
@@ -90,6 +93,8 @@ class Sieve:
     def _judged(self, row: Row, answer: Answer) -> Row:
         if not row.text and answer.text.strip() and answer.finish_reason == "length":
             return replace(row, reason=UNFINISHED, evidence="the token limit came before the end of a sentence")
+        if not row.text and answer.text.strip() and self.form.texts > 1:
+            return replace(row, reason=MISSING, evidence=f"fewer than {self.form.texts} texts in the answer")
         for item, check in self._checks:
             if (evidence := check(row)) is not None:
                 return replace(row, reason=item.name, evidence=evidence)
@@ -98,7 +103,7 @@ class Sieve:
     def yields(self) -> Yield:
         """How many texts survived each step."""
         reasons = Counter(row.reason for row in self.rejected if row.reason)
-        steps = {UNFINISHED: "parsed", **{item.name: item.step for item in self.filters}}
+        steps = {UNFINISHED: "parsed", MISSING: "parsed", **{item.name: item.step for item in self.filters}}
         lost = Counter(steps[row.reason] for row in self.rejected if row.reason)
         left, counts = self.looked.total(), {}
         for step in STEPS:
@@ -107,10 +112,16 @@ class Sieve:
         return Yield(requested=self.looked.total(), answered=self.answered, rejected=dict(reasons), **counts)
 
 
-def texts_of(entry: Entry, task: TaskConfig) -> tuple[str, ...]:
-    """The text in each of an entry's answers."""
+def texts_of(entry: Entry, task: TaskConfig, form: Form) -> list[tuple[Answer, str]]:
+    """The texts in an entry's answers, each with its answer; empty ones for those that an answer lacks."""
     labels = tuple(task.labels)
-    return tuple(parse(answer.text, labels, cut=answer.finish_reason == "length") for answer in entry.answers)
+    found: list[tuple[Answer, str]] = []
+    for answer in entry.answers:
+        cut = answer.finish_reason == "length"
+        parts = form.split(answer.text, cut)
+        texts = [parse(part, labels, cut=cut and form.texts == 1) for part in parts]
+        found += [(answer, text) for text in texts + [""] * (form.texts - len(texts))]
+    return found
 
 
 def count_kept(sieve: Sieve) -> Mapping[str, int]:

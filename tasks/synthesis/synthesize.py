@@ -62,7 +62,7 @@ def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
         return journal.entries.get(keys.call_id(label, index, turns))
 
     most = math.ceil(job.rows_per_label * (1 + job.extra_texts))
-    return Sieve(scene, find_filters(job.filters), job.rows_per_label, most, lookup)
+    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows_per_label, most, lookup)
 
 
 def _gateway(job: SynthesisJob) -> Complete:
@@ -181,7 +181,7 @@ def synthesize(
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
         if result is None:
-            spending = Spending(ledger, price(job.generator.model))
+            spending = Spending(ledger, price(job.generator))
             if spending.unenforceable:
                 LOGGER.warning(
                     "the price of %s is unknown: the budget cannot hold it, only count its tokens", job.generator.model

@@ -21,6 +21,9 @@ from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.models import same_model
 from tasks.synthesis.sift import Sieve, texts_of
 
+FIRST_FAITH = 10
+"""Texts that count as kept before any was looked at: the first few rejects shall not send for many more at once."""
+
 
 class Writing:
     """One synthesis at work."""
@@ -68,7 +71,7 @@ class Writing:
 
     def _fill(self) -> None:
         """Start as many conversations as are needed and as slots are free."""
-        while not self._over and len(self._tasks) < self.job.generator.concurrency:
+        while not self._over and len(self._tasks) < calls.in_flight(self.job.generator):
             label = max(self.job.task.labels, key=self._needed)
             if self._needed(label) <= 0:
                 break
@@ -91,8 +94,9 @@ class Writing:
             return 0
         sieve = self.sieve
         done, looked, kept = sieve.done[label], sieve.looked[label], sieve.kept[label]
-        texts = min((sieve.rows_per_label - kept) * (looked + 1) / (kept + 1), sieve.most_texts - looked)
-        a_call = looked / done if done else calls.completions(self.job.generator)
+        per_row = (looked + FIRST_FAITH) / (kept + FIRST_FAITH)
+        texts = min((sieve.rows_per_label - kept) * per_row, sieve.most_texts - looked)
+        a_call = looked / done if done else calls.completions(self.job.generator) * sieve.form.texts
         return math.ceil((done + texts / a_call) / self.turns) - self._started[label]
 
     async def _converse(self, label: str, conversation: int) -> None:
@@ -104,9 +108,16 @@ class Writing:
             entry = await self._ask(label, index, earlier)
             if entry is None:
                 return
-            if said := next(filter(None, texts_of(entry, self.job.task)), None):
+            if said := self._said(entry):
                 earlier = (*earlier, said)
             self._sift()
+
+    def _said(self, entry: Entry) -> str:
+        """What a conversation goes on with: the first text of an answer that has one, or the answer of several."""
+        for answer, text in texts_of(entry, self.job.task, self.sieve.form):
+            if text:
+                return text if self.sieve.form.texts == 1 else answer.text.strip()
+        return ""
 
     def _sift(self) -> None:
         self.sieve.advance()

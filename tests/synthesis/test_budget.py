@@ -98,3 +98,15 @@ def test_a_free_generator_needs_no_ledger(tmp_path):
     spending = Spending(Ledger(tmp_path / "book.json", 1.0), Price(0, 0))
     assert asyncio.run(spending.reserve(REQUEST)) == "" and not spending.unenforceable
     assert not list(tmp_path.iterdir())
+
+
+def test_tokens_are_a_limit_of_their_own_even_where_calls_are_free(tmp_path):
+    most = REQUEST.most_tokens_in + REQUEST.most_tokens_out
+    spending = Spending(Ledger(tmp_path / "book.json", None, most + 10), Price(0, 0))
+
+    async def calls() -> None:
+        await spending.settle(await spending.reserve(REQUEST), Completion((Answer("x", "stop"),), "m", 6, 5, 0.0))
+        with pytest.raises(BudgetReachedError, match=r"the budget of [\d,]+ tokens is reached"):
+            await spending.reserve(REQUEST)
+
+    asyncio.run(calls())

@@ -6,6 +6,7 @@ from tasks.config import GeneratorConfig
 from tasks.errors import RunError, UserError
 from tasks.synthesis import loop
 from tasks.synthesis.calls import Answer, Request
+from tasks.synthesis.form import Form
 from tasks.synthesis.models import same_model
 from tests.endpoint import Reply, chat
 
@@ -158,3 +159,15 @@ def test_all_calls_to_a_provider_share_one_throttle():
     one, other = (GeneratorConfig(model="openai/m", temperature=t, requests_per_minute=7) for t in (0.1, 0.9))
     assert gateway.throttle(one) is gateway.throttle(other)
     assert gateway.throttle(one) is not gateway.throttle(GeneratorConfig(model="openai/other"))
+
+
+def test_a_schema_is_sent_and_a_price_of_ones_own_counts(serve):
+    from tasks.synthesis import gateway
+
+    endpoint = serve(chat('{"texts": ["a", "b"]}'))
+    price = {"input": 2.0, "output": 4.0}
+    generator = GeneratorConfig(model="openai/served-model", api_base=endpoint.url, price=price)
+    request = Request(({"role": "user", "content": "hi"},), generator, 33, 5, form=Form(2, as_json=True))
+    done = loop.run(gateway.complete(request))
+    assert endpoint.bodies[0]["response_format"]["json_schema"]["name"] == "texts"
+    assert done.cost_usd == pytest.approx(11 * 2e-6 + 7 * 4e-6)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.config import FileSource
+from tasks.config import FileSource, GeneratorConfig
 from tasks.records import Example
 from tasks.synthesis.embedded import is_embedded
 from tasks.synthesis.estimate import estimate
@@ -83,10 +83,14 @@ def test_an_estimate_never_expects_more_calls_than_are_allowed(make_job, data, s
 
 
 def test_prices_are_known_unknown_or_nothing():
-    assert price("openai/gpt-4o-mini").of(1_000_000, 1_000_000) == pytest.approx(0.75)
-    assert price("gpt-4o-mini") == price("openai/gpt-4o-mini")
-    assert price("openai/never-heard-of") is None
-    assert price("embedded/smollm2-135m-instruct").of(10, 10) == 0
+    def of(model: str, **fields: object):
+        return price(GeneratorConfig(model=model, **fields))
+
+    assert of("openai/gpt-4o-mini").of(1_000_000, 1_000_000) == pytest.approx(0.75)
+    assert of("gpt-4o-mini") == of("openai/gpt-4o-mini")
+    assert of("openai/never-heard-of") is None
+    assert of("openai/never-heard-of", price={"input": 1, "output": 2}).of(1_000_000, 500_000) == pytest.approx(2)
+    assert of("embedded/smollm2-135m-instruct").of(10, 10) == 0
     assert price_map().startswith("litellm ") and is_embedded("embedded/x")
 
 

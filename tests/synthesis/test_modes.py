@@ -9,6 +9,7 @@ from tasks.config import TaskConfig
 from tasks.data import catalog
 from tasks.errors import UserError
 from tasks.records import Example, TaskData
+from tasks.synthesis.form import Form
 from tasks.synthesis.mode import Turn
 from tasks.synthesis.modes import MODES, find_mode
 
@@ -87,3 +88,13 @@ def test_written_modes_train_on_generated_rows_alone(mode, real):
 @pytest.mark.parametrize("name", MODES)
 def test_every_mode_says_what_it_is(name):
     assert MODES[name].summary and MODES[name].name == name
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("mode", WRITING)
+def test_several_texts_are_asked_for_in_every_turn(mode, as_json, task):
+    writer, form = find_mode(mode).writer, Form(5, as_json)
+    pool = tuple(Example(f"text {i}", "glad") for i in range(9))
+    for earlier in [("<answer>",) * i for i in range(writer.turns)]:
+        last = writer.messages(Turn(task, "glad", pool, random.Random(0), earlier, form))[-1]["content"]
+        assert "5" in last and form.instruction in last and "the text alone" not in last

@@ -243,3 +243,23 @@ def test_a_provider_that_gives_fewer_texts_than_asked_is_asked_more_often(make_j
     result = synthesize(make_job(rows=4, completions=2), data, settings, complete=Stingy())
     assert result.label_counts == {"glad": 4, "sad": 4}
     assert result.calls <= result.yields.requested + 2
+
+
+@pytest.mark.parametrize("mode", ["zero_shot", "few_shot"])
+def test_several_texts_of_one_answer_are_judged_one_by_one(mode, make_job, data, settings):
+    def answer(request: Request) -> str:
+        good = [sentence(replace(request, seed=request.seed + i)) for i in range(3)]
+        return "\n".join(f"{i}. {text}" for i, text in enumerate([*good[:2], good[0]], 1))
+
+    llm = FakeLLM(answer=answer)
+    result = synthesize(make_job(mode, rows=6, texts_per_call=4), data, settings, complete=llm)
+    kept, rejected = rows(settings, result.key)
+    assert len(kept) == 12 and result.calls == len(llm.asked)
+    assert {row.reason for row in rejected} >= {"duplicate", "missing"}
+    assert [row.answer for row in kept if row.call == "glad/0/0"] == [0, 1]
+    assert "numbered list" in llm.asked[0].messages[-1]["content"]
+    assert llm.asked[0].max_tokens == 4 * make_single_longest(make_job, data)
+
+
+def make_single_longest(make_job, data) -> int:
+    return keys.request(make_job("few_shot"), data, "glad", 0).max_tokens

@@ -28,6 +28,8 @@ def _messages(turn: Turn) -> list[Message]:
     for example in shown:
         messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": example.text}]
         ask = NEXT
+    if turn.form.texts > 1:
+        ask = f"Write {turn.form.texts} others, each different. {turn.form.instruction}"
     return [*messages, {"role": "user", "content": ask}]
 
 

@@ -7,23 +7,27 @@ and a small model starts to repeat itself.
 from tasks.synthesis.calls import Message
 from tasks.synthesis.mode import Mode, Turn, Writer, generated
 
-DIVERSITY = "Write another one, more diverse than those before. Answer with the text alone."
-
 
 def _generation(turn: Turn) -> str:
-    task = turn.task
+    task, texts = turn.task, turn.form.texts
     style = f" Style: {task.style}." if task.style else ""
+    several = f" Write {texts} of them, each different from the others." if texts > 1 else ""
     return (
         f"Write {task.text} that is an example of this kind: {task.labels[turn.label]}.{style} "
-        f"Use at most {task.max_words} words. Answer with the text alone."
+        f"Use at most {task.max_words} words.{several} {turn.form.instruction}"
     )
+
+
+def _diversity(turn: Turn) -> str:
+    more = "another one" if turn.form.texts == 1 else f"{turn.form.texts} others"
+    return f"Write {more}, more diverse than those before. {turn.form.instruction}"
 
 
 def _messages(turn: Turn) -> list[Message]:
     messages = [{"role": "system", "content": turn.task.context}, {"role": "user", "content": _generation(turn)}]
     for text in turn.earlier:
         messages.append({"role": "assistant", "content": text})
-        messages.append({"role": "user", "content": DIVERSITY})
+        messages.append({"role": "user", "content": _diversity(turn)})
     return messages
 
 

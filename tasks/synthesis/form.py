@@ -1,0 +1,86 @@
+"""The form of an answer: one bare text, or several in a JSON object or a numbered list; asked for and read again.
+
+Several texts in one answer share the price of the prompt, and the model sees what it wrote before. What comes back is
+read leniently, since models break the form that they were asked for in every way, and each text is judged by itself.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+FIELD = "texts"
+ITEM = re.compile(r"^\s*(?:\*\*)?(?:\(?\d{1,3}[.):]|[-*•])(?:\*\*)?\s+", re.MULTILINE)
+FENCE = re.compile(r"^\s*```[\w-]*\n|\n?```\s*$")
+
+
+@dataclass(frozen=True)
+class Form:
+    """What an answer shall look like."""
+
+    texts: int = 1
+    """Texts in one answer."""
+    as_json: bool = False
+    """As a JSON object rather than a numbered list; of one text neither."""
+
+    @property
+    def instruction(self) -> str:
+        """The sentence that asks for it."""
+        if self.texts == 1:
+            return "Answer with the text alone."
+        if self.as_json:
+            return f'Answer with a JSON object whose field "{FIELD}" is the list of these {self.texts} texts.'
+        return f"Answer with these {self.texts} texts as a numbered list and nothing else."
+
+    @property
+    def schema(self) -> dict[str, Any] | None:
+        """OpenAI's ``response_format``; null where none is asked for."""
+        if self.texts == 1 or not self.as_json:
+            return None
+        texts = {"type": "array", "items": {"type": "string"}}
+        fields = {"type": "object", "properties": {FIELD: texts}, "required": [FIELD], "additionalProperties": False}
+        return {"type": "json_schema", "json_schema": {"name": FIELD, "strict": True, "schema": fields}}
+
+    def split(self, answer: str, cut: bool = False) -> tuple[str, ...]:
+        """The texts in an answer, at most as many as were asked for; none where there is nothing.
+
+        Of an answer that was ``cut`` off the last one is left out, because it is not whole.
+        """
+        if self.texts == 1:
+            return (answer,)
+        found = _from_json(answer) if "{" in answer or "[" in answer else None
+        if found is None:
+            found = _from_list(answer)
+        whole = found[:-1] if cut else found
+        return tuple(text for text in whole if text)[: self.texts]
+
+
+ONE_TEXT = Form()
+
+
+def _from_json(answer: str) -> list[str] | None:
+    """The strings of the first list in an answer's JSON; null where there is none."""
+    import json_repair
+
+    value = json_repair.loads(FENCE.sub("", answer))
+    if isinstance(value, dict):
+        value = value.get(FIELD) or next((item for item in value.values() if isinstance(item, list)), None)
+    if not isinstance(value, list):
+        return None
+    texts = [_string(item) for item in value]
+    return [text for text in texts if text is not None] or None
+
+
+def _string(item: Any) -> str | None:
+    """A list's item as a text: some models wrap each in an object."""
+    if isinstance(item, dict):
+        item = next((value for value in item.values() if isinstance(value, str)), None)
+    return item.strip() if isinstance(item, str) else None
+
+
+def _from_list(answer: str) -> list[str]:
+    """The items of a numbered or bulleted list; its lines where it has no marks."""
+    marks = list(ITEM.finditer(answer))
+    if not marks:
+        return [line.strip() for line in answer.splitlines() if line.strip()]
+    ends = [mark.start() for mark in marks[1:]] + [len(answer)]
+    return [" ".join(answer[mark.end() : end].split()) for mark, end in zip(marks, ends, strict=True)]
