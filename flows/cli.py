@@ -82,6 +82,22 @@ def report(study: StudyArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def export(
+    study: StudyArgument,
+    out: Annotated[Path, typer.Option(help="Folder that gets a folder for every generated data set.")] = Path("export"),
+) -> None:
+    """Write a study's generated rows as Parquet, each data set with a card that states its measured gap."""
+    from tasks.reporting import export as exporting
+    from tasks.reporting import publish
+    from tasks.settings import Settings
+
+    settings = Settings()
+    results = publish.last_results(_load(study).config.name, settings)
+    for folder in exporting.export(results, settings, out):
+        print(f"Wrote {folder}")
+
+
+@app.command()
 def tasks() -> None:
     """List the tasks that come with synthgap."""
     from tasks.data import catalog

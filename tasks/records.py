@@ -76,7 +76,15 @@ class TaskData:
     def summary(self) -> "TaskSummary":
         """The same without the rows, for results."""
         sizes = len(self.train), len(self.pool), len(self.test)
-        return TaskSummary(self.task.name, self.task.title, tuple(self.task.labels), self.source, *sizes)
+        return TaskSummary(
+            self.task.name,
+            self.task.title,
+            tuple(self.task.labels),
+            self.source,
+            *sizes,
+            licence=self.task.licence,
+            citation=self.task.citation,
+        )
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,8 @@ class TaskSummary:
     """Of the real training rows, by the measures of ``Synthesis.diversity``."""
     similarity: Mapping[str, float] = field(default_factory=dict)
     """Of the real training rows to the real rows that syntheses are held against."""
+    licence: str = ""
+    citation: str = ""
 
 
 @dataclass(frozen=True)

@@ -108,16 +108,16 @@ def _read(path: Path) -> Iterator[tuple[Entry, int]]:
                 fields = json.loads(line)
             except ValueError:
                 return
-            yield _entry(fields, path), end
+            yield parse_entry(fields, str(path)), end
 
 
-def _entry(fields: Any, path: Path) -> Entry:
+def parse_entry(fields: Any, where: str) -> Entry:
     """The entry of a line. Raises ``RunError`` for one that was not torn but never was an entry: it may be paid for."""
     try:
         answers = tuple(Answer(**answer) for answer in fields["answers"])
         return Entry(**{**fields, "answers": answers})
     except (KeyError, TypeError):
-        raise RunError(f"{str(path)!r} is no journal that this version can read; move it away to ask anew") from None
+        raise RunError(f"{where!r} is no journal that this version can read; move it away to ask anew") from None
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from tasks.synthesis.sift import Sieve, count_kept
 from tasks.synthesis.writing import Writing
 
 KIND = "syntheses"
+JOURNAL = "journal.jsonl"
 LOGGER = logging.getLogger("synthgap")
 
 Report = Callable[[Progress], None]
@@ -127,7 +128,7 @@ def _save(store: Store, job: SynthesisJob, data: TaskData, sieve: Sieve, result:
         "calls_key": calls_key(job, data),
         "prices": price_map(),
     }
-    store.put(KIND, result.key, manifest, {"rows.jsonl": text.encode(), "journal.jsonl": journal})
+    store.put(KIND, result.key, manifest, {"rows.jsonl": text.encode(), JOURNAL: journal})
 
 
 def _generate(

@@ -1,0 +1,128 @@
+"""Generated data sets for others: Parquet with every row's provenance, and a card that states the measured gap.
+
+The card is a README.md with the metadata that the Hugging Face hub reads. Rejected rows go along with their reasons:
+who trains on the kept ones may want to know what was left out.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import RunError, UserError
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis.provenance import trace
+
+KEPT, REJECTED, CARD = "train.parquet", "rejected.parquet", "README.md"
+
+
+def export(results: Mapping[str, Any], settings: Settings, out: Path) -> list[Path]:
+    """Write every generated data set of a study into a folder of its own below ``out``; returns the folders.
+
+    Raises ``UserError`` for a study without any, ``RunError`` when a data set is not in the store any more or ``out``
+    cannot be written.
+    """
+    made = [item for item in results["syntheses"] if item["status"] == "ok"]
+    if not made:
+        raise UserError(f"study {results['study']!r} has no generated data set to export")
+    store = Store(settings.store_url)
+    return [_export(item, results, store, out / _name(item)) for item in made]
+
+
+def _name(synthesis: Mapping[str, Any]) -> str:
+    parts = (synthesis["task"], synthesis["mode"], synthesis["generator"], f"draw{synthesis['draw']}")
+    return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
+
+
+def _export(synthesis: Mapping[str, Any], results: Mapping[str, Any], store: Store, folder: Path) -> Path:
+    try:
+        rows = trace(store, synthesis["key"])
+    except FileNotFoundError:
+        raise RunError(f"the rows of {_name(synthesis)} are not in the store {store.url!r} any more") from None
+    kept = [row for row in rows if row["reason"] is None]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(kept, folder / KEPT, leave_out=("reason", "evidence"))
+        _write([row for row in rows if row["reason"] is not None], folder / REJECTED)
+        (folder / CARD).write_text(card(synthesis, results), encoding="utf-8")
+    except OSError as error:
+        raise RunError(f"cannot write to {str(folder)!r}: {error.strerror}") from None
+    return folder
+
+
+def _write(rows: Sequence[Mapping[str, Any]], path: Path, leave_out: Sequence[str] = ()) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    text, whole, number = pa.string(), pa.int64(), pa.float64()
+    types = {"answer": whole, "seed": whole, "tokens_in": number, "tokens_out": number, "cost_usd": number}
+    names = ["text", "label", "reason", "evidence", "generator", "model_answered", "call", "answer", "seed"]
+    names += ["prompt_hash", "answered_at", "tokens_in", "tokens_out", "cost_usd"]
+    schema = pa.schema([(name, types.get(name, text)) for name in names if name not in leave_out])
+    parquet.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), path)
+
+
+def card(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """The data-set card, Markdown with a YAML head."""
+    task = next(task for task in results["tasks"] if task["name"] == synthesis["task"])
+    cost = synthesis["cost_usd"]
+    steps = ("requested", "answered", "parsed", "valid", "unique", "kept")
+    lines = [
+        "---",
+        "task_categories: [text-classification]",
+        "tags: [synthetic, synthgap]",
+        "configs:",
+        f"- config_name: default\n  data_files: [{{split: train, path: {KEPT}}}]",
+        f"- config_name: rejected\n  data_files: [{{split: train, path: {REJECTED}}}]",
+        "---",
+        f"# {task['title']} Texts written by {synthesis['generator']}",
+        "",
+        f"{synthesis['kept']} texts in mode `{synthesis['mode']}`, labels as asked for, not checked by people. "
+        f"Model that answered: {synthesis['model_answered']}. Calls: {synthesis['calls']}, "
+        f"{synthesis['tokens_in']:,} tokens read, {synthesis['tokens_out']:,} written, "
+        + ("at an unknown price." if cost is None else f"${cost:.4f}."),
+        "",
+        "## What training on them costs",
+        "",
+        *_gaps(synthesis, results),
+        "",
+        "## How they were sifted",
+        "",
+        "| " + " | ".join(steps) + " |",
+        "|" + "---|" * len(steps),
+        "| " + " | ".join(str(synthesis[step]) for step in steps) + " |",
+        "",
+        *(f"- {reason}: {count}" for reason, count in sorted(synthesis["rejected"].items())),
+        "",
+        "## Columns",
+        "",
+        "`text`, `label`; the model asked and the one that answered; `call` and `answer`, which name the answer in the "
+        "journal; `seed`; `prompt_hash`; the row's share of its call's tokens and dollars. Rejected rows have `reason` "
+        "and `evidence`.",
+        "",
+        "## Real data",
+        "",
+        f"Compared with, and in few-shot modes shown examples of: {task['source']}. "
+        f"Licence: {task.get('licence') or 'not stated'}. {task.get('citation', '')}".strip(),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _gaps(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
+    """One line a classifier: its score, its gap to as many real rows, and what the study makes of it."""
+    same = ("task", "mode", "generator")
+    found = [item for item in results["comparisons"] if all(item[name] == synthesis[name] for name in same)]
+    scored = [item for item in found if item["macro_f1"]]
+    if not scored:
+        return ["Not measured: no training on these rows finished."]
+    return [_gap(item) for item in scored]
+
+
+def _gap(item: Mapping[str, Any]) -> str:
+    score, gap = item["macro_f1"], item["gap"]
+    line = f"- {item['classifier']}: macro-F1 {score['mean']:.3f} (95% {score['low']:.3f} to {score['high']:.3f})"
+    if gap:
+        points = [100 * gap[name] for name in ("mean", "low", "high")]
+        line += ", {:+.1f} points against as many real rows (95% {:+.1f} to {:+.1f})".format(*points)
+    return f"{line}: {item['verdict']}."

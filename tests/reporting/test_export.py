@@ -1,0 +1,50 @@
+"""Exported data sets are read back as others would read them."""
+
+from dataclasses import replace
+
+import pytest
+import yaml
+from pyarrow import parquet
+
+from tasks.errors import RunError, UserError
+from tasks.reporting.export import CARD, KEPT, REJECTED, export
+from tasks.reporting.results import assemble
+from tasks.synthesis.synthesize import synthesize
+from tests.reporting.conftest import make_study
+from tests.synthesis.conftest import FakeLLM, data, make_job, settings, task  # noqa: F401
+
+
+@pytest.fixture
+def results(make_job, data, settings):  # noqa: F811
+    """A study whose few-shot set on SMS is a real synthesis in the store."""
+    study = make_study(tasks=1)
+    made = synthesize(make_job(rows=4), data, settings, complete=FakeLLM())
+    few = next(item for item in study["syntheses"] if item.mode == "few_shot")
+    own = replace(made, task=few.task, mode=few.mode, generator=few.generator)
+    return assemble(**{**study, "syntheses": [own]})
+
+
+def test_rows_and_card_are_written(results, settings, tmp_path):  # noqa: F811
+    (folder,) = export(results, settings, tmp_path / "out")
+    kept = parquet.read_table(folder / KEPT).to_pylist()
+    assert len(kept) == 8 and {row["label"] for row in kept} == {"glad", "sad"}
+    assert all(row["prompt_hash"] and row["call"] for row in kept)
+    assert parquet.read_table(folder / REJECTED).num_rows == len(
+        [1 for count in results["syntheses"][0]["rejected"].values() for _ in range(count)]
+    )
+    text = (folder / CARD).read_text()
+    head = yaml.safe_load(text.split("---")[1])
+    assert [config["config_name"] for config in head["configs"]] == ["default", "rejected"]
+    gap = next(item for item in results["comparisons"] if item["mode"] == "few_shot")["gap"]
+    assert f"{100 * gap['mean']:+.1f} points against as many real rows" in text
+
+
+def test_a_set_that_is_gone_is_one_clear_message(results, settings, tmp_path):  # noqa: F811
+    results["syntheses"][0]["key"] = "0" * 32
+    with pytest.raises(RunError, match="not in the store"):
+        export(results, settings, tmp_path)
+
+
+def test_a_study_of_real_rows_has_nothing_to_export(results, settings, tmp_path):  # noqa: F811
+    with pytest.raises(UserError, match="no generated data set"):
+        export({**results, "syntheses": []}, settings, tmp_path)

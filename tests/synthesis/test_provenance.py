@@ -1,0 +1,25 @@
+"""Every row leads back to its call, and the shares of a call's rows add up to it."""
+
+import pytest
+
+from tasks.store import Store
+from tasks.synthesis.provenance import trace
+from tasks.synthesis.synthesize import synthesize
+from tests.synthesis.conftest import FakeLLM
+
+
+def test_rows_share_what_their_call_took(make_job, data, settings):
+    llm = FakeLLM(cost=0.003)
+    result = synthesize(make_job(rows=6, completions=3), data, settings, complete=llm)
+    rows = trace(Store(settings.store_url), result.key)
+    assert len(rows) == result.yields.requested
+    assert sum(row["cost_usd"] for row in rows) == pytest.approx(result.cost_usd)
+    assert sum(row["tokens_in"] for row in rows) == pytest.approx(result.tokens_in)
+    prompts = {request.prompt_hash: request.seed for request in llm.asked}
+    assert all(prompts[row["prompt_hash"]] == row["seed"] for row in rows)
+    assert {row["model_answered"] for row in rows} == {"fake/llm"}
+
+
+def test_an_unknown_price_stays_unknown(make_job, data, settings):
+    result = synthesize(make_job(rows=2), data, settings, complete=FakeLLM(cost=None))
+    assert {row["cost_usd"] for row in trace(Store(settings.store_url), result.key)} == {None}
