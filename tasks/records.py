@@ -182,6 +182,8 @@ class Synthesis:
     """Fewer rows than asked were kept for some label."""
     stopped: str = ""
     """Why generation ended early (budget reached, ...); empty when it did not."""
+    label_noise: float | None = None
+    """Estimated share of kept rows that are not of the label asked for; null unless the study has ``label_check``."""
     diversity: Mapping[str, float] = field(default_factory=dict)
     similarity: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None

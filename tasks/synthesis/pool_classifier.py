@@ -4,6 +4,7 @@ Words and characters, TF-IDF and logistic regression: seconds to train, and its 
 worth, because every pool text is also judged by a classifier that has not seen it.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +45,8 @@ class PoolClassifier:
         return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
-def train(pool: Sequence[Example]) -> PoolClassifier | None:
+@functools.lru_cache(maxsize=4)  # the filter and the estimate of label noise ask for the same one
+def train(pool: tuple[Example, ...]) -> PoolClassifier | None:
     """A classifier of the pool's labels; null where a label has too few texts to be held out in every fold."""
     counts = Counter(example.label for example in pool)
     if len(counts) < 2 or min(counts.values()) < FOLDS:

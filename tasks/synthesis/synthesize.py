@@ -117,7 +117,19 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
         calls=len(paid),
         short=short,
         stopped=stopped,
+        label_noise=_label_noise(job, sieve),
     )
+
+
+def _label_noise(job: SynthesisJob, sieve: Sieve) -> float | None:
+    """Of the kept rows, by the classifier that the label check has trained; null without that."""
+    if "label_check" not in job.filters:
+        return None
+    from tasks.synthesis import label_noise, pool_classifier  # numpy would slow down a plan
+
+    classifier = pool_classifier.train(sieve.scene.pool)
+    found = label_noise.label_noise(sieve.scene.kept, classifier) if classifier else None
+    return round(found.rate, 4) if found else None
 
 
 def _save(store: Store, job: SynthesisJob, data: TaskData, sieve: Sieve, result: Synthesis, journal: bytes) -> None:

@@ -25,7 +25,7 @@ def texts(labels: list[str], seed: int) -> list[Example]:
 
 @pytest.fixture(scope="module", params=[("glad", "sad"), ("glad", "calm", "sad")], ids=["two labels", "three"])
 def classifier(request) -> PoolClassifier:
-    return train(texts(list(request.param) * 250, seed=1))
+    return train(tuple(texts(list(request.param) * 250, seed=1)))
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.15, 0.4])
@@ -67,5 +67,5 @@ def test_nothing_is_claimed_without_rows_or_by_one_who_guesses(classifier):
 
 
 def test_a_pool_too_small_to_hold_texts_out_trains_nothing():
-    assert train(texts(["glad", "sad"] * 4, seed=1)) is None
-    assert train(texts(["glad"] * 50, seed=1)) is None
+    assert train(tuple(texts(["glad", "sad"] * 4, seed=1))) is None
+    assert train(tuple(texts(["glad"] * 50, seed=1))) is None

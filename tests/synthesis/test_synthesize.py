@@ -18,7 +18,7 @@ from tasks.synthesis.budget import Ledger
 from tasks.synthesis.calls import Completion, Request
 from tasks.synthesis.journal import read_journal
 from tasks.synthesis.synthesize import read_rows, stored_synthesis, synthesis_key, synthesize
-from tests.synthesis.conftest import FakeLLM, sentence
+from tests.synthesis.conftest import WORDS, FakeLLM, sentence
 
 PRICED = "openai/gpt-4o-mini"
 
@@ -263,3 +263,29 @@ def test_several_texts_of_one_answer_are_judged_one_by_one(mode, make_job, data,
 
 def make_single_longest(make_job, data) -> int:
     return keys.request(make_job("few_shot"), data, "glad", 0).max_tokens
+
+
+def test_label_noise_is_estimated_where_labels_are_checked(make_job, data, settings):
+    glad, sad = ("sunny happy holiday laugh", "rainy lonely funeral tears")
+    pool = tuple(
+        Example(f"{words} {a} {b}", label)
+        for label, words in (("glad", glad), ("sad", sad))
+        for a in WORDS
+        for b in WORDS[:3]
+    )
+
+    def answer(request: Request) -> str:
+        asked_sad = "unhappy" in str(request.messages[-1])
+        wrong = request.seed % 4 == 0
+        return f"{sad if asked_sad != wrong else glad} {sentence(request)}"
+
+    job = replace(make_job(rows=40), filters=("label_check",))
+    unchecked = synthesize(
+        replace(job, filters=()), replace(data, pool=pool), settings, complete=FakeLLM(answer=answer)
+    )
+    checked = synthesize(job, replace(data, pool=pool), settings, complete=FakeLLM(answer=answer))
+    assert unchecked.label_noise is None
+    assert checked.yields.rejected["label_check"] > 5
+    kept = rows(settings, checked.key)[0]
+    wrong = sum((row.text.split()[0] == "sunny") != (row.label == "glad") for row in kept) / len(kept)
+    assert checked.label_noise == pytest.approx(wrong, abs=0.1)
