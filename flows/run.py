@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from flows.server import Server, prefect_server
 from tasks.config import Study
 from tasks.errors import RunError
-from tasks.planning import plan_study
+from tasks.planning import Plan, plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings
@@ -31,6 +31,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     settings.check_home()
     with _only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
+        _check_generators(plan)
         _quiet_prefect()
         with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
             results = _run_flow(study, server)
@@ -40,6 +41,16 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     if not quiet:
         publish.show(results, html)
     return results
+
+
+def _check_generators(plan: Plan) -> None:
+    """A missing API key or an unknown provider shows before anything is started. Raises ``RunError``."""
+    missing = [planned.job.generator for planned in plan.syntheses if not planned.stored]
+    if missing:
+        from tasks.synthesis import gateway
+
+        for generator in missing:
+            gateway.prepare(generator)
 
 
 @contextmanager

@@ -25,8 +25,9 @@ main()
 def synthgap(tmp_path: Path):
     """Runs ``synthgap`` with an empty home; any connection to anywhere is an error."""
 
-    def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "SYNTHGAP_HOME": str(tmp_path / "home"), **environment}
+    def call(*arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
+        changed = {**os.environ, "SYNTHGAP_HOME": str(tmp_path / "home"), **environment}
+        env = {name: value for name, value in changed.items() if value is not None}
         command = [sys.executable, "-c", NO_NETWORK, *arguments]
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120, check=False)
 
@@ -170,3 +171,22 @@ def test_new_task_writes_a_task_that_plans(synthgap, tmp_path: Path) -> None:
     assert synthgap("new-task", "mine", "--train", str(train), "--test", str(test)).returncode == 0
     done = synthgap("plan", study(tmp_path, tasks=["./mine.yaml"], rows_per_label=10), "--json")
     assert json.loads(done.stdout)["trials"]["total"] == 9
+
+
+@pytest.mark.parametrize(
+    ("generator", "said"),
+    [
+        ("openai/gpt-4o-mini", "'openai/gpt-4o-mini' needs OPENAI_API_KEY in the environment"),
+        ("no-such-provider/model", "litellm knows no such provider"),
+    ],
+)
+def test_an_llm_that_cannot_be_asked_shows_before_anything_is_started(synthgap, tmp_path, generator, said):
+    done = synthgap("run", study(tmp_path, generators=[generator]), OPENAI_API_KEY=None)
+    assert done.returncode == 1 and said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "home" / "mlflow.db").exists()
+
+
+def test_nothing_to_export_before_the_first_run(synthgap):
+    done = synthgap("export", "quickstart")
+    assert done.returncode == 2 and "run it first" in done.stderr
