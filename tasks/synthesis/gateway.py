@@ -17,7 +17,7 @@ from tasks.errors import RunError
 from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.prices import price
-from tasks.synthesis.throttle import Throttle, Turn
+from tasks.synthesis.throttle import GivenUpError, Throttle, Turn
 
 for _name, _value in {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks the network for prices at import
@@ -34,6 +34,9 @@ ATTEMPTS = 6
 """Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
 UNREACHABLE_ATTEMPTS = 3
 """Times for an endpoint to which no connection comes about."""
+BREAKS, UNREACHABLE_BREAKS = 6, 3
+"""Times that the circuit opens in a row, with pauses of a minute or of 6 seconds in all, until a provider that fails
+every call, or cannot be reached, is given up."""
 PATIENCE = 600.0
 """Seconds without any answer after which a provider that refuses calls is given up."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
@@ -126,7 +129,11 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
     except litellm.openai.APIError as error:
         if _filtered(error):
             return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
+        if attempts.in_vain and gate.given_up == attempts.given_up:
+            gate.give_up()
         raise RunError(_failure(generator, error, attempts.failed + attempts.refused)) from None
+    except GivenUpError:
+        raise RunError(f"generator {generator.model!r} was given up while this call waited") from None
 
 
 class _Attempts:
@@ -135,6 +142,12 @@ class _Attempts:
     def __init__(self, gate: Throttle) -> None:
         self.failed = self.refused = 0
         self._gate, self._begun = gate, time.monotonic()
+        self.given_up = gate.given_up
+
+    @property
+    def in_vain(self) -> bool:
+        """No call at all was answered since this one was first made."""
+        return self._gate.last_answer <= self._begun
 
     def used_up(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
@@ -142,7 +155,10 @@ class _Attempts:
             self.refused += 1
             return time.monotonic() - max(self._begun, self._gate.last_answer) > PATIENCE
         self.failed += 1
-        return self.failed >= (UNREACHABLE_ATTEMPTS if error and _unreachable(error) else ATTEMPTS)
+        away = error is not None and _unreachable(error)
+        if self._gate.breaks >= (UNREACHABLE_BREAKS if away else BREAKS) or self._gate.given_up > self.given_up:
+            return True
+        return self.failed >= (UNREACHABLE_ATTEMPTS if away else ATTEMPTS)
 
     async def sleep(self, seconds: float) -> None:
         """Only failures wait here; a refused call waits for its turn."""

@@ -39,6 +39,10 @@ LONGEST_WAIT = 60.0
 """Most seconds that a refusal keeps calls back, whatever the provider wishes."""
 
 
+class GivenUpError(Exception):
+    """The provider failed too long; a call that waited for its turn is not made."""
+
+
 class Turn:
     """One call that may be made now; it tells how it went."""
 
@@ -78,6 +82,11 @@ class Throttle:
         self.rate: float | None = None
         """Calls that may start in a second; null until one was refused."""
         self.last_answer = clock()
+        """When a call was answered last, or when all began."""
+        self.breaks = 0
+        """Times that the circuit opened since then."""
+        self.given_up = 0
+        """Times that the provider was given up."""
         self._most, self._name, self._clock = most, name, clock
         self._requests = AsyncLimiter(1, 60 / requests_per_minute) if requests_per_minute else None
         self._tokens = AsyncLimiter(tokens_per_minute, 60) if tokens_per_minute else None
@@ -93,7 +102,7 @@ class Throttle:
 
     @asynccontextmanager
     async def turn(self, tokens: int) -> AsyncIterator[Turn]:
-        """Wait until a call of at most so many tokens may be made."""
+        """Wait until a call of at most so many tokens may be made. Raises ``GivenUpError``."""
         if self._tokens:
             await self._tokens.acquire(min(tokens, self._tokens.max_rate))
         if self._requests:
@@ -104,13 +113,22 @@ class Throttle:
         try:
             started = await waiting
         except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled():
+            if waiting.done() and not waiting.cancelled() and not waiting.exception():
                 self._leave()
             raise
         try:
             yield Turn(self, started)
         finally:
             self._leave()
+
+    def give_up(self) -> None:
+        """Make none of the calls that wait: ``turn`` raises ``GivenUpError`` for them. Later ones are tried again."""
+        self.given_up += 1
+        self.breaks = 0
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(GivenUpError())
 
     def _leave(self) -> None:
         self._running -= 1
@@ -146,7 +164,8 @@ class Throttle:
     def answered(self, started: float) -> None:
         """A call that began at ``started`` was answered: more may follow."""
         now = self.last_answer = self._clock()
-        self._failures, self._break = 0, FIRST_BREAK
+        self._failures = self.breaks = 0
+        self._break = FIRST_BREAK
         if started > self._rate_cut:
             self._refusals = 0
         self.window = min(self._most, self.window + (1 if self.window < self._threshold else 1 / self.window))
@@ -193,6 +212,7 @@ class Throttle:
         if self._failures >= BREAK_AFTER and self._not_before <= now:
             LOGGER.warning("%s failed %d times in a row; waiting %g s", self._name, self._failures, self._break)
             self._hold(self._break)
+            self.breaks += 1
             self._break = min(LONGEST_BREAK, self._break * 2)
             self.window = 1.0
 

@@ -1,5 +1,8 @@
 """The gateway against a real HTTP endpoint on loopback, through the real litellm."""
 
+import asyncio
+import time
+
 import pytest
 
 from tasks.config import GeneratorConfig
@@ -171,3 +174,20 @@ def test_a_schema_is_sent_and_a_price_of_ones_own_counts(serve):
     done = loop.run(gateway.complete(request))
     assert endpoint.bodies[0]["response_format"]["json_schema"]["name"] == "texts"
     assert done.cost_usd == pytest.approx(11 * 2e-6 + 7 * 4e-6)
+
+
+def test_many_calls_to_nobody_end_together():
+    from tasks.synthesis import gateway
+
+    generator = GeneratorConfig(model="openai/dead", api_base="http://127.0.0.1:9", timeout=5)
+
+    async def ask_many():
+        requests = [Request(({"role": "user", "content": "hi"},), generator, 33, seed) for seed in range(60)]
+        calls = [gateway.complete(request, first_wait=0.01) for request in requests]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    start = time.monotonic()
+    errors = loop.run(ask_many())
+    assert time.monotonic() - start < 20
+    assert all(isinstance(error, RunError) for error in errors)
+    assert any("cannot be reached" in str(error) for error in errors)

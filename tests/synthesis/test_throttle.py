@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tasks.synthesis import throttle as module
-from tasks.synthesis.throttle import Throttle
+from tasks.synthesis.throttle import GivenUpError, Throttle
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
@@ -160,6 +160,23 @@ def test_a_cancelled_call_gives_its_place_back():
         second.cancel()
         first.cancel()
         assert await provider.call(throttle)
+
+    loop.run_until_complete(run())
+    loop.close()
+
+
+def test_calls_that_wait_for_a_provider_that_is_given_up_are_not_made():
+    loop = SimulatedLoop()
+
+    async def run() -> None:
+        throttle = Throttle(1, clock=loop.time)
+        provider = Provider(sliding(10**9))
+        calls = [asyncio.create_task(provider.call(throttle)) for _ in range(4)]
+        await asyncio.sleep(0.1)
+        throttle.give_up()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert ended[0] is True and all(isinstance(error, GivenUpError) for error in ended[1:])
+        assert await provider.call(throttle)  # a later one is tried
 
     loop.run_until_complete(run())
     loop.close()
