@@ -129,11 +129,12 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
     except litellm.openai.APIError as error:
         if _filtered(error):
             return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
+        why = _failure(generator, error, attempts.failed + attempts.refused)
         if attempts.in_vain and gate.given_up == attempts.given_up:
-            gate.give_up()
-        raise RunError(_failure(generator, error, attempts.failed + attempts.refused)) from None
-    except GivenUpError:
-        raise RunError(f"generator {generator.model!r} was given up while this call waited") from None
+            gate.give_up(why)
+        raise RunError(why) from None
+    except GivenUpError as error:
+        raise RunError(str(error)) from None
 
 
 class _Attempts:

@@ -40,7 +40,7 @@ LONGEST_WAIT = 60.0
 
 
 class GivenUpError(Exception):
-    """The provider failed too long; a call that waited for its turn is not made."""
+    """The provider failed too long, as the message says; a call that waited for its turn is not made."""
 
 
 class Turn:
@@ -121,14 +121,14 @@ class Throttle:
         finally:
             self._leave()
 
-    def give_up(self) -> None:
+    def give_up(self, why: str) -> None:
         """Make none of the calls that wait: ``turn`` raises ``GivenUpError`` for them. Later ones are tried again."""
         self.given_up += 1
         self.breaks = 0
         while self._waiting:
             waiting = self._waiting.popleft()
             if not waiting.done():
-                waiting.set_exception(GivenUpError())
+                waiting.set_exception(GivenUpError(why))
 
     def _leave(self) -> None:
         self._running -= 1

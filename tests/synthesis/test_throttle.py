@@ -173,7 +173,7 @@ def test_calls_that_wait_for_a_provider_that_is_given_up_are_not_made():
         provider = Provider(sliding(10**9))
         calls = [asyncio.create_task(provider.call(throttle)) for _ in range(4)]
         await asyncio.sleep(0.1)
-        throttle.give_up()
+        throttle.give_up("it is dead")
         ended = await asyncio.gather(*calls, return_exceptions=True)
         assert ended[0] is True and all(isinstance(error, GivenUpError) for error in ended[1:])
         assert await provider.call(throttle)  # a later one is tried
