@@ -85,7 +85,7 @@ class Writing:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            self._error = self._error or task.exception()
+            self._error = task.exception() or self._error  # asked of every task: asyncio logs what nobody asked for
         self._fill()
 
     def _needed(self, label: str) -> int:
