@@ -9,6 +9,7 @@ the next.
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -81,6 +82,7 @@ def by_litellm(data: TaskData, options: argparse.Namespace, home: Path) -> list[
     """Calls of litellm alone: no journal, no budget, no filters, no retries."""
 
     def work(requests: list[Request]) -> int:
+        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # as the engine has it: no download
         import litellm
 
         async def ask(request: Request, slots: asyncio.Semaphore) -> None:

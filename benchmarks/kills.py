@@ -33,6 +33,11 @@ class Outcome:
     same: bool
     """The rows are those of an undisturbed run."""
 
+    @property
+    def most_under_way(self) -> int:
+        """No more calls can have been under way."""
+        return self.kills * AT_ONCE
+
 
 def _client(url: str, home: Path, calls: int, at_once: int) -> list[str]:
     options = f"--url {url} --home {home} --calls {calls} --at-once {at_once} --draws 0"
