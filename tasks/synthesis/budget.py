@@ -178,6 +178,7 @@ class Spending:
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((change, done))
         async with self._writing:
+            await asyncio.sleep(0)  # for what others are about to add
             if not done.done():  # otherwise who held the lock before took this change along
                 mine, self._waiting = self._waiting, []
                 try:

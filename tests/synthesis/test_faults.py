@@ -35,7 +35,11 @@ EACH = {
     "refusals": {"refusals": 0.2},
 }
 REASONS = {"no_choices": "empty", "duplicates": "duplicate", "debris": "debris", "refusals": "debris"}
-ALL = dict.fromkeys(EACH, 0.03) | dict.fromkeys(REASONS, 0.06) | {"slow_start": 0.01, "busy": 0.01, "spread": 1.0}
+ALL = (
+    dict.fromkeys(EACH, 0.03)
+    | dict.fromkeys(REASONS, 0.06)
+    | {"slow_start": 0.01, "busy": 0.01, "spread": 1.0, "seed": 2}
+)
 
 Make = Callable[..., SynthesisJob]
 
