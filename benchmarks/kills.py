@@ -77,21 +77,22 @@ def kill_often(folder: Path, kills: int, calls: int, seed: int = 0) -> Outcome:
     """Kill a synthesis of so many calls so often, each time 0.5 to 3 s after its first answer."""
     rng = random.Random(seed)
     home, quiet = folder / "killed", folder / "quiet"
-    known: set[str] = set()
+    known: dict[str, int] = {}  # calls on disk at a kill, and how often each had been answered by then
     done = 0
     with provider(latency=0.1) as endpoint:
         command = _client(endpoint.url, home, calls, AT_ONCE)
         while done < kills and _kill(command, home, rng.uniform(0.5, 3)):
             done += 1
-            known |= _calls(next(home.glob("journals/*.jsonl")))
+            so_far = endpoint.stats()["answers"]
+            known = {call: so_far[call] for call in _calls(next(home.glob("journals/*.jsonl")))} | known
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         answers = endpoint.stats()["answers"]
         subprocess.run(_client(endpoint.url, quiet, calls, 64), check=True, stdout=subprocess.DEVNULL)
-    repeated = sum(answers[call] - 1 for call in known)
+    repeated = sum(answers[call] - before for call, before in known.items())
     return Outcome(
         kills=done,
         calls=len(answers),
-        lost=len(known - _calls(next(home.glob("journals/*.jsonl")))),
+        lost=len(known.keys() - _calls(next(home.glob("journals/*.jsonl")))),
         repeated=repeated,
         under_way=sum(answers.values()) - len(answers) - repeated,
         same=_rows(home) == _rows(quiet),
