@@ -175,7 +175,7 @@ class Spending:
 
     async def _book(self, ledger: Ledger, change: Reserve | Settle) -> str | BudgetReachedError | None:
         """Have a change written, together with those that wait as well; returns when it is on disk."""
-        done = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[str | BudgetReachedError | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, done))
         async with self._writing:
             await asyncio.sleep(0)  # for what others are about to add
@@ -201,10 +201,11 @@ def _new() -> dict[str, Any]:
     return {"spent_usd": 0.0, "tokens": 0, "reserved": {}}
 
 
-def _settled(book: dict[str, Any], change: Settle) -> None:
+def _settled(book: dict[str, Any], change: Settle) -> str | BudgetReachedError | None:
     book["reserved"].pop(change.reservation, None)
     book["spent_usd"] += change.usd
     book["tokens"] += change.tokens
+    return None
 
 
 def _bury(book: dict[str, Any]) -> None:
