@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 WHEELS = .venv/share/synthgap/wheels
 
-.PHONY: setup demo test test-slow check bench-filters lock clean
+.PHONY: setup demo test test-slow check bench-filters bench-generation lock clean
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -41,6 +41,11 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 # Fails where 100,000 rows take over two minutes or over 2 GiB.
 bench-filters: setup
 	$(BIN)/python -m benchmarks.filters
+
+# Minutes; fails where calls cost more time or CPU than they may, or a kill loses or repeats one. For other contenders
+# and the embedded LLM: .venv/bin/python -m benchmarks.generation --help
+bench-generation: setup
+	$(BIN)/python -m benchmarks.generation
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup

@@ -11,7 +11,8 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,23 @@ class BudgetReachedError(Exception):
     """No more may be asked; the message says which limit."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Set aside what a call may cost at most."""
+
+    usd: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Put what a call did cost in the place of its reservation."""
+
+    reservation: str
+    usd: float
+    tokens: int
+
+
 class Ledger:
     """The spending of one run, in dollars and tokens. A null limit sets none; spending is recorded all the same."""
 
@@ -44,29 +62,42 @@ class Ledger:
 
         Raises ``BudgetReachedError`` when a limit would be passed even if those cost nothing.
         """
-        with self._open() as book:
-            held = book["reserved"].values()
-            for limit, spent, worst, reserved, name in (
-                (self.limit_usd, book["spent_usd"], worst_usd, sum(item["usd"] for item in held), "${:g}"),
-                (self.limit_tokens, book["tokens"], worst_tokens, sum(item["tokens"] for item in held), "{:,} tokens"),
-            ):
-                if limit is None:
-                    continue
-                if spent + worst > limit:
-                    raise BudgetReachedError(f"the budget of {name.format(limit)} is reached")
-                if spent + reserved + worst > limit:
-                    return None
-            reservation = uuid.uuid4().hex
-            holder = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
-            book["reserved"][reservation] = {"usd": worst_usd, "tokens": worst_tokens, **holder}
-            return reservation
+        [outcome] = self.book([Reserve(worst_usd, worst_tokens)])
+        if isinstance(outcome, BudgetReachedError):
+            raise outcome
+        return outcome
 
     def settle(self, reservation: str, cost_usd: float, tokens: int) -> None:
         """Replace a reservation by what its call did cost."""
+        self.book([Settle(reservation, cost_usd, tokens)])
+
+    def book(self, changes: Sequence["Reserve | Settle"]) -> list["str | BudgetReachedError | None"]:
+        """Make several changes in one go, in their order; returns what each came to.
+
+        That is what ``reserve`` returns or raises; null of a ``Settle``.
+        """
         with self._open() as book:
-            book["reserved"].pop(reservation, None)
-            book["spent_usd"] += cost_usd
-            book["tokens"] += tokens
+            return [
+                self._reserved(book, change) if isinstance(change, Reserve) else _settled(book, change)
+                for change in changes
+            ]
+
+    def _reserved(self, book: dict[str, Any], worst: "Reserve") -> "str | BudgetReachedError | None":
+        held = book["reserved"].values()
+        for limit, spent, most, key, name in (
+            (self.limit_usd, book["spent_usd"], worst.usd, "usd", "${:g}"),
+            (self.limit_tokens, book["tokens"], worst.tokens, "tokens", "{:,} tokens"),
+        ):
+            if limit is None:
+                continue
+            if spent + most > limit:
+                return BudgetReachedError(f"the budget of {name.format(limit)} is reached")
+            if spent + most + sum(item[key] for item in held) > limit:
+                return None
+        reservation = uuid.uuid4().hex
+        holder = {"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+        book["reserved"][reservation] = {"usd": worst.usd, "tokens": worst.tokens, **holder}
+        return reservation
 
     @property
     def spent_usd(self) -> float:
@@ -94,7 +125,8 @@ def open_ledger(home: Path, run: str, limit_usd: float | None, limit_tokens: int
 class Spending:
     """What one synthesis may and does spend: its generator's price against a ledger.
 
-    A generator that is free writes nothing into the ledger.
+    A generator that is free writes nothing into the ledger. Changes that come while the ledger is being written go into
+    it together, so that its lock and its rewriting cost less the more calls there are.
     """
 
     def __init__(self, ledger: Ledger | None, price: Price | None) -> None:
@@ -104,6 +136,8 @@ class Spending:
         """There is a limit, but no price to hold it by."""
         self._price, self._ledger = price, None if free else ledger
         self._turn = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        self._waiting: list[tuple[Reserve | Settle, asyncio.Future[str | BudgetReachedError | None]]] = []
 
     async def reserve(self, request: Request) -> str:
         """Set the worst case of a call aside, waiting for calls under way where they hold the last of the budget.
@@ -114,10 +148,15 @@ class Spending:
             return ""
         worst = worst_case(request, self._price) if self._price else 0.0
         tokens = request.most_tokens_in + request.most_tokens_out
-        async with self._turn:
-            while (reservation := await asyncio.to_thread(self._ledger.reserve, worst, tokens)) is None:
-                await asyncio.sleep(PATIENCE)
-        return reservation
+        change = Reserve(worst, tokens)
+        outcome = await self._book(self._ledger, change)
+        if outcome is None:
+            async with self._turn:  # one of those that wait looks for all
+                while (outcome := await self._book(self._ledger, change)) is None:
+                    await asyncio.sleep(PATIENCE)
+        if isinstance(outcome, BudgetReachedError):
+            raise outcome
+        return outcome
 
     async def settle(self, reservation: str, completion: Completion) -> None:
         """Put the true cost of an answered call in its place."""
@@ -127,12 +166,30 @@ class Spending:
         cost = completion.cost_usd
         if cost is None:
             cost = self._price.of(*tokens) if self._price else 0.0
-        await asyncio.to_thread(self._ledger.settle, reservation, cost, sum(tokens))
+        await self._book(self._ledger, Settle(reservation, cost, sum(tokens)))
 
     async def release(self, reservation: str) -> None:
         """Give back what was set aside for a call that was not answered, and so not billed."""
         if self._ledger is not None:
-            await asyncio.to_thread(self._ledger.settle, reservation, 0.0, 0)
+            await self._book(self._ledger, Settle(reservation, 0.0, 0))
+
+    async def _book(self, ledger: Ledger, change: Reserve | Settle) -> str | BudgetReachedError | None:
+        """Have a change written, together with those that wait as well; returns when it is on disk."""
+        done: asyncio.Future[str | BudgetReachedError | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((change, done))
+        async with self._writing:
+            await asyncio.sleep(0)  # for what others are about to add
+            if not done.done():  # otherwise who held the lock before took this change along
+                mine, self._waiting = self._waiting, []
+                try:
+                    outcomes = await asyncio.to_thread(ledger.book, [waiting for waiting, _ in mine])
+                except BaseException as error:
+                    for _, other in mine:
+                        other.set_exception(error)
+                else:
+                    for (_, other), outcome in zip(mine, outcomes, strict=True):
+                        other.set_result(outcome)
+        return await done
 
 
 def worst_case(request: Request, price: Price) -> float:
@@ -144,14 +201,21 @@ def _new() -> dict[str, Any]:
     return {"spent_usd": 0.0, "tokens": 0, "reserved": {}}
 
 
+def _settled(book: dict[str, Any], change: Settle) -> str | BudgetReachedError | None:
+    book["reserved"].pop(change.reservation, None)
+    book["spent_usd"] += change.usd
+    book["tokens"] += change.tokens
+    return None
+
+
 def _bury(book: dict[str, Any]) -> None:
     """Count reservations of dead processes as spent."""
+    here = socket.gethostname()
+    alive = {pid: _is_alive(pid) for pid in {item["pid"] for item in book["reserved"].values() if item["host"] == here}}
     for reservation, item in list(book["reserved"].items()):
-        here = item["host"] == socket.gethostname()
-        if not _is_alive(item["pid"]) if here else time.time() - item["time"] > LONGEST_CALL:
-            lost = book["reserved"].pop(reservation)
-            book["spent_usd"] += lost["usd"]
-            book["tokens"] += lost["tokens"]
+        lost = not alive[item["pid"]] if item["host"] == here else time.time() - item["time"] > LONGEST_CALL
+        if lost:
+            _settled(book, Settle(reservation, item["usd"], item["tokens"]))
 
 
 def _is_alive(pid: int) -> bool:

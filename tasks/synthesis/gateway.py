@@ -21,6 +21,7 @@ from tasks.synthesis.throttle import GivenUpError, Throttle, Turn
 
 for _name, _value in {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks the network for prices at import
+    "EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER": "True",  # past OpenAI's client, which takes 3 ms of CPU a call
     "LITELLM_LOG": "ERROR",
     "DO_NOT_TRACK": "1",
 }.items():
@@ -49,6 +50,7 @@ TRANSIENT = (
     exceptions.InternalServerError,
     exceptions.ServiceUnavailableError,
     exceptions.BadGatewayError,
+    exceptions.APIError,  # the class of its own of an answer that is no JSON, not the base of the others
 )
 
 

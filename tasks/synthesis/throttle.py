@@ -93,7 +93,8 @@ class Throttle:
         self._threshold = float(most)  # up to here the window doubles, beyond it grows by one a round
         self._running, self._waiting = 0, deque[asyncio.Future[float]]()
         self._not_before = self._next_start = self._window_cut = self._rate_cut = self._rate_set = -math.inf
-        self._first_cut, self._begun = math.nan, self.last_answer
+        self._first_cut = self._burst = math.nan  # when the first refusal came, and a second before its call began
+        self._begun = self.last_answer
         self._starts = deque[float]()
         self._refusals = self._failures = 0
         self._by_the_minute = False
@@ -188,13 +189,13 @@ class Throttle:
             if retry_after is None and (self.rate is None or self._refusals > 1):
                 self._hold(min(2.0 ** (self._refusals - 1), LONGEST_WAIT))
             if self.rate is None:
-                self._first_cut = now
+                self._first_cut, self._burst = now, started - 1
             elif self._refusals == 1:
                 self.rate = REFUSED_CUT * (self._minute_rate(now) if self._by_the_minute else self.rate)
             self._by_the_minute = self._refusals >= STUBBORN
             self._rate_cut = self._rate_set = now
         if self._rate_cut == self._first_cut:  # those refused after it were sent before it: now more is known
-            accepted = sum(1 for start in self._starts if self._first_cut - 1 < start <= self._first_cut)
+            accepted = sum(1 for start in self._starts if self._burst < start <= self._first_cut)
             self.rate = REFUSED_CUT * max(1, accepted)
         LOGGER.debug("%s refuses calls; on with %.2f a second", self._name, self.rate)
 

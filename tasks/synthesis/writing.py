@@ -47,6 +47,7 @@ class Writing:
         """Calls that were made, rather than found in the journal."""
         self._started: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._settling: list[asyncio.Task[None]] = []
         self._idle = asyncio.Event()
         self._error: BaseException | None = None
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
@@ -62,6 +63,7 @@ class Writing:
         finally:
             for task in self._tasks:
                 task.cancel()
+            await asyncio.gather(*self._settling)
         if self._error:
             raise self._error
 
@@ -85,7 +87,7 @@ class Writing:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            self._error = self._error or task.exception()
+            self._error = task.exception() or self._error  # asked of every task: asyncio logs what nobody asked for
         self._fill()
 
     def _needed(self, label: str) -> int:
@@ -143,7 +145,8 @@ class Writing:
         entry = self._entry(call, request, completion)
         await self.journal.append(entry)
         self.asked.append(entry)
-        await self._spending.settle(reservation, completion)
+        settling = asyncio.create_task(self._spending.settle(reservation, completion))
+        self._settling.append(settling)  # with the next call's reservation; until then the worst case counts
         if not same_model(self.job.generator.model, entry.model):
             raise RunError(
                 f"asked for {self.job.generator.model!r}, but {entry.model!r} answered; "

@@ -110,3 +110,27 @@ def test_tokens_are_a_limit_of_their_own_even_where_calls_are_free(tmp_path):
             await spending.reserve(REQUEST)
 
     asyncio.run(calls())
+
+
+def test_changes_that_come_together_are_written_together(tmp_path):
+    class Counting(Ledger):
+        writes = 0
+
+        def book(self, changes):
+            self.writes += 1
+            return super().book(changes)
+
+    ledger = Counting(tmp_path / "book.json", 1.0)
+    spending = Spending(ledger, PRICE)
+
+    async def call() -> None:
+        reservation = await spending.reserve(REQUEST)
+        assert reservation in json.loads(ledger.path.read_text())["reserved"]
+        await spending.settle(reservation, Completion((Answer("x", "stop"),), "m", 1, 1, 1e-6))
+
+    async def calls() -> None:
+        await asyncio.gather(*(call() for _ in range(50)))
+
+    asyncio.run(calls())
+    assert ledger.writes < 20
+    assert ledger.spent_usd == pytest.approx(50e-6)

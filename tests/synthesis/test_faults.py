@@ -1,0 +1,196 @@
+"""Whole syntheses through the real gateway, over HTTP, against an endpoint that misbehaves (``tests.provider``)."""
+
+import pickle
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import RunError
+from tasks.records import Row, Synthesis, SynthesisJob, TaskData
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis import keys
+from tasks.synthesis.budget import Ledger
+from tasks.synthesis.journal import read_journal
+from tasks.synthesis.synthesize import read_rows, stored_synthesis, synthesize
+from tests.provider import MODEL, ROOT, Provider, provider
+
+PRICE = {"input": 1.0, "output": 2.0}
+EACH = {
+    "slow_start": {"slow_start": 0.5},
+    "busy": {"busy": 0.2, "retry_after": 0.1},
+    "errors": {"errors": 0.2},
+    "hangs": {"hangs": 0.1},
+    "resets": {"resets": 0.2},
+    "truncated": {"truncated": 0.2},
+    "no_choices": {"no_choices": 0.2},
+    "duplicates": {"duplicates": 0.2},
+    "debris": {"debris": 0.2},
+    "refusals": {"refusals": 0.2},
+}
+REASONS = {"no_choices": "empty", "duplicates": "duplicate", "debris": "debris", "refusals": "debris"}
+ALL = (
+    dict.fromkeys(EACH, 0.03)
+    | dict.fromkeys(REASONS, 0.06)
+    | {"slow_start": 0.01, "busy": 0.01, "spread": 1.0, "seed": 2}
+)
+
+Make = Callable[..., SynthesisJob]
+
+
+@pytest.fixture
+def job_at(make_job: Make) -> Make:
+    def make(endpoint: Provider, rows: int = 12, **fields: object) -> SynthesisJob:
+        generator = {"model": MODEL, "api_base": endpoint.url, "timeout": 2, "price": PRICE, **fields}
+        return make_job(rows=rows, **generator)
+
+    return make
+
+
+def journal_of(job: SynthesisJob, data: TaskData, settings: Settings) -> Path:
+    return settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
+
+
+def rows_of(settings: Settings, result: Synthesis) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    return read_rows(Store(settings.store_url), result.key)
+
+
+def check_books(job: SynthesisJob, data: TaskData, settings: Settings, ledger: Ledger, stats: dict) -> None:
+    """Every answer that the endpoint gave was given once, is in the journal once and was paid for once."""
+    journal = journal_of(job, data, settings)
+    entries = read_journal(journal)
+    assert stats["repeated"] == 0
+    assert len(journal.read_text().splitlines()) == len(entries) == stats["answered"]
+    assert Counter(f"{entry.prompt} {entry.seed}" for entry in entries.values()) == stats["answers"]
+    assert ledger.spent_usd == pytest.approx(sum(entry.cost_usd or 0 for entry in entries.values()))
+
+
+def synthesize_and_check(job: SynthesisJob, data: TaskData, settings: Settings, endpoint: Provider) -> dict:
+    ledger = Ledger(settings.home / "book.json", 1.0)
+    result = synthesize(job, data, settings, ledger=ledger)
+    kept, rejected = rows_of(settings, result)
+    assert Counter(row.label for row in kept) == dict.fromkeys(job.task.labels, job.rows_per_label)
+    assert all(row.reason and row.evidence for row in rejected)
+    stats = endpoint.stats()
+    check_books(job, data, settings, ledger, stats)
+    return stats | {"reasons": {row.reason for row in rejected}}
+
+
+@pytest.mark.parametrize("fault", EACH)
+def test_a_fault_costs_no_row_and_no_call_twice(fault, job_at, data, settings):
+    with provider(**EACH[fault]) as endpoint:
+        stats = synthesize_and_check(job_at(endpoint), data, settings, endpoint)
+    assert {**stats["failed"], **stats["odd"], "busy": stats["refused"]}[fault] > 0
+    assert stats["reasons"] == ({REASONS[fault]} if fault in REASONS else set())
+
+
+def test_all_faults_together_cost_no_row_and_no_call_twice(job_at, data, settings):
+    with provider(**ALL) as endpoint:
+        stats = synthesize_and_check(job_at(endpoint, rows=30), data, settings, endpoint)
+    assert stats["asked"] > stats["answered"] + 5
+    assert all(stats["odd"][name] for name in REASONS), stats["odd"]
+    assert stats["reasons"] == {"empty", "duplicate", "debris"}
+
+
+def test_another_model_ends_the_synthesis_and_its_answers_are_never_used(job_at, data, settings, caplog):
+    with provider(wrong_models=1) as endpoint:
+        with pytest.raises(RunError, match=r"asked for 'openai/served-model', but 'cheaper-model' answered"):
+            synthesize(job_at(endpoint, concurrency=8), data, settings)
+        given = endpoint.stats()["answered"]
+    with provider() as endpoint:
+        job = job_at(endpoint)
+        assert stored_synthesis(job, data, settings) is None
+        result = synthesize(job, data, settings)
+        assert endpoint.stats()["answered"] == result.calls and result.model_answered == "served-model"
+    entries = read_journal(journal_of(job, data, settings))
+    assert {entry.model for entry in entries.values()} <= {"served-model", "cheaper-model"}
+    assert {entries[row.call].model for row in rows_of(settings, result)[0]} == {"served-model"}
+    assert "never retrieved" not in caplog.text
+    assert 0 < given <= 8  # nothing was asked for after the first of them was seen
+
+
+@pytest.mark.parametrize("fault", ["busy", "hangs"])
+def test_a_provider_that_does_nothing_else_for_a_while_is_waited_for(fault, job_at, data, settings):
+    with provider(**{fault: 1, "faults_for": 0.8, "hang": 4}) as endpoint:
+        stats = synthesize_and_check(job_at(endpoint, rows=3), data, settings, endpoint)
+    assert stats["asked"] > stats["answered"]
+
+
+def test_an_unannounced_rate_is_kept_to_and_used(job_at, data, settings):
+    with provider(rate=20) as endpoint:
+        begun = time.monotonic()
+        stats = synthesize_and_check(job_at(endpoint, rows=40), data, settings, endpoint)
+        took = time.monotonic() - begun
+    assert stats["refused"] < 40  # the first bursts come before anything is known
+    assert took < 80 / 20 * 3
+
+
+CHILD = """
+import pickle, sys
+from tasks.synthesis.budget import Ledger
+from tasks.synthesis.synthesize import synthesize
+job, data, settings = pickle.load(sys.stdin.buffer)
+synthesize(job, data, settings, ledger=Ledger(settings.home / "book.json", 1.0))
+"""
+
+
+def start(job: SynthesisJob, data: TaskData, settings: Settings) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", CHILD], stdin=subprocess.PIPE, cwd=ROOT)
+    assert process.stdin
+    process.stdin.write(pickle.dumps((job, data, settings)))
+    process.stdin.close()
+    return process
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it did not come about"
+        time.sleep(0.02)
+
+
+def test_kills_lose_nothing_and_repeat_only_what_was_under_way(job_at, data, settings, tmp_path):
+    known: dict[str, int] = {}  # calls on disk at a kill, and how often each had been answered by then
+    with provider(latency=0.05) as endpoint:
+        job = job_at(endpoint, rows=80, concurrency=8)
+        journal = journal_of(job, data, settings)
+        for _ in range(2):
+            before = len(read_journal(journal))
+            process = start(job, data, settings)
+            wait_for(lambda least=before: len(read_journal(journal)) > least)
+            time.sleep(random.uniform(0, 0.2))
+            process.kill()
+            assert process.wait() == -9
+            on_disk = {f"{entry.prompt} {entry.seed}" for entry in read_journal(journal).values()}
+            so_far = endpoint.stats()["answers"]
+            known = {call: so_far[call] for call in on_disk} | known
+        assert 2 <= len(known) < 160
+        result = synthesize(job, data, settings)
+        stats = endpoint.stats()
+        fresh = Settings(home=tmp_path / "fresh")
+        undisturbed = synthesize(job, data, fresh)
+    entries = {f"{entry.prompt} {entry.seed}" for entry in read_journal(journal).values()}
+    assert known.keys() <= entries == set(stats["answers"])
+    assert {call: stats["answers"][call] for call in known} == known
+    assert stats["repeated"] <= 2 * 8  # answered when the client was no longer there to hear it
+    assert rows_of(settings, result) == rows_of(fresh, undisturbed)
+
+
+def test_a_second_process_waits_for_the_first_and_asks_nothing(job_at, data, settings, caplog):
+    with provider(latency=0.05) as endpoint:
+        job = job_at(endpoint, rows=30, concurrency=8)
+        journal = journal_of(job, data, settings)
+        process = start(job, data, settings)
+        wait_for(lambda: bool(read_journal(journal)))
+        result = synthesize(job, data, settings)
+        assert process.wait() == 0
+        stats = endpoint.stats()
+    assert "is being generated by another run; waiting for it" in caplog.text
+    assert stats["repeated"] == 0 and stats["answered"] == result.calls
+    assert len({entry.session for entry in read_journal(journal).values()}) == 1
