@@ -1,4 +1,3 @@
-import csv
 import random
 from pathlib import Path
 
@@ -6,14 +5,14 @@ import hypothesis
 import pytest
 
 from tasks.config import ClassifierConfig, TaskConfig
-from tasks.records import Example, TrialJob
+from tasks.data.catalog import find_task
+from tasks.data.load import load
+from tasks.records import TrialJob
 from tasks.settings import Settings
 from tasks.training import worker
 
 hypothesis.settings.register_profile("shared-machine", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("shared-machine")
-
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,10 +27,9 @@ def settings(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def spam():
-    """120 short real messages, 60 of each label, shuffled."""
-    with (DATA / "sms_spam" / "train.csv").open(encoding="utf-8", newline="") as file:
-        rows = [Example(row["text"], row["label"]) for row in csv.DictReader(file)]
+def spam(tmp_path_factory):
+    """120 short real messages, 60 of each label, shuffled, out of the package that carries them."""
+    rows = load(find_task("sms_spam", Path()), Settings(home=tmp_path_factory.mktemp("home"), data_dir=None), 0.1).train
     chosen = [
         row for label in ("ham", "spam") for row in [r for r in rows if r.label == label and len(r.text) < 100][:60]
     ]
