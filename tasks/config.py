@@ -16,6 +16,14 @@ M = TypeVar("M", bound="Frozen")
 
 EMBEDDED_GENERATOR = "embedded/smollm2-135m-instruct"
 EMBEDDED_CLASSIFIER = "embedded/minilm-l6"
+PERSONAS = (
+    "You are a careful expert who follows definitions to the letter.",
+    "You are a young person who spends a lot of time on social media.",
+    "You are a retired teacher who reads newspapers every day.",
+    "You are a busy parent who reads quickly and trusts first impressions.",
+    "You are a sceptical engineer who doubts what is not stated outright.",
+)
+"""Roles of annotators, unless a study names others."""
 
 
 class Frozen(BaseModel):
@@ -103,6 +111,25 @@ Generator = Annotated[GeneratorConfig, BeforeValidator(_from_name)]
 Classifier = Annotated[ClassifierConfig, BeforeValidator(_from_name)]
 
 
+class SubjectivityConfig(Frozen):
+    """Who says how subjective texts and tasks are, where the data's own raters do not."""
+
+    annotators: tuple[Generator, ...] = ()
+    """LLMs that label test rows, each once in the role of every persona; none: only tasks whose data has raters get an
+    agreement."""
+    personas: tuple[str, ...] = Field(default=PERSONAS, min_length=1)
+    """Roles that annotators and judges take, as sentences that begin a prompt."""
+    items: int = Field(default=100, gt=0)
+    """Test rows of each task that annotators label."""
+    judges: tuple[Generator, ...] = ()
+    """LLMs that compare pairs of tasks: which is the more objective one?"""
+    comparisons: int = Field(default=540, gt=0)
+    """Pairs of tasks that all judges together are shown; 540 in the paper."""
+    judgements: str | None = None
+    """CSV with columns ``judge``, ``objective`` and ``subjective`` (task names): human judgements, relative to the
+    study file; used beside the judges'."""
+
+
 class StudyConfig(Frozen):
     """A grid of cells (task x mode x generator x classifier x seed) and the rules they share."""
 
@@ -137,6 +164,13 @@ class StudyConfig(Frozen):
     """Most dollars that one run may spend on LLM calls; null sets no limit."""
     budget_tokens: int | None = Field(default=None, ge=0)
     """Most tokens, read and written, that one run may spend on LLM calls; null sets no limit."""
+    baselines: tuple[str, ...] = ("majority",)
+    """Rows of comparison that need no training data: majority (the most frequent label), llm_zero_shot and llm_few_shot
+    (each generator classifies the test rows itself, which costs calls)."""
+    baseline_rows: int | None = Field(default=200, gt=0)
+    """Test rows that an LLM classifies, stratified by label; null takes all of the study's."""
+    subjectivity: SubjectivityConfig | None = None
+    """How subjective tasks and texts are found to be; null uses the data's own raters where there are any."""
     tolerance: float = Field(default=0.02, gt=0, lt=1)
     """Loss of macro-F1 that you would accept for not labelling; the verdict is about it."""
     trainings: int = Field(default=1, gt=0)

@@ -238,6 +238,10 @@ class Trial:
     error: str | None = None
     run_id: str | None = None
     """MLflow run."""
+    cost_usd: float | None = None
+    """What an LLM that classifies took for the test rows; null for trained classifiers and unknown prices."""
+    latency_s: float | None = None
+    """Its seconds from question to answer, the mean over test rows; null for trained classifiers."""
 
     @property
     def outcome(self) -> str:
@@ -270,6 +274,14 @@ class Gap:
     """Two-sided permutation p-value."""
     p_corrected: float
     """The same after Holm's correction over all comparisons of the study."""
+    effect: float | None = None
+    """Effect size: the mean gap over the standard deviation of its seeds (Cohen's d of paired samples); null for one
+    seed or seeds that do not differ."""
+    seeds_needed: int | None = None
+    """Seeds that would show a true loss of the study's tolerance, at the power and level of ``statistics``; null where
+    no number of seeds would, because the test rows' share of the chance is too large, or nothing can be said."""
+    test_rows_needed: int | None = None
+    """Test rows that would show it with the study's seeds; null where none would or nothing can be said."""
 
 
 @dataclass(frozen=True)
@@ -291,6 +303,120 @@ class Comparison:
     """Plain words: what this means for the study's tolerance."""
     n_train: int | None = None
     """Training rows of a trial, the mean over seeds; real rows of several sizes are a comparison each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one rater says of one item."""
+
+    item: str
+    """``item_key`` of the text."""
+    rater: str
+    """Model and persona, or a person's id."""
+    label: str
+    """A label of the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One comparison of two tasks: which of them is the more objective one (Li et al. 2023, section 3)."""
+
+    judge: str
+    """Model and persona, or a person's id."""
+    objective: str
+    """Name of the task judged to be more objective."""
+    subjective: str
+    """Name of the other."""
+
+
+@dataclass(frozen=True)
+class TaskSubjectivity:
+    """How subjective one task is, by its raters' agreement and by comparisons with the other tasks."""
+
+    task: str
+    source: Literal["raters", "annotators", ""]
+    """Whose agreement it is: human raters of the data, the panel of LLM annotators, or nobody's."""
+    items: int = 0
+    """Test rows with an agreement."""
+    raters: float | None = None
+    """Mean raters per item; null where the data does not say."""
+    mean_agreement: Interval | None = None
+    """Mean over items of a_i, the share of raters who chose the most frequent label."""
+    krippendorff_alpha: float | None = None
+    fleiss_kappa: float | None = None
+    strength: Interval | None = None
+    """Bradley-Terry log-strength of being the more subjective of two tasks, mean 0 over the study's tasks."""
+    rank: int | None = None
+    """1 is the most objective task of the study, by ``strength``, else by ``mean_agreement``."""
+    comparisons: int = 0
+    """Judgements that the task took part in."""
+    note: str = ""
+    """Why something above is missing, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """Scores on the test rows whose agreement is at least ``gamma``."""
+
+    gamma: float
+    items: int
+    accuracy: Interval
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy of one (task, mode, generator, classifier) over agreement thresholds (Li et al. 2023, section 5)."""
+
+    task: str
+    mode: str
+    generator: str | None
+    classifier: str
+    points: tuple[CurvePoint, ...]
+    slope: Interval | None = None
+    """Accuracy gained over the curve's range of gamma: the last point's minus the first's."""
+    steeper: Interval | None = None
+    """``slope`` minus that of the real baseline; null for the baseline itself."""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A rank correlation with its 95% interval over tasks and its p-value."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """How the gap of a (mode, generator, classifier) goes with the subjectivity of tasks. Negative: subjective tasks
+    lose more.
+    """
+
+    mode: str
+    generator: str | None
+    classifier: str
+    measure: Literal["strength", "disagreement"]
+    """Bradley-Terry strength, or 1 - mean agreement."""
+    tasks: int
+    spearman: Association | None = None
+    kendall: Association | None = None
+    note: str = ""
+    """Why there is none: fewer than 3 tasks, ..."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding of the study by Li et al. 2023, held against this study's own numbers."""
+
+    name: str
+    claim: str
+    """In plain words."""
+    verdict: Literal["confirmed", "refuted", "undecided"]
+    evidence: str
+    """The numbers that decide it, in one or two sentences."""
 
 
 def count_labels(examples: Iterable[Example | Row], labels: Iterable[str]) -> dict[str, int]:
