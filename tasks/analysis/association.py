@@ -23,8 +23,8 @@ LEVEL = 0.95
 MIN_TASKS = 3
 PERMUTATIONS = 9999
 """All permutations up to 7 tasks, a random choice beyond."""
-SIMULATIONS = 4000
-GRID = np.concatenate([[-1.0], np.tanh(np.linspace(-4, 4, 81)), [1.0]])
+SIMULATIONS = 8000
+GRID = np.concatenate([[-1.0], np.tanh(np.linspace(-4, 4, 51)), [1.0]])
 """Correlations of the normal distributions that ranks are simulated from."""
 
 
@@ -92,8 +92,12 @@ def _interval(value: float, n: int, statistic: Statistic) -> tuple[float, float]
 
 @cache
 def _simulated(n: int, statistic: Statistic) -> Floats:
-    """(grid, simulations) correlations of ``n`` tasks, from the same random numbers for all of the grid."""
-    x, e = np.random.default_rng(n).standard_normal((2, SIMULATIONS, n))
+    """(grid, simulations) correlations of ``n`` tasks, from the same random numbers for all of the grid.
+
+    Each error is there with both signs, so that a correlation and its opposite have mirrored intervals.
+    """
+    x, e = np.random.default_rng(n).standard_normal((2, SIMULATIONS // 2, n))
+    x, e = np.concatenate([x, x]), np.concatenate([e, -e])
     return np.array([statistic(x, rho * x + np.sqrt(1 - rho**2) * e) for rho in GRID])
 
 
@@ -104,8 +108,9 @@ def correlate(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubj
         if item.gap is not None:
             groups.setdefault((item.mode, item.generator, item.classifier), {})[item.task] = item.gap.mean
     measures: tuple[Measure, ...] = ("strength", "disagreement")
+    raters = {item.task: item.source for item in subjectivity}
     return tuple(
-        _correlation(group, gaps, measure, measured(subjectivity, measure))
+        _correlation(group, gaps, measure, measured(subjectivity, measure), raters)
         for group, gaps in groups.items()
         for measure in measures
     )
@@ -119,7 +124,11 @@ def measured(subjectivity: Sequence[TaskSubjectivity], measure: Measure) -> dict
 
 
 def _correlation(
-    group: tuple[str, str | None, str], gaps: Mapping[str, float], measure: Measure, by_task: Mapping[str, float]
+    group: tuple[str, str | None, str],
+    gaps: Mapping[str, float],
+    measure: Measure,
+    by_task: Mapping[str, float],
+    raters: Mapping[str, str],
 ) -> Correlation:
     tasks = [task for task in gaps if task in by_task]
     if len(tasks) < MIN_TASKS:
@@ -131,5 +140,7 @@ def _correlation(
     if rho is None or tau is None:
         return Correlation(*group, measure, len(tasks), note="all tasks have the same gap or the same subjectivity")
     left_out = [task for task in gaps if task not in by_task]
-    note = f"without {', '.join(left_out)}: no measured {measure}" if left_out else ""
-    return Correlation(*group, measure, len(tasks), rho, tau, note)
+    notes = [f"without {', '.join(left_out)}: no measured {measure}"] if left_out else []
+    if measure == "disagreement" and len({raters[task] for task in tasks}) > 1:
+        notes.append("the data's own raters of some tasks beside the annotators of others")
+    return Correlation(*group, measure, len(tasks), rho, tau, "; ".join(notes))

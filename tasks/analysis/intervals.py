@@ -20,7 +20,7 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
     if len(values) < 2:
         return None
     found = np.asarray(values, np.float64)
-    return _around(found.mean(), found.var(ddof=1) / len(found), len(found) - 1)
+    return _around(found.mean(), [(found.var(ddof=1) / len(found), len(found) - 1)])
 
 
 def slope_interval(values: NDArray[np.float64], upper: NDArray[np.bool_]) -> Interval:
@@ -29,8 +29,8 @@ def slope_interval(values: NDArray[np.float64], upper: NDArray[np.bool_]) -> Int
 
     The difference is (share of the other items) x (mean of upper - mean of the others), two separate groups of items.
     Seeds and items are crossed, so that the variance is that of the item means plus that of the seeds' differences
-    minus that of the residuals, which is in both (Cornfield and Tukey 1956); the degrees of freedom are
-    Satterthwaite's (1946). One seed covers the items only. Both groups need at least two items.
+    minus that of the residuals, which is in both (Cornfield and Tukey 1956). One seed covers the items only. Both
+    groups need at least two items.
     """
     groups = [values[:, mask] for mask in (upper, ~upper)]
     scale = (1 - upper.mean()) ** 2
@@ -42,9 +42,7 @@ def slope_interval(values: NDArray[np.float64], upper: NDArray[np.bool_]) -> Int
         shared = scale * sum(_residual(group) for group in groups)
         rest = max(0.0, 1 - shared / sum(by_item)) if sum(by_item) > 0 else 0.0
         parts = [(part * rest, df) for part, df in parts] + [(observed.var(ddof=1) / seeds, seeds - 1)]
-    variance = sum(part for part, _ in parts)
-    spread = sum(part**2 / df for part, df in parts)
-    return _around(observed.mean(), variance, variance**2 / spread if spread > 0 else 1)
+    return _around(observed.mean(), parts)
 
 
 def _residual(group: NDArray[np.float64]) -> float:
@@ -54,6 +52,11 @@ def _residual(group: NDArray[np.float64]) -> float:
     return float((residuals**2).sum() / ((seeds - 1) * (items - 1)) / (seeds * items))
 
 
-def _around(mean: float, variance: float, df: float) -> Interval:
-    half = float(stats.t.ppf((1 + LEVEL) / 2, df) * np.sqrt(variance))
+def _around(mean: float, parts: Sequence[tuple[float, int]]) -> Interval:
+    """The interval of a sum of independent parts, each a variance with its degrees of freedom.
+
+    Half-widths of the parts, each of its own Student's t, are squared and added (Howe 1974; Zou and Donner 2008): with
+    two seeds Satterthwaite's degrees of freedom give intervals that are too narrow.
+    """
+    half = float(np.sqrt(sum(stats.t.ppf((1 + LEVEL) / 2, df) ** 2 * part for part, df in parts)))
     return Interval(float(mean), float(mean) - half, float(mean) + half)

@@ -101,6 +101,7 @@ def _by_annotators(name: str, votes: Mapping[str, Mapping[str, int]]) -> TaskSub
 
 
 def _mean(agreement: Agreement) -> tuple[Interval | None, list[str]]:
+    """Mean over rows, for the raters that there are: other raters are not in its interval."""
     found = mean_interval(list(agreement.values()))
     if found is None:
         return None, ["no mean agreement: one row was rated, which gives no interval"]

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tasks.analysis import association
 from tasks.analysis.association import associate, correlate, kendall, spearman
 from tasks.records import Comparison, Gap, Interval, TaskSubjectivity
 from tests.analysis.walk import assert_finite
@@ -16,10 +17,10 @@ def compared(task, gap, mode="zero_shot"):
     return Comparison(task, mode, "llm", "c", (0,), None, None, found, "")
 
 
-def subjective(task, strength=None, agreement=None):
+def subjective(task, strength=None, agreement=None, source="annotators"):
     return TaskSubjectivity(
         task,
-        "annotators",
+        source,
         strength=None if strength is None else Interval(strength, strength - 1, strength + 1),
         mean_agreement=None if agreement is None else Interval(agreement, 0.0, 1.0),
     )
@@ -45,8 +46,8 @@ def test_the_other_way_round_it_is_the_same_with_the_other_sign(x, seed):
     for statistic in (spearman, kendall):
         one, other = associate(x, y, statistic), associate(x, [-value for value in y], statistic)
         assert one.value == pytest.approx(-other.value)
-        assert one.low == pytest.approx(-other.high, abs=0.08)  # simulated
-        assert one.p == pytest.approx(other.p, abs=0.03)
+        assert one.low == pytest.approx(-other.high)
+        assert one.p == pytest.approx(other.p)
 
 
 def test_exact_p_values_by_hand():
@@ -63,9 +64,9 @@ def test_three_tasks_in_order_exclude_little():
 
 def test_no_correlation_gives_uniform_p_values():
     rng = np.random.default_rng(0)
-    p_values = np.array([associate(*rng.random((2, 7)), spearman).p for _ in range(400)])
+    p_values = np.array([associate(*rng.random((2, 6)), spearman).p for _ in range(300)])
     for level in (0.05, 0.2, 0.5, 0.8):
-        assert np.mean(p_values <= level) == pytest.approx(level, abs=0.065)
+        assert np.mean(p_values <= level) == pytest.approx(level, abs=0.075)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.95])
@@ -75,11 +76,12 @@ def test_intervals_hold_the_true_correlation(rho, n):
     truths = {spearman: 6 / np.pi * np.arcsin(rho / 2), kendall: 2 / np.pi * np.arcsin(rho)}
     for statistic, truth in truths.items():
         held = []
-        for _ in range(120):
+        for _ in range(300):
             x, e = rng.standard_normal((2, n))
-            found = associate(x, rho * x + np.sqrt(1 - rho**2) * e, statistic)
-            held.append(found.low <= truth <= found.high)
-        assert np.mean(held) > 0.91
+            value = statistic(x, rho * x + np.sqrt(1 - rho**2) * e).item()
+            low, high = association._interval(value, n, statistic)
+            held.append(low <= truth <= high)
+        assert np.mean(held) > 0.92
 
 
 def test_one_correlation_for_each_group_and_measure():
@@ -112,3 +114,10 @@ def test_equal_gaps_have_no_correlation():
     partial = correlate([compared(name, -0.1 * i) for i, name in enumerate("abcde")], tasks)[0]
     assert partial.tasks == 4
     assert partial.note == "without e: no measured strength"
+
+
+def test_two_kinds_of_raters_on_one_scale_are_said():
+    tasks = [subjective(name, i, 0.9 - i / 10, "raters" if i else "annotators") for i, name in enumerate("abc")]
+    strength, disagreement = correlate([compared(name, -i) for i, name in enumerate("abc")], tasks)
+    assert strength.note == ""
+    assert disagreement.note == "the data's own raters of some tasks beside the annotators of others"

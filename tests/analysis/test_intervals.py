@@ -33,15 +33,15 @@ def test_a_slope_is_a_difference_of_means(seeds, above, below, seed):
     assert found.low <= found.mean <= found.high
 
 
-def test_one_seed_is_welch_s_test_scaled():
+def test_one_seed_is_close_to_welch_s_test_scaled():
     rng = np.random.default_rng(1)
     values, upper = rng.random((1, 50)), np.arange(50) < 20
     found = slope_interval(values, upper)
     welch = stats.ttest_ind(values[0, :20], values[0, 20:], equal_var=False).confidence_interval()
-    assert (found.low, found.high) == pytest.approx((0.6 * welch.low, 0.6 * welch.high))
+    assert (found.low, found.high) == pytest.approx((0.6 * welch.low, 0.6 * welch.high), abs=0.005)
 
 
-@pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (3, 0.0), (3, 0.4), (5, 0.4)])
+@pytest.mark.parametrize(("seeds", "seed_sd"), [(1, 0.0), (2, 0.4), (3, 0.0), (3, 0.4), (5, 0.4)])
 def test_slopes_hold_the_truth_in_19_of_20_studies(seeds, seed_sd):
     """Seeds differ in how much harder the disputed items are for them; the truth is the same for all."""
     rng = np.random.default_rng(seeds)
