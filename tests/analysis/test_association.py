@@ -9,7 +9,7 @@ from tasks.analysis.association import associate, correlate, kendall, spearman
 from tasks.records import Comparison, Gap, Interval, TaskSubjectivity
 from tests.analysis.walk import assert_finite
 
-values = st.lists(st.integers(-5, 5), min_size=3, max_size=9)
+values = st.lists(st.integers(-5, 5), min_size=3, max_size=7)
 
 
 def compared(task, gap, mode="zero_shot"):
@@ -63,10 +63,12 @@ def test_three_tasks_in_order_exclude_little():
 
 
 def test_no_correlation_gives_uniform_p_values():
+    """Up to the steps between the few values that six ranks can have, which make large p-values larger."""
     rng = np.random.default_rng(0)
-    p_values = np.array([associate(*rng.random((2, 6)), spearman).p for _ in range(300)])
-    for level in (0.05, 0.2, 0.5, 0.8):
-        assert np.mean(p_values <= level) == pytest.approx(level, abs=0.075)
+    p_values = np.array([associate(*rng.random((2, 6)), spearman).p for _ in range(400)])
+    for level in (0.05, 0.2, 0.4):
+        assert np.mean(p_values <= level) == pytest.approx(level, abs=0.07)
+    assert 0.6 < np.mean(p_values <= 0.8) < 0.87
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.95])

@@ -113,7 +113,7 @@ def test_the_evidence_holds_the_numbers():
     assert found["score"].evidence.startswith("real − few-shot: +13.5 (+11.5 to +15.5) over 8 tasks; few-shot − zero-s")
     assert found["score"].evidence.endswith("(points of macro-F1).")
     told = found["subjective_tasks"].evidence
-    assert "by comparisons of tasks: -1.00 (-1.00 to -0.89, p < 0.001) over 8 tasks" in told
+    assert "by comparisons of tasks: -1.00 (-1.00 to -0.90, p < 0.001) over 8 tasks" in told
     assert found["subjective_texts"].evidence.startswith("slope after synthetic − real: +13.5 (")
 
 
