@@ -42,14 +42,19 @@ def vote_agreement(votes: Votes) -> dict[str, float]:
 def krippendorff_alpha(votes: Votes) -> float | None:
     """Krippendorff's alpha for nominal labels; items may have different numbers of votes.
 
-    1 is perfect agreement, 0 that of chance. Null where all votes together name fewer than two labels.
+    1 - observed / expected disagreement: of pairs of votes on one item, each item's weighted by its number of votes,
+    and of all pairs of votes (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability). 1 is perfect agreement,
+    0 that of chance. Null where all votes together name fewer than two labels. Written out here because the package
+    of that name is under the GPL.
     """
-    table = _table(votes)
+    table = _table(votes).astype(np.float64)
     if table.shape[1] < 2:
         return None
-    import krippendorff
-
-    return float(krippendorff.alpha(value_counts=table, level_of_measurement="nominal"))
+    by_item, by_label = table.sum(1), table.sum(0)
+    total = by_item.sum()
+    observed = ((by_item**2 - (table**2).sum(1)) / (by_item - 1)).sum() / total
+    expected = (total**2 - (by_label**2).sum()) / (total * (total - 1))
+    return float(1 - observed / expected)
 
 
 def fleiss_kappa(votes: Votes) -> tuple[float | None, int]:
