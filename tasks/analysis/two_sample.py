@@ -4,9 +4,11 @@ MMD rather than MAUVE: it needs no library besides numpy, has an unbiased estima
 number of clusters decides the value.
 """
 
+import threading
 from itertools import cycle, islice
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tasks.analysis.embedding import Vectors
 from tasks.analysis.sampling import SEED, Measured, choose, mean_of_draws
@@ -20,6 +22,8 @@ SIDE = 2000
 """Texts of each kind that the discriminator learns from and is tested on, at most."""
 FOLDS = 5
 
+_fitting = threading.Lock()  # the limit of threads is the whole process's: two that overlap would leave it behind
+
 
 def mmd(synthetic: Vectors, real: Vectors, *, exact: int = EXACT) -> Measured | None:
     """Squared maximum mean discrepancy, unbiased (Gretton et al. 2012, lemma 6): about 0 for one distribution.
@@ -31,7 +35,7 @@ def mmd(synthetic: Vectors, real: Vectors, *, exact: int = EXACT) -> Measured | 
     """
     if min(len(synthetic), len(real)) < 2:
         return None
-    width = _median_squared_distance(real)
+    width = _squared_median_distance(real)
     if width < 1e-6:  # rounding apart, no distance at all
         return None
     ours, theirs = _blocks(synthetic, exact), _blocks(real, exact)
@@ -41,10 +45,10 @@ def mmd(synthetic: Vectors, real: Vectors, *, exact: int = EXACT) -> Measured | 
     return mean_of_draws(within[0] + within[1] - 2 * between)
 
 
-def _median_squared_distance(vectors: Vectors) -> float:
+def _squared_median_distance(vectors: Vectors) -> float:
     some = vectors[choose(len(vectors), MEDIAN)]
     apart = (2 - 2 * some @ some.T)[np.triu_indices(len(some), 1)]
-    return float(np.median(apart))
+    return float(np.median(np.sqrt(apart.clip(0))) ** 2)
 
 
 def _blocks(vectors: Vectors, exact: int) -> list[Vectors]:
@@ -90,10 +94,11 @@ def discriminator_auc(synthetic: Vectors, real: Vectors, *, side: int = SIDE) ->
     if alike.max() + 1 < FOLDS:
         return None
     areas = []
-    for train, test in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(vectors, kinds, alike):
-        if len(set(kinds[train])) == len(set(kinds[test])) == 2:
-            model = LogisticRegression(max_iter=1000).fit(vectors[train], kinds[train])
-            areas.append(roc_auc_score(kinds[test], model.decision_function(vectors[test])))
+    with _fitting, threadpool_limits(limits=1, user_api="blas"):  # small products: more threads wait for each other
+        for train, test in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(vectors, kinds, alike):
+            if len(set(kinds[train])) == len(set(kinds[test])) == 2:
+                model = LogisticRegression(max_iter=1000).fit(vectors[train], kinds[train])
+                areas.append(roc_auc_score(kinds[test], model.decision_function(vectors[test])))
     return Measured(float(np.mean(areas)), _area_error(float(np.mean(areas)), n)) if areas else None
 
 
