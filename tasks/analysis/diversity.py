@@ -14,8 +14,8 @@ from tasks.analysis.words import words
 
 BLOCK = 2048
 """Rows and columns of the similarity matrix held at once: 16 MB."""
-PAIRS = 400_000_000
-"""Pairs of texts that a nearest-neighbour measure looks at: all of them up to 20,000 texts."""
+PAIRS = 200_000_000
+"""Pairs of texts that a nearest-neighbour measure looks at: all of them up to 14,142 texts."""
 
 
 def remote_clique(vectors: Vectors) -> Measured | None:

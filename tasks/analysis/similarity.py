@@ -9,8 +9,8 @@ from tasks.analysis.sampling import Measured, choose, mean
 from tasks.analysis.two_sample import discriminator_auc, mmd
 
 BLOCK = 2048
-PAIRS = 400_000_000
-"""Pairs of texts that are looked at: all of them where 20,000 texts meet 20,000."""
+PAIRS = 200_000_000
+"""Pairs of texts that are looked at: all of them where 14,142 texts meet as many."""
 TOP = 5
 
 
