@@ -51,7 +51,7 @@ class _Past:
 def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     """What a synthesis would still ask for and cost; calls that the journal holds are paid for."""
     store = Store(settings.store_url)
-    if store.get("syntheses", keys.synthesis_key(job, data)) is not None:
+    if job.imported is not None or store.get("syntheses", keys.synthesis_key(job, data)) is not None:
         return Estimate(0, 0, 0, 0.0, 0.0)
     past = _past(job, store)
     writer = keys.writer_of(job)

@@ -75,10 +75,14 @@ class Sieve:
             if not any(map(self.open, labels)):
                 return
 
+    def texts(self, entry: Entry) -> list[tuple[Answer, str]]:
+        """The texts in an entry's answers, each with its answer."""
+        return texts_of(entry, self.scene.task, self.form)
+
     def _sift(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
         self.used.append(entry)
-        for number, (answer, text) in enumerate(texts_of(entry, self.scene.task, self.form)):
+        for number, (answer, text) in enumerate(self.texts(entry)):
             if not self.open(label):
                 return
             row = self._judged(Row(text, label, entry.call, answer=number), answer)
