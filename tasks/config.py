@@ -204,7 +204,7 @@ class StudyConfig(Frozen):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One training per seed; gaps are paired by seed."""
     rows_per_label: int = Field(default=100, gt=0)
-    """Training rows for each label, synthetic and real alike; where a label has fewer real ones, those many of each."""
+    """Training rows for each label, synthetic and real alike; as many as there are of a label with fewer real ones."""
     synthesis_per: Literal["study", "seed"] = "study"
     """``study``: one draw of training rows serves all seeds; ``seed``: a fresh draw for every seed."""
     test_rows: int | None = Field(default=1000, gt=0)

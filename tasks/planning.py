@@ -2,7 +2,7 @@
 
 Nothing here spends anything or needs a network: a plan is made from the config, the real rows and the store. Modes
 that train on the same generated rows share one synthesis. Where a label has fewer real rows than the study asks for,
-generated sets are trained on at the real baseline's numbers, so that a gap is never one of size.
+no more are generated than its real baseline can have, so that a gap is never one of size.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -188,9 +188,14 @@ def rows_wanted(config: StudyConfig, data: TaskData) -> dict[str, int]:
     return {label: min(config.rows_per_label, n) for label, n in real.items()}
 
 
+def _few(config: StudyConfig, data: TaskData) -> dict[str, int]:
+    """Labels of which fewer rows are wanted than the study asks for."""
+    return {label: n for label, n in rows_wanted(config, data).items() if n < config.rows_per_label}
+
+
 def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
     """A task for results, with a note where labels have fewer real rows than the study asks for."""
-    few = {label: n for label, n in rows_wanted(config, data).items() if n < config.rows_per_label}
+    few = _few(config, data)
     if not few:
         return data.summary
     named = [f"{label} {n}" for label, n in sorted(few.items(), key=lambda item: item[1])[:NAMED]]
@@ -198,7 +203,7 @@ def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
     return replace(
         data.summary,
         note=f"fewer than {config.rows_per_label} real training rows of {', '.join(named)}{rest}; the real baseline "
-        "has these, and generated sets are cut to as many",
+        "has what there is, and as many rows are generated",
     )
 
 
@@ -207,17 +212,18 @@ def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob
 
     A synthesis has the name of its writer's own mode, whichever of the study's modes use it.
     """
-    filters, rows = filter_names(config.filters), max(rows_wanted(config, data).values())
+    filters, rows = filter_names(config.filters), config.rows_per_label
+    fewer = _few(config, data)
     modes = [find_mode(name) for name in config.modes]
     for writer in dict.fromkeys(mode.writer.name for mode in modes if mode.writer):
         for generator in config.generators:
             for draw in draws(config):
-                yield SynthesisJob(data.task, writer, generator, draw, rows, config.extra_texts, filters)
+                yield SynthesisJob(data.task, writer, generator, draw, rows, config.extra_texts, filters, fewer=fewer)
     for mode in (mode for mode in modes if mode.imports):
         for item in (item for item in config.imports if item.task == data.task.name):
             name = GeneratorConfig(model=item.name)
             for draw in draws(config):
-                yield SynthesisJob(data.task, mode.name, name, draw, rows, 0, filters, imported=item)
+                yield SynthesisJob(data.task, mode.name, name, draw, rows, 0, filters, item, fewer)
 
 
 def modes_of(config: StudyConfig, synthesis: str) -> list[str]:
@@ -309,7 +315,7 @@ def _unmade_synthesis(job: SynthesisJob, status: Status, error: str | None) -> S
         draw=job.draw,
         status=status,
         yields=Yield(0, 0, 0, 0, 0, 0),
-        label_counts=dict.fromkeys(job.task.labels, job.rows_per_label),
+        label_counts=job.rows,
         tokens_in=0,
         tokens_out=0,
         cost_usd=None,

@@ -56,7 +56,7 @@ def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     past = _past(job, store)
     writer = keys.writer_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
-    wanted = min(1 / past.kept_share, 1 + job.extra_texts) * job.rows_per_label * len(job.task.labels)
+    wanted = min(1 / past.kept_share, 1 + job.extra_texts) * sum(job.rows.values())
     a_call = calls.completions(job.generator) * job.generator.texts_per_call
     missing = max(0, math.ceil(wanted / a_call) - len(read_journal(journal)))
     tokens_in = round(missing * _prompt_tokens(job, data, writer.turns))

@@ -6,8 +6,7 @@ they stand; what a model's answer would be stripped of (labels, quotes) would be
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from tasks.config import ImportConfig
 from tasks.data.imports import read_import
@@ -25,16 +24,8 @@ from tasks.synthesis.sift import Sieve
 SESSION = "import"
 
 
-@dataclass
 class ImportSieve(Sieve):
-    """A sieve over rows that are all there: a label ends with its last row."""
-
-    available: Mapping[str, int] = field(default_factory=dict)
-    """Rows by label."""
-
-    def open(self, label: str) -> bool:
-        """Whether a label still takes rows and has any left."""
-        return self.kept[label] < self.rows_per_label and self.looked[label] < self.available[label]
+    """A sieve over rows rather than answers."""
 
     def texts(self, entry: Entry) -> list[tuple[Answer, str]]:
         """The row's text, as it stands."""
@@ -60,10 +51,9 @@ def sift_import(job: SynthesisJob, data: TaskData) -> Sieve:
         Scene(job.task, data.pool, keys.test_hashes(data.test)),
         find_filters(job.filters),
         ONE_TEXT,
-        job.rows_per_label,
-        len(rows),
+        job.rows,
+        {label: len(found) for label, found in entries.items()},
         lambda label, index: entries[label][index],
-        available={label: len(found) for label, found in entries.items()},
     )
     sieve.advance()
     for label in job.task.labels:

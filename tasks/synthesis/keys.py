@@ -98,7 +98,7 @@ def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
 def sieve_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
     """What shapes a data set beside its texts: rows wanted, filters, and the texts that filters compare with."""
     return {
-        "rows_per_label": job.rows_per_label,
+        "rows_per_label": job.rows if job.fewer else job.rows_per_label,
         "filters": [[item.name, item.version] for item in find_filters(job.filters)],
         "longest": job.task.max_words,
         "language": job.task.language,

@@ -68,8 +68,8 @@ def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
     def lookup(label: str, index: int) -> Entry | None:
         return journal.entries.get(keys.call_id(label, index, turns))
 
-    most = math.ceil(job.rows_per_label * (1 + job.extra_texts))
-    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows_per_label, most, lookup)
+    most = {label: math.ceil(rows * (1 + job.extra_texts)) for label, rows in job.rows.items()}
+    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
 
 
 def _gateway(job: SynthesisJob) -> Complete:
@@ -80,7 +80,7 @@ def _gateway(job: SynthesisJob) -> Complete:
 
 
 def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], None]:
-    total = job.rows_per_label * len(job.task.labels)
+    total = sum(job.rows.values())
     seen = -1
 
     def step() -> None:
@@ -105,7 +105,7 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
     used = {entry.call for entry in sieve.used}
     paid = [*sieve.used, *(entry for entry in asked if entry.call not in used)]
     costs = [entry.cost_usd for entry in paid]
-    short = any(kept < job.rows_per_label for kept in count_kept(sieve).values())
+    short = count_kept(sieve) != job.rows
     return Synthesis(
         key=content_key([key, "stopped", [row.call for row in sieve.scene.kept]]) if stopped else key,
         task=job.task.name,
@@ -202,7 +202,7 @@ def synthesize(
     in the journal then and is not made again.
     """
     key = synthesis_key(job, data)
-    total = job.rows_per_label * len(job.task.labels)
+    total = sum(job.rows.values())
     try:
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"

@@ -49,7 +49,7 @@ def test_a_hub_data_set_is_one_split_of_it(tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_what_does_not_fit_the_task_is_one_clear_message(rows, more, words, write_csv) -> None:
-    with pytest.raises(UserError, match="^import 'theirs' of task 'toy': ") as error:
+    with pytest.raises(UserError, match=r"^import 'theirs' of task 'toy': ") as error:
         read_import(config_of(write_csv("rows.csv", rows), **more), TASK)
     assert all(word in str(error.value) for word in words)
 

@@ -152,7 +152,9 @@ def test_mixes_are_nested(percent, n, draw):
     assert more & set(train) <= set(find_mode("real").select(data, (), counts, draw))
 
 
-@pytest.mark.parametrize("name", ["mix", "mix/0", "mix/100", "mix/abc", "mix/050", "mix/-5", "mix/50/few_shot/x", "mix/"])
+@pytest.mark.parametrize(
+    "name", ["mix", "mix/0", "mix/100", "mix/abc", "mix/050", "mix/-5", "mix/5/zero_shot/x", "mix/"]
+)
 def test_a_mix_without_a_share_is_told_what_is_allowed(name):
     with pytest.raises(UserError, match=rf"mode '{name}'.*from 1 to 99.*mix/<percent generated"):
         find_mode(name)
