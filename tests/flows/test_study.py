@@ -19,6 +19,19 @@ from tests.endpoint import Endpoint
 pytestmark = pytest.mark.slow
 
 WORDS = {"ham": "see you at home later mate", "spam": "win a free prize call now to claim"}
+WORDS_OF_OTHERS = [
+    "apple",
+    "river",
+    "stone",
+    "cloud",
+    "train",
+    "window",
+    "paper",
+    "garden",
+    "silver",
+    "market",
+    "winter",
+]
 
 
 class Writer(Endpoint):
@@ -151,9 +164,10 @@ def test_a_key_is_nowhere_on_disk(first, place: Path) -> None:
 
 
 def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writer) -> None:
-    words = "apple river stone cloud train window paper garden silver market winter bridge home later free call".split()
     theirs = [
-        f"{label},{' '.join(random.Random(f'{label} {i}').sample(words, 8))}" for label in WORDS for i in range(9)
+        f"{label},{' '.join(random.Random(f'{label} {i}').choices(WORDS_OF_OTHERS, k=8))}"
+        for label in WORDS
+        for i in range(9)
     ]
     (place / "theirs.csv").write_text("\n".join(["label,text", *theirs]) + "\n")
     study = write_study(
