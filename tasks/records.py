@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tasks.config import ClassifierConfig, GeneratorConfig, TaskConfig
+from tasks.config import ClassifierConfig, GeneratorConfig, ImportConfig, TaskConfig
 
 Status = Literal["ok", "failed"]
 
@@ -104,6 +104,8 @@ class TaskSummary:
     """Of the real training rows to the real rows that syntheses are held against."""
     licence: str = ""
     citation: str = ""
+    note: str = ""
+    """What a reader of the task's scores should know: labels with fewer real rows than the study asks for."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,18 @@ class SynthesisJob:
     draw: int
     rows_per_label: int
     extra_texts: float
-    """Extra texts allowed, as a multiple of ``rows_per_label`` x labels."""
+    """Extra texts allowed of each label, as a multiple of the rows wanted."""
     filters: tuple[str, ...]
     """Names of what rejects texts, in order."""
+    imported: ImportConfig | None = None
+    """Where its rows come from when nobody is asked for them; ``generator`` then has the import's name alone."""
+    fewer: Mapping[str, int] = field(default_factory=dict)
+    """Labels of which fewer rows are wanted than ``rows_per_label``, and how many."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows wanted by label."""
+        return {label: self.fewer.get(label, self.rows_per_label) for label in self.task.labels}
 
     @property
     def name(self) -> str:

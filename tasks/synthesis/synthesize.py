@@ -1,4 +1,5 @@
-"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows.
+"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows. Imported rows skip the
+calls.
 
 A finished one is stored under its synthesis key. One that the budget stopped is stored under a key of its own content,
 so that its rows can be trained on, and a later run with money left goes on where it stopped.
@@ -8,7 +9,7 @@ import dataclasses
 import json
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tasks.errors import RunError, UserError
@@ -16,13 +17,13 @@ from tasks.progress import Progress, announce
 from tasks.records import Row, Synthesis, SynthesisJob, TaskData, Yield, content_key
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis import keys, loop
+from tasks.synthesis import importing, keys, loop
 from tasks.synthesis.budget import Ledger, Spending
 from tasks.synthesis.calls import Complete
 from tasks.synthesis.filter import Scene
 from tasks.synthesis.filters import find_filters
 from tasks.synthesis.journal import Entry, Journal, open_journal
-from tasks.synthesis.keys import calls_key, synthesis_key
+from tasks.synthesis.keys import calls_key
 from tasks.synthesis.models import same_model
 from tasks.synthesis.prices import price, price_map
 from tasks.synthesis.sift import Sieve, count_kept
@@ -33,6 +34,11 @@ JOURNAL = "journal.jsonl"
 LOGGER = logging.getLogger("synthgap")
 
 Report = Callable[[Progress], None]
+
+
+def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of a job's data set, generated or imported."""
+    return keys.synthesis_key(job, data) if job.imported is None else importing.import_key(job, data)
 
 
 def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> Synthesis | None:
@@ -62,8 +68,8 @@ def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
     def lookup(label: str, index: int) -> Entry | None:
         return journal.entries.get(keys.call_id(label, index, turns))
 
-    most = math.ceil(job.rows_per_label * (1 + job.extra_texts))
-    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows_per_label, most, lookup)
+    most = {label: math.ceil(rows * (1 + job.extra_texts)) for label, rows in job.rows.items()}
+    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
 
 
 def _gateway(job: SynthesisJob) -> Complete:
@@ -74,7 +80,7 @@ def _gateway(job: SynthesisJob) -> Complete:
 
 
 def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], None]:
-    total = job.rows_per_label * len(job.task.labels)
+    total = sum(job.rows.values())
     seen = -1
 
     def step() -> None:
@@ -99,7 +105,7 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
     used = {entry.call for entry in sieve.used}
     paid = [*sieve.used, *(entry for entry in asked if entry.call not in used)]
     costs = [entry.cost_usd for entry in paid]
-    short = any(kept < job.rows_per_label for kept in count_kept(sieve).values())
+    short = count_kept(sieve) != job.rows
     return Synthesis(
         key=content_key([key, "stopped", [row.call for row in sieve.scene.kept]]) if stopped else key,
         task=job.task.name,
@@ -132,15 +138,21 @@ def _label_noise(job: SynthesisJob, sieve: Sieve) -> float | None:
     return round(found.rate, 4) if found else None
 
 
-def _save(store: Store, job: SynthesisJob, data: TaskData, sieve: Sieve, result: Synthesis, journal: bytes) -> None:
-    rows = [*sieve.scene.kept, *sieve.rejected]
-    text = "".join(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    manifest: dict[str, Any] = {
-        "synthesis": dataclasses.asdict(result),
-        "calls_key": calls_key(job, data),
-        "prices": price_map(),
-    }
-    store.put(KIND, result.key, manifest, {"rows.jsonl": text.encode(), JOURNAL: journal})
+def _save(store: Store, sieve: Sieve, result: Synthesis, journal: bytes, more: Mapping[str, Any]) -> None:
+    rows = _lines([*sieve.scene.kept, *sieve.rejected])
+    manifest = {"synthesis": dataclasses.asdict(result), **more}
+    store.put(KIND, result.key, manifest, {"rows.jsonl": rows, JOURNAL: journal})
+
+
+def _lines(items: Sequence[Row | Entry]) -> bytes:
+    return "".join(json.dumps(dataclasses.asdict(item), ensure_ascii=False) + "\n" for item in items).encode()
+
+
+def _import(job: SynthesisJob, data: TaskData, key: str, settings: Settings) -> Synthesis:
+    sieve = importing.sift_import(job, data)
+    result = dataclasses.replace(_result(job, key, sieve, [], ""), calls=0)  # its entries are rows, nobody was asked
+    _save(Store(settings.store_url), sieve, result, _lines(sieve.used), {})
+    return result
 
 
 def _generate(
@@ -168,7 +180,8 @@ def _generate(
             loop.run(writing.run())
             asked, stopped = writing.asked, writing.stopped if not sieve.finished else ""
         result = _result(job, key, sieve, asked, stopped)
-        _save(store, job, data, sieve, result, path.read_bytes())
+        made_by = {"calls_key": calls_key(job, data), "prices": price_map()}
+        _save(store, sieve, result, path.read_bytes(), made_by)
         return result
 
 
@@ -180,7 +193,7 @@ def synthesize(
     complete: Complete | None = None,
     report: Report = announce,
 ) -> Synthesis:
-    """Generate a data set, or find it in the store.
+    """Generate or import a data set, or find it in the store.
 
     Generation sees the pool of ``data``, filters see hashes of its test texts. ``ledger`` is the run's budget, null
     sets none. ``complete`` answers a call, null asks the generator through litellm. ``report`` is told how far it is.
@@ -189,11 +202,14 @@ def synthesize(
     in the journal then and is not made again.
     """
     key = synthesis_key(job, data)
-    total = job.rows_per_label * len(job.task.labels)
+    total = sum(job.rows.values())
     try:
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
-        if result is None:
+        if result is None and job.imported is not None:
+            result = _import(job, data, key, settings)
+            note = _note(result)
+        elif result is None:
             spending = Spending(ledger, price(job.generator))
             if spending.unenforceable:
                 LOGGER.warning(

@@ -97,7 +97,7 @@ class Writing:
         sieve = self.sieve
         done, looked, kept = sieve.done[label], sieve.looked[label], sieve.kept[label]
         per_row = (looked + FIRST_FAITH) / (kept + FIRST_FAITH)
-        texts = min((sieve.rows_per_label - kept) * per_row, sieve.most_texts - looked)
+        texts = min((sieve.rows_wanted[label] - kept) * per_row, sieve.most_texts[label] - looked)
         a_call = looked / done if done else calls.completions(self.job.generator) * sieve.form.texts
         return math.ceil((done + texts / a_call) / self.turns) - self._started[label]
 
