@@ -237,7 +237,7 @@ class StudyConfig(Frozen):
     syntheses: int = Field(default=2, gt=0)
     """Syntheses at once; each has its generator's concurrency within."""
 
-    @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters")
+    @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters", "baselines")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         listed = values or ()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from tasks.annotation.baselines import check_baselines
 from tasks.config import GeneratorConfig, Study, StudyConfig, TaskConfig
 from tasks.data import catalog
 from tasks.data.load import load
@@ -112,6 +113,7 @@ def resolve(study: Study) -> tuple[TaskConfig, ...]:
     filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:
         check_classifier(classifier)
+    check_baselines(study.config)
     tasks = tuple(catalog.find_task(reference, study.folder) for reference in study.config.tasks)
     for item in filters:
         for task in tasks:

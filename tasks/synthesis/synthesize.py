@@ -7,7 +7,6 @@ so that its rows can be trained on, and a later run with money left goes on wher
 
 import dataclasses
 import json
-import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,20 +17,20 @@ from tasks.records import Row, Synthesis, SynthesisJob, TaskData, Yield, content
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis import importing, keys, loop
+from tasks.synthesis.asking import connect, spending_of
 from tasks.synthesis.budget import Ledger, Spending
 from tasks.synthesis.calls import Complete
 from tasks.synthesis.filter import Scene
 from tasks.synthesis.filters import find_filters
-from tasks.synthesis.journal import Entry, Journal, open_journal
+from tasks.synthesis.journal import Entry, Journal, open_journal, wall_seconds
 from tasks.synthesis.keys import calls_key
 from tasks.synthesis.models import same_model
-from tasks.synthesis.prices import price, price_map
+from tasks.synthesis.prices import price_map
 from tasks.synthesis.sift import Sieve, count_kept
 from tasks.synthesis.writing import Writing
 
 KIND = "syntheses"
 JOURNAL = "journal.jsonl"
-LOGGER = logging.getLogger("synthgap")
 
 Report = Callable[[Progress], None]
 
@@ -72,13 +71,6 @@ def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
     return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
 
 
-def _gateway(job: SynthesisJob) -> Complete:
-    from tasks.synthesis import gateway
-
-    gateway.prepare(job.generator)
-    return gateway.complete
-
-
 def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], None]:
     total = sum(job.rows.values())
     seen = -1
@@ -90,14 +82,6 @@ def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], N
             report(Progress("synthesize", job.name, sum(sieve.kept.values()), total, f"{len(sieve.rejected)} rejected"))
 
     return step
-
-
-def _seconds(entries: list[Entry]) -> float:
-    """Wall time of the runs that made these calls, from each one's start to its last of them."""
-    last: dict[str, float] = {}
-    for entry in entries:
-        last[entry.session] = max(last.get(entry.session, 0.0), entry.elapsed)
-    return round(sum(last.values()), 3)
 
 
 def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopped: str) -> Synthesis:
@@ -118,7 +102,7 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
         tokens_in=sum(entry.tokens_in for entry in paid),
         tokens_out=sum(entry.tokens_out for entry in paid),
         cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
-        seconds=_seconds(paid),
+        seconds=wall_seconds(paid),
         model_answered=", ".join(sorted({entry.model for entry in paid})),
         calls=len(paid),
         short=short,
@@ -176,7 +160,7 @@ def _generate(
         stopped = ""
         if not sieve.finished:
             step = _progress(job, sieve, report)
-            writing = Writing(job, data, journal, sieve, complete or _gateway(job), spending, step)
+            writing = Writing(job, data, journal, sieve, complete or connect(job.generator), spending, step)
             loop.run(writing.run())
             asked, stopped = writing.asked, writing.stopped if not sieve.finished else ""
         result = _result(job, key, sieve, asked, stopped)
@@ -210,11 +194,7 @@ def synthesize(
             result = _import(job, data, key, settings)
             note = _note(result)
         elif result is None:
-            spending = Spending(ledger, price(job.generator))
-            if spending.unenforceable:
-                LOGGER.warning(
-                    "the price of %s is unknown: the budget cannot hold it, only count its tokens", job.generator.model
-                )
+            spending = spending_of(job.generator, ledger)
             result = _generate(job, data, key, settings, spending, complete, report)
             note = _note(result)
     except (UserError, RunError) as error:
