@@ -5,129 +5,165 @@ fails is recorded and shown, the others go on, and the flow ends Failed.
 """
 
 import datetime
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect import flow, task
-from prefect.artifacts import create_markdown_artifact
+from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows import stages
 from tasks import planning, tracking
-from tasks.analysis.compare import compare
-from tasks.analysis.describe import describe
-from tasks.config import Study, StudyConfig, TaskConfig
-from tasks.data.load import load, read_data, save_data
-from tasks.data.sample import test_sample
+from tasks.analysis import paper
+from tasks.annotation.baselines import failed_baseline
+from tasks.annotation.people import read_judgements
+from tasks.config import Study, StudyConfig
+from tasks.data.load import read_data
 from tasks.errors import RunError, UserError
-from tasks.progress import Progress, announce
-from tasks.records import Comparison, Synthesis, SynthesisJob, TaskData, Trial, TrialJob, content_key
+from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
-from tasks.reporting.markdown import markdown
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import Ledger, open_ledger
-from tasks.synthesis.synthesize import read_rows, synthesize
-from tasks.training.trial import label_pairs, run_trial
 
 R = TypeVar("R")
 
 
-@task(name="load", task_run_name="load · {task_config.name}")
-def load_stage(task_config: TaskConfig, pool_share: float, pool_rows: int | None, settings: Settings) -> str:
-    """Read a task's real rows into the store; returns their key."""
-    return save_data(Store(settings.store_url), load(task_config, settings, pool_share, pool_rows))
+@dataclass(frozen=True)
+class _Run:
+    """What the stages of one run are given."""
+
+    plan: planning.Plan
+    data: dict[str, TaskData]
+    keys: dict[str, str]
+    """Task to the key of its real rows."""
+    parent: tracking.StudyRun
+    ledger: Ledger
+    settings: Settings
 
 
-@task(name="synthesize", task_run_name="synthesize · {job.name}")
-def synthesize_stage(job: SynthesisJob, data_key: str, ledger: Ledger, settings: Settings) -> Synthesis:
-    """Generate one data set, or find it in the store."""
-    return synthesize(job, read_data(Store(settings.store_url), data_key), settings, ledger)
+@dataclass
+class _Found:
+    """What the stages of one run came to."""
+
+    summaries: list[TaskSummary] = field(default_factory=list)
+    syntheses: list[Synthesis] = field(default_factory=list)
+    trials: list[Trial] = field(default_factory=list)
+    ratings: dict[str, tuple[Rating, ...]] = field(default_factory=dict)
+    judgements: tuple[Judgement, ...] = ()
+    failures: list[dict[str, str]] = field(default_factory=list)
+    """Stages that broke off and are no cell of the grid."""
+
+    def lost(self, stage: str, instead: R, error: str) -> R:
+        """``instead`` of a stage's outcome, its failure noted."""
+        self.failures.append({"stage": stage, "error": error})
+        return instead
 
 
-@task(name="describe", task_run_name="describe · {synthesis.task} · {synthesis.mode}")
-def describe_stage(synthesis: Synthesis, data_key: str, settings: Settings) -> Synthesis:
-    """Measure how diverse the generated texts are and how close they come to real ones."""
-    store = Store(settings.store_url)
-    generated = [row.text for row in read_rows(store, synthesis.key)[0]]
-    real = [row.text for row in read_data(store, data_key).train]
-    diversity, similarity = describe(generated, real, settings)
-    return replace(synthesis, diversity=diversity, similarity=similarity)
+class _Trainings:
+    """The grid's cells at work; two syntheses may ask for the same real baseline, which is trained once."""
+
+    def __init__(self, run: _Run, runner: ThreadPoolTaskRunner[Any]) -> None:
+        self._run, self._runner = run, runner
+        self._cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
+
+    def submit(self, jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
+        """Start cells that were not started yet."""
+        run = self._run
+        for job in jobs:
+            if content_key(job) not in self._cells:
+                fields = {"run": run.parent, "trainings": run.plan.study.trainings, "settings": run.settings}
+                future = self._runner.submit(stages.trial_stage, {"job": job, **fields}, wait_for=after)
+                self._cells[content_key(job)] = job, future
+
+    def outcomes(self) -> list[Trial]:
+        """All trials, when they have ended."""
+        return [_outcome(future, partial(planning.failed_trial, job)) for job, future in self._cells.values()]
 
 
-@task(name="trial", task_run_name="trial · {job.cell}")
-def trial_stage(job: TrialJob, run: tracking.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
-    """Train and test one cell, or find it in the store, and log it to MLflow."""
-    store = Store(settings.store_url)
-    data = read_data(store, job.data_key)
-    rows = planning.training_rows(job, data, store)
-    trial = run_trial(job, settings, rows, test_sample(data, job.test_rows), trainings=trainings)
-    pairs = partial(label_pairs, store, trial.key)
-    trial = replace(trial, run_id=tracking.log_trial(settings, *run, trial, job, pairs))
-    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
-    return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
-
-
-@task(name="compare")
-def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings) -> tuple[Comparison, ...]:
-    """Scores with their intervals and gaps to the real baseline."""
-    return compare(trials, Store(settings.store_url), tolerance)
-
-
-@task(name="report")
-def report_stage(results: dict[str, Any], run: tracking.StudyRun, settings: Settings) -> None:
-    """results.json and report.html on disk and in MLflow, and a summary as a Prefect artifact."""
-    html = publish.report_html(results, settings)
-    publish.write(results, html, publish.folder_of(results["study"], settings))
-    summary = markdown(results)
-    tracking.finish_study(settings, run.run_id, results, html, summary)
-    create_markdown_artifact(summary, key=publish.artifact_key(results["study"]), description="What the study found")
-
-
-def _run_cells(
-    plan: planning.Plan, data: dict[str, TaskData], keys: dict[str, str], run: tracking.StudyRun, settings: Settings
-) -> tuple[list[Synthesis], list[Trial]]:
+def _run_cells(run: _Run) -> _Found:
     """All syntheses and trials. Real rows are trained on at once, those of a synthesis when it is done."""
-    cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
-    described: list[tuple[PrefectFuture[Synthesis], Synthesis]] = []
-    syntheses: list[Synthesis] = []
-    trials: list[Trial] = []
-    generators: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=plan.study.syntheses)
-    trainers: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=plan.study.trainings)
+    found, study, settings = _Found(), run.plan.study, run.settings
+    generators: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=study.syntheses)
+    trainers: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=study.trainings)
     with generators as generating, trainers as training:
-
-        def submit(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
-            for job in jobs:
-                if content_key(job) not in cells:  # two syntheses may ask for the same real baseline
-                    fields = {"job": job, "run": run, "trainings": plan.study.trainings, "settings": settings}
-                    cells[content_key(job)] = job, training.submit(trial_stage, fields, wait_for=after)
-
-        asked: dict[PrefectFuture[Any], SynthesisJob] = {}
-        ledger = open_ledger(settings.home, run.run_id, plan.study.budget_usd, plan.study.budget_tokens)
-        for job in plan.synthesis_jobs:
-            fields = {"job": job, "data_key": keys[job.task.name], "ledger": ledger, "settings": settings}
-            asked[generating.submit(synthesize_stage, fields)] = job
-        submit(plan.real_jobs)
+        asked = {
+            generating.submit(stages.synthesize_stage, {"job": job, **_asking(run, job.task.name)}): job
+            for job in run.plan.synthesis_jobs
+        }
+        real = {
+            name: training.submit(stages.describe_real_stage, {"summary": planning.summarise(study, rows), **fields})
+            for name, rows in run.data.items()
+            for fields in [{"data_key": run.keys[name], "rows_per_label": study.rows_per_label, "settings": settings}]
+        }
+        trainings = _Trainings(run, training)
+        trainings.submit(run.plan.real_jobs)
+        answering = _ask(run, generating)
+        described: list[tuple[PrefectFuture[Synthesis], Synthesis]] = []
         for future in as_completed(list(asked)):
-            job, key = asked[future], keys[asked[future].task.name]
+            job, key = asked[future], run.keys[asked[future].task.name]
             synthesis = _outcome(future, partial(planning.failed_synthesis, job))
-            jobs = planning.synthetic_jobs(plan.study, data[job.task.name], key, synthesis)
+            jobs = planning.synthetic_jobs(study, run.data[job.task.name], key, synthesis)
             if synthesis.status == "ok":
-                fields = {"synthesis": synthesis, "data_key": key, "settings": settings}
-                described.append((training.submit(describe_stage, fields, wait_for=[future]), synthesis))
-                submit(jobs, future)
+                fields = {"synthesis": synthesis, "data_key": key, "rows_per_label": study.rows_per_label}
+                after = [future, real[job.task.name]]  # which embeds the real rows that both are held against
+                describing = training.submit(stages.describe_stage, {**fields, "settings": settings}, wait_for=after)
+                described.append((describing, synthesis))
+                trainings.submit(jobs, future)
             else:
-                syntheses.append(synthesis)
-                trials += [planning.failed_trial(lost, f"no training rows: {synthesis.error}") for lost in jobs]
-        trials += [_outcome(future, partial(planning.failed_trial, job)) for job, future in cells.values()]
-        syntheses += [_outcome(future, partial(planning.undescribed, bare)) for future, bare in described]
-    return planning.by_mode(plan.study, syntheses), trials
+                found.syntheses.append(synthesis)
+                found.trials += [planning.failed_trial(lost, f"no training rows: {synthesis.error}") for lost in jobs]
+        answering(found)
+        found.trials += trainings.outcomes()
+        found.syntheses += [_outcome(future, partial(planning.undescribed, bare)) for future, bare in described]
+        for name, rows in run.data.items():
+            bare = planning.summarise(study, rows)
+            found.summaries.append(_outcome(real[name], partial(found.lost, f"describe · {name} · real", bare)))
+    found.syntheses = planning.by_mode(study, found.syntheses)
+    return found
+
+
+def _asking(run: _Run, task: str) -> dict[str, Any]:
+    """What a stage that asks an LLM about one task is given."""
+    return {"data_key": run.keys[task], "ledger": run.ledger, "settings": run.settings}
+
+
+def _ask(run: _Run, runner: ThreadPoolTaskRunner[Any]) -> Callable[[_Found], None]:
+    """Start whoever answers questions: baselines, annotators, judges. Returns what waits for their answers."""
+    study, shared = run.plan.study, {"ledger": run.ledger, "settings": run.settings}
+    baselines = [
+        (job, runner.submit(stages.classify_stage, {"job": job, "run": run.parent, **_asking(run, job.task.name)}))
+        for job in run.plan.baseline_jobs
+    ]
+    panels, judging = {}, None
+    if study.subjectivity:
+        panels = {
+            name: runner.submit(
+                stages.annotate_stage,
+                {"name": name, "config": study.subjectivity, "test_rows": study.test_rows, **_asking(run, name)},
+            )
+            for name, rows in run.data.items()
+            if planning.needs_annotators(study, rows)
+        }
+        fields = {"data_keys": list(run.keys.values()), "config": study.subjectivity, **shared}
+        judging = runner.submit(stages.judge_stage, fields) if study.subjectivity.judges else None
+
+    def collect(found: _Found) -> None:
+        found.trials += [_outcome(future, partial(failed_baseline, job)) for job, future in baselines]
+        for name, panel in panels.items():
+            found.ratings[name] = _outcome(panel, partial(found.lost, f"annotate · {name}", ()))
+        if study.subjectivity and study.subjectivity.judgements:
+            found.judgements = read_judgements(Path(study.subjectivity.judgements), list(run.keys))
+        if judging:
+            found.judgements += _outcome(judging, partial(found.lost, "judge", ()))
+
+    return collect
 
 
 def _outcome(future: PrefectFuture[R], failed: Callable[[str], R]) -> R:
@@ -141,24 +177,35 @@ def _outcome(future: PrefectFuture[R], failed: Callable[[str], R]) -> R:
 
 @flow(name="study", flow_run_name="{config.name}")
 def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
-    """Run a study's whole grid; the state carries the results object and is Failed when any cell failed."""
+    """Run a study's whole grid; the state carries the results object and is Failed when any part of it failed."""
     settings = Settings()
     tasks = planning.resolve(Study(config=config, folder=folder))
     pool = config.pool_share, config.pool_rows_per_label
-    keys = {item.name: load_stage(item, *pool, settings) for item in tasks}
+    keys = {item.name: stages.load_stage(item, *pool, settings) for item in tasks}
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
     plan = planning.make_plan(config, tuple(data.values()), settings)
-    with tracking.study_run(settings, config) as run:
-        syntheses, trials = _run_cells(plan, data, keys, run, settings)
+    with tracking.study_run(settings, config) as parent:
+        ledger = open_ledger(settings.home, parent.run_id, config.budget_usd, config.budget_tokens)
+        found = _run_cells(_Run(plan, data, keys, parent, ledger, settings))
+        comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
+        subjective = stages.subjectivity_stage(
+            found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
+        )
         results = assemble(
             config,
-            [planning.summarise(config, rows) for rows in data.values()],
-            syntheses,
-            trials,
-            compare_stage(trials, config.tolerance, settings),
+            found.summaries,
+            found.syntheses,
+            found.trials,
+            comparisons,
             created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
             estimate=plan.as_dict()["totals"],
+            subjectivity=subjective.tasks,
+            curves=subjective.curves,
+            correlations=subjective.correlations,
+            findings=subjective.findings,
+            paper=paper.beside(comparisons),
+            failures=found.failures,
         )
-        report_stage(results, run, settings)
+        stages.report_stage(results, parent, settings)
     ended = Completed if results["status"] == "ok" else Failed
     return ended(message=publish.headline(results), data=results)

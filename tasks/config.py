@@ -391,8 +391,16 @@ def load_study(path: Path) -> Study:
     config = parse(StudyConfig, read_yaml(path), f"study {path.name}")
     classifiers = tuple(_in_folder(classifier, path.parent) for classifier in config.classifiers)
     imports = tuple(_from_folder(item, path.parent) for item in config.imports)
-    absolute = config.model_copy(update={"classifiers": classifiers, "imports": imports})
-    return Study(config=absolute, folder=path.parent)
+    changed = {"classifiers": classifiers, "imports": imports, "subjectivity": _with_file(config, path.parent)}
+    return Study(config=config.model_copy(update=changed), folder=path.parent)
+
+
+def _with_file(config: StudyConfig, folder: Path) -> SubjectivityConfig | None:
+    """The file of judgements is relative to the study file."""
+    asked = config.subjectivity
+    if asked is None or asked.judgements is None:
+        return asked
+    return asked.model_copy(update={"judgements": str(folder / Path(asked.judgements).expanduser())})
 
 
 def _in_folder(classifier: ClassifierConfig, folder: Path) -> ClassifierConfig:

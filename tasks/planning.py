@@ -7,9 +7,12 @@ no more are generated than its real baseline can have, so that a gap is never on
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from tasks.annotation.baselines import check_baselines
+from tasks.annotation.baselines import BaselineJob, baseline_jobs, check_baselines, stored_baseline
+from tasks.annotation.estimate import NOTHING, estimate_baseline, estimate_judges, estimate_panel
+from tasks.annotation.people import read_judgements
 from tasks.config import GeneratorConfig, Study, StudyConfig, TaskConfig
 from tasks.data import catalog
 from tasks.data.load import load
@@ -62,12 +65,32 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True)
+class PlannedBaseline:
+    """One cell that trains nothing, with its price tag."""
+
+    job: BaselineJob
+    stored: bool
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class PlannedQuestions:
+    """What annotators or judges are asked. ``task`` is empty for judges, who compare all tasks."""
+
+    task: str
+    who: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a run of the study would do."""
 
     study: StudyConfig
     syntheses: tuple[PlannedSynthesis, ...]
     trials: tuple[PlannedTrial, ...]
+    baselines: tuple[PlannedBaseline, ...]
+    questions: tuple[PlannedQuestions, ...]
     training_seconds: float | None
     """What the missing trials take one after the other; null when a classifier's speed is unknown."""
     notes: tuple[str, ...] = ()
@@ -79,6 +102,11 @@ class Plan:
         return tuple(planned.job for planned in self.syntheses)
 
     @property
+    def baseline_jobs(self) -> tuple[BaselineJob, ...]:
+        """The cells that train nothing."""
+        return tuple(planned.job for planned in self.baselines)
+
+    @property
     def real_jobs(self) -> tuple[TrialJob, ...]:
         """The trials that need no synthesis."""
         return tuple(planned.job for planned in self.trials if planned.job.generator is None)
@@ -86,12 +114,16 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain JSON; dollars are null when a price is unknown, minutes when no speed is known yet."""
         missing = [planned.estimate for planned in self.syntheses if not planned.stored]
+        missing += [planned.estimate for planned in self.baselines if not planned.stored]
+        missing += [planned.estimate for planned in self.questions]
+        stored = [*(planned.stored for planned in self.trials), *(planned.stored for planned in self.baselines)]
         return {
             "study": self.study.name,
             "notes": list(self.notes),
-            "cells": [_cell(planned) for planned in self.trials],
+            "cells": [*map(_cell, self.trials), *map(_baseline_cell, self.baselines)],
             "syntheses": [_synthesis(planned, self.study) for planned in self.syntheses],
-            "trials": {"total": len(self.trials), "stored": sum(planned.stored for planned in self.trials)},
+            "questions": [*map(_classification, self.baselines), *map(_questions, self.questions)],
+            "trials": {"total": len(stored), "stored": sum(stored)},
             "totals": {
                 "calls": sum(item.calls for item in missing),
                 "tokens_in": sum(item.tokens_in for item in missing),
@@ -123,6 +155,8 @@ def resolve(study: Study) -> tuple[TaskConfig, ...]:
     if repeated:
         raise UserError(f"two tasks of the study are called {repeated[0]!r}; rename yours in its YAML")
     _check_imports(study.config, imports, names)
+    if study.config.subjectivity and study.config.subjectivity.judgements:
+        read_judgements(Path(study.config.subjectivity.judgements), names)
     return tasks
 
 
@@ -162,7 +196,35 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     missing = [planned.job for planned in trials if not planned.stored]
     seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
-    return Plan(config, tuple(syntheses), tuple(trials), seconds, tuple(notes))
+    asked = _plan_baselines(config, data, settings), _plan_questions(config, data, settings)
+    return Plan(config, tuple(syntheses), tuple(trials), *asked, seconds, tuple(notes))
+
+
+def _plan_baselines(config: StudyConfig, data: Sequence[TaskData], settings: Settings) -> tuple[PlannedBaseline, ...]:
+    return tuple(
+        PlannedBaseline(job, stored_baseline(job, rows, settings) is not None, estimate_baseline(job, rows, settings))
+        for rows in data
+        for job in baseline_jobs(config, rows.task)
+    )
+
+
+def needs_annotators(config: StudyConfig, data: TaskData) -> bool:
+    """Whether a panel is asked about a task: the study has one, and the data no raters of its own."""
+    panel = config.subjectivity is not None and bool(config.subjectivity.annotators)
+    return panel and all(row.agreement is None for row in data.test)
+
+
+def _plan_questions(config: StudyConfig, data: Sequence[TaskData], settings: Settings) -> tuple[PlannedQuestions, ...]:
+    asked = config.subjectivity
+    if asked is None:
+        return ()
+    panels = [
+        PlannedQuestions(rows.task.name, "annotators", estimate_panel(rows, asked, config.test_rows, settings))
+        for rows in data
+        if needs_annotators(config, rows)
+    ]
+    judges = [PlannedQuestions("", "judges", estimate_judges(data, asked, settings))] if asked.judges else []
+    return tuple(item for item in (*panels, *judges) if item.estimate != NOTHING)
 
 
 def _is_stored(job: TrialJob, data: TaskData, store: Store) -> bool:
@@ -354,6 +416,30 @@ def _cell(planned: PlannedTrial) -> dict[str, Any]:
         "rows": sum(job.label_counts.values()),
         "stored": planned.stored,
     }
+
+
+def _baseline_cell(planned: PlannedBaseline) -> dict[str, Any]:
+    job = planned.job
+    return {
+        "task": job.task.name,
+        "mode": job.baseline,
+        "generator": job.generator.model if job.generator else None,
+        "classifier": job.kind.classifier,
+        "seed": job.seed,
+        "rows": 0,
+        "stored": planned.stored,
+    }
+
+
+def _classification(planned: PlannedBaseline) -> dict[str, Any]:
+    cell = _baseline_cell(planned)
+    names = {name: cell[name] for name in ("task", "mode", "generator")}
+    return {**names, **asdict(planned.estimate), "stored": planned.stored}
+
+
+def _questions(planned: PlannedQuestions) -> dict[str, Any]:
+    names = {"task": planned.task, "mode": planned.who, "generator": None}
+    return {**names, **asdict(planned.estimate), "stored": False}
 
 
 def _synthesis(planned: PlannedSynthesis, config: StudyConfig) -> dict[str, Any]:

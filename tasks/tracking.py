@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock
 
+from tasks.annotation.baselines import BaselineJob
 from tasks.config import StudyConfig
 from tasks.errors import RunError
 from tasks.records import Trial, TrialJob, content_key
@@ -41,6 +42,8 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Marks the experiment as one of model training; the list of experiments shows it so."""
 VIEW = "workflowType=machine_learning"
 """Opens a page in the UI's "Model training" view: a link without it opens in the view that the browser had last."""
+
+Job = TrialJob | BaselineJob
 
 Pairs = Callable[[], Sequence[tuple[str, str]]]
 """Reads a trial's (true label, predicted label) of each test row; called only for a run that is new."""
@@ -107,7 +110,7 @@ def log_trial(
     experiment_id: str,
     parent_run_id: str,
     trial: Trial,
-    job: TrialJob,
+    job: Job,
     predictions: Pairs | None = None,
 ) -> str:
     """The id of the trial's child run: the one that its key and cell already have, or a new one. Thread-safe."""
@@ -265,7 +268,7 @@ def _new_child(client: Any, experiment_id: str, trial: Trial) -> _Child:
     return _Child(run.info.run_id, False, None)
 
 
-def _fill(client: Any, run_id: str, parent_run_id: str, trial: Trial, job: TrialJob, predictions: Pairs | None) -> None:
+def _fill(client: Any, run_id: str, parent_run_id: str, trial: Trial, job: Job, predictions: Pairs | None) -> None:
     tags = {PARENT: parent_run_id, ERROR: trial.error or ""}
     client.log_batch(run_id, _metrics(_trial_metrics(trial)), _params(_trial_params(trial, job)), _tags(tags))
     _log_inputs(client, run_id, _datasets(trial, job))
@@ -322,14 +325,16 @@ def _source(name: str) -> dict[str, str]:
 # ---- what is logged ------------------------------------------------------------------------------------------------
 
 
-def _trial_params(trial: Trial, job: TrialJob) -> dict[str, Any]:
+def _trial_params(trial: Trial, job: Job) -> dict[str, Any]:
     shape = {"task": trial.task, "mode": trial.mode, "generator": trial.generator, "seed": trial.seed}
-    return {**shape, "classifier": trial.classifier, **job.classifier.model_dump(mode="json", exclude={"model"})}
+    training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
+    return {**shape, "classifier": trial.classifier, **training}
 
 
 def _trial_metrics(trial: Trial) -> dict[str, float | None]:
     """Rows are metrics, not parameters: a failed trial that later succeeds may change them."""
     scores = {"macro_f1": trial.macro_f1, "accuracy": trial.accuracy, "seconds": trial.seconds}
+    scores |= {"cost_usd": trial.cost_usd, "latency_s": trial.latency_s}
     sizes = {"n_train": float(trial.n_train), "n_test": float(trial.n_test)}
     per_label = {f"{kind}/{label}": value for label, row in trial.per_label.items() for kind, value in row.items()}
     return {**scores, **sizes, **per_label}
@@ -348,24 +353,30 @@ def _study_metrics(results: Mapping[str, Any]) -> dict[str, float | None]:
     return metrics
 
 
-def _datasets(trial: Trial, job: TrialJob) -> list[Any]:
+def _datasets(trial: Trial, job: Job) -> list[Any]:
     """Training and test rows with our own content keys: MLflow's own digest sees only the first 10,000 rows."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    train = content_key([job.data_key, job.synthesis_key, job.draw, dict(job.label_counts)])
-    if job.synthesis_key:
-        train = job.synthesis_key
-    named = {
-        "training": (f"{trial.task} {trial.mode}", train, trial.n_train),
-        "testing": (f"{trial.task} test", content_key([job.data_key, job.test_rows]), trial.n_test),
-    }
     return [
         DatasetInput(
             Dataset(name, digest, "synthgap", f'{{"key": "{digest}"}}', profile=f'{{"num_rows": {rows}}}'),
             [InputTag("mlflow.data.context", context)],
         )
-        for context, (name, digest, rows) in named.items()
+        for context, (name, digest, rows) in _rows_of(trial, job).items()
     ]
+
+
+def _rows_of(trial: Trial, job: Job) -> dict[str, tuple[str, str, int]]:
+    """Name, content key and number of rows by what they are for; a baseline that trains nothing has a test set alone,
+    as its own key names it.
+    """
+    if not isinstance(job, TrialJob):
+        return {"testing": (f"{trial.task} test", content_key([trial.key, "test"]), trial.n_test)}
+    train = job.synthesis_key or content_key([job.data_key, None, job.draw, dict(job.label_counts)])
+    return {
+        "training": (f"{trial.task} {trial.mode}", train, trial.n_train),
+        "testing": (f"{trial.task} test", content_key([job.data_key, job.test_rows]), trial.n_test),
+    }
 
 
 def _prediction_files(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:

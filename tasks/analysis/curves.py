@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.compare import BASELINE
+from tasks.analysis.baseline import BASELINE
 from tasks.analysis.intervals import slope_interval
 from tasks.analysis.statistics import Paired, score_interval
 from tasks.records import Curve, CurvePoint, Interval, Trial

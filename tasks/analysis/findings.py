@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Literal
 
 from tasks.analysis.association import MIN_TASKS, Measure, associate, measured, spearman
-from tasks.analysis.compare import BASELINE
+from tasks.analysis.baseline import BASELINE
 from tasks.analysis.intervals import mean_interval
 from tasks.records import Comparison, Curve, Finding, Interval, Synthesis, TaskSubjectivity, TaskSummary
 

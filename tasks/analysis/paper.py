@@ -5,7 +5,11 @@ with GPT-3.5-Turbo, 3,000 texts a label: another LLM, other sizes, so that they 
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.records import Comparison
 
 SOURCE = "Li et al. 2023 (arXiv 2310.07849): GPT-3.5-Turbo, 3,000 texts a label"
 
@@ -34,6 +38,12 @@ NUMBERS = (
     Published("headline_sarcasm", "zero_shot", None, 0.512),
 )
 FAMILIES = {"BERT": re.compile(r"bert-(base|large)\b"), "RoBERTa": re.compile(r"roberta-(base|large)\b")}
+
+
+def beside(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
+    """What was published on a study's cells, once each: the fields of ``Published`` and their source."""
+    found = (number for row in comparisons for number in published(row.task, row.mode, row.classifier))
+    return [{**asdict(number), "source": SOURCE} for number in dict.fromkeys(found)]
 
 
 def published(task: str, mode: str, classifier: str) -> tuple[Published, ...]:

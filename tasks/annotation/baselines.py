@@ -127,9 +127,14 @@ def classify(
             )
             found = _save(job, store, *made)
     except (RunError, UserError) as error:
-        return _trial(job, "", {}, 0, status="failed", error=str(error))
+        return failed_baseline(job, str(error))
     report(Progress("classify", job.cell, found.n_test, found.n_test, found.outcome))
     return found
+
+
+def failed_baseline(job: BaselineJob, error: str) -> Trial:
+    """The record of a baseline cell that could not be run."""
+    return _trial(job, "", {}, 0, status="failed", error=error)
 
 
 def baseline_key(job: BaselineJob, data: TaskData) -> str:

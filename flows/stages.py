@@ -1,0 +1,164 @@
+"""The stages of a study as Prefect tasks: one for each unit of work that a person would repeat. Wiring only.
+
+Between stages only records and content keys travel; rows are read from the store inside a stage.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from tasks import planning, tracking
+from tasks.analysis.agreement import rater_agreement
+from tasks.analysis.compare import compare
+from tasks.analysis.describe import describe_real, describe_synthesis
+from tasks.analysis.subjectivity import StudySubjectivity, study_subjectivity
+from tasks.annotation.baselines import BaselineJob, classify
+from tasks.annotation.judges import judge
+from tasks.annotation.panel import annotate
+from tasks.config import StudyConfig, SubjectivityConfig, TaskConfig
+from tasks.data.load import load, read_data, save_data
+from tasks.data.sample import test_sample
+from tasks.progress import Progress, announce
+from tasks.records import (
+    Comparison,
+    Judgement,
+    Rating,
+    Synthesis,
+    SynthesisJob,
+    TaskSummary,
+    Trial,
+    TrialJob,
+)
+from tasks.reporting import publish
+from tasks.reporting.markdown import markdown
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis.budget import Ledger
+from tasks.synthesis.synthesize import read_rows, synthesize
+from tasks.training.trial import label_pairs, run_trial
+
+
+@task(name="load", task_run_name="load · {task_config.name}")
+def load_stage(task_config: TaskConfig, pool_share: float, pool_rows: int | None, settings: Settings) -> str:
+    """Read a task's real rows into the store; returns their key."""
+    return save_data(Store(settings.store_url), load(task_config, settings, pool_share, pool_rows))
+
+
+@task(name="describe", task_run_name="describe · {summary.name} · real")
+def describe_real_stage(summary: TaskSummary, data_key: str, rows_per_label: int, settings: Settings) -> TaskSummary:
+    """Measure how diverse a task's real rows are, and how close real rows come to each other."""
+    data = read_data(Store(settings.store_url), data_key)
+    diversity, similarity = describe_real(data, rows_per_label, settings)
+    return replace(summary, diversity=diversity, similarity=similarity)
+
+
+@task(name="synthesize", task_run_name="synthesize · {job.name}")
+def synthesize_stage(job: SynthesisJob, data_key: str, ledger: Ledger, settings: Settings) -> Synthesis:
+    """Generate one data set, or find it in the store."""
+    return synthesize(job, read_data(Store(settings.store_url), data_key), settings, ledger)
+
+
+@task(name="describe", task_run_name="describe · {synthesis.task} · {synthesis.mode}")
+def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, settings: Settings) -> Synthesis:
+    """Measure how diverse the generated texts are and how close they come to real ones."""
+    store = Store(settings.store_url)
+    rows = read_rows(store, synthesis.key)[0]
+    diversity, similarity = describe_synthesis(rows, read_data(store, data_key), rows_per_label, settings)
+    return replace(synthesis, diversity=diversity, similarity=similarity)
+
+
+@task(name="trial", task_run_name="trial · {job.cell}")
+def trial_stage(job: TrialJob, run: tracking.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
+    """Train and test one cell, or find it in the store, and log it to MLflow."""
+    store = Store(settings.store_url)
+    data = read_data(store, job.data_key)
+    rows = planning.training_rows(job, data, store)
+    trial = run_trial(job, settings, rows, test_sample(data, job.test_rows), trainings=trainings)
+    return _logged(trial, job, run, store, settings)
+
+
+@task(name="classify", task_run_name="classify · {job.cell}")
+def classify_stage(
+    job: BaselineJob, data_key: str, run: tracking.StudyRun, ledger: Ledger, settings: Settings
+) -> Trial | State[Trial]:
+    """Test one baseline that trains nothing, or find it in the store, and log it to MLflow."""
+    store = Store(settings.store_url)
+    trial = classify(job, read_data(store, data_key), settings, ledger)
+    return _logged(trial, job, run, store, settings)
+
+
+def _logged(
+    trial: Trial, job: TrialJob | BaselineJob, run: tracking.StudyRun, store: Store, settings: Settings
+) -> Trial | State[Trial]:
+    """The trial with its MLflow run; as a failed state where it failed."""
+    trial = replace(
+        trial, run_id=tracking.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key))
+    )
+    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
+    return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
+
+
+@task(name="annotate", task_run_name="annotate · {name}")
+def annotate_stage(
+    name: str, data_key: str, config: SubjectivityConfig, test_rows: int | None, ledger: Ledger, settings: Settings
+) -> tuple[Rating, ...]:
+    """Have the panel of annotators label a task's test rows, or find its votes in the store."""
+    return annotate(read_data(Store(settings.store_url), data_key), config, test_rows, settings, ledger)
+
+
+@task(name="judge")
+def judge_stage(
+    data_keys: Sequence[str], config: SubjectivityConfig, ledger: Ledger, settings: Settings
+) -> tuple[Judgement, ...]:
+    """Have judges compare the tasks, or find their judgements in the store."""
+    store = Store(settings.store_url)
+    return judge([read_data(store, key) for key in data_keys], config, settings, ledger)
+
+
+@task(name="compare")
+def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings) -> tuple[Comparison, ...]:
+    """Scores with their intervals and gaps to the real baseline."""
+    return compare(trials, Store(settings.store_url), tolerance)
+
+
+@task(name="subjectivity")
+def subjectivity_stage(
+    trials: Sequence[Trial],
+    comparisons: Sequence[Comparison],
+    syntheses: Sequence[Synthesis],
+    summaries: Sequence[TaskSummary],
+    data_keys: dict[str, str],
+    ratings: dict[str, tuple[Rating, ...]],
+    judgements: Sequence[Judgement],
+    settings: Settings,
+) -> StudySubjectivity:
+    """How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings."""
+    store = Store(settings.store_url)
+    agreement = {name: rater_agreement(read_data(store, key).test) for name, key in data_keys.items()}
+    return study_subjectivity(
+        trials,
+        comparisons,
+        syntheses,
+        summaries,
+        store,
+        agreement=agreement,
+        ratings=ratings,
+        judgements=judgements,
+    )
+
+
+@task(name="report")
+def report_stage(results: dict[str, Any], run: tracking.StudyRun, settings: Settings) -> None:
+    """results.json and report.html on disk and in MLflow, and a summary as a Prefect artifact."""
+    html = publish.report_html(results, settings)
+    publish.write(results, html, publish.folder_of(results["study"], settings))
+    summary = markdown(results)
+    tracking.finish_study(settings, run.run_id, results, html, summary)
+    create_markdown_artifact(summary, key=publish.artifact_key(results["study"]), description="What the study found")
