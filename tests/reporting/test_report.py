@@ -123,7 +123,7 @@ def test_a_single_seed_and_perfect_scores(study: Make) -> None:
     parts = study(seeds=1)
     one = Interval(1.0, 1.0, 1.0)
     parts["comparisons"] = [dataclasses.replace(c, macro_f1=one) for c in parts["comparisons"]]
-    assert "Means over 1 seed on" in page(assemble(**parts))
+    assert "interval over 1 seed." in page(assemble(**parts))
 
 
 def test_same_results_same_page(results: Make) -> None:
