@@ -14,6 +14,8 @@ from tasks.reporting.modes import Look, looks
 
 WIDTH = 380
 """Units of a figure's width; text is 12 of them high."""
+NARROW = 300
+"""Units of a small multiple's width; a page shows three abreast."""
 INK, FAINT, BAND = "#1d1d20", "#8a8a90", "#d9e8d5"
 ROLES = {INK: "--ink", FAINT: "--faint", BAND: "--band"}
 

@@ -50,14 +50,16 @@ NAMES = {
 BASELINES = ("majority", "llm_zero_shot", "llm_few_shot")
 """Rows of comparison: nothing is trained for them, so that they answer no question about training rows."""
 MIX = re.compile(r"^mix/(\d+)(?:/(.+))?$")
+MIX_FROM = "few_shot"
+"""The mode whose rows a ``mix/<percent>`` holds that names none."""
 
 
 def looks(modes: Iterable[str]) -> dict[str, Look]:
     """A look for each mode; mixes look like what is mixed in."""
     found: dict[str, Look] = {}
     for mode in modes:
-        taken = sum(m not in LOOKS and not MIX.match(m) for m in found)
-        known = LOOKS.get(mode) or LOOKS.get(mixed(mode)[1] if MIX.match(mode) else "")
+        taken = sum(m not in LOOKS for m in found)
+        known = LOOKS.get((mixed(mode)[1] or MIX_FROM) if MIX.match(mode) else mode)
         found.setdefault(mode, known or OTHERS[taken % len(OTHERS)])
     return found
 

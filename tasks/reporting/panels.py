@@ -25,7 +25,7 @@ class Group:
     name: str
     panels: list[Panel] = field(default_factory=list)
     svg: str = ""
-    says: str = ""
+    says: list[str] = field(default_factory=list)
 
 
 def all_panels(results: Row) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def all_panels(results: Row) -> dict[str, Any]:
     mixes = [group for group in (_mixes(results, generator) for generator in generators) if group.panels]
     compared = [row["mode"] for row in results["comparisons"]]
     drawn = {curve["mode"] for curve in sections.part(results, "curves") if curve["points"]}
-    bases = {mix.points[1][1]["mode"] for g in generators for of in sections.mixes(results, g).values() for mix in of}
+    bases = {mix.base for g in generators for of in sections.mixes(results, g).values() for mix in of}
     return {
         "gap_panels": _gaps(results),
         "curve_groups": curves,
@@ -44,7 +44,7 @@ def all_panels(results: Row) -> dict[str, Any]:
         "ablations": steps,
         "ablation_modes": [mode for mode in ABLATION if mode in compared],
         "mix_panels": mixes,
-        "mix_legend": sorted(bases),
+        "mix_legend": [mode for mode in dict.fromkeys([*compared, *sorted(bases)]) if mode in bases],
     }
 
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.reporting.figure import BAND, FAINT, INK, Figure
-from tasks.reporting.modes import mode_name, outcome, place, short
+from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure
+from tasks.reporting.modes import BASELINES, judged, mode_name, outcome, place, short
+from tasks.reporting.words import MINUS
 
 STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept")
 
@@ -37,7 +38,11 @@ def scores(results: Mapping[str, Any], task: str) -> str:
 
 def gaps(results: Mapping[str, Any], task: str) -> str:
     """Points of macro-F1 lost or won against as many real rows, with intervals, for one task."""
-    rows = [row for row in results["comparisons"] if row["task"] == task and (row["gap"] or row["generator"])]
+    rows = [
+        row
+        for row in results["comparisons"]
+        if row["task"] == task and (row["gap"] or (row["generator"] and row["mode"] not in BASELINES))
+    ]
     return _gap_forest(results, [_gap_line(results, row) for row in rows], f"Gap to real rows: {task}")
 
 
@@ -55,7 +60,7 @@ def funnel(results: Mapping[str, Any], mode: str, generator: str) -> str:
     counts = [sum(row[step] for row in rows) for step in STEPS]
     title = f"{mode_name(mode)} · {short(generator)}"
     spoken = f"Yield of {title}: " + ", ".join(f"{n} {step}" for n, step in zip(counts, STEPS, strict=True))
-    with Figure(results, 24 * len(STEPS) + 8, spoken) as figure:
+    with Figure(results, 22 * len(STEPS) + 8, spoken, NARROW) as figure:
         axes = figure.axes(top=4, bottom=4)
         colour = figure.look(mode).light
         for y, (step, count) in enumerate(zip(STEPS, counts, strict=True)):
@@ -64,7 +69,7 @@ def funnel(results: Mapping[str, Any], mode: str, generator: str) -> str:
             axes.text(count, y, f" {count:,}", ha="left", va="center", color=INK)
         axes.set_xlim(0, max([*counts, 1]) * 1.18)
         axes.set_ylim(len(STEPS) - 0.4, -0.6)
-        axes.set_position((0.22, 0.02, 0.76, 0.96))
+        axes.set_position((0.26, 0.02, 0.72, 0.96))
         axes.axis("off")
     return figure.svg
 
@@ -90,9 +95,16 @@ def _gap_line(results: Mapping[str, Any], row: Mapping[str, Any], label: str = "
     if gap is None:
         return _Line(label, row["mode"], "not known", None)
     mean, low, high = (100 * gap[part] for part in ("mean", "low", "high"))
-    state = outcome(row, _tolerance(results)) if row["generator"] else "none"
+    state = outcome(row, _tolerance(results)) if judged(row) else "none"
     word = {"yes": "ok", "no": "worse", "open": "undecided", "none": ""}[state]
-    return _Line(label, row["mode"], f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip(), mean, low, high)
+    return _Line(
+        label,
+        row["mode"],
+        f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip().replace("-", MINUS),
+        mean,
+        low,
+        high,
+    )
 
 
 def _tolerance(results: Mapping[str, Any]) -> float:

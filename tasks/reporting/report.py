@@ -17,7 +17,18 @@ from markupsafe import Markup
 from tasks.records import Row
 from tasks.reporting import panels, plots, sections, words
 from tasks.reporting.figure import css_name, stylesheet
-from tasks.reporting.modes import BASELINES, all_synthetic, best, judged, looks, mode_name, outcome, place, short
+from tasks.reporting.modes import (
+    BASELINES,
+    MIX_FROM,
+    all_synthetic,
+    best,
+    judged,
+    looks,
+    mode_name,
+    outcome,
+    place,
+    short,
+)
 from tasks.reporting.words import MINUS
 
 Samples = Mapping[str, tuple[Sequence[Row], Sequence[Row]]]
@@ -83,7 +94,8 @@ def render(results: Mapping[str, Any], samples: Samples) -> str:
             **panels.all_panels(results),
             uncurved=sections.uncurved(results),
             syntheses=made,
-            funnels=list(dict.fromkeys((row["mode"], row["generator"]) for row in made)),
+            funnels=list(dict.fromkeys((row["mode"], row["generator"]) for row in made if not MIX.match(row["mode"]))),
+            writers={row["generator"] for row in made},
             described=described,
             measures=sections.measures(row for _, rows in described for _, row in rows),
             measure_names=MEASURES,
@@ -113,6 +125,7 @@ def _environment(results: Mapping[str, Any]) -> Environment:
         clip=_clip,
         points=words.signed_points,
         signed=words.signed,
+        fixed=_fixed,
         effect=_effect,
         measure=_measure,
         svg=Markup,
@@ -130,7 +143,7 @@ def _environment(results: Mapping[str, Any]) -> Environment:
 def _modes(results: Mapping[str, Any]) -> list[str]:
     """Every mode that the page speaks of, in an order that gives each the look that it has in the figures."""
     parts = (results["comparisons"], results["syntheses"], sections.part(results, "curves"), results.get("paper") or ())
-    return ["real", *(row["mode"] for row in chain.from_iterable(parts))]
+    return ["real", MIX_FROM, *(row["mode"] for row in chain.from_iterable(parts))]
 
 
 def _of_task(results: Mapping[str, Any], task: str) -> list[Mapping[str, Any]]:
@@ -213,6 +226,10 @@ def _spread(rows: Sequence[Row], by: str) -> list[Row]:
 
 def _clip(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _fixed(value: float, digits: int) -> str:
+    return f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def _effect(value: float) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.records import Interval
-from tasks.reporting.modes import BASELINES, MIX, all_synthetic, llm, mixed, short, varying
+from tasks.reporting.modes import BASELINES, MIX, MIX_FROM, all_synthetic, llm, mixed, short, varying
 
 Row = Mapping[str, Any]
 
@@ -18,8 +18,6 @@ COLUMNS = 9
 """Ways to get training rows that one table shows side by side."""
 ABLATION = ("pool_only", "few_shot", "pool_plus_synthetic", "real")
 """From the few real examples to as many real rows as synthetic ones."""
-MIX_FROM = "few_shot"
-"""The mode of a ``mix/<percent>`` that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,7 @@ class Mix:
     """Comparisons by their percentage of synthetic rows, 0 and 100 where the study has them, in that order."""
 
     base: str
+    """The mode that is mixed in."""
     hollow: bool
     points: tuple[tuple[int, Row], ...]
 
@@ -215,7 +214,9 @@ def mixes(results: Row, generator: str | None) -> dict[str, list[Mix]]:
                 ends = {0: rows.get((task, "real")), 100: rows.get((task, base or MIX_FROM))}
                 shares |= {share: row for share, row in ends.items() if row and share not in shares}
                 if any(MIX.match(row["mode"]) for row in shares.values()) and len(shares) > 1:
-                    found.setdefault(task, []).append(Mix(base, place > 0, tuple(sorted(shares.items(), key=_share))))
+                    found.setdefault(task, []).append(
+                        Mix(base or MIX_FROM, place > 0, tuple(sorted(shares.items(), key=_share)))
+                    )
     return found
 
 

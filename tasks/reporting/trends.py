@@ -7,14 +7,15 @@ markers are filled and the others' hollow.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.reporting.figure import BAND, FAINT, INK, Figure
-from tasks.reporting.modes import mode_name
+from tasks.records import Interval
+from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure
+from tasks.reporting.modes import Look, mode_name
 from tasks.reporting.sections import ABLATION, Mix, Numbered
 
 Row = Mapping[str, Any]
 AXES = {
-    "strength": "subjectivity (strength in comparisons)",
-    "disagreement": "share of raters who disagree",
+    "strength": "subjectivity by comparisons",
+    "disagreement": "disagreement of raters",
 }
 
 
@@ -25,13 +26,14 @@ def gap_over_subjectivity(
     spoken = f"{title}: gap over {AXES[unit]}. " + "; ".join(
         f"{point.task}: {100 * point.row['gap']['mean']:+.1f} at {point.x.mean:.2f}" for point in points
     )
-    with Figure(results, 270, spoken) as figure:
-        axes = figure.axes(top=10, bottom=44, left=0.12)
+    with Figure(results, 250, spoken, NARROW + 40) as figure:
+        axes = figure.axes(top=10, bottom=44, left=0.17)
         band = 100 * float(results["config"]["tolerance"])
         axes.axhspan(-band, band, color=BAND, linewidth=0)
         axes.axhline(0, color=FAINT, linewidth=1)
+        wide = max(point.x.mean for point in points) - min(point.x.mean for point in points)
         for point in points:
-            _point(axes, point, figure.look(point.row["mode"]))
+            _point(axes, point, figure.look(point.row["mode"]), 0.012 * wide)
         _numbers(axes, points, span)
         axes.set_ylim(*span)
         axes.margins(x=0.08)
@@ -40,8 +42,10 @@ def gap_over_subjectivity(
     return figure.svg
 
 
-def _point(axes: Any, point: Numbered, look: Any) -> None:
-    gap, x = point.row["gap"], point.x
+def _point(axes: Any, point: Numbered, look: Look, aside: float) -> None:
+    """Classifiers of one task stand side by side."""
+    shift = aside if point.hollow else -aside
+    gap, x = point.row["gap"], Interval(*(value + shift for value in (point.x.mean, point.x.low, point.x.high)))
     fill = "none" if point.hollow else look.light
     axes.plot([x.low, x.high], [100 * gap["mean"]] * 2, color=look.light, alpha=0.3, linewidth=1.2)
     axes.plot([x.mean] * 2, [100 * gap["low"], 100 * gap["high"]], color=look.light, alpha=0.75, linewidth=1.6)
@@ -68,7 +72,7 @@ def _numbers(axes: Any, points: Sequence[Numbered], span: tuple[float, float]) -
 def _value_axis(axes: Any, name: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     axes.set_ylabel(name, color=INK)
@@ -78,8 +82,8 @@ def accuracy_over_agreement(results: Row, curves: Sequence[Row], title: str, flo
     """Accuracy on the test rows whose raters agree at least so much, a line with its 95% band for each mode."""
     ends = (f"{mode_name(c['mode'])} {_ends(c['points'])}" for c in curves)
     spoken = f"{title}: accuracy over agreement. " + "; ".join(ends)
-    with Figure(results, 250, spoken) as figure:
-        axes = figure.axes(top=10, bottom=60, left=0.12)
+    with Figure(results, 220, spoken, NARROW) as figure:
+        axes = figure.axes(top=10, bottom=60, left=0.17)
         for curve in curves:
             look, points = figure.look(curve["mode"]), curve["points"]
             x = [point["gamma"] for point in points]
@@ -92,7 +96,7 @@ def accuracy_over_agreement(results: Row, curves: Sequence[Row], title: str, flo
             [point["gamma"] for point in shown], [f"{point['gamma']:.2g}\n{_count(point['items'])}" for point in shown]
         )
         axes.set_ylim(floor, 1.0)
-        axes.set_xlabel("agreement of at least, and test rows left", color=INK)
+        axes.set_xlabel("agreement at least / test rows left", color=INK)
         _value_axis(axes, "accuracy")
     return figure.svg
 
@@ -108,10 +112,12 @@ def _count(items: int) -> str:
 def score_over_share(results: Row, mixes: Sequence[Mix], title: str, floor: float) -> str:
     """Macro-F1 over the percentage of training rows that are synthetic, a line for each way to generate them."""
     said = ("; ".join(f"{x}%: {row['macro_f1']['mean']:.2f}" for x, row in mix.points) for mix in mixes)
-    with Figure(results, 240, f"{title}: macro-F1 over the share of synthetic rows. " + ". ".join(said)) as figure:
-        axes = figure.axes(top=10, bottom=44, left=0.12)
+    with Figure(
+        results, 210, f"{title}: macro-F1 over the share of synthetic rows. " + ". ".join(said), NARROW
+    ) as figure:
+        axes = figure.axes(top=10, bottom=44, left=0.17)
         for place, mix in enumerate(mixes):
-            look = figure.look(mix.points[1][1]["mode"])
+            look = figure.look(mix.base)
             shift = 0.9 * (place - (len(mixes) - 1) / 2)  # intervals side by side
             x = [share + shift for share, _ in mix.points]
             scores = [row["macro_f1"] for _, row in mix.points]
@@ -121,7 +127,7 @@ def score_over_share(results: Row, mixes: Sequence[Mix], title: str, floor: floa
             axes.plot(x, means, color=look.light, marker=look.marker, markersize=6, markerfacecolor=fill)
         axes.set_xticks(sorted({share for mix in mixes for share, _ in mix.points}))
         axes.set_ylim(floor, 1.0)
-        axes.set_xlabel("% of training rows that are synthetic", color=INK)
+        axes.set_xlabel("% of rows that are synthetic", color=INK)
         _value_axis(axes, "macro-F1")
     return figure.svg
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from tasks.reporting import sections
-from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mixed, mode_name, outcome, short
+from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mixed, mode_name, outcome, place, short
 from tasks.reporting.sections import Row
 
 MINUS = "−"
@@ -30,6 +30,16 @@ def points(score: float) -> str:
 def count(n: int, noun: str) -> str:
     """``1 task``, ``3 tasks``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def among(k: int, n: int, noun: str = "") -> str:
+    """``all 20 curves``, ``both curves``, ``none of 20``, ``7 of 20 curves``."""
+    of = count(n, noun) if noun else str(n)
+    if k == n == 2:
+        return f"both {noun}s" if noun else "both"
+    if n == 1 or 0 < k < n:
+        return f"{k} of {of}"
+    return f"all {of}" if k else f"none of {of}"
 
 
 def listed(parts: Sequence[str]) -> str:
@@ -58,24 +68,28 @@ def _modes(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def scores(results: Row) -> str:
+def scores(results: Row) -> list[str]:
     """What each kind of synthetic rows costs, and how often that is within the tolerance."""
     found = _modes(row for row in results["comparisons"] if row["gap"] and all_synthetic(row))
-    return " ".join(_cost(mode, rows, results["config"]["tolerance"]) for mode, rows in found.items())
+    return [_cost(mode, rows, results["config"]["tolerance"]) for mode, rows in found.items()]
 
 
 def _cost(mode: str, rows: Sequence[Row], tolerance: float) -> str:
-    states = [outcome(row, tolerance) for row in rows]
+    states: list[str] = [outcome(row, tolerance) for row in rows]
     middle = median(row["gap"]["mean"] for row in rows)
-    side = "cost" if middle < 0 else "win"
-    much = f"{mode_name(mode)} rows {side} {points(middle)} of macro-F1"
+    much = f"{mode_name(mode)} rows {'cost' if middle < 0 else 'win'} {points(middle)} of macro-F1"
     if len(rows) == 1:
-        words = {"yes": "within what you tolerate", "no": "more than you tolerate", "open": "too uncertain to decide"}
+        words = {"yes": "within your tolerance", "no": "clearly beyond your tolerance", "open": "undecided"}
         return _sentence(f"{much}: {words[states[0]]}")
     words = {"yes": "within your tolerance in {}", "no": "clearly beyond it in {}", "open": "undecided in {}"}
-    parts = [text.format(states.count(state)) for state, text in words.items() if state in states]  # type: ignore[arg-type]
-    text = f"{much} in the middle of {len(rows)} comparisons: {listed(parts)}"
-    return _sentence(text if "yes" in states else text.replace("beyond it", "beyond your tolerance"))
+    if "yes" not in states:
+        words["no"] = "clearly beyond your tolerance in {}"
+    parts = [text.format(_times(states.count(state), len(rows))) for state, text in words.items() if state in states]
+    return _sentence(f"{much} in the middle of {len(rows)} comparisons: {listed(parts)}")
+
+
+def _times(k: int, n: int) -> str:
+    return {1: "it", 2: "both"}.get(n, "all of them") if k == n else str(k) if k else "none"
 
 
 def power(row: Row, results: Row) -> str:
@@ -88,6 +102,11 @@ def power(row: Row, results: Row) -> str:
     parts = [f"{seeds:,} seeds"] if seeds and seeds > len(row["seeds"]) else []
     parts += [f"{rows:,} test rows"] if rows and rows > tested else []
     return f"about {' or '.join(parts)} would decide" if parts else ""
+
+
+def verdict(row: Row, results: Row) -> str:
+    """A comparison's verdict, and what would decide it where it is undecided."""
+    return "; ".join(part for part in (row["verdict"], power(row, results)) if part)
 
 
 def association(item: Row) -> str:
@@ -106,6 +125,13 @@ def association(item: Row) -> str:
     return f"{meaning} ({numbers}, {count(item['tasks'], 'task')})"
 
 
+def correlations(results: Row) -> list[str]:
+    """How gaps go with subjectivity, for each way to get training rows, on the axis that the report draws."""
+    measure = sections.axis(results)
+    rows = [row for row in sections.part(results, "correlations") if row["measure"] == measure]
+    return [f"{place(row, results)}: {association(row)}." for row in rows]
+
+
 def subjectivity(results: Row) -> str:
     """Which tasks stand at the two ends, and by what."""
     rated, names, titles = sections.rating(results), sections.task_names(results), sections.titles(results)
@@ -120,44 +146,49 @@ def subjectivity(results: Row) -> str:
     )
 
 
-def curves(results: Row) -> str:
+def curves(results: Row) -> list[str]:
     """Whether synthetic rows gain more from agreement than real ones do, by mode."""
     known = (c for c in sections.part(results, "curves") if c["steeper"] and all_synthetic(c))
-    parts = []
-    for mode, rows in _modes(known).items():
-        more = sum(row["steeper"]["mean"] > 0 for row in rows)
-        clear = sum(row["steeper"]["low"] > 0 for row in rows)
-        less = sum(row["steeper"]["high"] < 0 for row in rows)
-        text = (
-            f"{mode_name(mode)} rows gain more from agreement than real rows in {more} of {count(len(rows), 'curve')}"
-        )
-        parts.append(_sentence(f"{text}, clearly in {clear}" + (f", and clearly less in {less}" if less else "")))
-        if clear > len(rows) / 2:
-            parts[-1] += " There, what they lose, they lose on texts that people disagree about."
-        elif not clear and not less:
-            parts[-1] += " The intervals are too wide to say that the slopes differ."
-    return " ".join(parts)
+    return [_slopes(mode, rows) for mode, rows in _modes(known).items()]
 
 
-def texts(results: Row) -> str:
+def _slopes(mode: str, rows: Sequence[Row]) -> str:
+    more = sum(row["steeper"]["mean"] > 0 for row in rows)
+    clear = sum(row["steeper"]["low"] > 0 for row in rows)
+    less = sum(row["steeper"]["high"] < 0 for row in rows)
+    text = f"with {mode_name(mode)} rows accuracy rises more steeply than with real rows in "
+    text += f"{among(more, len(rows), 'curve')}, clearly in {_times(clear, len(rows))}"
+    text = _sentence(text + (f", and clearly less in {less}" if less else ""))
+    if clear > len(rows) / 2:
+        return f"{text} So they lose most on texts that raters disagree about."
+    return text if clear or less else f"{text} The intervals are too wide to say that the slopes differ."
+
+
+def texts(results: Row) -> list[str]:
     """How generated texts compare with real ones in variety, and which of them come closest to real ones."""
-    found, parts = sections.described(results), []
+    found = sections.described(results)
     names = sections.measures(row for _, rows in found for _, row in rows)
-    for measure in [name for name in names if name in VARIED][:1]:
-        for mode in dict.fromkeys(mode for _, rows in found for mode, _ in rows if mode != "real"):
-            pairs = _pairs(found, "real", mode, measure, VARIED[measure])
-            if pairs:
-                less, clear = sum(d < 0 for d, _ in pairs), sum(d < -2 * e for d, e in pairs if e)
-                text = f"{mode_name(mode)} texts are less varied than real ones in {less} of {count(len(pairs), 'set')}"
-                sure = f", beyond twice the standard error in {clear}" if any(e for _, e in pairs) else ""
-                parts.append(_sentence(text + sure))
+    modes = dict.fromkeys(mode for _, rows in found for mode, row in rows if mode != "real" and all_synthetic(row))
+    parts = [
+        _variety(mode, measure, _pairs(found, "real", mode, measure, VARIED[measure]))
+        for measure in [name for name in names if name in VARIED][:1]
+        for mode in modes
+    ]
     for measure in [name for name in names if name in CLOSE][:1]:
         pairs = _pairs(found, "zero_shot", "few_shot", measure, CLOSE[measure])
-        if pairs:
-            closer = sum(difference > 0 for difference, _ in pairs)
-            text = "few-shot texts are closer to real ones than zero-shot texts"
-            parts.append(_sentence(f"{text} in {closer} of {count(len(pairs), 'set')}"))
-    return " ".join(parts)
+        closer = among(sum(difference > 0 for difference, _ in pairs), len(pairs), "set")
+        parts.append(f"few-shot texts are closer to real ones than zero-shot texts in {closer}" if pairs else "")
+    return [_sentence(part) for part in parts if part]
+
+
+def _variety(mode: str, measure: str, pairs: Sequence[tuple[float, float]]) -> str:
+    if not pairs:
+        return ""
+    less, clear = sum(d < 0 for d, _ in pairs), sum(d < -2 * e for d, e in pairs if e)
+    text = f"{mode_name(mode)} sets are less varied than real rows in {among(less, len(pairs), 'set')}"
+    name = measure.replace("_", " ")
+    known = any(error for _, error in pairs)
+    return f"{text} ({name}{f'; beyond twice the standard error in {_times(clear, len(pairs))}' if known else ''})"
 
 
 def _pairs(
@@ -176,67 +207,54 @@ def _pairs(
     return pairs
 
 
-def ablation(rows: Sequence[tuple[str, Mapping[str, Row]]]) -> str:
+def ablation(rows: Sequence[tuple[str, Mapping[str, Row]]]) -> list[str]:
     """What generated rows add to the few real ones that they were made from, and what real ones would add instead."""
-    parts = []
-    added = [(steps["pool_only"], steps["pool_plus_synthetic"]) for _, steps in rows if "pool_plus_synthetic" in steps]
-    if added:
-        parts.append(f"generated rows added to the few real examples {_change(added)}")
-    bought = [
-        (steps["pool_plus_synthetic"], steps["real"])
-        for _, steps in rows
-        if {"pool_plus_synthetic", "real"} <= set(steps)
-    ]
-    if bought:
-        parts.append(f"as many real rows instead {_change(bought)}")
-    return " ".join(map(_sentence, parts))
+    few, both, real = "pool_only", "pool_plus_synthetic", "real"
+    added = [(steps[few], steps[both]) for _, steps in rows if both in steps]
+    bought = [(steps[both], steps[real]) for _, steps in rows if both in steps and real in steps]
+    parts = [f"generated rows beside the few real examples {_change(added)}"] if added else []
+    parts += [f"real rows in their place {_change(bought)}"] if bought else []
+    return [_sentence(part) for part in parts]
 
 
 def _change(pairs: Sequence[tuple[Row, Row]]) -> str:
-    changes = [after["macro_f1"]["mean"] - before["macro_f1"]["mean"] for before, after in pairs]
-    apart = sum(after["macro_f1"]["low"] > before["macro_f1"]["high"] for before, after in pairs)
-    worse = sum(after["macro_f1"]["high"] < before["macro_f1"]["low"] for before, after in pairs)
-    middle = median(changes)
+    scores = [(before["macro_f1"], after["macro_f1"]) for before, after in pairs]
+    middle = median(after["mean"] - before["mean"] for before, after in scores)
+    up = sum(after["low"] > before["high"] for before, after in scores)
+    down = sum(after["high"] < before["low"] for before, after in scores)
     move = f"{'raise' if middle > 0 else 'lower'} macro-F1 by {points(middle)}"
     if len(pairs) == 1:
-        return move + (
-            " (the intervals stand apart)" if apart or worse else " (the intervals overlap: no clear change)"
-        )
-    clear = f"clearly up in {apart} of {count(len(pairs), 'task')}" + (f" and clearly down in {worse}" if worse else "")
-    return (
-        f"{move} in the middle task ({clear}; elsewhere the intervals overlap)"
-        if apart + worse < len(pairs)
-        else (f"{move} in the middle task ({clear})")
-    )
+        return f"{move}: {'the intervals stand apart' if up or down else 'the intervals overlap, no clear change'}"
+    rest = len(pairs) - up - down
+    parts = [(up, "clearly up in"), (down, "clearly down in"), (rest, "no clear change in")]
+    said = [f"{word} {_times(times, len(pairs))}" for times, word in parts if times]
+    return f"{move} in the middle of {count(len(pairs), 'task')}: {listed(said)}"
 
 
-def mixes(results: Row) -> str:
+def mixes(results: Row) -> list[str]:
     """How much of the real rows could be replaced: for each share, how often the loss stays tolerable."""
     found = _modes(row for row in results["comparisons"] if row["gap"] and MIX.match(row["mode"]))
     parts = []
     for mode in sorted(found, key=lambda mode: (mixed(mode)[1], mixed(mode)[0])):
         states = [outcome(row, results["config"]["tolerance"]) for row in found[mode]]
-        middle = median(row["gap"]["mean"] for row in found[mode])
-        stay = "stays" if len(states) == 1 else "stay"
-        often = f"{states.count('yes')} of {count(len(states), 'comparison')} {stay} within your tolerance"
-        parts.append(f"with {mode_name(mode)}, {often} (middle gap {signed_points(middle)} points)")
-    return " ".join(map(_sentence, parts))
+        middle = signed_points(median(row["gap"]["mean"] for row in found[mode]))
+        parts.append(f"{mode_name(mode)}: {among(states.count('yes'), len(states))} ({middle} points in the middle)")
+    return [f"Comparisons that surely stay within your tolerance: {'; '.join(parts)}."] if parts else []
 
 
-def baselines(results: Row) -> str:
+def baselines(results: Row) -> list[str]:
     """Whether training was worth it: against the most frequent label, and against the LLM that classifies itself."""
     comparisons = results["comparisons"]
     simple = {row["task"]: row for row in comparisons if row["mode"] == "majority" and row["macro_f1"]}
     trained = [row for row in comparisons if all_synthetic(row) and row["macro_f1"]]
-    parts = []
     paired = [(row, simple[row["task"]]) for row in trained if row["task"] in simple]
+    parts = [_itself(mode, comparisons, trained) for mode in BASELINES[1:]]
     if paired:
         poor = sum(row["macro_f1"]["low"] <= base["macro_f1"]["high"] for row, base in paired)
-        weak = f"{poor} of {count(len(paired), 'classifier')} trained on generated rows may be no better"
+        weak = f"{among(poor, len(paired), 'classifier')} trained on generated rows may be no better"
         strong = "every classifier trained on generated rows is clearly better"
-        parts.append(f"{weak if poor else strong} than always saying the most frequent label")
-    parts += [text for mode in BASELINES[1:] if (text := _itself(mode, comparisons, trained))]
-    return " ".join(map(_sentence, parts))
+        parts.insert(0, f"{weak if poor else strong} than always saying the most frequent label")
+    return [_sentence(part) for part in parts if part]
 
 
 def _itself(mode: str, comparisons: Sequence[Row], trained: Sequence[Row]) -> str:
@@ -251,9 +269,10 @@ def _itself(mode: str, comparisons: Sequence[Row], trained: Sequence[Row]) -> st
             lost += row["macro_f1"]["high"] < rival["low"]
     if not total:
         return ""
-    rest = total - won - lost
-    text = f"{mode_name(mode)}, is clearly better than the best classifier trained on its texts in {won} of {total}"
-    return f"the {text}, clearly worse in {lost}" + (f" and neither in {rest}" if rest else "")
+    parts = [(won, "clearly better"), (lost, "clearly worse"), (total - won - lost, "no clear difference")]
+    said = [f"{word} in {_times(times, total)}" for times, word in parts if times]
+    text = f"the {mode_name(mode)}, against the best classifier trained on its texts ({count(total, 'comparison')})"
+    return f"{text}: {listed(said)}"
 
 
 def findings(results: Row) -> str:
@@ -304,6 +323,19 @@ def spent(results: Row) -> str:
     return (
         f"The work took {ratio:.1f} times the planned minutes; stages that ran side by side count with each one's own."
     )
+
+
+def summary(results: Row) -> list[str]:
+    """The report's sentences about all tasks together, for places without figures."""
+    return [
+        *scores(results),
+        *baselines(results),
+        *([subjectivity(results)] if subjectivity(results) else []),
+        *correlations(results),
+        *curves(results),
+        *mixes(results),
+        *texts(results),
+    ]
 
 
 def asked(results: Row) -> list[str]:

@@ -113,7 +113,8 @@ def _add(
         loss = LOSS[mode] * subjective
         p = 0.4 if abs(loss) < 0.03 else 0.0004
         need = (12, 3400) if abs(loss) < 0.05 else (None, None)
-        gap = Gap(-loss, -loss - 0.022, -loss + 0.021, p, min(1.0, p * 4), round(-loss * 60, 2), *need)
+        wide = 0.022 if abs(loss) > 0.01 else 0.011
+        gap = Gap(-loss, -loss - wide, -loss + wide, p, min(1.0, p * 4), round(-loss * 60, 2), *need)
     parts["comparisons"].append(
         Comparison(
             task,
@@ -121,8 +122,8 @@ def _add(
             generator,
             classifier,
             () if broken else config.seeds,
-            None if broken else Interval(center, center - 0.021, center + 0.019),
-            None if broken else Interval(center + 0.01, center - 0.01, center + 0.03),
+            None if broken else Interval(center, center - 0.021, min(1.0, center + 0.019)),
+            None if broken else Interval(min(1.0, center + 0.01), center - 0.01, min(1.0, center + 0.03)),
             gap,
             _verdict(mode, gap),
             n_train=50 * len(labels),
