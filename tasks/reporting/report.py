@@ -4,6 +4,7 @@ The page leads with the answer in plain words and ends with what it takes to rep
 LLM or a user wrote is escaped by the template engine, and the page forbids scripts and requests to itself besides.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import chain, zip_longest
@@ -19,6 +20,7 @@ from tasks.reporting import panels, plots, sections, words
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.modes import (
     BASELINES,
+    MIX,
     MIX_FROM,
     all_synthetic,
     best,
@@ -236,10 +238,11 @@ def _effect(value: float) -> str:
     return f"{value:+.1f}".replace("-", MINUS)
 
 
-def _measure(value: float) -> str:
-    """A measure with the digits that it can bear: ``412``, ``38.1``, ``0.61``, ``0.004``."""
-    digits = (
-        0 if float(value).is_integer() and abs(value) > 1 else 1 if abs(value) >= 10 else 2 if abs(value) >= 0.1 else 3
-    )
+def _measure(value: float, error: float | None = None) -> str:
+    """A measure with the digits that it can bear: those of its error, where that is known."""
+    size = abs(value)
+    digits = 0 if float(value).is_integer() and size > 1 else 1 if size >= 10 else 2 if size >= 0.1 else 3
+    if error:
+        digits = min(max(0, 1 - math.floor(math.log10(error) + 0.5)), 4)
     text = f"{value:,.{digits}f}"
     return text.lstrip("-") if float(text.replace(",", "")) == 0 else text.replace("-", MINUS)
