@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure
 from tasks.reporting.modes import BASELINES, judged, mode_name, outcome, place, short
-from tasks.reporting.words import MINUS
+from tasks.reporting.phrases import MINUS
 
 STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept")
 

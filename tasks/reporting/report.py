@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.records import Row
-from tasks.reporting import panels, plots, sections, words
+from tasks.reporting import panels, phrases, plots, sections, words
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.modes import (
     BASELINES,
@@ -26,12 +26,13 @@ from tasks.reporting.modes import (
     best,
     judged,
     looks,
+    mixed,
     mode_name,
     outcome,
     place,
     short,
 )
-from tasks.reporting.words import MINUS
+from tasks.reporting.phrases import MINUS
 
 Samples = Mapping[str, tuple[Sequence[Row], Sequence[Row]]]
 
@@ -125,8 +126,8 @@ def _environment(results: Mapping[str, Any]) -> Environment:
         mode=mode_name,
         short=short,
         clip=_clip,
-        points=words.signed_points,
-        signed=words.signed,
+        points=phrases.signed_points,
+        signed=phrases.signed,
         fixed=_fixed,
         effect=_effect,
         measure=_measure,
@@ -170,7 +171,17 @@ def _answer(results: Mapping[str, Any], task: str) -> Answer:
     if ways > 1:
         detail += f" Best of {ways} ways tried."
     state = outcome(chosen, results["config"]["tolerance"])
+    enough = _enough(results, rows)
+    if enough and state != "yes" and all_synthetic(chosen):
+        detail += f" Good enough with real rows among the generated ones: {place(enough, results)}."
     return Answer(title, state, f"{place(chosen, results)}: {chosen['verdict']}.", detail)
+
+
+def _enough(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The most synthetic of the training sets with real rows in them that stay within the tolerance, or null."""
+    tolerance = results["config"]["tolerance"]
+    good = [row for row in rows if judged(row) and not all_synthetic(row) and outcome(row, tolerance) == "yes"]
+    return max(good, key=lambda row: mixed(row["mode"])[0] if MIX.match(row["mode"]) else 0, default=None)
 
 
 def _headline(results: Mapping[str, Any]) -> str:
@@ -199,7 +210,7 @@ def _holes(results: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         if row["status"] != "ok":
             name = f"{row['task']} · {place(row, results)} · seed {row['seed']}"
             found[row["error"] or "no reason recorded"].append(name)
-    missing = sorted(set(words.asked(results)) - set(sections.task_names(results)))
+    missing = sorted(set(sections.asked(results)) - set(sections.task_names(results)))
     if missing:
         found["the task's real rows could not be loaded"] += missing
     return list(found.items())

@@ -7,6 +7,7 @@ grows wider than a page. Results written before a section existed simply lack it
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tasks.records import Interval
@@ -292,3 +293,8 @@ def published(results: Row) -> list[tuple[Row, list[Row]]]:
         if ours:
             found.append((number, ours))
     return found
+
+
+def asked(results: Row) -> list[str]:
+    """Names of the tasks that the study asked for."""
+    return [Path(task).stem if task.endswith((".yaml", ".yml")) else task for task in results["config"]["tasks"]]

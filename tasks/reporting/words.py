@@ -5,60 +5,18 @@ the sentence says so. A section without numbers has no sentence.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tasks.reporting import sections
 from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mixed, mode_name, outcome, place, short
+from tasks.reporting.phrases import among, count, listed, points, sentence, signed, signed_points, times
 from tasks.reporting.sections import Row
 
-MINUS = "−"
 VARIED = {"remote_clique": 1, "chamfer": 1, "vendi": 1, "distinct_2": 1, "distinct_1": 1, "self_bleu": -1}
 """Measures of variety, and whether more of one means more varied texts."""
 CLOSE = {"top_5": 1, "top5_to_real": 1, "top_5_back": 1, "mmd": -1, "auc": -1}
 """Measures of closeness to real texts, in the same way."""
-
-
-def points(score: float) -> str:
-    """A difference of scores in points: ``4.2 points``, ``13 points``, ``1 point``."""
-    value = 100 * abs(score)
-    number = f"{value:.0f}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0")
-    return f"{number} point" if number == "1" else f"{number} points"
-
-
-def count(n: int, noun: str) -> str:
-    """``1 task``, ``3 tasks``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
-def among(k: int, n: int, noun: str = "") -> str:
-    """``all 20 curves``, ``both curves``, ``none of 20``, ``7 of 20 curves``."""
-    of = count(n, noun) if noun else str(n)
-    if k == n == 2:
-        return f"both {noun}s" if noun else "both"
-    if n == 1 or 0 < k < n:
-        return f"{k} of {of}"
-    return f"all {of}" if k else f"none of {of}"
-
-
-def listed(parts: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
-def signed(value: float) -> str:
-    """With its sign, and a real minus: ``−0.78``."""
-    return f"{value:+.2f}".replace("-", MINUS)
-
-
-def signed_points(score: float) -> str:
-    """A difference of scores in points with its sign: ``−13.2``."""
-    return f"{100 * score:+.1f}".replace("-", MINUS)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "." if text else ""
 
 
 def _modes(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -80,16 +38,12 @@ def _cost(mode: str, rows: Sequence[Row], tolerance: float) -> str:
     much = f"{mode_name(mode)} rows {'cost' if middle < 0 else 'win'} {points(middle)} of macro-F1"
     if len(rows) == 1:
         words = {"yes": "within your tolerance", "no": "clearly beyond your tolerance", "open": "undecided"}
-        return _sentence(f"{much}: {words[states[0]]}")
+        return sentence(f"{much}: {words[states[0]]}")
     words = {"yes": "within your tolerance in {}", "no": "clearly beyond it in {}", "open": "undecided in {}"}
     if "yes" not in states:
         words["no"] = "clearly beyond your tolerance in {}"
-    parts = [text.format(_times(states.count(state), len(rows))) for state, text in words.items() if state in states]
-    return _sentence(f"{much} in the middle of {len(rows)} comparisons: {listed(parts)}")
-
-
-def _times(k: int, n: int) -> str:
-    return {1: "it", 2: "both"}.get(n, "all of them") if k == n else str(k) if k else "none"
+    parts = [text.format(times(states.count(state), len(rows))) for state, text in words.items() if state in states]
+    return sentence(f"{much} in the middle of {len(rows)} comparisons: {listed(parts)}")
 
 
 def power(row: Row, results: Row) -> str:
@@ -157,8 +111,8 @@ def _slopes(mode: str, rows: Sequence[Row]) -> str:
     clear = sum(row["steeper"]["low"] > 0 for row in rows)
     less = sum(row["steeper"]["high"] < 0 for row in rows)
     text = f"with {mode_name(mode)} rows accuracy rises more steeply than with real rows in "
-    text += f"{among(more, len(rows), 'curve')}, clearly in {_times(clear, len(rows))}"
-    text = _sentence(text + (f", and clearly less in {less}" if less else ""))
+    text += f"{among(more, len(rows), 'curve')}, clearly in {times(clear, len(rows))}"
+    text = sentence(text + (f", and clearly less in {less}" if less else ""))
     if clear > len(rows) / 2:
         return f"{text} So they lose most on texts that raters disagree about."
     return text if clear or less else f"{text} The intervals are too wide to say that the slopes differ."
@@ -178,7 +132,7 @@ def texts(results: Row) -> list[str]:
         pairs = _pairs(found, "zero_shot", "few_shot", measure, CLOSE[measure])
         closer = among(sum(difference > 0 for difference, _ in pairs), len(pairs), "set")
         parts.append(f"few-shot texts are closer to real ones than zero-shot texts in {closer}" if pairs else "")
-    return [_sentence(part) for part in parts if part]
+    return [sentence(part) for part in parts if part]
 
 
 def _variety(mode: str, measure: str, pairs: Sequence[tuple[float, float]]) -> str:
@@ -188,7 +142,7 @@ def _variety(mode: str, measure: str, pairs: Sequence[tuple[float, float]]) -> s
     text = f"{mode_name(mode)} sets are less varied than real rows in {among(less, len(pairs), 'set')}"
     name = measure.replace("_", " ")
     known = any(error for _, error in pairs)
-    return f"{text} ({name}{f'; beyond twice the standard error in {_times(clear, len(pairs))}' if known else ''})"
+    return f"{text} ({name}{f'; beyond twice the standard error in {times(clear, len(pairs))}' if known else ''})"
 
 
 def _pairs(
@@ -214,7 +168,7 @@ def ablation(rows: Sequence[tuple[str, Mapping[str, Row]]]) -> list[str]:
     bought = [(steps[both], steps[real]) for _, steps in rows if both in steps and real in steps]
     parts = [f"generated rows beside the few real examples {_change(added)}"] if added else []
     parts += [f"real rows in their place {_change(bought)}"] if bought else []
-    return [_sentence(part) for part in parts]
+    return [sentence(part) for part in parts]
 
 
 def _change(pairs: Sequence[tuple[Row, Row]]) -> str:
@@ -227,7 +181,7 @@ def _change(pairs: Sequence[tuple[Row, Row]]) -> str:
         return f"{move}: {'the intervals stand apart' if up or down else 'the intervals overlap, no clear change'}"
     rest = len(pairs) - up - down
     parts = [(up, "clearly up in"), (down, "clearly down in"), (rest, "no clear change in")]
-    said = [f"{word} {_times(times, len(pairs))}" for times, word in parts if times]
+    said = [f"{word} {times(n, len(pairs))}" for n, word in parts if n]
     return f"{move} in the middle of {count(len(pairs), 'task')}: {listed(said)}"
 
 
@@ -254,7 +208,7 @@ def baselines(results: Row) -> list[str]:
         weak = f"{among(poor, len(paired), 'classifier')} trained on generated rows may be no better"
         strong = "every classifier trained on generated rows is clearly better"
         parts.insert(0, f"{weak if poor else strong} than always saying the most frequent label")
-    return [_sentence(part) for part in parts if part]
+    return [sentence(part) for part in parts if part]
 
 
 def _itself(mode: str, comparisons: Sequence[Row], trained: Sequence[Row]) -> str:
@@ -270,7 +224,7 @@ def _itself(mode: str, comparisons: Sequence[Row], trained: Sequence[Row]) -> st
     if not total:
         return ""
     parts = [(won, "clearly better"), (lost, "clearly worse"), (total - won - lost, "no clear difference")]
-    said = [f"{word} in {_times(times, total)}" for times, word in parts if times]
+    said = [f"{word} in {times(n, total)}" for n, word in parts if n]
     text = f"the {mode_name(mode)}, against the best classifier trained on its texts ({count(total, 'comparison')})"
     return f"{text}: {listed(said)}"
 
@@ -314,15 +268,19 @@ def _lost(loss: float) -> str:
 
 
 def spent(results: Row) -> str:
-    """The plan held against what it took, where nothing of it came out of the store."""
+    """The plan held against what it took; nothing where trials came out of the store, which the plan leaves out.
+
+    Both count minutes as if nothing had run side by side.
+    """
     planned, totals = results.get("estimate") or {}, results["totals"]
-    minutes = planned.get("minutes")
-    if not minutes or totals["cells_stored"] or not totals["seconds"]:
+    if totals["cells_stored"]:
         return ""
-    ratio = totals["seconds"] / 60 / minutes
-    return (
-        f"The work took {ratio:.1f} times the planned minutes; stages that ran side by side count with each one's own."
-    )
+    pairs = [
+        ("calls", totals["calls"], planned.get("calls")),
+        ("minutes", totals["seconds"] / 60, planned.get("minutes")),
+    ]
+    parts = [f"{took / plan:.1f} times the {name}" for name, took, plan in pairs if took and plan]
+    return f"Against the plan, the whole study took {listed(parts)}." if parts else ""
 
 
 def summary(results: Row) -> list[str]:
@@ -336,8 +294,3 @@ def summary(results: Row) -> list[str]:
         *mixes(results),
         *texts(results),
     ]
-
-
-def asked(results: Row) -> list[str]:
-    """Names of the tasks that the study asked for."""
-    return [Path(task).stem if task.endswith((".yaml", ".yml")) else task for task in results["config"]["tasks"]]

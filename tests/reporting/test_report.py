@@ -134,6 +134,12 @@ def test_a_single_seed_and_perfect_scores(study: Make) -> None:
     assert "interval over 1 seed." in page(assemble(**parts))
 
 
+def test_the_answer_is_about_generated_rows_alone_and_says_what_real_ones_among_them_do(paper_results: Make) -> None:
+    text = page(paper_results(tasks=1))
+    assert "No, for this task." in text and "few-shot · roberta-base: loses 12 points" in text
+    assert "Best of 4 ways tried. Good enough with real rows among the generated ones: 25% synthetic" in text
+
+
 def test_no_number_is_missing_its_value(paper_results: Make) -> None:
     text = page(paper_results(tasks=4, fail=True))
     assert not re.search(r"\b(nan|inf|None|undefined)\b", text.split("Study file, all defaults")[0])
@@ -188,7 +194,7 @@ def test_an_unknown_measure_is_shown_under_its_own_name(study: Make) -> None:
     parts["syntheses"] = [dataclasses.replace(s, similarity={**s.similarity, **more}) for s in parts["syntheses"]]
     text = page(assemble(**parts))
     assert ">strange measure</th>" in text and "strange measure error" not in text
-    assert '0.12 <span class="ci">± 0.010</span>' in text
+    assert '0.123 <span class="ci">± 0.010</span>' in text
 
 
 def test_imported_rows_are_named_and_are_no_llm(study: Make) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tasks.records import Gap, Interval
 from tasks.reporting import words
 from tasks.reporting.modes import mode_name
+from tasks.reporting.phrases import among, points
 from tasks.reporting.results import assemble
 
 Make = Callable[..., dict[str, Any]]
@@ -42,14 +43,14 @@ def test_what_rows_cost_is_as_sure_as_its_interval(study: Make, low: float, high
 
 @given(k=st.integers(0, 40), n=st.integers(1, 40), noun=st.sampled_from(["", "curve"]))
 def test_shares_name_their_whole(k: int, n: int, noun: str) -> None:
-    said = words.among(min(k, n), n, noun)
+    said = among(min(k, n), n, noun)
     assert str(n) in said or said.startswith("both")
     assert ("none" in said) == (k == 0 and n > 1)
 
 
 @given(score=st.floats(-1, 1))
 def test_points_have_no_needless_digits(score: float) -> None:
-    said = words.points(score)
+    said = points(score)
     assert said.split()[1] == ("point" if said.split()[0] == "1" else "points")
     assert abs(float(said.split()[0]) - 100 * abs(score)) <= 0.5
 
@@ -107,13 +108,23 @@ def test_the_papers_loss_stands_beside_our_own(paper_results: Make) -> None:
     }
     (said,) = [sentence for sentence in words.paper(results) if sentence.startswith("News topics, few-shot")]
     assert "the paper lost 3.7 points of accuracy with BERT" in said
-    assert f"this study lost {words.points(mean['real'] - mean['few_shot'])} (minilm-l6)" in said
+    assert f"this study lost {points(mean['real'] - mean['few_shot'])} (minilm-l6)" in said
 
 
 def test_variety_counts_sets_below_real_ones(paper_results: Make) -> None:
     said = words.texts(paper_results(tasks=3))
     assert said[0].startswith("Zero-shot sets are less varied than real rows in all 3 sets (remote clique;")
     assert said[-1] == "Few-shot texts are closer to real ones than zero-shot texts in all 3 sets."
+
+
+def test_the_plan_is_held_against_what_it_took(results: Make) -> None:
+    found = results()
+    totals = {**found["totals"], "calls": 840, "seconds": 5.2 * 60}
+    assert words.spent({**found, "totals": totals}) == (
+        "Against the plan, the whole study took 2.0 times the calls and 1.0 times the minutes."
+    )
+    assert words.spent({**found, "totals": {**totals, "cells_stored": 3}}) == ""
+    assert words.spent({**found, "estimate": None}) == ""
 
 
 def test_a_study_without_anything_has_no_sentences(study: Make) -> None:
