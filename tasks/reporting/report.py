@@ -173,7 +173,7 @@ def _answer(results: Mapping[str, Any], task: str) -> Answer:
     state = outcome(chosen, results["config"]["tolerance"])
     enough = _enough(results, rows)
     if enough and state != "yes" and all_synthetic(chosen):
-        detail += f" Good enough with real rows among the generated ones: {place(enough, results)}."
+        detail += f" Good enough with real rows mixed in: {place(enough, results)}."
     return Answer(title, state, f"{place(chosen, results)}: {chosen['verdict']}.", detail)
 
 

@@ -137,7 +137,7 @@ def test_a_single_seed_and_perfect_scores(study: Make) -> None:
 def test_the_answer_is_about_generated_rows_alone_and_says_what_real_ones_among_them_do(paper_results: Make) -> None:
     text = page(paper_results(tasks=1))
     assert "No, for this task." in text and "few-shot · roberta-base: loses 12 points" in text
-    assert "Best of 4 ways tried. Good enough with real rows among the generated ones: 25% synthetic" in text
+    assert "Best of 4 ways tried. Good enough with real rows mixed in: 25% synthetic" in text
 
 
 def test_no_number_is_missing_its_value(paper_results: Make) -> None:
