@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 WHEELS = .venv/share/synthgap/wheels
 
-.PHONY: setup demo test test-slow check bench-filters bench-generation lock clean
+.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures lock clean
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -46,6 +46,14 @@ bench-filters: setup
 # and the embedded LLM: .venv/bin/python -m benchmarks.generation --help
 bench-generation: setup
 	$(BIN)/python -m benchmarks.generation
+
+# Half an hour of one core; fails where intervals with 3 seeds or more do not cover what they should.
+bench-coverage: setup
+	$(BIN)/python -m benchmarks.coverage
+
+# Fails where measures of 100,000 rows take over a minute or over 3 GiB, or sampled values are off by more than they say.
+bench-measures: setup
+	$(BIN)/python -m benchmarks.measures
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup

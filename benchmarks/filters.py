@@ -91,7 +91,8 @@ def sift(task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: lis
 
     each = len(texts) // len(labels)
     start = time.perf_counter()
-    sieve = Sieve(Scene(task, pool, test_hashes(data.test)), find_filters(ORDER), each, each, lookup)
+    rows = dict.fromkeys(task.labels, each)
+    sieve = Sieve(Scene(task, pool, test_hashes(data.test)), find_filters(ORDER), rows, rows, lookup)
     sieve.advance()
     return time.perf_counter() - start, sieve
 

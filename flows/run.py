@@ -45,7 +45,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
 
 def _check_generators(plan: Plan) -> None:
     """A missing API key or an unknown provider shows before anything is started. Raises ``RunError``."""
-    missing = [planned.job.generator for planned in plan.syntheses if not planned.stored]
+    missing = [item.job.generator for item in plan.syntheses if not item.stored and item.job.imported is None]
     if missing:
         from tasks.synthesis import gateway
 

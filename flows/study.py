@@ -26,7 +26,7 @@ from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.errors import RunError, UserError
 from tasks.progress import Progress, announce
-from tasks.records import Comparison, Synthesis, SynthesisJob, Trial, TrialJob, content_key
+from tasks.records import Comparison, Synthesis, SynthesisJob, TaskData, Trial, TrialJob, content_key
 from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
 from tasks.reporting.results import assemble
@@ -40,9 +40,9 @@ R = TypeVar("R")
 
 
 @task(name="load", task_run_name="load · {task_config.name}")
-def load_stage(task_config: TaskConfig, pool_share: float, settings: Settings) -> str:
+def load_stage(task_config: TaskConfig, pool_share: float, pool_rows: int | None, settings: Settings) -> str:
     """Read a task's real rows into the store; returns their key."""
-    return save_data(Store(settings.store_url), load(task_config, settings, pool_share))
+    return save_data(Store(settings.store_url), load(task_config, settings, pool_share, pool_rows))
 
 
 @task(name="synthesize", task_run_name="synthesize · {job.name}")
@@ -91,7 +91,7 @@ def report_stage(results: dict[str, Any], run: tracking.StudyRun, settings: Sett
 
 
 def _run_cells(
-    plan: planning.Plan, keys: dict[str, str], run: tracking.StudyRun, settings: Settings
+    plan: planning.Plan, data: dict[str, TaskData], keys: dict[str, str], run: tracking.StudyRun, settings: Settings
 ) -> tuple[list[Synthesis], list[Trial]]:
     """All syntheses and trials. Real rows are trained on at once, those of a synthesis when it is done."""
     cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
@@ -117,7 +117,7 @@ def _run_cells(
         for future in as_completed(list(asked)):
             job, key = asked[future], keys[asked[future].task.name]
             synthesis = _outcome(future, partial(planning.failed_synthesis, job))
-            jobs = planning.synthetic_jobs(plan.study, job.task, key, synthesis)
+            jobs = planning.synthetic_jobs(plan.study, data[job.task.name], key, synthesis)
             if synthesis.status == "ok":
                 fields = {"synthesis": synthesis, "data_key": key, "settings": settings}
                 described.append((training.submit(describe_stage, fields, wait_for=[future]), synthesis))
@@ -127,7 +127,7 @@ def _run_cells(
                 trials += [planning.failed_trial(lost, f"no training rows: {synthesis.error}") for lost in jobs]
         trials += [_outcome(future, partial(planning.failed_trial, job)) for job, future in cells.values()]
         syntheses += [_outcome(future, partial(planning.undescribed, bare)) for future, bare in described]
-    return syntheses, trials
+    return planning.by_mode(plan.study, syntheses), trials
 
 
 def _outcome(future: PrefectFuture[R], failed: Callable[[str], R]) -> R:
@@ -144,14 +144,15 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     """Run a study's whole grid; the state carries the results object and is Failed when any cell failed."""
     settings = Settings()
     tasks = planning.resolve(Study(config=config, folder=folder))
-    keys = {item.name: load_stage(item, config.pool_share, settings) for item in tasks}
+    pool = config.pool_share, config.pool_rows_per_label
+    keys = {item.name: load_stage(item, *pool, settings) for item in tasks}
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
     plan = planning.make_plan(config, tuple(data.values()), settings)
     with tracking.study_run(settings, config) as run:
-        syntheses, trials = _run_cells(plan, keys, run, settings)
+        syntheses, trials = _run_cells(plan, data, keys, run, settings)
         results = assemble(
             config,
-            [rows.summary for rows in data.values()],
+            [planning.summarise(config, rows) for rows in data.values()],
             syntheses,
             trials,
             compare_stage(trials, config.tolerance, settings),

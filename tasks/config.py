@@ -111,6 +111,61 @@ Generator = Annotated[GeneratorConfig, BeforeValidator(_from_name)]
 Classifier = Annotated[ClassifierConfig, BeforeValidator(_from_name)]
 
 
+class TextColumns(Frozen):
+    """Which columns of a table hold texts and labels, and how raw labels become label names."""
+
+    text: str = "text"
+    """Column that holds the text; a list of tokens is joined with spaces."""
+    label: str = "label"
+    """Column that holds the label; of a list-valued one, rows whose labels come to exactly one name are used."""
+    label_map: dict[str, str] = Field(default_factory=dict)
+    """Raw label value (as a string) to label name; empty takes the values, or a class label's names, as they are."""
+    only_mapped: bool = False
+    """Leave out rows whose label is not in ``label_map`` (a part of a larger data set) instead of refusing them."""
+
+    @field_validator("label_map", mode="before")
+    @classmethod
+    def _quoted(cls, value: Any) -> Any:
+        return _string_keys(value)
+
+
+class Columns(TextColumns):
+    """The same, and which column holds how many raters agreed."""
+
+    agreement: str | None = None
+    """Column with the share of annotators behind the label, 0 to 1."""
+
+
+class ImportConfig(TextColumns):
+    """Synthetic rows that somebody else made, from a file or a hub data set: one of ``file`` and ``path``."""
+
+    name: str = Field(min_length=1, max_length=80)
+    """What they are called in results, in the place of a generator."""
+    task: str
+    """Name of the study's task that they are for."""
+    file: str | None = None
+    """CSV, TSV, JSONL or Parquet, relative to the study file."""
+    path: str | None = None
+    """Hub repository, or a local folder of data files."""
+    config: str | None = None
+    """Configuration (subset) of the hub data set."""
+    revision: str | None = None
+    """Commit of the hub data set; null is not reproducible."""
+    split: str = "train"
+    """Split of the hub data set."""
+    cost_usd: float | None = Field(default=None, ge=0)
+    """What all rows of the source cost; each text that is looked at counts with its share. Null where nobody knows."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.file is None) == (self.path is None):
+            raise ValueError(f"import {self.name!r} needs either file or path")
+        for name in ("config", "revision", "split"):
+            if self.path is None and name in self.model_fields_set:
+                raise ValueError(f"import {self.name!r}: {name} is for a hub data set (path), not for a file")
+        return self
+
+
 class SubjectivityConfig(Frozen):
     """Who says how subjective texts and tasks are, where the data's own raters do not."""
 
@@ -138,7 +193,7 @@ class StudyConfig(Frozen):
     tasks: tuple[str, ...] = Field(min_length=1)
     """Catalog ids, or paths of task YAMLs relative to the study file."""
     modes: tuple[str, ...] = Field(min_length=1)
-    """Where training rows come from: real, zero_shot, few_shot, ..."""
+    """Where training rows come from: real, zero_shot, few_shot, ...; ``mix/50`` generates half of them."""
     generators: tuple[Generator, ...] = (GeneratorConfig(model=EMBEDDED_GENERATOR),)
     """LLMs by litellm name, with parameters if wanted."""
     classifiers: tuple[Classifier, ...] = (ClassifierConfig(model=EMBEDDED_CLASSIFIER),)
@@ -149,7 +204,7 @@ class StudyConfig(Frozen):
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One training per seed; gaps are paired by seed."""
     rows_per_label: int = Field(default=100, gt=0)
-    """Training rows for each label, synthetic and real alike."""
+    """Training rows for each label, synthetic and real alike; as many as there are of a label with fewer real ones."""
     synthesis_per: Literal["study", "seed"] = "study"
     """``study``: one draw of training rows serves all seeds; ``seed``: a fresh draw for every seed."""
     test_rows: int | None = Field(default=1000, gt=0)
@@ -158,6 +213,10 @@ class StudyConfig(Frozen):
     """Rows of the full-real reference in their natural label shares; null takes all training rows, 0 leaves it out."""
     pool_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of the real training rows that few-shot prompts may show."""
+    pool_rows_per_label: int | None = Field(default=None, gt=0)
+    """Most of them for each label; null lets the share alone decide."""
+    imports: tuple[ImportConfig, ...] = ()
+    """Synthetic rows that others made, for the mode ``imported``."""
     extra_texts: float = Field(default=2.0, ge=0)
     """Texts beyond those wanted, as a multiple, to replace rejected ones; what then lacks is reported short."""
     budget_usd: float | None = Field(default=1.0, ge=0)
@@ -178,7 +237,7 @@ class StudyConfig(Frozen):
     syntheses: int = Field(default=2, gt=0)
     """Syntheses at once; each has its generator's concurrency within."""
 
-    @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters")
+    @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters", "baselines")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         listed = values or ()
@@ -186,26 +245,6 @@ class StudyConfig(Frozen):
             if value in listed[:i]:
                 raise ValueError(f"{getattr(value, 'model', value)!r} is listed twice")
         return values
-
-
-class Columns(Frozen):
-    """Which columns of a table hold what, and how raw labels become label names."""
-
-    text: str = "text"
-    """Column that holds the text; a list of tokens is joined with spaces."""
-    label: str = "label"
-    """Column that holds the label; of a list-valued one, rows whose labels come to exactly one name are used."""
-    agreement: str | None = None
-    """Column with the share of annotators behind the label, 0 to 1."""
-    label_map: dict[str, str] = Field(default_factory=dict)
-    """Raw label value (as a string) to label name; empty takes the values, or a class label's names, as they are."""
-    only_mapped: bool = False
-    """Leave out rows whose label is not in ``label_map`` (a part of a larger data set) instead of refusing them."""
-
-    @field_validator("label_map", mode="before")
-    @classmethod
-    def _quoted(cls, value: Any) -> Any:
-        return _string_keys(value)
 
 
 class FileSource(Columns):
@@ -351,7 +390,9 @@ def load_study(path: Path) -> Study:
     path = path.resolve()
     config = parse(StudyConfig, read_yaml(path), f"study {path.name}")
     classifiers = tuple(_in_folder(classifier, path.parent) for classifier in config.classifiers)
-    return Study(config=config.model_copy(update={"classifiers": classifiers}), folder=path.parent)
+    imports = tuple(_from_folder(item, path.parent) for item in config.imports)
+    absolute = config.model_copy(update={"classifiers": classifiers, "imports": imports})
+    return Study(config=absolute, folder=path.parent)
 
 
 def _in_folder(classifier: ClassifierConfig, folder: Path) -> ClassifierConfig:
@@ -359,3 +400,12 @@ def _in_folder(classifier: ClassifierConfig, folder: Path) -> ClassifierConfig:
     if not classifier.model.startswith(("./", "../")):
         return classifier
     return classifier.model_copy(update={"model": str((folder / classifier.model).resolve())})
+
+
+def _from_folder(item: ImportConfig, folder: Path) -> ImportConfig:
+    """An import's file, and its folder where the hub data set is one (``./rows``), are relative to the study file."""
+    if item.file is not None:
+        return item.model_copy(update={"file": str(folder / Path(item.file).expanduser())})
+    if item.path is not None and item.path.startswith(("./", "../")):
+        return item.model_copy(update={"path": str((folder / item.path).resolve())})
+    return item

@@ -1,18 +1,32 @@
 """A study's grid: which syntheses and trials it is made of, what they would cost, and what the store already holds.
 
-Nothing here spends anything or needs a network: a plan is made from the config, the real rows and the store.
+Nothing here spends anything or needs a network: a plan is made from the config, the real rows and the store. Modes
+that train on the same generated rows share one synthesis. Where a label has fewer real rows than the study asks for,
+no more are generated than its real baseline can have, so that a gap is never one of size.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tasks.config import Study, StudyConfig, TaskConfig
+from tasks.annotation.baselines import check_baselines
+from tasks.config import GeneratorConfig, Study, StudyConfig, TaskConfig
 from tasks.data import catalog
 from tasks.data.load import load
 from tasks.data.sample import natural_rows, test_sample
-from tasks.errors import UserError
-from tasks.records import Example, Status, Synthesis, SynthesisJob, TaskData, Trial, TrialJob, Yield, count_labels
+from tasks.errors import UserError, unknown
+from tasks.records import (
+    Example,
+    Status,
+    Synthesis,
+    SynthesisJob,
+    TaskData,
+    TaskSummary,
+    Trial,
+    TrialJob,
+    Yield,
+    count_labels,
+)
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.estimate import Estimate, estimate
@@ -26,6 +40,8 @@ from tasks.training.trial import trial_key
 
 BASELINE = "real"
 REFERENCE = "real_full"
+NAMED = 5
+"""Labels that a note about missing rows names."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,8 @@ class Plan:
     trials: tuple[PlannedTrial, ...]
     training_seconds: float | None
     """What the missing trials take one after the other; null when a classifier's speed is unknown."""
+    notes: tuple[str, ...] = ()
+    """What is done otherwise than the study asks, and why."""
 
     @property
     def synthesis_jobs(self) -> tuple[SynthesisJob, ...]:
@@ -70,8 +88,9 @@ class Plan:
         missing = [planned.estimate for planned in self.syntheses if not planned.stored]
         return {
             "study": self.study.name,
+            "notes": list(self.notes),
             "cells": [_cell(planned) for planned in self.trials],
-            "syntheses": [_synthesis(planned) for planned in self.syntheses],
+            "syntheses": [_synthesis(planned, self.study) for planned in self.syntheses],
             "trials": {"total": len(self.trials), "stored": sum(planned.stored for planned in self.trials)},
             "totals": {
                 "calls": sum(item.calls for item in missing),
@@ -90,11 +109,11 @@ class Plan:
 
 def resolve(study: Study) -> tuple[TaskConfig, ...]:
     """The study's tasks, with every name in it checked against its table. Raises ``UserError``."""
-    for mode in study.config.modes:
-        find_mode(mode)
+    imports = any(find_mode(mode).imports for mode in study.config.modes)
     filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:
         check_classifier(classifier)
+    check_baselines(study.config)
     tasks = tuple(catalog.find_task(reference, study.folder) for reference in study.config.tasks)
     for item in filters:
         for task in tasks:
@@ -103,13 +122,27 @@ def resolve(study: Study) -> tuple[TaskConfig, ...]:
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise UserError(f"two tasks of the study are called {repeated[0]!r}; rename yours in its YAML")
+    _check_imports(study.config, imports, names)
     return tasks
+
+
+def _check_imports(config: StudyConfig, wanted: bool, tasks: Sequence[str]) -> None:
+    if wanted and not config.imports:
+        raise UserError("mode 'imported' has no rows: list them under imports (name, task, file)")
+    if config.imports and not wanted:
+        raise UserError(f"imports are listed, but mode 'imported' is not. Modes: {', '.join(config.modes)}")
+    places = [(item.task, item.name) for item in config.imports]
+    for task, name in places:
+        if task not in tasks:
+            raise unknown(f"task of import {name!r}:", task, tasks)
+        if places.count((task, name)) > 1:
+            raise UserError(f"two imports of task {task!r} are called {name!r}; give each a name of its own")
 
 
 def plan_study(study: Study, settings: Settings) -> Plan:
     """The plan of a study, its real rows loaded and checked. Raises ``UserError`` for whatever cannot be run."""
     config = study.config
-    data = [load(task, settings, config.pool_share) for task in resolve(study)]
+    data = [load(task, settings, config.pool_share, config.pool_rows_per_label) for task in resolve(study)]
     return make_plan(config, data, settings)
 
 
@@ -121,14 +154,15 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     for rows in data:
         key = rows.key
         jobs = list(real_jobs(config, rows, key))
-        for job in synthesis_jobs(config, rows.task):
+        for job in synthesis_jobs(config, rows):
             done = stored_synthesis(job, rows, settings)
             syntheses.append(PlannedSynthesis(job, done is not None, estimate(job, rows, settings)))
-            jobs += synthetic_jobs(config, rows.task, key, done or expected_synthesis(job))
+            jobs += synthetic_jobs(config, rows, key, done or expected_synthesis(job))
         trials += [PlannedTrial(job, _is_stored(job, rows, store)) for job in jobs]
     missing = [planned.job for planned in trials if not planned.stored]
     seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
-    return Plan(config, tuple(syntheses), tuple(trials), seconds)
+    notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
+    return Plan(config, tuple(syntheses), tuple(trials), seconds, tuple(notes))
 
 
 def _is_stored(job: TrialJob, data: TaskData, store: Store) -> bool:
@@ -148,35 +182,81 @@ def draw_of(config: StudyConfig, seed: int) -> int:
     return 0 if config.synthesis_per == "study" else seed
 
 
-def synthesis_jobs(config: StudyConfig, task: TaskConfig) -> Iterator[SynthesisJob]:
-    """All syntheses of one task, over modes, generators and draws."""
-    filters = filter_names(config.filters)
-    for mode in config.modes:
-        if not find_mode(mode).needs_generator:
-            continue
+def rows_wanted(config: StudyConfig, data: TaskData) -> dict[str, int]:
+    """Training rows of each label: those that the study asks for; beside a real baseline no more than it can have."""
+    if BASELINE not in config.modes:
+        return dict.fromkeys(data.task.labels, config.rows_per_label)
+    real = count_labels(data.train, data.task.labels)
+    return {label: min(config.rows_per_label, n) for label, n in real.items()}
+
+
+def _few(config: StudyConfig, data: TaskData) -> dict[str, int]:
+    """Labels of which fewer rows are wanted than the study asks for."""
+    return {label: n for label, n in rows_wanted(config, data).items() if n < config.rows_per_label}
+
+
+def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
+    """A task for results, with a note where labels have fewer real rows than the study asks for."""
+    few = _few(config, data)
+    if not few:
+        return data.summary
+    named = [f"{label} {n}" for label, n in sorted(few.items(), key=lambda item: item[1])[:NAMED]]
+    rest = f" and {len(few) - NAMED} more labels" if len(few) > NAMED else ""
+    return replace(
+        data.summary,
+        note=f"fewer than {config.rows_per_label} real training rows of {', '.join(named)}{rest}; the real baseline "
+        "has what there is, and as many rows are generated",
+    )
+
+
+def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob]:
+    """The distinct syntheses of one task, over what its modes train on, generators and draws.
+
+    A synthesis has the name of its writer's own mode, whichever of the study's modes use it.
+    """
+    filters, rows = filter_names(config.filters), config.rows_per_label
+    fewer = _few(config, data)
+    modes = [find_mode(name) for name in config.modes]
+    for writer in dict.fromkeys(mode.writer.name for mode in modes if mode.writer):
         for generator in config.generators:
             for draw in draws(config):
-                yield SynthesisJob(task, mode, generator, draw, config.rows_per_label, config.extra_texts, filters)
+                yield SynthesisJob(data.task, writer, generator, draw, rows, config.extra_texts, filters, fewer=fewer)
+    for mode in (mode for mode in modes if mode.imports):
+        for item in (item for item in config.imports if item.task == data.task.name):
+            name = GeneratorConfig(model=item.name)
+            for draw in draws(config):
+                yield SynthesisJob(data.task, mode.name, name, draw, rows, 0, filters, item, fewer)
+
+
+def modes_of(config: StudyConfig, synthesis: str) -> list[str]:
+    """The study's modes that train on the rows of a synthesis, by the synthesis's name."""
+    return [name for name in config.modes if find_mode(name).source == synthesis]
+
+
+def by_mode(config: StudyConfig, syntheses: Sequence[Synthesis]) -> list[Synthesis]:
+    """Each synthesis once for every mode that trains on it, under that mode's name and with the same key."""
+    return [replace(item, mode=mode) for item in syntheses for mode in modes_of(config, item.mode)]
 
 
 def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[TrialJob]:
-    """Trials whose training rows are real: the matched baseline and the full reference."""
-    for mode in config.modes:
-        if not find_mode(mode).needs_generator:
-            counts = dict.fromkeys(data.task.labels, config.rows_per_label)
-            yield from _jobs(config, data.task, data_key, mode, counts)
+    """Trials whose training rows are all real: the matched baseline, the pool and the full reference."""
+    wanted = rows_wanted(config, data)
+    for mode in (find_mode(name) for name in config.modes):
+        if mode.source is None:
+            yield from _jobs(config, data.task, data_key, mode.name, mode.count(data, wanted))
     if BASELINE in config.modes and config.reference_rows != 0:
         rows = natural_rows(data, config.reference_rows, 0)
         yield from _jobs(config, data.task, data_key, REFERENCE, count_labels(rows, data.task.labels))
 
 
-def synthetic_jobs(config: StudyConfig, task: TaskConfig, data_key: str, synthesis: Synthesis) -> Iterator[TrialJob]:
-    """Trials of one synthesis and, where it fell short of rows, of a real baseline that is as small as it is."""
-    counts = synthesis.label_counts
-    yield from _jobs(config, task, data_key, synthesis.mode, counts, synthesis=synthesis)
-    asked = dict.fromkeys(task.labels, config.rows_per_label)
-    if BASELINE in config.modes and dict(counts) != asked and all(counts.values()):
-        yield from _jobs(config, task, data_key, BASELINE, counts, draw=synthesis.draw)
+def synthetic_jobs(config: StudyConfig, data: TaskData, data_key: str, synthesis: Synthesis) -> Iterator[TrialJob]:
+    """Trials of all modes of one synthesis and, where it fell short of rows, of a real baseline as small as it is."""
+    wanted = rows_wanted(config, data)
+    counts = {label: min(n, synthesis.label_counts[label]) for label, n in wanted.items()}
+    for name in modes_of(config, synthesis.mode):
+        yield from _jobs(config, data.task, data_key, name, find_mode(name).count(data, counts), synthesis=synthesis)
+    if BASELINE in config.modes and counts != wanted and all(counts.values()):
+        yield from _jobs(config, data.task, data_key, BASELINE, counts, draw=synthesis.draw)
 
 
 def _jobs(
@@ -237,7 +317,7 @@ def _unmade_synthesis(job: SynthesisJob, status: Status, error: str | None) -> S
         draw=job.draw,
         status=status,
         yields=Yield(0, 0, 0, 0, 0, 0),
-        label_counts=dict.fromkeys(job.task.labels, job.rows_per_label),
+        label_counts=job.rows,
         tokens_in=0,
         tokens_out=0,
         cost_usd=None,
@@ -276,9 +356,10 @@ def _cell(planned: PlannedTrial) -> dict[str, Any]:
     }
 
 
-def _synthesis(planned: PlannedSynthesis) -> dict[str, Any]:
+def _synthesis(planned: PlannedSynthesis, config: StudyConfig) -> dict[str, Any]:
     job = planned.job
     names = {"task": job.task.name, "mode": job.mode, "generator": job.generator.model, "draw": job.draw}
+    names["modes"] = modes_of(config, job.mode)
     return {**names, **asdict(planned.estimate), "stored": planned.stored}
 
 

@@ -15,9 +15,9 @@ LOGGER = logging.getLogger("synthgap")
 class Progress:
     """One stage's state of work."""
 
-    stage: Literal["load", "synthesize", "trial"]
+    stage: Literal["load", "synthesize", "trial", "classify", "annotate", "judge"]
     name: str
-    """Readable name of the synthesis or cell."""
+    """Readable name of the synthesis, cell, or task."""
     done: int
     total: int
     note: str = ""

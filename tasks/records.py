@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tasks.config import ClassifierConfig, GeneratorConfig, TaskConfig
+from tasks.config import ClassifierConfig, GeneratorConfig, ImportConfig, TaskConfig
 
 Status = Literal["ok", "failed"]
 
@@ -104,6 +104,8 @@ class TaskSummary:
     """Of the real training rows to the real rows that syntheses are held against."""
     licence: str = ""
     citation: str = ""
+    note: str = ""
+    """What a reader of the task's scores should know: labels with fewer real rows than the study asks for."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,18 @@ class SynthesisJob:
     draw: int
     rows_per_label: int
     extra_texts: float
-    """Extra texts allowed, as a multiple of ``rows_per_label`` x labels."""
+    """Extra texts allowed of each label, as a multiple of the rows wanted."""
     filters: tuple[str, ...]
     """Names of what rejects texts, in order."""
+    imported: ImportConfig | None = None
+    """Where its rows come from when nobody is asked for them; ``generator`` then has the import's name alone."""
+    fewer: Mapping[str, int] = field(default_factory=dict)
+    """Labels of which fewer rows are wanted than ``rows_per_label``, and how many."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows wanted by label."""
+        return {label: self.fewer.get(label, self.rows_per_label) for label in self.task.labels}
 
     @property
     def name(self) -> str:
@@ -278,15 +289,17 @@ class Gap:
     """Effect size: the mean gap over the standard deviation of its seeds (Cohen's d of paired samples); null for one
     seed or seeds that do not differ."""
     seeds_needed: int | None = None
-    """Seeds that would show a true loss of the study's tolerance, at the power and level of ``statistics``; null where
-    no number of seeds would, because the test rows' share of the chance is too large, or nothing can be said."""
+    """Seeds that would show a true loss of the study's tolerance, at power .8 and level .05, on the same test rows;
+    null where 200 would not, because the test rows' share of the chance is too large, and with one seed, which says
+    nothing of its chance."""
     test_rows_needed: int | None = None
-    """Test rows that would show it with the study's seeds; null where none would or nothing can be said."""
+    """Test rows that would show it with the study's seeds; null where 100,000 would not, because the seeds' share is
+    too large, and with one seed."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All seeds of one (task, mode, generator, classifier) against the real baseline of the same size."""
+    """All seeds of one (task, mode, generator, classifier) against its real baseline, as a rule the one of its size."""
 
     task: str
     mode: str
@@ -298,11 +311,17 @@ class Comparison:
     """Null when no trial finished."""
     accuracy: Interval | None
     gap: Gap | None
-    """Null for the real baseline itself, and where either side has no finished trial."""
+    """Null for the real baseline itself, where either side has no finished trial, and on fewer than 20 test rows."""
     verdict: str
     """Plain words: what this means for the study's tolerance."""
     n_train: int | None = None
     """Training rows of a trial, the mean over seeds; real rows of several sizes are a comparison each."""
+    against: str = ""
+    """The baseline of the gap in plain words; empty without a gap."""
+    cost_usd_per_1000: float | None = None
+    """Dollars for 1,000 predictions of an LLM that classifies; null for trained classifiers and unknown prices."""
+    latency_s: float | None = None
+    """Its seconds from question to answer, the mean over trials; null for trained classifiers."""
 
 
 @dataclass(frozen=True, slots=True)

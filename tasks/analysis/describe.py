@@ -1,50 +1,77 @@
-"""Diversity of a set of generated texts and its similarity to real ones, once for each set."""
+"""Diversity of a set of texts and its similarity to real ones, once for each set.
+
+Real rows are described by the same code and at the same size as synthetic ones, because what a measure means shows
+only beside what real rows score.
+"""
 
 from collections.abc import Sequence
 
-from tasks.analysis import diversity, similarity
-from tasks.analysis.embedding import VERSION, Embed, embed, embed_in_worker
-from tasks.records import content_key
+from tasks.analysis import diversity, embedding, similarity
+from tasks.analysis.embedding import Embed, embed, embed_in_worker
+from tasks.analysis.matching import REFERENCE, match, matched_texts, shuffled
+from tasks.analysis.sampling import Measured
+from tasks.records import Example, Row, TaskData, content_key
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.hardware import precision
 
 KIND = "descriptions"
-REAL_TEXTS = 1000
-"""Real texts that similarity is measured against: a fixed sample, because its mean over 1,000 texts is known to well
-under 0.01 and embedding the rest costs minutes."""
+VERSION = 2
+"""Of the measures; a change of a value needs another one, because descriptions are found by it in the store."""
+ERROR = "_error"
+"""Ends the name of a measure's standard error, which stands beside its value where it is not exact."""
 
 Measures = dict[str, float]
 
 
-def describe(
-    texts_synthetic: Sequence[str], texts_real: Sequence[str], settings: Settings, *, encode: Embed = embed_in_worker
+def describe_synthesis(
+    rows: Sequence[Example | Row],
+    data: TaskData,
+    rows_per_label: int,
+    settings: Settings,
+    *,
+    encode: Embed = embed_in_worker,
 ) -> tuple[Measures, Measures]:
-    """(diversity, similarity) by the name of the measure; a measure that too few texts leave undefined is left out.
+    """(diversity, similarity) of a synthesis's kept rows, of which ``rows_per_label`` were asked for.
 
-    Found in the store when the same texts were described before. Raises ``RunError`` when embedding fails.
+    Measures at most as many rows of each label as the real ones can match, as ``matching`` says.
+    """
+    real = match(data, rows_per_label)
+    return describe(matched_texts(rows, real.counts), real.reference, settings, encode=encode)
+
+
+def describe_real(
+    data: TaskData, rows_per_label: int, settings: Settings, *, encode: Embed = embed_in_worker
+) -> tuple[Measures, Measures]:
+    """(diversity, similarity) of as many real training rows, against the same reference as syntheses."""
+    real = match(data, rows_per_label)
+    return describe(real.real, real.reference, settings, encode=encode)
+
+
+def describe(
+    texts_described: Sequence[str], texts_real: Sequence[str], settings: Settings, *, encode: Embed = embed_in_worker
+) -> tuple[Measures, Measures]:
+    """(diversity, similarity) by the name of the measure, and where it was estimated, ``<name>_error``.
+
+    A measure that too few texts leave undefined is left out. At most about 1,000 real texts are used. Found in the
+    store when the same texts were described before. Raises ``RunError`` when embedding fails.
     """
     store = Store(settings.store_url)
-    synthetic, real = sorted(texts_synthetic), _sample(texts_real)
+    described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE])
     names = [*diversity.MEASURES, *similarity.MEASURES]
-    key = content_key([VERSION, precision(), names, synthetic, real])
+    key = content_key([VERSION, embedding.VERSION, precision(), names, described, real])
     manifest = store.get(KIND, key)
     if manifest is None:
-        manifest = _measure(synthetic, real, store, encode)
+        manifest = _measure(described, real, store, encode)
         store.put(KIND, key, manifest)
     return manifest["diversity"], manifest["similarity"]
 
 
-def _sample(texts: Sequence[str]) -> list[str]:
-    """The same texts whatever their order: those whose hashes come first."""
-    return sorted(texts, key=lambda text: content_key(["describe", text]))[:REAL_TEXTS]
-
-
-def _measure(synthetic: list[str], real: list[str], store: Store, encode: Embed) -> dict[str, Measures]:
-    if not synthetic:
+def _measure(described: list[str], real: list[str], store: Store, encode: Embed) -> dict[str, Measures]:
+    if not described:
         return {"diversity": {}, "similarity": {}}
-    ours = embed(synthetic, store, encode=encode)
-    spread = {name: measure(synthetic, ours) for name, measure in diversity.MEASURES.items()}
+    ours = embed(described, store, encode=encode)
+    spread = {name: measure(described, ours) for name, measure in diversity.MEASURES.items()}
     close = {}
     if real:
         theirs = embed(real, store, encode=encode)
@@ -52,5 +79,11 @@ def _measure(synthetic: list[str], real: list[str], store: Store, encode: Embed)
     return {"diversity": _known(spread), "similarity": _known(close)}
 
 
-def _known(values: dict[str, float | None]) -> Measures:
-    return {name: round(value, 6) for name, value in values.items() if value is not None}
+def _known(measured: dict[str, Measured | None]) -> Measures:
+    values: Measures = {}
+    for name, found in measured.items():
+        if found is not None:
+            values[name] = round(found.value, 6)
+            if found.error > 0:
+                values[name + ERROR] = round(found.error, 6)
+    return values

@@ -52,12 +52,14 @@ def read_data(store: Store, key: str) -> TaskData:
     return TaskData(task, tuple(train), tuple(pool), tuple(test), manifest["source"])
 
 
-def load(task: TaskConfig, settings: Settings, pool_share: float) -> TaskData:
+def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int | None = None) -> TaskData:
     """The task's real rows: train, the pool in it that few-shot prompts may show, and test.
+
+    The pool is a share of each label's training rows, at most ``pool_rows`` of a label.
 
     Raises ``UserError`` for rows that do not fit the task, ``RunError`` when no source can be had here.
     """
-    return split(task, read(task, settings), pool_share)
+    return split(task, read(task, settings), pool_share, pool_rows)
 
 
 def read(task: TaskConfig, settings: Settings) -> Reading:

@@ -53,8 +53,8 @@ def by_label(rows: Iterable[Example]) -> dict[str, list[Example]]:
     return groups
 
 
-def split(task: TaskConfig, reading: Reading, pool_share: float) -> TaskData:
-    """Clean rows in train, pool and test, every label of the task in each.
+def split(task: TaskConfig, reading: Reading, pool_share: float, pool_rows: int | None = None) -> TaskData:
+    """Clean rows in train, pool (at most ``pool_rows`` of a label) and test, every label of the task in each.
 
     Raises ``UserError`` for labels that the task does not list or a split lacks, and for files with nothing to learn.
     """
@@ -67,7 +67,7 @@ def split(task: TaskConfig, reading: Reading, pool_share: float) -> TaskData:
         _check_missing(task, train, test, reading)
         train = _without(train, test, dropped, reading)
     _check_missing(task, train, test, reading)
-    chosen = {row.text for row in share_of(train, pool_share, f"pool:{SPLIT_SEED}")}
+    chosen = {row.text for row in share_of(train, pool_share, f"pool:{SPLIT_SEED}", pool_rows)}
     pool = tuple(row for row in train if row.text in chosen)
     parts = [reading.source, *reading.notes, f"{dropped} dropped" if str(dropped) else ""]
     return TaskData(task, tuple(train), pool, tuple(test), "; ".join(part for part in parts if part))
@@ -106,11 +106,11 @@ def clean(task: TaskConfig, rows: Sequence[Example], name: str, dropped: Dropped
     return result
 
 
-def share_of(rows: Sequence[Example], share: float, salt: str) -> list[Example]:
-    """A share of each label's rows, at least one of each."""
+def share_of(rows: Sequence[Example], share: float, salt: str, most: int | None = None) -> list[Example]:
+    """A share of each label's rows, at least one and at most ``most`` of each."""
     chosen = []
     for group in by_label(rows).values():
-        chosen += ranked(group, salt)[: max(1, round(share * len(group)))]
+        chosen += ranked(group, salt)[: max(1, round(share * len(group)))][:most]
     return chosen
 
 

@@ -23,7 +23,7 @@ def export(results: Mapping[str, Any], settings: Settings, out: Path) -> list[Pa
     Raises ``UserError`` for a study without any, ``RunError`` when a data set is not in the store any more or ``out``
     cannot be written.
     """
-    made = [item for item in results["syntheses"] if item["status"] == "ok"]
+    made = list({item["key"]: item for item in reversed(results["syntheses"]) if item["status"] == "ok"}.values())[::-1]
     if not made:
         raise UserError(f"study {results['study']!r} has no generated data set to export")
     store = Store(settings.store_url)
@@ -79,8 +79,7 @@ def card(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         f"# {task['title']} Texts written by {synthesis['generator']}",
         "",
         f"{synthesis['kept']} texts in mode `{synthesis['mode']}`, labels as asked for, not checked by people. "
-        f"Model that answered: {synthesis['model_answered']}. Calls: {synthesis['calls']}, "
-        f"{synthesis['tokens_in']:,} tokens read, {synthesis['tokens_out']:,} written, "
+        + _made(synthesis)
         + ("at an unknown price." if cost is None else f"${cost:.4f}."),
         "",
         "## What training on them costs",
@@ -109,10 +108,22 @@ def card(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _made(synthesis: Mapping[str, Any]) -> str:
+    """How the texts came about, up to their price."""
+    if not synthesis["calls"]:
+        return "Imported, not written in this study, "
+    return (
+        f"Model that answered: {synthesis['model_answered']}. Calls: {synthesis['calls']}, "
+        f"{synthesis['tokens_in']:,} tokens read, {synthesis['tokens_out']:,} written, "
+    )
+
+
 def _gaps(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
-    """One line a classifier: its score, its gap to as many real rows, and what the study makes of it."""
-    same = ("task", "mode", "generator")
-    found = [item for item in results["comparisons"] if all(item[name] == synthesis[name] for name in same)]
+    """One line a mode that trains on these rows and classifier: its score, gap to as many real rows, and verdict."""
+    modes = [item["mode"] for item in results["syntheses"] if item["key"] == synthesis["key"]]
+    same = ("task", "generator")
+    found = [item for item in results["comparisons"] if item["mode"] in modes]
+    found = [item for item in found if all(item[name] == synthesis[name] for name in same)]
     scored = [item for item in found if item["macro_f1"]]
     if not scored:
         return ["Not measured: no training on these rows finished."]
@@ -121,7 +132,8 @@ def _gaps(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]
 
 def _gap(item: Mapping[str, Any]) -> str:
     score, gap = item["macro_f1"], item["gap"]
-    line = f"- {item['classifier']}: macro-F1 {score['mean']:.3f} (95% {score['low']:.3f} to {score['high']:.3f})"
+    line = f"- {item['mode']}, {item['classifier']}: macro-F1 {score['mean']:.3f} "
+    line += f"(95% {score['low']:.3f} to {score['high']:.3f})"
     if gap:
         points = [100 * gap[name] for name in ("mean", "low", "high")]
         line += ", {:+.1f} points against as many real rows (95% {:+.1f} to {:+.1f})".format(*points)

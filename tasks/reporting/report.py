@@ -42,13 +42,21 @@ LONGEST = 400
 """Characters of a sample row."""
 
 MEASURES = {
+    "texts": "Texts: how many were measured, as many of each label as the real rows can match. Most measures depend on "
+    "it. A measure's error is the standard error of estimating it from a sample of these texts.",
     "remote_clique": "Remote clique: mean distance to all other texts; higher is more varied.",
     "chamfer": "Chamfer: mean distance to the nearest other text; higher is more varied, near 0 means near-copies.",
-    "distinct_2": "Distinct-2: share of word pairs that occur once; higher is more varied.",
-    "self_bleu": "Self-BLEU: word overlap of a text with the others; lower is more varied.",
     "vendi": "Vendi score: how many clearly different texts the set amounts to; higher is more varied.",
-    "top5_to_real": "Top-5 similarity: for each real text, mean cosine similarity to its 5 nearest texts in the set; "
-    "higher is closer to real.",
+    "distinct_1": "Distinct-1: different words as a share of all words; higher is more varied.",
+    "distinct_2": "Distinct-2: different word pairs as a share of all word pairs; higher is more varied.",
+    "self_bleu": "Self-BLEU: how much of a text stands in up to 499 others, 0 to 1; lower is more varied.",
+    "top_5": "Top-5 similarity: for each real text, mean cosine similarity to its 5 nearest texts in the set; "
+    "higher means that the set reaches more of what is real.",
+    "top_5_back": "Top-5 similarity backwards: for each text in the set, mean cosine similarity to its 5 nearest real "
+    "texts; higher means that the set stays closer to what is real.",
+    "mmd": "MMD: squared maximum mean discrepancy between the set and real texts; about 0, even slightly below, means "
+    "that they have one distribution.",
+    "auc": "Discriminator AUC: how well a classifier tells the set from real texts; 0.5 means not at all, 1 always.",
 }
 STATES = {
     "yes": ("✓", "Yes"),

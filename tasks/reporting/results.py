@@ -134,7 +134,11 @@ def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
 
 
 def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial]) -> dict[str, Any]:
-    """Sums over the whole study, stored parts included; ``seconds`` is generating plus training, not wall time."""
+    """Sums over the whole study, stored parts included; ``seconds`` is generating plus training, not wall time.
+
+    A synthesis that several modes train on is listed for each of them and counts once.
+    """
+    syntheses = list({synthesis.key or number: synthesis for number, synthesis in enumerate(syntheses)}.values())
     costs = [synthesis.cost_usd for synthesis in syntheses]
     return {
         "calls": sum(synthesis.calls for synthesis in syntheses),

@@ -105,7 +105,7 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     modes = sorted({row["mode"] for row in plan["cells"]})
     tasks = {row["task"] for row in plan["cells"]}
     lines = f"{trials['total']} trials ({len(tasks)} tasks; {', '.join(modes)}), {trials['stored']} of them stored"
-    return Group(Text(f"Study {plan['study']}: {lines}"), table)
+    return Group(Text(f"Study {plan['study']}: {lines}"), table, *map(Text, plan["notes"]))
 
 
 def tasks_table(tasks: Iterable[TaskConfig]) -> RenderableType:

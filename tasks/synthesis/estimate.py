@@ -51,12 +51,12 @@ class _Past:
 def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     """What a synthesis would still ask for and cost; calls that the journal holds are paid for."""
     store = Store(settings.store_url)
-    if store.get("syntheses", keys.synthesis_key(job, data)) is not None:
+    if job.imported is not None or store.get("syntheses", keys.synthesis_key(job, data)) is not None:
         return Estimate(0, 0, 0, 0.0, 0.0)
     past = _past(job, store)
     writer = keys.writer_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
-    wanted = min(1 / past.kept_share, 1 + job.extra_texts) * job.rows_per_label * len(job.task.labels)
+    wanted = min(1 / past.kept_share, 1 + job.extra_texts) * sum(job.rows.values())
     a_call = calls.completions(job.generator) * job.generator.texts_per_call
     missing = max(0, math.ceil(wanted / a_call) - len(read_journal(journal)))
     tokens_in = round(missing * _prompt_tokens(job, data, writer.turns))

@@ -8,7 +8,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +45,8 @@ class Entry:
     """Seconds from the start of that run to the answer."""
     time: str
     """When it was answered, UTC."""
+    seconds: float | None = None
+    """From the call to its answer, waiting for a turn and repeats included; null where it was not recorded."""
 
 
 class Journal:
@@ -118,6 +120,14 @@ def parse_entry(fields: Any, where: str) -> Entry:
         return Entry(**{**fields, "answers": answers})
     except (KeyError, TypeError):
         raise RunError(f"{where!r} is no journal that this version can read; move it away to ask anew") from None
+
+
+def wall_seconds(entries: Iterable[Entry]) -> float:
+    """Wall time of the runs that made these calls, from each one's start to its last of them."""
+    last: dict[str, float] = {}
+    for entry in entries:
+        last[entry.session] = max(last.get(entry.session, 0.0), entry.elapsed)
+    return round(sum(last.values()), 3)
 
 
 @contextmanager

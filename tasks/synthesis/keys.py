@@ -6,6 +6,7 @@ wanted and what rejects them. So more rows, or another filter, cost only the cal
 
 import functools
 import random
+from typing import Any
 
 from tasks.errors import UserError
 from tasks.records import Example, SynthesisJob, TaskData, content_key
@@ -88,12 +89,19 @@ def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
     return content_key(
         {
             "calls": calls_key(job, data),
-            "rows_per_label": job.rows_per_label,
             "extra_texts": job.extra_texts,
-            "filters": [[item.name, item.version] for item in find_filters(job.filters)],
-            "longest": job.task.max_words,
-            "language": job.task.language,
-            "pool": data.pool,
-            "test": test_hashes(data.test),
+            **sieve_parts(job, data),
         }
     )
+
+
+def sieve_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
+    """What shapes a data set beside its texts: rows wanted, filters, and the texts that filters compare with."""
+    return {
+        "rows_per_label": job.rows if job.fewer else job.rows_per_label,
+        "filters": [[item.name, item.version] for item in find_filters(job.filters)],
+        "longest": job.task.max_words,
+        "language": job.task.language,
+        "pool": data.pool,
+        "test": test_hashes(data.test),
+    }

@@ -47,6 +47,15 @@ Select = Callable[[TaskData, Sequence[Example], Mapping[str, int], int], tuple[E
 """(real rows, generated rows, training rows wanted by label, draw) -> training rows."""
 
 
+Count = Callable[[TaskData, Mapping[str, int]], dict[str, int]]
+"""(real rows, rows by label of the generated set or, without one, of the real baseline) -> training rows by label."""
+
+
+def as_many(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
+    """As many training rows as there are generated ones, so that a real baseline of the same size is a fair one."""
+    return dict(label_counts)
+
+
 @dataclass(frozen=True)
 class Mode:
     """Where training rows come from."""
@@ -57,11 +66,28 @@ class Mode:
     select: Select
     writer: Writer | None = None
     """Null where no LLM is asked."""
+    imports: bool = False
+    """Its rows are those that the study imports."""
+    count: Count = as_many
 
     @property
-    def needs_generator(self) -> bool:
-        """An LLM writes (some of) its rows."""
-        return self.writer is not None
+    def source(self) -> str | None:
+        """What its generated rows are called: modes of one source share their syntheses. Null where all are real."""
+        if self.imports:
+            return self.name
+        return self.writer.name if self.writer else None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Modes with parameters in their names, after slashes: ``mix/50``."""
+
+    name: str
+    """The part before the first slash."""
+    usage: str
+    """The names it understands, for messages."""
+    make: Callable[[Sequence[str], Mapping[str, Mode]], Mode]
+    """(parameters, modes without any) -> the mode. Raises ``UserError`` for parameters that it does not take."""
 
 
 def generated(

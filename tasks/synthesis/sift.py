@@ -31,8 +31,9 @@ class Sieve:
     scene: Scene
     filters: tuple[Filter, ...]
     form: Form
-    rows_per_label: int
-    most_texts: int
+    rows_wanted: Mapping[str, int]
+    """By label."""
+    most_texts: Mapping[str, int]
     """Texts that a label may take to get them."""
     lookup: Callable[[str, int], Entry | None]
     """(label, call index) -> its entry, null when it is not there yet."""
@@ -65,7 +66,7 @@ class Sieve:
 
     def open(self, label: str) -> bool:
         """Whether a label still takes calls."""
-        return self.kept[label] < self.rows_per_label and self.looked[label] < self.most_texts
+        return self.kept[label] < self.rows_wanted[label] and self.looked[label] < self.most_texts[label]
 
     def _calls(self) -> Iterator[tuple[str, int]]:
         labels = tuple(self.scene.task.labels)
@@ -75,10 +76,14 @@ class Sieve:
             if not any(map(self.open, labels)):
                 return
 
+    def texts(self, entry: Entry) -> list[tuple[Answer, str]]:
+        """The texts in an entry's answers, each with its answer."""
+        return texts_of(entry, self.scene.task, self.form)
+
     def _sift(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
         self.used.append(entry)
-        for number, (answer, text) in enumerate(texts_of(entry, self.scene.task, self.form)):
+        for number, (answer, text) in enumerate(self.texts(entry)):
             if not self.open(label):
                 return
             row = self._judged(Row(text, label, entry.call, answer=number), answer)

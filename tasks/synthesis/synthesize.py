@@ -1,4 +1,5 @@
-"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows.
+"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows. Imported rows skip the
+calls.
 
 A finished one is stored under its synthesis key. One that the budget stopped is stored under a key of its own content,
 so that its rows can be trained on, and a later run with money left goes on where it stopped.
@@ -6,9 +7,8 @@ so that its rows can be trained on, and a later run with money left goes on wher
 
 import dataclasses
 import json
-import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tasks.errors import RunError, UserError
@@ -16,23 +16,28 @@ from tasks.progress import Progress, announce
 from tasks.records import Row, Synthesis, SynthesisJob, TaskData, Yield, content_key
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis import keys, loop
+from tasks.synthesis import importing, keys, loop
+from tasks.synthesis.asking import connect, spending_of
 from tasks.synthesis.budget import Ledger, Spending
 from tasks.synthesis.calls import Complete
 from tasks.synthesis.filter import Scene
 from tasks.synthesis.filters import find_filters
-from tasks.synthesis.journal import Entry, Journal, open_journal
-from tasks.synthesis.keys import calls_key, synthesis_key
+from tasks.synthesis.journal import Entry, Journal, open_journal, wall_seconds
+from tasks.synthesis.keys import calls_key
 from tasks.synthesis.models import same_model
-from tasks.synthesis.prices import price, price_map
+from tasks.synthesis.prices import price_map
 from tasks.synthesis.sift import Sieve, count_kept
 from tasks.synthesis.writing import Writing
 
 KIND = "syntheses"
 JOURNAL = "journal.jsonl"
-LOGGER = logging.getLogger("synthgap")
 
 Report = Callable[[Progress], None]
+
+
+def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of a job's data set, generated or imported."""
+    return keys.synthesis_key(job, data) if job.imported is None else importing.import_key(job, data)
 
 
 def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> Synthesis | None:
@@ -62,19 +67,12 @@ def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
     def lookup(label: str, index: int) -> Entry | None:
         return journal.entries.get(keys.call_id(label, index, turns))
 
-    most = math.ceil(job.rows_per_label * (1 + job.extra_texts))
-    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows_per_label, most, lookup)
-
-
-def _gateway(job: SynthesisJob) -> Complete:
-    from tasks.synthesis import gateway
-
-    gateway.prepare(job.generator)
-    return gateway.complete
+    most = {label: math.ceil(rows * (1 + job.extra_texts)) for label, rows in job.rows.items()}
+    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
 
 
 def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], None]:
-    total = job.rows_per_label * len(job.task.labels)
+    total = sum(job.rows.values())
     seen = -1
 
     def step() -> None:
@@ -86,20 +84,12 @@ def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], N
     return step
 
 
-def _seconds(entries: list[Entry]) -> float:
-    """Wall time of the runs that made these calls, from each one's start to its last of them."""
-    last: dict[str, float] = {}
-    for entry in entries:
-        last[entry.session] = max(last.get(entry.session, 0.0), entry.elapsed)
-    return round(sum(last.values()), 3)
-
-
 def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopped: str) -> Synthesis:
     """The record of what the sieve holds. Its calls are those looked at and those that this run made beyond them."""
     used = {entry.call for entry in sieve.used}
     paid = [*sieve.used, *(entry for entry in asked if entry.call not in used)]
     costs = [entry.cost_usd for entry in paid]
-    short = any(kept < job.rows_per_label for kept in count_kept(sieve).values())
+    short = count_kept(sieve) != job.rows
     return Synthesis(
         key=content_key([key, "stopped", [row.call for row in sieve.scene.kept]]) if stopped else key,
         task=job.task.name,
@@ -112,7 +102,7 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
         tokens_in=sum(entry.tokens_in for entry in paid),
         tokens_out=sum(entry.tokens_out for entry in paid),
         cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
-        seconds=_seconds(paid),
+        seconds=wall_seconds(paid),
         model_answered=", ".join(sorted({entry.model for entry in paid})),
         calls=len(paid),
         short=short,
@@ -132,15 +122,21 @@ def _label_noise(job: SynthesisJob, sieve: Sieve) -> float | None:
     return round(found.rate, 4) if found else None
 
 
-def _save(store: Store, job: SynthesisJob, data: TaskData, sieve: Sieve, result: Synthesis, journal: bytes) -> None:
-    rows = [*sieve.scene.kept, *sieve.rejected]
-    text = "".join(json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    manifest: dict[str, Any] = {
-        "synthesis": dataclasses.asdict(result),
-        "calls_key": calls_key(job, data),
-        "prices": price_map(),
-    }
-    store.put(KIND, result.key, manifest, {"rows.jsonl": text.encode(), JOURNAL: journal})
+def _save(store: Store, sieve: Sieve, result: Synthesis, journal: bytes, more: Mapping[str, Any]) -> None:
+    rows = _lines([*sieve.scene.kept, *sieve.rejected])
+    manifest = {"synthesis": dataclasses.asdict(result), **more}
+    store.put(KIND, result.key, manifest, {"rows.jsonl": rows, JOURNAL: journal})
+
+
+def _lines(items: Sequence[Row | Entry]) -> bytes:
+    return "".join(json.dumps(dataclasses.asdict(item), ensure_ascii=False) + "\n" for item in items).encode()
+
+
+def _import(job: SynthesisJob, data: TaskData, key: str, settings: Settings) -> Synthesis:
+    sieve = importing.sift_import(job, data)
+    result = dataclasses.replace(_result(job, key, sieve, [], ""), calls=0)  # its entries are rows, nobody was asked
+    _save(Store(settings.store_url), sieve, result, _lines(sieve.used), {})
+    return result
 
 
 def _generate(
@@ -164,11 +160,12 @@ def _generate(
         stopped = ""
         if not sieve.finished:
             step = _progress(job, sieve, report)
-            writing = Writing(job, data, journal, sieve, complete or _gateway(job), spending, step)
+            writing = Writing(job, data, journal, sieve, complete or connect(job.generator), spending, step)
             loop.run(writing.run())
             asked, stopped = writing.asked, writing.stopped if not sieve.finished else ""
         result = _result(job, key, sieve, asked, stopped)
-        _save(store, job, data, sieve, result, path.read_bytes())
+        made_by = {"calls_key": calls_key(job, data), "prices": price_map()}
+        _save(store, sieve, result, path.read_bytes(), made_by)
         return result
 
 
@@ -180,7 +177,7 @@ def synthesize(
     complete: Complete | None = None,
     report: Report = announce,
 ) -> Synthesis:
-    """Generate a data set, or find it in the store.
+    """Generate or import a data set, or find it in the store.
 
     Generation sees the pool of ``data``, filters see hashes of its test texts. ``ledger`` is the run's budget, null
     sets none. ``complete`` answers a call, null asks the generator through litellm. ``report`` is told how far it is.
@@ -189,16 +186,15 @@ def synthesize(
     in the journal then and is not made again.
     """
     key = synthesis_key(job, data)
-    total = job.rows_per_label * len(job.task.labels)
+    total = sum(job.rows.values())
     try:
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
-        if result is None:
-            spending = Spending(ledger, price(job.generator))
-            if spending.unenforceable:
-                LOGGER.warning(
-                    "the price of %s is unknown: the budget cannot hold it, only count its tokens", job.generator.model
-                )
+        if result is None and job.imported is not None:
+            result = _import(job, data, key, settings)
+            note = _note(result)
+        elif result is None:
+            spending = spending_of(job.generator, ledger)
             result = _generate(job, data, key, settings, spending, complete, report)
             note = _note(result)
     except (UserError, RunError) as error:

@@ -1,24 +1,19 @@
 """Asks for texts until each label has its rows: every slot busy, no call waiting for another conversation's.
 
-Each answer is journaled before anything else happens to it, and its worst case is reserved before it is asked for.
 What fails ends the work, but only after the calls under way were answered and journaled: they are paid for.
 """
 
 import asyncio
 import math
-import time
-import uuid
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-from tasks.errors import RunError
 from tasks.records import SynthesisJob, TaskData
 from tasks.synthesis import calls, keys
+from tasks.synthesis.asking import Asking
 from tasks.synthesis.budget import BudgetReachedError, Spending
-from tasks.synthesis.calls import Complete, Completion, Request
+from tasks.synthesis.calls import Complete
 from tasks.synthesis.journal import Entry, Journal
-from tasks.synthesis.models import same_model
 from tasks.synthesis.sift import Sieve, texts_of
 
 FIRST_FAITH = 10
@@ -39,18 +34,16 @@ class Writing:
         progress: Callable[[], None],
     ) -> None:
         self.job, self.data, self.journal, self.sieve = job, data, journal, sieve
-        self._complete, self._spending, self._progress = complete, spending, progress
+        self._asking, self._progress = Asking(journal, complete, spending), progress
         self.turns = keys.writer_of(job).turns
         self.stopped = ""
         """Why no more is asked for, empty while more is."""
-        self.asked: list[Entry] = []
+        self.asked = self._asking.asked
         """Calls that were made, rather than found in the journal."""
         self._started: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settling: list[asyncio.Task[None]] = []
         self._idle = asyncio.Event()
         self._error: BaseException | None = None
-        self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
 
     async def run(self) -> None:
         """Write until the sieve is satisfied, the calls are used up or the budget is. Raises what a call raised."""
@@ -63,7 +56,7 @@ class Writing:
         finally:
             for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*self._settling)
+            await self._asking.settled()
         if self._error:
             raise self._error
 
@@ -97,7 +90,7 @@ class Writing:
         sieve = self.sieve
         done, looked, kept = sieve.done[label], sieve.looked[label], sieve.kept[label]
         per_row = (looked + FIRST_FAITH) / (kept + FIRST_FAITH)
-        texts = min((sieve.rows_per_label - kept) * per_row, sieve.most_texts - looked)
+        texts = min((sieve.rows_wanted[label] - kept) * per_row, sieve.most_texts[label] - looked)
         a_call = looked / done if done else calls.completions(self.job.generator) * sieve.form.texts
         return math.ceil((done + texts / a_call) / self.turns) - self._started[label]
 
@@ -133,39 +126,7 @@ class Writing:
             return known
         request = keys.request(self.job, self.data, label, index, earlier)
         try:
-            reservation = await self._spending.reserve(request)
+            return await self._asking.ask(call, request)
         except BudgetReachedError as limit:
             self.stopped = str(limit)
             return None
-        try:
-            completion = await self._complete(request)
-        except RunError:
-            await self._spending.release(reservation)
-            raise
-        entry = self._entry(call, request, completion)
-        await self.journal.append(entry)
-        self.asked.append(entry)
-        settling = asyncio.create_task(self._spending.settle(reservation, completion))
-        self._settling.append(settling)  # with the next call's reservation; until then the worst case counts
-        if not same_model(self.job.generator.model, entry.model):
-            raise RunError(
-                f"asked for {self.job.generator.model!r}, but {entry.model!r} answered; "
-                "name the model as its provider does"
-            )
-        return entry
-
-    def _entry(self, call: str, request: Request, completion: Completion) -> Entry:
-        return Entry(
-            call=call,
-            prompt=request.prompt_hash,
-            seed=request.seed,
-            answers=completion.answers,
-            asked=request.generator.model,
-            model=completion.model,
-            tokens_in=completion.tokens_in,
-            tokens_out=completion.tokens_out,
-            cost_usd=completion.cost_usd,
-            session=self._session,
-            elapsed=round(time.monotonic() - self._start, 3),
-            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        )

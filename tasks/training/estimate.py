@@ -35,7 +35,8 @@ def _rates(store: Store) -> dict[str, float]:
     """Seconds per unit of work by classifier, over finished trials in the store."""
     found: dict[str, list[float]] = {}
     for key in store.keys(KIND)[-PAST_TRIALS:]:
-        if manifest := store.get(KIND, key):
+        manifest = store.get(KIND, key)
+        if manifest and "config" in manifest:  # baselines train nothing
             config = ClassifierConfig.model_validate(manifest["config"])
             work = _work(config, manifest["n_train"], manifest["n_test"])
             found.setdefault(config.model, []).append(manifest["scores"]["seconds"] / work)

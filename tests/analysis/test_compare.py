@@ -19,9 +19,10 @@ def study(tmp_path):
 
     def trial(mode, seed, share, **fields):
         rng = np.random.default_rng([seed, len(mode), int(1000 * share)])
-        key = f"{mode}-{seed}-{fields.get('task', 't')}-{sum(fields.get('label_counts', COUNTS).values())}"
+        rows = fields.pop("rows", 400)
+        key = f"{mode.replace('/', '-')}-{seed}-{share}-{rows}-{fields.get('task', 't')}"
         lines = []
-        for i in range(fields.pop("rows", 400)):
+        for i in range(rows):
             label, other = ("ham", "spam") if i % 2 else ("spam", "ham")
             said = label if rng.random() < share else other
             row = {"item": f"{i:04}", "label": label, "predicted": said, "probabilities": [], "agreement": None}
@@ -65,9 +66,15 @@ def test_equal_models_are_as_good_when_the_tolerance_allows(study):
 
 def test_too_few_rows_leave_it_undecided(study):
     trial, store = study
-    verdict = compare(both(trial, synthetic=0.965), store, 0.001)[1].verdict
-    assert verdict.startswith("undecided: could lose")
-    assert verdict.endswith("more seeds or test rows needed")
+    found = compare(both(trial, synthetic=0.965), store, 0.001)[1]
+    assert found.verdict.startswith("undecided: could lose")
+    assert found.verdict.endswith("would decide")
+
+
+def test_one_seed_cannot_tell_what_would_decide(study):
+    trial, store = study
+    verdict = compare(both(trial, seeds=(0,), synthetic=0.965), store, 0.001)[1].verdict
+    assert "more seeds would tell what it takes to decide" in verdict
 
 
 def test_one_seed_is_said(study):
@@ -136,3 +143,90 @@ def test_trials_on_other_test_rows_are_refused(study):
     trial, store = study
     with pytest.raises(ValueError, match="different rows"):
         compare([trial("real", 0, 0.9), trial("few_shot", 0, 0.9, rows=300)], store, 0.02)
+
+
+POOL = {"ham": 5, "spam": 5}
+
+
+@pytest.mark.parametrize(
+    ("mode", "fields"),
+    [
+        ("pool_only", {"generator": None, "label_counts": POOL, "n_train": 10}),
+        ("pool_plus_synthetic", {"generator": "llm", "label_counts": {"ham": 55, "spam": 55}, "n_train": 110}),
+    ],
+)
+def test_modes_about_the_number_of_rows_are_held_against_the_main_baseline(study, mode, fields):
+    trial, store = study
+    short = [trial("real", s, 0.6, label_counts=POOL, n_train=10) for s in (0, 1)]
+    found = compare([*both(trial), *short, *(trial(mode, s, 0.8, **fields) for s in (0, 1))], store, 0.02)[3]
+    assert found.mode == mode
+    assert found.gap.mean == pytest.approx(-0.17, abs=0.05)
+    assert found.against == "c trained on 100 real rows"
+    assert f"; with {fields['n_train']} rows against 100" in found.verdict
+
+
+def test_a_mix_or_an_import_is_held_against_as_many_rows(study):
+    trial, store = study
+    others = [trial(mode, s, 0.9) for mode in ("mix/50", "imported") for s in (0, 1)]
+    for found in compare([*both(trial), *others], store, 0.02)[2:]:
+        assert found.gap is not None
+        assert "rows against" not in found.verdict
+
+
+def llm(trial, share=0.9, **fields):
+    values = {"classifier": "llm", "generator": "gpt", "label_counts": {}, "n_train": 0}
+    return trial("llm_zero_shot", 0, share, **values | fields)
+
+
+def test_an_llm_that_classifies_is_held_against_the_first_classifier_on_shared_rows(study):
+    trial, store = study
+    other = [trial("real", s, 0.5, classifier="d", task="t") for s in (0, 1, 2)]
+    asked = llm(trial, rows=100, n_test=100, cost_usd=0.05, latency_s=1.5)
+    found = compare([*both(trial), *other, asked], store, 0.02)[-1]
+    assert found.against == "c trained on 100 real rows"
+    assert found.seeds == (0,)
+    assert found.gap.low <= found.gap.mean <= found.gap.high
+    assert "on the 100 of 400 test rows that both have" in found.verdict
+    assert (found.cost_usd_per_1000, found.latency_s) == (pytest.approx(0.5), 1.5)
+
+
+def test_too_few_shared_rows_are_no_gap(study):
+    trial, store = study
+    found = compare([*both(trial), llm(trial, rows=19, n_test=19)], store, 0.02)[2]
+    assert found.gap is None
+    assert found.verdict.startswith("no gap: 19 test rows that both have, 20 are needed")
+
+
+def test_an_llm_without_a_baseline_has_a_score_and_no_gap(study):
+    trial, store = study
+    (found,) = compare([llm(trial)], store, 0.02)
+    assert found.macro_f1.low < found.macro_f1.mean < found.macro_f1.high
+    assert (found.gap, found.against, found.cost_usd_per_1000) == (None, "", None)
+    assert found.verdict == "no gap: no finished trial on real labels"
+
+
+def test_the_majority_is_compared_without_advice(study):
+    trial, store = study
+    found = compare([*both(trial), llm(trial, 0.5, generator=None, classifier="majority")], store, 0.02)[2]
+    assert found.verdict.startswith("loses ")
+    assert "buy labels" not in found.verdict
+
+
+def test_few_test_rows_and_single_labels_are_said(study):
+    trial, store = study
+    few = compare([trial(m, s, 0.5, rows=19) for m in ("real", "few_shot") for s in (0, 1)], store, 0.02)
+    assert "19 test rows: too few for an interval, 20 are needed" in few[0].verdict
+    assert few[1].gap is None
+    rare = compare([trial("real", s, 0.5, rows=1) for s in (0, 1)], store, 0.02)[0]
+    assert "one test row only of 'spam'" in rare.verdict
+
+
+def test_seeds_that_do_not_differ_give_numbers(study):
+    trial, store = study
+    trials = [
+        dataclasses.replace(t, seed=s) for t in (trial("real", 0, 0.9), trial("few_shot", 0, 0.6)) for s in (0, 1)
+    ]
+    gap = compare(trials, store, 0.02)[1].gap
+    assert gap.effect is None
+    assert gap.low < gap.mean < gap.high < 0
+    assert gap.seeds_needed is None

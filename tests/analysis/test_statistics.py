@@ -1,10 +1,13 @@
+import itertools
 import time
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 from sklearn.metrics import f1_score
+from threadpoolctl import threadpool_limits
 
 from tasks.analysis import statistics
 from tasks.analysis.statistics import Paired, gap, holm, score_interval, scores
@@ -44,29 +47,36 @@ def test_macro_f1_is_sklearn_s(sample):
 
 
 @given(samples(), st.integers(0, 100))
-def test_a_resample_scores_like_the_items_it_repeats(sample, seed):
-    weights = statistics._weights(sample.labels, 3, np.random.default_rng(seed))
-    assert np.array_equal(weights @ np.eye(sample.classes)[sample.labels], np.tile(
-        np.bincount(sample.labels, minlength=sample.classes), (3, 1)
-    ))  # fmt: skip
-    for metric, weighted in statistics.METRICS.items():
-        found = weighted(sample.labels, sample.predicted, sample.classes, weights)
-        for row, weight in zip(found, weights.astype(int), strict=True):
-            again = Paired(
-                np.repeat(sample.labels, weight), np.repeat(sample.predicted, weight, axis=1), sample.classes
-            )
-            assert row == pytest.approx(scores(again, metric))
+def test_a_weight_repeats_an_item(sample, seed):
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(sample.labels))
+    shuffled = order[np.argsort(sample.labels[order], kind="stable")]
+    repeats = np.ones(len(order), dtype=int)
+    for first, second in itertools.pairwise(shuffled):
+        if sample.labels[first] == sample.labels[second] and repeats[first] and repeats[second] == 1:
+            repeats[[first, second]] = 0, repeats[first] + 1  # the label counts stay
+    again = Paired(np.repeat(sample.labels, repeats), np.repeat(sample.predicted, repeats, axis=1), sample.classes)
+    weighted = repeats[None].astype(np.float32) @ statistics._indicators(sample)
+    for metric in statistics.METRICS:
+        assert statistics._from_counts(weighted, sample, metric)[0] == pytest.approx(scores(again, metric))
+
+
+@given(samples(), st.integers(0, 100))
+def test_resamples_hold_to_the_label_counts(sample, seed):
+    weights = statistics._weights(sample.labels, 3, seed)
+    for label, n in enumerate(np.bincount(sample.labels)):
+        assert weights[:, sample.labels == label].sum(axis=1) == pytest.approx(n)
 
 
 @given(samples(), st.integers(0, 100))
 def test_swapping_is_what_it_says(sample, seed):
     rng = np.random.default_rng(seed)
     other = Paired(sample.labels, rng.integers(0, sample.classes, sample.predicted.shape), sample.classes)
-    swap = rng.integers(0, 2, (2, len(sample.labels))).astype(float)
-    found = statistics._swapped(sample, other, swap)
-    for row, mask in zip(found, swap, strict=True):
-        mixed = Paired(sample.labels, np.where(mask == 1, other.predicted, sample.predicted), sample.classes)
-        assert row == pytest.approx(scores(mixed, "macro_f1"))
+    swap = rng.integers(0, 2, (2, len(sample.labels)), dtype=np.uint8)
+    for mine, yours, mask in zip(*statistics._swapped(sample, other, swap), swap, strict=True):
+        for found, kept, moved in ((mine, sample, other), (yours, other, sample)):
+            mixed = Paired(sample.labels, np.where(mask == 1, moved.predicted, kept.predicted), sample.classes)
+            assert found == pytest.approx(scores(mixed, "macro_f1"))
 
 
 @given(samples())
@@ -76,7 +86,9 @@ def test_intervals_are_finite_and_hold_to_the_scale(sample):
         assert 0 <= found.low <= found.high <= 1
     against = gap(sample, sample, resamples=50)
     assert (against.mean, against.p) == (0.0, 1.0)
-    assert against.low == against.high == 0
+    assert (against.effect, against.seeds_needed) == (None, None)
+    least = min(1.0, 3 / len(sample.labels))  # no difference was seen: the rule of three
+    assert (against.low, against.high) == pytest.approx((-least, least))
 
 
 def test_the_same_seed_gives_the_same_numbers():
@@ -128,26 +140,73 @@ def test_it_is_fast_enough():
     assert time.process_time() - started < 3  # 0.3 s of one quiet core
 
 
-def coverage(*, studies, items, seeds, seed_sd, resamples):
-    """Shares of studies whose score and gap intervals hold the truth, and their p-values."""
-    rng = np.random.default_rng([items, seeds])
-    many = np.arange(100_000) % 2
-    truth = np.mean([scores(models(rng, many, seeds=1, seed_sd=seed_sd)[0], "macro_f1") for _ in range(100)])
+def flips(rng, seeds, items=200, *, by_seed, by_item=0.6):
+    """Predictions of two equally good systems: items of their own difficulty, seeds with good and bad days."""
     labels = np.arange(items) % 2
-    score_held, gap_held, p_values = 0, 0, []
-    for study in range(studies):
-        ours, theirs = models(rng, labels, seeds=seeds, count=2, seed_sd=seed_sd)
-        score = score_interval(ours, "macro_f1", seed=study, resamples=resamples)
-        found = gap(ours, theirs, seed=study, resamples=resamples)
-        score_held += score.low <= truth <= score.high
-        gap_held += found.low <= 0 <= found.high
-        p_values.append(found.p)
-    return score_held / studies, gap_held / studies, np.array(p_values)
+    hard = rng.normal(1.3, 1.2, items)
+    found = []
+    for _ in range(2):
+        own = rng.normal(0, by_item, items) + rng.normal(0, by_seed, (seeds, 1)) + rng.logistic(0, 1, items)
+        right = hard + own + rng.normal(0, 0.3, (seeds, items)) > 0
+        found.append(Paired(labels, np.where(right, labels, 1 - labels), 2))
+    return found
 
 
-def test_intervals_and_p_values_hold_in_a_small_simulation():
-    score, between, p_values = coverage(studies=120, items=120, seeds=3, seed_sd=0.15, resamples=200)
-    assert score > 0.89
-    assert between > 0.89
-    assert np.mean(p_values < 0.05) < 0.11
-    assert np.mean(p_values < 0.5) > 0.3
+SIMULATED = ((3, 0.05), (3, 0.5), (5, 0.3))
+"""Seeds, and their spread in logits."""
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    """Gaps of 600 pairs of equally good systems."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = []
+        for seeds, by_seed in SIMULATED:
+            rng = np.random.default_rng([seeds, int(100 * by_seed)])
+            found += [gap(*flips(rng, seeds, by_seed=by_seed), resamples=400) for _ in range(200)]
+        return found
+
+
+def covered(gaps, narrowed=1.0):
+    return np.mean([g.mean - narrowed * (g.mean - g.low) <= 0 <= g.mean + narrowed * (g.high - g.mean) for g in gaps])
+
+
+def test_intervals_cover_in_a_small_simulation(simulated):
+    assert 0.93 <= covered(simulated) <= 0.98
+    assert covered(simulated, narrowed=0.7) < 0.93  # the test can tell intervals that are 30% too narrow
+
+
+def test_p_values_are_uniform_in_a_small_simulation(simulated):
+    p_values = np.array([g.p for g in simulated])
+    assert kstest(p_values, "uniform").pvalue > 0.01
+    assert 0.025 < np.mean(p_values < 0.05) < 0.075
+
+
+def test_intervals_and_p_values_agree(simulated):
+    assert np.mean([(g.low > 0 or g.high < 0) != (g.p < 0.05) for g in simulated]) < 0.04
+
+
+def test_the_effect_is_in_standard_deviations_of_seeds():
+    labels = np.arange(200) % 2
+    wrong = [Paired(labels, np.stack([np.where(np.arange(200) < n, 1 - labels, labels) for n in of]), 2) for of in
+             ((20, 30, 40), (10, 10, 10))]  # fmt: skip
+    assert gap(*wrong, resamples=50).effect == pytest.approx(-0.1 / 0.05, rel=1e-6)
+
+
+def test_a_perfect_score_is_not_certain():
+    labels = np.arange(60) % 2
+    found = score_interval(Paired(labels, labels[None], 2), "macro_f1")
+    assert (found.low, found.high) == pytest.approx((0.95, 1.0))
+
+
+def test_a_classifier_that_says_one_label_has_a_score():
+    labels = np.arange(60) % 2
+    found = score_interval(Paired(labels, np.zeros((2, 60), dtype=int), 2), "macro_f1")
+    assert found.mean == pytest.approx(1 / 3)
+    assert found.low < 1 / 3 < found.high
+
+
+def test_one_seed_has_no_effect_size_and_no_advice():
+    found = gap(*flips(np.random.default_rng(0), 1, by_seed=0.1), 0.02, resamples=100)
+    assert (found.effect, found.seeds_needed, found.test_rows_needed) == (None, None, None)
+    assert found.low < found.mean < found.high

@@ -10,7 +10,7 @@ import pytest
 from datasets import ClassLabel, Dataset, Features, Sequence, Value
 
 from tasks.config import HubSource
-from tasks.data.catalog import find_task
+from tasks.data.catalog import find_task, names
 from tasks.data.load import load, read
 from tasks.errors import UserError
 from tasks.records import TaskData
@@ -119,6 +119,12 @@ LABEL_COLUMNS: dict[str, tuple[str, str, list[object]]] = {
     "reddit_emotion_ekman": ("text", "labels", [[i] for i in range(28)]),
 }
 """Columns and raw label values of the hub data sets, as their cards give them."""
+
+
+def test_every_hub_source_of_the_catalog_is_tried() -> None:
+    listed = [find_task(name, Path()) for name in names()]
+    hub = {task.name for task in listed if any(isinstance(source, HubSource) for source in task.sources)}
+    assert hub == {*LABEL_COLUMNS, "sms_spam", "headline_sarcasm"}  # these two have tests of their own
 
 
 @pytest.mark.parametrize("name", LABEL_COLUMNS)

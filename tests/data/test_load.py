@@ -1,4 +1,3 @@
-import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,11 +7,10 @@ from tasks.data.catalog import find_task, names
 from tasks.data.load import load, read_data, save_data
 from tasks.data.split import same_text
 from tasks.errors import RunError
+from tasks.records import count_labels
 from tasks.settings import Settings
 from tasks.store import Store
-from tests.data.conftest import SHARED, make_config, make_data
-
-FOLDERS = sorted(path.parent.name for path in SHARED.glob("*/train.csv")) if SHARED.is_dir() else []
+from tests.data.conftest import make_data
 
 
 def test_saved_rows_come_back_the_same(tmp_path: Path, settings: Settings) -> None:
@@ -48,16 +46,36 @@ def test_rows_that_are_not_in_the_store(tmp_path: Path) -> None:
         read_data(Store(str(tmp_path)), "abc")
 
 
-@pytest.mark.parametrize("name", FOLDERS)
-def test_every_task_of_the_data_directory(name: str, shared: Path, settings: Settings) -> None:
-    with (shared / name / "test.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    labels = {row["label"] for row in rows}
-    sources = ({"kind": "hub", "path": "nobody/nothing"},)
-    task = find_task(name, Path()) if name in names() else make_config(labels, name=name, sources=sources)
-    assert set(task.labels) == labels
-    data = load(task, settings.model_copy(update={"data_dir": shared}), 0.1)
-    assert len(data.test) > 0.98 * len(rows)
+SIZES = {
+    "ag_news": (6311, 4000),
+    "relation": (490, 122),
+    "imdb": (6000, 3000),
+    "sms_spam": (4103, 1025),
+    "financial_phrasebank": (3866, 967),
+    "reddit_emotion": (12000, 4000),
+    "reddit_emotion_ekman": (12000, 4000),
+    "tweet_irony": (2860, 784),
+    "tweet_emotion": (3225, 1421),
+    "headline_sarcasm": (12000, 4000),
+    "humor": (12000, 4000),
+}
+"""Training and test rows of the data directory: the paper's ten tasks, and one of them with fewer labels."""
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_every_task_of_the_paper_out_of_the_data_directory(
+    name: str, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNTHGAP_DATA_DIR", str(shared))
+    data = load(find_task(name, Path()), Settings(home=tmp_path), 0.1, 10)
+    train, test = SIZES[name]
+    assert 0.98 * train < len(data.train) <= train and 0.98 * test < len(data.test) <= test
     assert {same_text(row.text) for row in data.train}.isdisjoint(same_text(row.text) for row in data.test)
-    assert {row.label for row in data.pool} == labels
+    for rows in (data.train, data.pool, data.test):
+        assert {row.label for row in rows} == set(data.task.labels)
+    assert max(count_labels(data.pool, data.task.labels).values()) == 10
     assert (name == "financial_phrasebank") == (data.train[0].agreement is not None)
+
+
+def test_the_sizes_are_those_of_catalog_tasks_in_the_data_directory(shared: Path) -> None:
+    assert set(SIZES) == {path.parent.name for path in shared.glob("*/train.csv")} & set(names())

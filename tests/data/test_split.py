@@ -130,3 +130,13 @@ def test_labels_that_a_split_lacks() -> None:
         split(task, reading(three, GOOD_TEST), 0.1)
     with pytest.raises(UserError, match=r"'c' is in test.csv, but not in train.csv"):
         split(task, reading([*GOOD, Example("t c 0", "c")], [*GOOD_TEST, *many("c", 2, "t")]), 0.1)
+
+
+@given(st.floats(0.01, 0.99), st.integers(1, 60), st.integers(1, 60))
+def test_a_pool_has_at_most_the_rows_asked_for_and_a_larger_one_contains_it(share: float, few: int, more: int) -> None:
+    rows = [*many("a", 50), *many("b", 7)]
+    pools = [split(make_config(), reading(rows, GOOD_TEST), share, most).pool for most in (few, few + more, None)]
+    for most, pool in zip((few, few + more, 57), pools, strict=True):
+        for label, n in (("a", 50), ("b", 7)):
+            assert [row.label for row in pool].count(label) == min(most, max(1, round(share * n)))
+    assert set(pools[0]) <= set(pools[1]) <= set(pools[2])

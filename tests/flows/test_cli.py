@@ -117,7 +117,12 @@ def test_tasks_lists_the_catalog(synthgap) -> None:
         ({"classifiers": ["embedded/minilm"]}, ["embedded/minilm", "embedded/minilm-l6"]),
         ({"generators": ["embedded/gpt"]}, ["embedded/gpt", "embedded/smollm2-135m-instruct"]),
         ({"tests": 5}, ["tests", "test_rows"]),
-        ({"rows_per_label": 100000}, ["100000", "sms_spam"]),
+        ({"modes": ["mix/0"]}, ["mix/0", "1 to 99"]),
+        ({"modes": ["real", "imported"]}, ["imported", "imports"]),
+        (
+            {"modes": ["imported"], "imports": [{"name": "theirs", "task": "sms_spam", "file": "gone.csv"}]},
+            ["theirs", "no such file", "gone.csv"],
+        ),
         ({"classifiers": ["./no-such-folder"]}, ["no-such-folder"]),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import sqlite3
@@ -18,6 +19,19 @@ from tests.endpoint import Endpoint
 pytestmark = pytest.mark.slow
 
 WORDS = {"ham": "see you at home later mate", "spam": "win a free prize call now to claim"}
+WORDS_OF_OTHERS = [
+    "apple",
+    "river",
+    "stone",
+    "cloud",
+    "train",
+    "window",
+    "paper",
+    "garden",
+    "silver",
+    "market",
+    "winter",
+]
 
 
 class Writer(Endpoint):
@@ -147,6 +161,48 @@ def test_the_report_is_one_file_without_a_foreign_address(first, place: Path) ->
 def test_a_key_is_nowhere_on_disk(first, place: Path) -> None:
     leaks = [path for path in place.rglob("*") if path.is_file() and b"sk-planted-key" in path.read_bytes()]
     assert leaks == []
+
+
+def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writer) -> None:
+    theirs = [
+        f"{label},{' '.join(random.Random(f'{label} {i}').choices(WORDS_OF_OTHERS, k=8))}"
+        for label in WORDS
+        for i in range(9)
+    ]
+    (place / "theirs.csv").write_text("\n".join(["label,text", *theirs]) + "\n")
+    study = write_study(
+        place,
+        writer.url,
+        name="modes",
+        modes=["real", "few_shot", "pool_only", "pool_plus_synthetic", "mix/50", "imported"],
+        imports=[{"name": "theirs", "task": "sms_spam", "file": "theirs.csv", "cost_usd": 2}],
+        pool_rows_per_label=5,
+        reference_rows=0,
+        seeds=[0],
+    )
+    asked = len(writer.bodies)
+    done = synthgap(place, "run", str(study), "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    rows = {cell["mode"]: cell["n_train"] for cell in results["cells"]}
+    assert rows == {
+        "real": 12,
+        "few_shot": 12,
+        "pool_only": 10,
+        "pool_plus_synthetic": 22,
+        "mix/50": 12,
+        "imported": 12,
+    }
+    keys = {item["mode"]: item["key"] for item in results["syntheses"]}
+    assert keys["few_shot"] == keys["pool_plus_synthetic"] == keys["mix/50"] != keys["imported"]
+    assert results["totals"]["calls"] == len(writer.bodies) - asked
+    assert all(item["similarity"] for item in results["syntheses"])
+    assert {item["mode"] for item in results["comparisons"] if item["gap"]} >= {"few_shot", "mix/50", "imported"}
+    exported = synthgap(place, "export", str(study), "--out", str(place / "out"))
+    assert exported.returncode == 0, exported.stderr
+    folders = sorted(path.name for path in (place / "out").iterdir())
+    assert folders == ["sms_spam-few_shot-openai_writer-draw0", "sms_spam-imported-theirs-draw0"]
+    assert "Imported, not written in this study" in (place / "out" / folders[1] / "README.md").read_text()
 
 
 def test_a_failed_cell_is_recorded_and_the_others_finish(first, place: Path, writer: Writer) -> None:

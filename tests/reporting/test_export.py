@@ -39,6 +39,22 @@ def test_rows_and_card_are_written(results, settings, tmp_path):  # noqa: F811
     assert f"{100 * gap['mean']:+.1f} points against as many real rows" in text
 
 
+def test_rows_that_several_modes_train_on_are_written_once(results, settings, tmp_path):  # noqa: F811
+    [few] = results["syntheses"]
+    results["syntheses"].append({**few, "mode": "mix/50"})
+    gap = next(item for item in results["comparisons"] if item["mode"] == "few_shot")
+    results["comparisons"].append({**gap, "mode": "mix/50"})
+    (folder,) = export(results, settings, tmp_path / "out")
+    text = (folder / CARD).read_text()
+    assert "- few_shot, " in text and "- mix/50, " in text
+
+
+def test_a_mode_with_a_slash_is_one_folder(results, settings, tmp_path):  # noqa: F811
+    results["syntheses"][0]["mode"] = "mix/50/zero_shot"
+    (folder,) = export(results, settings, tmp_path / "out")
+    assert folder.parent == tmp_path / "out" and "mix_50_zero_shot" in folder.name
+
+
 def test_a_set_that_is_gone_is_one_clear_message(results, settings, tmp_path):  # noqa: F811
     results["syntheses"][0]["key"] = "0" * 32
     with pytest.raises(RunError, match="not in the store"):

@@ -97,6 +97,17 @@ def test_one_unknown_price_makes_the_total_unknown(results: Make, study: Make) -
     assert assemble(**parts)["totals"]["cost_usd"] is None
 
 
+def test_a_synthesis_of_several_modes_counts_once(results: Make, study: Make) -> None:
+    parts = study(tasks=1)
+    once = assemble(**parts)["totals"]
+    few = next(item for item in parts["syntheses"] if item.mode == "few_shot")
+    parts["syntheses"].append(dataclasses.replace(few, mode="pool_plus_synthetic"))
+    assert few.calls and assemble(**parts)["totals"] == once
+    failed = dataclasses.replace(few, key="", status="failed", calls=0, cost_usd=None)
+    parts["syntheses"] += [failed, dataclasses.replace(failed, mode="mix/50")]
+    assert assemble(**parts)["totals"]["calls"] == once["calls"]
+
+
 def test_no_trials_at_all_is_no_success(study: Make) -> None:
     parts = study()
     parts |= {"trials": [], "comparisons": [], "syntheses": [], "tasks": [], "estimate": None}

@@ -15,6 +15,7 @@ Make = Callable[..., dict[str, Any]]
 
 PLAN = {
     "study": "quickstart",
+    "notes": ["sms_spam: fewer rows"],
     "cells": [{"task": "sms_spam", "mode": mode} for mode in ("real", "few_shot")],
     "syntheses": [
         {"task": "sms_spam", "mode": "few_shot", "generator": "openai/x", "draw": 0, "calls": 1200, "tokens_in": 90000}

@@ -292,8 +292,8 @@ def test_an_unknown_filter_of_a_study_is_one_clear_message(tmp_path):
 def test_the_jobs_of_a_study_have_its_filters_and_their_rows_a_key_of_their_own(task, data, make_job):
     fields = {"name": "s", "tasks": ("mood",), "modes": ("few_shot",)}
     named = StudyConfig(**fields, filters=("over_long", "label_check"))
-    assert {job.filters for job in synthesis_jobs(named, task)} == {("empty", "over_long", "label_check")}
-    assert {job.filters for job in synthesis_jobs(StudyConfig(**fields), task)} == {ORDER}
+    assert {job.filters for job in synthesis_jobs(named, data)} == {("empty", "over_long", "label_check")}
+    assert {job.filters for job in synthesis_jobs(StudyConfig(**fields), data)} == {ORDER}
     jobs = [make_job(), make_job(filters=ORDER[:3]), make_job(filters=(*ORDER, "label_check"))]
     jobs.append(replace(make_job(), task=task.model_copy(update={"language": None})))
     assert len({synthesis_key(job, data) for job in jobs}) == len(jobs)

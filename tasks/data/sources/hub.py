@@ -18,10 +18,10 @@ def read_hub(source: HubSource, task: str) -> Reading:
     ``task`` is the task's name, for the message that says where else its rows may be put.
     """
     name = "/".join(part for part in (source.path, source.config) if part)
-    train, notes = _split(source, source.train, task)
+    train, notes = read_split(source, source.train, task)
     test: list[Example] | None = None
     if source.test is not None:
-        test, more = _split(source, source.test, task)
+        test, more = read_split(source, source.test, task)
         notes += more
     pinned = source.revision is not None and COMMIT.fullmatch(source.revision)
     revision = f"at {source.revision}" if source.revision else ""
@@ -29,7 +29,8 @@ def read_hub(source: HubSource, task: str) -> Reading:
     return Reading(train, test, title, tuple(notes), f"{name} {source.train}", f"{name} {source.test}")
 
 
-def _split(source: HubSource, split: str, task: str) -> tuple[list[Example], list[str]]:
+def read_split(source: HubSource, split: str, task: str) -> tuple[list[Example], list[str]]:
+    """The examples of one split, and notes on rows left out; raises like ``read_hub``."""
     where = f"hub data set {source.path!r}, split {split!r}"
     data = _load(source, split, task)
     check_columns(data.column_names, source, where)

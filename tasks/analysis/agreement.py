@@ -1,0 +1,84 @@
+"""How far raters agree: on one item (Li et al. 2023, instance subjectivity) and over all of them.
+
+A statistic that the votes leave undefined is null, never 0 or 1: one vote says nothing about agreement, and votes
+that all name one label leave no chance agreement to correct for.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.records import Example, Rating
+from tasks.training.trial import item_key
+
+MIN_VOTES = 2
+"""Votes below which an item has no agreement: a lone rater always agrees with herself."""
+
+Votes = Mapping[str, Mapping[str, int]]
+"""Item to label to how many raters chose it, for items with at least ``MIN_VOTES`` votes."""
+
+
+def rater_agreement(examples: Iterable[Example]) -> dict[str, float]:
+    """Agreement by ``item_key``, of the examples whose data states one."""
+    return {item_key(row.text): row.agreement for row in examples if row.agreement is not None}
+
+
+def count_votes(ratings: Iterable[Rating]) -> dict[str, dict[str, int]]:
+    """Votes of each item, sorted by item; a rater has one vote on an item, her last. Single votes are left out."""
+    last = {(rating.item, rating.rater): rating.label for rating in ratings}
+    votes: dict[str, Counter[str]] = {}
+    for (item, _), label in last.items():
+        votes.setdefault(item, Counter())[label] += 1
+    return {item: dict(votes[item]) for item in sorted(votes) if votes[item].total() >= MIN_VOTES}
+
+
+def vote_agreement(votes: Votes) -> dict[str, float]:
+    """a_i = max_y sum_k 1(r_ik = y) / K_i of each item, between 1 / K_i and 1 (Li et al. 2023)."""
+    return {item: max(counts.values()) / sum(counts.values()) for item, counts in votes.items()}
+
+
+def krippendorff_alpha(votes: Votes) -> float | None:
+    """Krippendorff's alpha for nominal labels; items may have different numbers of votes.
+
+    1 - observed / expected disagreement: of pairs of votes on one item, each item's weighted by its number of votes,
+    and of all pairs of votes (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability). 1 is perfect agreement,
+    0 that of chance. Null where all votes together name fewer than two labels. Written out here because the package
+    of that name is under the GPL.
+    """
+    table = _table(votes).astype(np.float64)
+    if table.shape[1] < 2:
+        return None
+    by_item, by_label = table.sum(1), table.sum(0)
+    total = by_item.sum()
+    observed = ((by_item**2 - (table**2).sum(1)) / (by_item - 1)).sum() / total
+    expected = (total**2 - (by_label**2).sum()) / (total * (total - 1))
+    return float(1 - observed / expected)
+
+
+def fleiss_kappa(votes: Votes) -> tuple[float | None, int]:
+    """Fleiss' kappa (1971), and how many items it had to leave out.
+
+    It wants as many votes on every item, so that only items with the most frequent number of votes count (of two
+    equally frequent ones the larger). Null where their votes name fewer than two labels.
+    """
+    if not votes:
+        return None, 0
+    sizes = Counter(sum(counts.values()) for counts in votes.values())
+    size = max(sizes, key=lambda k: (sizes[k], k))
+    table = _table({item: counts for item, counts in votes.items() if sum(counts.values()) == size})
+    left_out = len(votes) - len(table)
+    if table.shape[1] < 2:
+        return None, left_out
+    from statsmodels.stats import inter_rater
+
+    return float(inter_rater.fleiss_kappa(table)), left_out
+
+
+def _table(votes: Votes) -> NDArray[np.intp]:
+    """(items, labels) counts, of the labels that somebody chose."""
+    labels = sorted({label for counts in votes.values() for label in counts})
+    return np.array([[counts.get(label, 0) for label in labels] for counts in votes.values()], np.intp).reshape(
+        len(votes), len(labels)
+    )

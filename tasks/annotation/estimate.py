@@ -1,0 +1,101 @@
+"""What baselines, annotators and judges would still cost, before anything is spent: from the prompts themselves.
+
+What the store or a journal holds is paid for. The embedded LLM reads an opening once for each slot in use, every other
+LLM is paid for all that a prompt holds.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.annotation.baselines import BaselineJob, interview, stored_baseline
+from tasks.annotation.interview import Interview, call_id
+from tasks.annotation.judges import bench, stored_judgements
+from tasks.annotation.panel import panel, stored_votes
+from tasks.config import SubjectivityConfig
+from tasks.records import TaskData
+from tasks.settings import Settings
+from tasks.synthesis import embedded
+from tasks.synthesis.calls import Message
+from tasks.synthesis.estimate import CHARACTERS_PER_TOKEN, MESSAGE_TOKENS, Estimate
+from tasks.synthesis.journal import Entry, read_journal, wall_seconds
+from tasks.synthesis.prices import price
+
+NOTHING = Estimate(0, 0, 0, 0.0, 0.0)
+END_TOKENS = 1
+"""Tokens that end an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    opening: int
+    questions: int
+    answers: int
+
+
+def estimate_baseline(job: BaselineJob, data: TaskData, settings: Settings) -> Estimate:
+    """What a baseline would still take; nothing for one that asks no LLM or is in the store."""
+    if job.generator is None or stored_baseline(job, data, settings) is not None:
+        return NOTHING
+    return _estimate(interview(job, data), settings)
+
+
+def estimate_panel(data: TaskData, config: SubjectivityConfig, test_rows: int | None, settings: Settings) -> Estimate:
+    """What a task's annotators would still take."""
+    if stored_votes(data, config, test_rows, settings) is not None:
+        return NOTHING
+    return total(_estimate(asked, settings) for asked in panel(data, config, test_rows))
+
+
+def estimate_judges(data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings) -> Estimate:
+    """What the judges of tasks would still take."""
+    if stored_judgements(data, config, settings) is not None:
+        return NOTHING
+    return total(_estimate(asked, settings) for asked, _ in bench(data, config))
+
+
+def total(estimates: Iterable[Estimate]) -> Estimate:
+    """All of them together; a price or time that is unknown for one is unknown for all."""
+    found = list(estimates)
+    return Estimate(
+        sum(item.calls for item in found),
+        sum(item.tokens_in for item in found),
+        sum(item.tokens_out for item in found),
+        _sum([item.cost_usd for item in found]),
+        _sum([item.seconds for item in found]),
+    )
+
+
+def _estimate(asked: Interview, settings: Settings) -> Estimate:
+    known = read_journal(asked.journal(settings))
+    missing = list(dict.fromkeys(question for question in asked.questions if call_id(question) not in known))
+    size = _Size(
+        opening=_tokens(asked.opening),
+        questions=sum(_tokens(({"role": "user", "content": question},)) for question in missing),
+        answers=len(missing) * (max(len(option) for option in asked.options) // 4 + 1 + END_TOKENS),
+    )
+    tokens_in = len(missing) * size.opening + size.questions
+    costs = price(asked.llm)
+    cost = costs.of(tokens_in, size.answers) if costs else None
+    return Estimate(len(missing), tokens_in, size.answers, cost, _seconds(asked, len(missing), size, known.values()))
+
+
+def _seconds(asked: Interview, missing: int, size: _Size, known: Iterable[Entry]) -> float | None:
+    """By the calls of this interview so far; else, of the embedded LLM alone, by what it reads and writes."""
+    past = list(known)
+    if not missing:
+        return 0.0
+    if past:
+        return missing * wall_seconds(past) / len(past)
+    if embedded.is_embedded(asked.llm.model):
+        read = size.opening * min(missing, asked.in_flight) + size.questions
+        return read / embedded.PROMPT_RATE + size.answers / embedded.ANSWER_RATE
+    return None
+
+
+def _tokens(messages: Sequence[Message]) -> int:
+    return round(sum(len(message["content"]) / CHARACTERS_PER_TOKEN + MESSAGE_TOKENS for message in messages))
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -1,0 +1,181 @@
+"""Judges of tasks: LLMs in several roles see two tasks and say which of them is the more objective one.
+
+As Li et al. 2023 (arXiv 2310.07849, section 3) asked crowd workers, with their definition of objective. Each judge sees
+a pair in both orders with the same examples: small LLMs tend to name what stands first, and so that cancels out.
+"""
+
+import json
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+
+from tasks.annotation.ask import Report, ask_all
+from tasks.annotation.interview import Interview, cut
+from tasks.annotation.labelling import Role, roles
+from tasks.config import SubjectivityConfig
+from tasks.data.split import by_label
+from tasks.progress import Progress, announce
+from tasks.records import Judgement, TaskData, content_key, readable
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis.budget import Ledger
+from tasks.synthesis.calls import Complete
+
+KIND = "judgements"
+JUDGEMENTS = "judgements.jsonl"
+SHOTS, EXAMPLE_WORDS, MOST_EXAMPLES = 2, 25, 16
+"""Examples of each label, their words at most, and examples of a task at most."""
+OPTIONS = ("A", "B")
+DEFINITION = (
+    "A classification task is objective if its labels are decided on clear, identifiable features in the text, without "
+    "personal interpretation. It is subjective if different people may choose different labels, by their own "
+    "interpretation.\n"
+    "You are shown two tasks, A and B. Which one is more objective? Answer with A or B and nothing else."
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One pair of tasks as a judge sees it."""
+
+    judge: Role
+    first: TaskData
+    second: TaskData
+    round: int
+    """How often this judge saw the pair before; each time there are other examples."""
+
+    @property
+    def question(self) -> str:
+        """What the judge reads."""
+        shown = (describe(data, self.round) for data in (self.first, self.second))
+        return "\n\n".join(f"Task {name}: {text}" for name, text in zip(OPTIONS, shown, strict=True))
+
+    def judgement(self, option: str) -> Judgement:
+        """What naming an option says."""
+        names = self.first.task.name, self.second.task.name
+        objective, subjective = names if option == OPTIONS[0] else names[::-1]
+        return Judgement(self.judge.name, objective, subjective)
+
+
+def describe(data: TaskData, round_: int) -> str:
+    """A task as judges see it: title, what a text is, labels with meanings and a few examples of the pool."""
+    task, rng = data.task, random.Random(f"{data.task.name}:{round_}")
+    groups = by_label(data.pool)
+    lines = [f"{task.title}\nEach text is {task.text}. The labels:"]
+    shown = set(rng.sample(list(task.labels), min(len(task.labels), MOST_EXAMPLES // SHOTS)))
+    for label, meaning in task.labels.items():
+        lines.append(f"- {label}: {meaning}")
+        rows = groups.get(label, []) if label in shown else []
+        lines += [f'  "{cut(row.text, EXAMPLE_WORDS)}"' for row in rng.sample(rows, min(SHOTS, len(rows)))]
+    return "\n".join(lines)
+
+
+def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comparison, ...]:
+    """Exactly ``config.comparisons`` comparisons, as even over pairs as can be, and over judges within the pairs.
+
+    A pair comes in both orders, one after the other; of an odd number the last comes in one, drawn at random. None for
+    fewer than two tasks or without judges. Raises ``UserError`` when two judges are called the same.
+    """
+    judges = roles(config.judges, config.personas)
+    pairs = list(combinations(data, 2))
+    if not judges or not pairs:
+        return ()
+    rng = random.Random(content_key([sorted(rows.task.name for rows in data), [judge.name for judge in judges]]))
+    rng.shuffle(pairs)
+    found: list[Comparison] = []
+    unit = 0
+    while len(found) < config.comparisons:
+        turn, place = divmod(unit, len(pairs))  # every pair once a turn, each time with the next judge
+        judge, round_ = judges[(turn + place) % len(judges)], turn // len(judges)
+        first, second = rng.sample(pairs[place], 2)
+        found += [Comparison(judge, first, second, round_), Comparison(judge, second, first, round_)]
+        unit += 1
+    return tuple(found[: config.comparisons])
+
+
+Bench = list[tuple[Interview, tuple[Comparison, ...]]]
+"""Judges with what each of them is asked."""
+
+
+def bench(data: Sequence[TaskData], config: SubjectivityConfig) -> Bench:
+    """An interview for each judge. Comparisons with the same first task stand together, so that it is read once."""
+    by_judge: dict[str, list[Comparison]] = defaultdict(list)
+    for comparison in schedule(data, config):
+        by_judge[comparison.judge.name].append(comparison)
+    found: Bench = []
+    for comparisons in by_judge.values():
+        judge = comparisons[0].judge
+        ordered = sorted(comparisons, key=lambda c: (c.round, c.first.task.name, c.second.task.name))
+        opening = ({"role": "system", "content": f"{judge.persona}\n{DEFINITION}"},)
+        questions = tuple(comparison.question for comparison in ordered)
+        found.append((Interview(judge.name, judge.llm, opening, OPTIONS, questions), tuple(ordered)))
+    return found
+
+
+def judgements_key(asked: Bench) -> str:
+    """Content key of the judgements: who was asked what."""
+    return content_key([[interview.key, interview.name, interview.questions] for interview, _ in asked])
+
+
+def stored_judgements(
+    data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings
+) -> tuple[Judgement, ...] | None:
+    """The judgements if all were made, or null when the store has none."""
+    store, key = Store(settings.store_url), judgements_key(bench(data, config))
+    return _read(store, key) if store.get(KIND, key) is not None else None
+
+
+def judge(
+    data: Sequence[TaskData],
+    config: SubjectivityConfig,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    complete: Complete | None = None,
+    report: Report = announce,
+) -> tuple[Judgement, ...]:
+    """Have the judges compare pairs of tasks, or find their judgements in the store; none for fewer than two tasks.
+
+    An answer that names neither task is no judgement; its share is stored for each judge. Where the budget is reached,
+    the judgements so far are returned but not stored, and a later run goes on. Raises ``RunError`` when an LLM fails.
+    """
+    asked = bench(data, config)
+    if not asked:
+        return ()
+    store, key = Store(settings.store_url), judgements_key(asked)
+    total, name = config.comparisons, readable(f"{len(data)} tasks", f"{len(asked)} judges")
+
+    def progress(done: int, note: str) -> Progress:
+        return Progress("judge", name, done, total, note)
+
+    if store.get(KIND, key) is not None:
+        report(progress(total, "from the store"))
+        return _read(store, key)
+    found = ask_all([interview for interview, _ in asked], progress, report, settings, ledger, complete)
+    made = [
+        comparison.judgement(reply.option)
+        for replies, (_, comparisons) in zip(found, asked, strict=True)
+        for reply, comparison in zip(replies.replies, comparisons, strict=True)
+        if reply is not None and reply.option is not None
+    ]
+    stopped = next((replies.stopped for replies in found if replies.stopped), "")
+    if not stopped:
+        unanswered = {replies.interview.name: replies.unanswered for replies in found}
+        firsts = [
+            reply.option == OPTIONS[0] for replies in found for reply in replies.replies if reply and reply.option
+        ]
+        manifest = {
+            "tasks": [rows.task.name for rows in data],
+            "comparisons": total,
+            "unanswered": unanswered,
+            "first_share": sum(firsts) / len(firsts) if firsts else None,  # 0.5 without a bias of position
+        }
+        lines = "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in made)
+        store.put(KIND, key, manifest, {JUDGEMENTS: lines.encode()})
+    report(progress(total, stopped or f"{total - len(made)} without an answer"))
+    return tuple(made)
+
+
+def _read(store: Store, key: str) -> tuple[Judgement, ...]:
+    return tuple(Judgement(**json.loads(line)) for line in store.file(KIND, key, JUDGEMENTS).decode().splitlines())

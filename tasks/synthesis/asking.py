@@ -1,0 +1,89 @@
+"""One paid call, whoever asks: its worst case reserved, its answer journaled before anything else, its cost settled.
+
+A model other than the one asked for ends the work, after its answer was journaled: it is paid for.
+"""
+
+import asyncio
+import logging
+import time
+import uuid
+from datetime import UTC, datetime
+
+from tasks.config import GeneratorConfig
+from tasks.errors import RunError
+from tasks.synthesis.budget import Ledger, Spending
+from tasks.synthesis.calls import Complete, Completion, Request
+from tasks.synthesis.journal import Entry, Journal
+from tasks.synthesis.models import same_model
+from tasks.synthesis.prices import price
+
+LOGGER = logging.getLogger("synthgap")
+
+
+def connect(generator: GeneratorConfig) -> Complete:
+    """The way to a generator. Raises ``RunError`` or ``UserError`` when it cannot be asked at all."""
+    from tasks.synthesis import gateway  # takes seconds
+
+    gateway.prepare(generator)
+    return gateway.complete
+
+
+def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
+    """What a generator's calls take from a ledger; says so where the budget cannot hold them."""
+    spending = Spending(ledger, price(generator))
+    if spending.unenforceable:
+        LOGGER.warning("the price of %s is unknown: the budget cannot hold it, only count its tokens", generator.model)
+    return spending
+
+
+class Asking:
+    """One run's calls into one journal."""
+
+    def __init__(self, journal: Journal, complete: Complete, spending: Spending) -> None:
+        self.asked: list[Entry] = []
+        """Calls that were made, in the order of their answers."""
+        self._journal, self._complete, self._spending = journal, complete, spending
+        self._settling: list[asyncio.Task[None]] = []
+        self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
+
+    async def ask(self, call: str, request: Request) -> Entry:
+        """Make a call. Raises ``BudgetReachedError``, and ``RunError`` for no answer or one by another model."""
+        reservation = await self._spending.reserve(request)
+        begun = time.monotonic()
+        try:
+            completion = await self._complete(request)
+        except RunError:
+            await self._spending.release(reservation)
+            raise
+        entry = self._entry(call, request, completion, time.monotonic() - begun)
+        await self._journal.append(entry)
+        self.asked.append(entry)
+        settling = asyncio.create_task(self._spending.settle(reservation, completion))
+        self._settling.append(settling)  # with the next call's reservation; until then the worst case counts
+        if not same_model(request.generator.model, entry.model):
+            raise RunError(
+                f"asked for {request.generator.model!r}, but {entry.model!r} answered; "
+                "name the model as its provider does"
+            )
+        return entry
+
+    async def settled(self) -> None:
+        """Wait until the ledger holds what every call did cost."""
+        await asyncio.gather(*self._settling)
+
+    def _entry(self, call: str, request: Request, completion: Completion, seconds: float) -> Entry:
+        return Entry(
+            call=call,
+            prompt=request.prompt_hash,
+            seed=request.seed,
+            answers=completion.answers,
+            asked=request.generator.model,
+            model=completion.model,
+            tokens_in=completion.tokens_in,
+            tokens_out=completion.tokens_out,
+            cost_usd=completion.cost_usd,
+            session=self._session,
+            elapsed=round(time.monotonic() - self._start, 3),
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            seconds=round(seconds, 4),
+        )

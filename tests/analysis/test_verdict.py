@@ -1,0 +1,55 @@
+import pytest
+
+from tasks.analysis.verdict import Facts, verdict
+from tasks.records import Comparison, Gap, Interval
+
+
+def said(gap=None, *, mode="few_shot", seeds=(0, 1, 2), n_train=100, tolerance=0.02, **facts):
+    score = Interval(0.8, 0.7, 0.9)
+    comparison = Comparison("t", mode, "llm", "c", seeds, score, score, gap, "", n_train)
+    known = {"rows": 400, "paired_rows": 400, "all_rows": 400, "baselines": len(seeds)}
+    return verdict(comparison, Facts(**{"trials": len(seeds), "failed": 0} | known | facts), tolerance)
+
+
+def gap(low, high, seeds_needed=None, test_rows_needed=None):
+    return Gap((low + high) / 2, low, high, 0.5, 0.5, None, seeds_needed, test_rows_needed)
+
+
+ASTRIDE = "undecided: could lose 9 points or win 2; "
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (gap(0.01, 0.03), "better than real labels by 2 points (1 to 3)"),
+        (gap(-0.02, 0.03), "as good as real labels within 2 points"),
+        (gap(-0.09, -0.03), "loses 6 points (3 to 9): buy labels"),
+        (gap(-0.09, -0.01, 12), "undecided: could lose 1 to 9 points; about 12 seeds would decide"),
+        (gap(-0.09, 0.02, 12, 1234), ASTRIDE + "about 12 seeds or about 1,300 test rows would decide"),
+        (gap(-0.09, 0.02, None, 100_000), ASTRIDE + "about 100,000 test rows would decide"),
+        (gap(-0.09, 0.02), ASTRIDE + "neither 200 seeds nor 100,000 test rows alone would decide"),
+        (
+            gap(-0.09, 0.02, None, 87),
+            ASTRIDE + "there are seeds and test rows enough, the gap is just close to the tolerance",
+        ),
+    ],
+)
+def test_where_the_interval_lies_and_what_would_decide(found, expected):
+    assert said(found) == expected
+
+
+def test_an_llm_s_one_trial_counts_with_the_seeds_of_the_baseline():
+    shared = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), baselines=3, paired_rows=100)
+    assert shared == "loses 6 points (3 to 9); on the 100 of 400 test rows that both have"
+    alone = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), baselines=1)
+    assert alone.endswith("; one seed of the baseline: the interval leaves out the chance of training")
+
+
+def test_what_weakens_it_is_said_after_it():
+    assert said(gap(-0.09, -0.03), mode="pool_only", n_train=10, baseline_rows=1000).endswith(
+        "; with 10 rows against 1,000"
+    )
+    assert "; one test row only of 'ham': " in said(gap(-0.09, -0.03), single=("ham",))
+    assert said(gap(-0.09, -0.03), trials=4, failed=1, error="out of memory").endswith(
+        "1 of 4 trials failed: out of memory"
+    )

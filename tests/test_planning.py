@@ -1,0 +1,160 @@
+"""The grid over made-up tasks: which syntheses and trials a study comes to, and what two modes share."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks import planning
+from tasks.config import Study, StudyConfig, load_study
+from tasks.errors import UserError
+from tasks.planning import by_mode, make_plan, plan_study, real_jobs, resolve, synthesis_jobs, synthetic_jobs
+from tasks.records import TaskData
+from tasks.settings import Settings
+from tests.data.conftest import SHARED, make_data
+
+STUDIES = sorted((Path(__file__).parents[1] / "deployments" / "studies").glob("*.yaml"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", data_dir=None)
+
+
+def config_of(*modes: str, **more: object) -> StudyConfig:
+    fields = {"name": "s", "tasks": ("toy",), "modes": modes, "rows_per_label": 20, "reference_rows": 0}
+    return StudyConfig.model_validate({**fields, "classifiers": ["probe/embedded/minilm-l6"], **more})
+
+
+@pytest.fixture
+def data() -> TaskData:
+    found = make_data({"a": 50, "b": 30})
+    return replace(found, pool=(*found.train[:4], *found.train[50:53]))
+
+
+def made(config: StudyConfig, data: TaskData, **counts: int):
+    job = next(iter(synthesis_jobs(config, data)))
+    return replace(planning.expected_synthesis(job), key="k" * 32, label_counts=counts or job.rows)
+
+
+def test_modes_of_one_writer_are_one_synthesis(data: TaskData, settings: Settings) -> None:
+    modes = ("real", "pool_plus_synthetic", "mix/50", "mix/90/zero_shot", "few_shot")
+    config = config_of(*modes, seeds=(0, 1))
+    plan = make_plan(config, (data,), settings)
+    assert [job.mode for job in plan.synthesis_jobs] == ["few_shot", "zero_shot"]
+    listed = plan.as_dict()["syntheses"]
+    assert [row["modes"] for row in listed] == [["pool_plus_synthetic", "mix/50", "few_shot"], ["mix/90/zero_shot"]]
+    alone = make_plan(config_of("real", "few_shot", "zero_shot", seeds=(0, 1)), (data,), settings)
+    assert plan.as_dict()["totals"]["calls"] == alone.as_dict()["totals"]["calls"] > 0
+    cells = [(cell["mode"], cell["seed"]) for cell in plan.as_dict()["cells"]]
+    assert sorted(cells) == sorted((mode, seed) for mode in modes for seed in (0, 1))
+
+
+def test_a_synthesis_is_recorded_for_each_of_its_modes(data: TaskData) -> None:
+    config = config_of("mix/50", "real", "few_shot")
+    found = by_mode(config, [made(config, data)])
+    assert [item.mode for item in found] == ["mix/50", "few_shot"]
+    assert len({item.key for item in found}) == 1
+
+
+def test_trials_have_the_rows_that_their_modes_count(data: TaskData) -> None:
+    config = config_of("real", "few_shot", "pool_only", "pool_plus_synthetic", "mix/25", seeds=(0,))
+    jobs = [*real_jobs(config, data, "key"), *synthetic_jobs(config, data, "key", made(config, data))]
+    assert {job.mode: dict(job.label_counts) for job in jobs} == {
+        "real": {"a": 20, "b": 20},
+        "pool_only": {"a": 4, "b": 3},
+        "few_shot": {"a": 20, "b": 20},
+        "pool_plus_synthetic": {"a": 24, "b": 23},
+        "mix/25": {"a": 20, "b": 20},
+    }
+    assert {job.mode for job in jobs if job.generator is None} == {"real", "pool_only"}
+
+
+def test_a_label_with_few_real_rows_makes_all_its_rows_fewer_and_says_so(data: TaskData, settings: Settings) -> None:
+    config = config_of("real", "few_shot", "mix/50", rows_per_label=40, seeds=(0,))
+    plan = make_plan(config, (data,), settings)
+    assert {tuple(planned.job.label_counts.items()) for planned in plan.trials} == {(("a", 40), ("b", 30))}
+    assert [job.rows for job in plan.synthesis_jobs] == [{"a": 40, "b": 30}]
+    assert plan.notes == (f"toy: {planning.summarise(config, data).note}",)
+    assert "fewer than 40 real training rows of b 30" in plan.as_dict()["notes"][0]
+    enough = config_of("real", "few_shot")
+    assert make_plan(enough, (data,), settings).notes == () and planning.summarise(enough, data) == data.summary
+
+
+def test_without_a_real_baseline_nothing_is_cut(data: TaskData) -> None:
+    config = config_of("few_shot", rows_per_label=40)
+    assert made(config, data).label_counts == {"a": 40, "b": 40}
+    assert planning.summarise(config, data).note == ""
+
+
+def test_a_synthesis_that_fell_short_has_a_baseline_as_small(data: TaskData) -> None:
+    config = config_of("real", "few_shot", "mix/50", rows_per_label=40, seeds=(0,))
+    jobs = list(synthetic_jobs(config, data, "key", made(config, data, a=40, b=7)))
+    assert [(job.mode, dict(job.label_counts)) for job in jobs] == [
+        (mode, {"a": 40, "b": 7}) for mode in ("few_shot", "mix/50", "real")
+    ]
+
+
+def with_imports(tmp_path: Path, *names: str, task: str = "toy", **more: object) -> StudyConfig:
+    path = tmp_path / "theirs.csv"
+    path.write_text("text,label\n" + "".join(f"a note about {label} and {i} others,{label}\n"
+                                             for label in ("a", "b") for i in range(30)))  # fmt: skip
+    imports = [{"name": name, "task": task, "file": str(path)} for name in names]
+    return config_of(*more.pop("modes", ("real", "imported")), imports=imports, **more)
+
+
+def test_imports_take_the_place_of_generators_and_cost_nothing(data, settings, tmp_path) -> None:
+    config = with_imports(tmp_path, "llama", "gpt", seeds=(0, 1))
+    plan = make_plan(config, (data,), settings)
+    assert [(job.mode, job.generator.model) for job in plan.synthesis_jobs] == [
+        ("imported", "llama"),
+        ("imported", "gpt"),
+    ]
+    totals = plan.as_dict()["totals"]
+    assert (totals["calls"], totals["cost_usd"]) == (0, 0)
+    assert {(cell["mode"], cell["generator"]) for cell in plan.as_dict()["cells"]} == {
+        ("real", None),
+        ("imported", "llama"),
+        ("imported", "gpt"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "words"),
+    [
+        ((), {}, "mode 'imported' has no rows"),
+        (("x",), {"modes": ("real", "few_shot")}, "mode 'imported' is not"),
+        (("x",), {"task": "sms_spma"}, "'sms_spma'.*Did you mean 'sms_spam'"),
+        (("x", "x"), {"task": "sms_spam"}, "two imports of task 'sms_spam' are called 'x'"),
+    ],
+)
+def test_imports_that_do_not_fit_the_study_are_one_clear_message(names, more, words, tmp_path) -> None:
+    config = with_imports(tmp_path, *names, **more).model_copy(update={"tasks": ("sms_spam",)})
+    with pytest.raises(UserError, match=words):
+        resolve(Study(config=config, folder=tmp_path))
+
+
+def test_an_import_whose_file_is_gone_fails_the_plan(data, settings, tmp_path) -> None:
+    config = with_imports(tmp_path, "llama")
+    (tmp_path / "theirs.csv").unlink()
+    with pytest.raises(UserError, match=r"import 'llama' of task 'toy': no such file"):
+        make_plan(config, (data,), settings)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_shipped_study_is_one(path: Path) -> None:
+    study = load_study(path)
+    assert study.config.name == path.stem
+    assert len(resolve(study)) == len(study.config.tasks)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_shipped_study_plans(path: Path, settings: Settings) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"no real rows at {SHARED}")
+    study = load_study(path)
+    plan = plan_study(study, settings.model_copy(update={"data_dir": SHARED})).as_dict()
+    assert {cell["task"] for cell in plan["cells"]} == set(study.config.tasks)
+    assert set(study.config.modes) <= {cell["mode"] for cell in plan["cells"]}
+    assert plan["totals"]["calls"] > 0
+    assert plan["totals"]["cost_usd"] < study.config.budget_usd
