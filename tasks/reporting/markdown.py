@@ -50,7 +50,7 @@ def _row(results: Mapping[str, Any], titles: Mapping[str, str], row: Mapping[str
         f"{score['mean']:.3f} ({score['low']:.2f} to {score['high']:.2f})" if score else "–",
         f"{100 * gap['mean']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})" if gap else "–",
         WORDS[state],
-        words.verdict(row, results),
+        row["verdict"],
     ]
     return f"| {' | '.join(_plain(cell) for cell in cells)} |"
 

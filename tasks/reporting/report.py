@@ -130,7 +130,7 @@ def _environment(results: Mapping[str, Any]) -> Environment:
     environment.filters.update(
         place=lambda row: place(row, results),
         judged=judged,
-        served=lambda row: sections.served(results, row),
+        beside=_beside,
         mode=mode_name,
         short=short,
         clip=_clip,
@@ -247,6 +247,11 @@ def _spread(rows: Sequence[Row], by: str) -> list[Row]:
 
 def _clip(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _beside(row: Mapping[str, Any]) -> str:
+    """The baseline of a gap where it is not one of as many real rows."""
+    return str(row.get("against") or "") if not (all_synthetic(row) or MIX.match(row["mode"])) else ""
 
 
 def _fixed(value: float, digits: int) -> str:

@@ -5,7 +5,7 @@ to grow. A study of several classifiers or generators gets one table or figure f
 grows wider than a page. Results written before a section existed simply lack it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,27 +227,6 @@ def _mixes(mode: str, base: str) -> bool:
 
 def _share(point: tuple[int, Row]) -> int:
     return point[0]
-
-
-def served(results: Row, row: Row) -> tuple[float | None, float | None]:
-    """(dollars for 1,000 predictions, seconds for one) of an LLM that classifies; null where not known."""
-    same = ("task", "mode", "generator", "classifier")
-    cells = [cell for cell in results["cells"] if all(cell[name] == row[name] for name in same)]
-    cost, latency = row.get("cost_usd_per_1000"), row.get("latency_s")
-    if cost is None:
-        paid = [1000 * cell["cost_usd"] / cell["n_test"] for cell in cells if _known(cell, "cost_usd")]
-        cost = _mean(paid)
-    if latency is None:
-        latency = _mean([cell["latency_s"] for cell in cells if _known(cell, "latency_s")])
-    return cost, latency
-
-
-def _known(cell: Row, name: str) -> bool:
-    return cell.get(name) is not None and cell["n_test"] > 0
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
 
 
 def syntheses(results: Row) -> list[Row]:

@@ -65,7 +65,7 @@ def comparison_table(results: Mapping[str, Any]) -> RenderableType:
         if last not in (None, row["task"]):
             table.add_section()
         cells = ["" if row["task"] == last else row["task"], place(row, results), *_score(row), *_gap(row)]
-        table.add_row(*map(Text, cells), Text(WORDS[state], STYLES[state]), Text(words.verdict(row, results)))
+        table.add_row(*map(Text, cells), Text(WORDS[state], STYLES[state]), Text(row["verdict"]))
         last = row["task"]
     failed = [f"{row['task']} · {place(row, results)} · seed {row['seed']}" for row in _failed(results["cells"])]
     if not failed:

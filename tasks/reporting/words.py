@@ -54,13 +54,8 @@ def power(row: Row, results: Row) -> str:
     seeds, rows = gap.get("seeds_needed"), gap.get("test_rows_needed")
     tested = max((cell["n_test"] for cell in results["cells"] if cell["task"] == row["task"]), default=0)
     parts = [f"{seeds:,} seeds"] if seeds and seeds > len(row["seeds"]) else []
-    parts += [f"{rows:,} test rows"] if rows and rows > tested else []
+    parts += [f"{float(f'{rows:.2g}'):,.0f} test rows"] if rows and rows > tested else []
     return f"about {' or '.join(parts)} would decide" if parts else ""
-
-
-def verdict(row: Row, results: Row) -> str:
-    """A comparison's verdict, and what would decide it where it is undecided."""
-    return "; ".join(part for part in (row["verdict"], power(row, results)) if part)
 
 
 def association(item: Row) -> str:

@@ -100,12 +100,3 @@ def test_errors_are_no_measures_of_their_own() -> None:
     assert sections.measures([row]) == ["vendi", "odd_error", "mmd"]
     assert sections.measured(row, "vendi") == (3.0, 0.1)
     assert sections.measured(row, "mmd") == (0.0, None)
-
-
-def test_cost_and_latency_come_from_the_comparison_or_else_from_its_cells(paper_results: Make) -> None:
-    found = paper_results(tasks=1)
-    row = next(row for row in found["comparisons"] if row["mode"] == "llm_zero_shot")
-    assert sections.served(found, row) == pytest.approx((0.23, 0.84))
-    assert sections.served(found, {**row, "cost_usd_per_1000": 7.0, "latency_s": 2.0}) == (7.0, 2.0)
-    trained = next(row for row in found["comparisons"] if row["mode"] == "few_shot")
-    assert sections.served(found, trained) == (None, None)

@@ -49,7 +49,7 @@ def test_view_of_a_study_has_sentences_and_findings(paper_results: Make) -> None
     assert places == sorted(places), "from objective to subjective"
     assert "• few-shot · minilm-l6: undecided: subjective tasks lean to larger losses" in text
     assert "confirmed" in text and "Remote Clique: real minus few-shot" in text
-    assert "about 12 seeds or 3,400 test rows would decide" in text
+    assert "about 12 seeds or about 3,400 test rows would decide" in text
 
 
 def test_plan_says_unknown_price_and_what_is_stored() -> None:
