@@ -4,20 +4,26 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.reporting.modes import outcome, place
+from tasks.reporting import words
+from tasks.reporting.modes import judged, outcome, place
+from tasks.reporting.sections import in_order
 
 WORDS = {"yes": "✓ yes", "no": "✗ no", "open": "? undecided", "none": ""}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """The table of scores and gaps, the verdicts, what failed, and what it took."""
+    """The table of scores and gaps, the verdicts, what they mean, the findings, what failed, and what it took."""
     titles = {task["name"]: task["title"] for task in results["tasks"]}
     lines = [f"# {_plain(results['study'])}: can I train on synthetic data?", ""]
     lines += [
         "| task | training rows | macro-F1 | gap in points | good enough? | verdict |",
         "|---|---|---|---|---|---|",
     ]
-    lines += [_row(results, titles, row) for row in results["comparisons"]]
+    lines += [_row(results, titles, row) for row in in_order(results, results["comparisons"])]
+    said = words.summary(results)
+    if said:
+        lines += ["", "**What it means**", "", *(f"- {_plain(sentence)}" for sentence in said)]
+    lines += _findings(results)
     failed = [row for row in results["cells"] if row["status"] != "ok"]
     if failed:
         lines += ["", f"**{len(failed)} of {len(results['cells'])} cells failed:**", ""]
@@ -26,8 +32,17 @@ def markdown(results: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", _took(results["totals"]), ""])
 
 
+def _findings(results: Mapping[str, Any]) -> list[str]:
+    found = results.get("findings") or ()
+    if not found:
+        return []
+    rows = ((finding["claim"], finding["verdict"], finding["evidence"]) for finding in found)
+    lines = [f"| {' | '.join(map(_plain, row))} |" for row in rows]
+    return ["", "| finding of the paper | here | evidence |", "|---|---|---|", *lines]
+
+
 def _row(results: Mapping[str, Any], titles: Mapping[str, str], row: Mapping[str, Any]) -> str:
-    state = outcome(row, results["config"]["tolerance"]) if row["generator"] else "none"
+    state = outcome(row, results["config"]["tolerance"]) if judged(row) else "none"
     score, gap = row["macro_f1"], row["gap"]
     cells = [
         titles.get(row["task"], row["task"]),

@@ -1,22 +1,17 @@
-"""The report's figures: each a function from results to an SVG string. The only importer of matplotlib.
+"""The report's figures: each a function from results to an SVG string.
 
 Figures are as wide as a phone and carry their labels inside, so that a page sets them side by side or one above the
-other without making any text too small. Colours leave as CSS variables, so that one figure serves light and dark pages.
+other without making any text too small.
 """
 
-import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
-from tasks.reporting.modes import looks, mode_name, outcome, place, short
+from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure
+from tasks.reporting.modes import BASELINES, judged, mode_name, outcome, place, short
+from tasks.reporting.phrases import MINUS
 
-WIDTH = 380
-"""Units of a figure's width; text is 12 of them high."""
-INK, FAINT, BAND = "#1d1d20", "#8a8a90", "#d9e8d5"
-ROLES = {INK: "--ink", FAINT: "--faint", BAND: "--band"}
 STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept")
 
 
@@ -43,7 +38,11 @@ def scores(results: Mapping[str, Any], task: str) -> str:
 
 def gaps(results: Mapping[str, Any], task: str) -> str:
     """Points of macro-F1 lost or won against as many real rows, with intervals, for one task."""
-    rows = [row for row in results["comparisons"] if row["task"] == task and (row["gap"] or row["generator"])]
+    rows = [
+        row
+        for row in results["comparisons"]
+        if row["task"] == task and (row["gap"] or (row["generator"] and row["mode"] not in BASELINES))
+    ]
     return _gap_forest(results, [_gap_line(results, row) for row in rows], f"Gap to real rows: {task}")
 
 
@@ -61,7 +60,7 @@ def funnel(results: Mapping[str, Any], mode: str, generator: str) -> str:
     counts = [sum(row[step] for row in rows) for step in STEPS]
     title = f"{mode_name(mode)} · {short(generator)}"
     spoken = f"Yield of {title}: " + ", ".join(f"{n} {step}" for n, step in zip(counts, STEPS, strict=True))
-    with _Figure(results, 24 * len(STEPS) + 8, spoken) as figure:
+    with Figure(results, 22 * len(STEPS) + 8, spoken, NARROW) as figure:
         axes = figure.axes(top=4, bottom=4)
         colour = figure.look(mode).light
         for y, (step, count) in enumerate(zip(STEPS, counts, strict=True)):
@@ -70,7 +69,7 @@ def funnel(results: Mapping[str, Any], mode: str, generator: str) -> str:
             axes.text(count, y, f" {count:,}", ha="left", va="center", color=INK)
         axes.set_xlim(0, max([*counts, 1]) * 1.18)
         axes.set_ylim(len(STEPS) - 0.4, -0.6)
-        axes.set_position((0.22, 0.02, 0.76, 0.96))
+        axes.set_position((0.26, 0.02, 0.72, 0.96))
         axes.axis("off")
     return figure.svg
 
@@ -96,9 +95,16 @@ def _gap_line(results: Mapping[str, Any], row: Mapping[str, Any], label: str = "
     if gap is None:
         return _Line(label, row["mode"], "not known", None)
     mean, low, high = (100 * gap[part] for part in ("mean", "low", "high"))
-    state = outcome(row, _tolerance(results)) if row["generator"] else "none"
+    state = outcome(row, _tolerance(results)) if judged(row) else "none"
     word = {"yes": "ok", "no": "worse", "open": "undecided", "none": ""}[state]
-    return _Line(label, row["mode"], f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip(), mean, low, high)
+    return _Line(
+        label,
+        row["mode"],
+        f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip().replace("-", MINUS),
+        mean,
+        low,
+        high,
+    )
 
 
 def _tolerance(results: Mapping[str, Any]) -> float:
@@ -122,7 +128,7 @@ def _forest(
     band: tuple[float, float] | None = None,
 ) -> str:
     spoken = f"{title}. " + "; ".join(f"{line.label}: {line.value}" for line in lines)
-    with _Figure(results, 38 * len(lines) + 46, spoken) as figure:
+    with Figure(results, 38 * len(lines) + 46, spoken) as figure:
         axes = figure.axes(top=2, bottom=44)
         for y, line in enumerate(lines):
             if band:  # a stretch for each line, so that it never runs through the numbers
@@ -144,70 +150,3 @@ def _draw_line(axes: Any, y: int, line: _Line, look: Any) -> None:
     axes.plot(line.dots, [y + 0.18] * len(line.dots), "o", color=look.light, alpha=0.4, markersize=4, markeredgewidth=0)
     axes.plot([line.low, line.high], [y + 0.18] * 2, color=look.light, linewidth=2.2, solid_capstyle="round")
     axes.plot([line.mean], [y + 0.18], look.marker, color=look.light, markersize=7, markeredgewidth=0)
-
-
-class _Figure:
-    """A matplotlib figure whose colours become CSS variables and whose ids are its own; ``svg`` holds it after use."""
-
-    def __init__(self, results: Mapping[str, Any], height: float, spoken: str) -> None:
-        import matplotlib
-        from matplotlib.figure import Figure
-
-        self._looks = looks(row["mode"] for row in results["comparisons"])
-        self._height, self._spoken, self.svg = height, spoken, ""
-        self._style = matplotlib.rc_context(
-            {"svg.fonttype": "none", "svg.hashsalt": spoken, "font.size": 12, "font.family": "sans-serif"}
-        )
-        self._figure = Figure(figsize=(WIDTH / 72, height / 72))
-
-    def look(self, mode: str) -> Any:
-        return self._looks.get(mode) or next(iter(looks([mode]).values()))
-
-    def axes(self, top: float, bottom: float) -> Any:
-        axes = self._figure.add_axes((0.035, bottom / self._height, 0.93, 1 - (top + bottom) / self._height))
-        axes.spines[["left", "right", "top"]].set_visible(False)
-        axes.spines["bottom"].set_color(FAINT)
-        axes.set_facecolor("none")
-        axes.set_yticks([])
-        axes.tick_params(axis="x", colors=FAINT, labelcolor=INK)
-        return axes
-
-    def __enter__(self) -> "_Figure":
-        self._style.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if error[0] is None:
-            buffer = io.StringIO()
-            self._figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-            self.svg = self._adapt(buffer.getvalue())
-        self._style.__exit__(*error)
-
-    def _adapt(self, text: str) -> str:
-        """Only the svg element, labelled for screen readers, with ids, fonts and colours that fit a shared page."""
-        body = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-        head = f'<svg class="plot" role="img" aria-label="{escape(self._spoken)}" viewBox="0 0 {WIDTH} {self._height}">'
-        body = re.sub(r"^<svg[^>]*>", head, body)
-        body = re.sub(r'font: ([\d.]+px) [^;"]*', r"font-size: \1", body)
-        colours = {**ROLES, **{look.light: f"--{css_name(mode)}" for mode, look in self._looks.items()}}
-        for colour, name in colours.items():
-            body = body.replace(colour, f"var({name})")
-        return _own_ids(body, re.sub(r"\W+", "-", self._spoken)[:60])
-
-
-def _own_ids(svg: str, name: str) -> str:
-    """Group ids are dropped and referred ones prefixed: two figures of one page must not share an id."""
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    return re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
-
-
-def css_name(mode: str) -> str:
-    """The CSS variable, without its dashes, that holds a mode's colour."""
-    return "mode-" + re.sub(r"\W", "-", mode)
-
-
-def stylesheet(results: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
-    """CSS variables of the study's modes, for light and for dark pages."""
-    found = looks(row["mode"] for row in (*results["comparisons"], *results["syntheses"]))
-    return {css_name(m): look.light for m, look in found.items()}, {css_name(m): look.dark for m, look in found.items()}

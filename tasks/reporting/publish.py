@@ -55,7 +55,7 @@ def last_results(study: str, settings: Settings) -> dict[str, Any]:
 
 def show(results: Mapping[str, Any], report: Path) -> None:
     """The answer in the terminal, and where the whole of it is."""
-    terminal.show(terminal.comparison_table(results))
+    terminal.show(terminal.study_view(results))
     print(f"{headline(results)}\nReport: {report}", file=sys.stderr)
 
 

@@ -16,7 +16,7 @@ from importlib import metadata
 from typing import Any
 
 from tasks.config import StudyConfig
-from tasks.records import Comparison, Synthesis, TaskSummary, Trial
+from tasks.records import Comparison, Correlation, Curve, Finding, Synthesis, TaskSubjectivity, TaskSummary, Trial
 
 PACKAGES = (
     "synthgap",
@@ -42,6 +42,11 @@ def assemble(
     *,
     created: str,
     estimate: Mapping[str, Any] | None = None,
+    subjectivity: Sequence[TaskSubjectivity] = (),
+    curves: Sequence[Curve] = (),
+    correlations: Sequence[Correlation] = (),
+    findings: Sequence[Finding] = (),
+    paper: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The results object, ready for ``json.dumps(..., allow_nan=False)``, lists in the study's own order.
 
@@ -54,6 +59,12 @@ def assemble(
         created: ISO time with zone.
         estimate: The plan's totals before anything was spent (``calls``, ``tokens_in``, ``tokens_out``,
             ``cost_usd``, ``minutes``), shown beside what it really took.
+        subjectivity: One a task.
+        curves: Accuracy over agreement, one a (task, mode, generator, classifier).
+        correlations: One a (mode, generator, classifier, measure).
+        findings: The paper's findings, held against these numbers.
+        paper: The paper's own numbers for context: ``task``, ``mode``, ``classifier`` (null where it is not known),
+            ``accuracy`` (0 to 1) and ``source``.
 
     """
     failed = any(item.status != "ok" for item in syntheses) or any(item.status != "ok" for item in trials)
@@ -63,10 +74,17 @@ def assemble(
         "created": created,
         "config": config.model_dump(mode="json"),
         "versions": versions(),
-        "tasks": [dataclasses.asdict(task) for task in tasks],
-        "cells": [_cell(trial) for trial in _ordered(trials, config)],
+        "tasks": [_plain(task) for task in tasks],
+        "cells": [_plain(trial) for trial in _ordered(trials, config)],
         "syntheses": [_synthesis(synthesis) for synthesis in _ordered(syntheses, config)],
-        "comparisons": [dataclasses.asdict(comparison) for comparison in _ordered(comparisons, config)],
+        "comparisons": [_plain(comparison) for comparison in _ordered(comparisons, config)],
+        "subjectivity": {
+            "tasks": [_plain(item) for item in sorted(subjectivity, key=lambda item: _task_place(config, item.task))],
+            "curves": [_plain(curve) for curve in _ordered(curves, config)],
+            "correlations": [_plain(item) for item in correlations],
+        },
+        "findings": [_plain(finding) for finding in findings],
+        "paper": [dict(number) for number in paper],
         "totals": _totals(syntheses, trials),
         "estimate": None if estimate is None else dict(estimate),
     }
@@ -80,15 +98,18 @@ def to_json(results: Mapping[str, Any]) -> str:
 
 
 def _ordered(items: Iterable[Any], config: StudyConfig) -> list[Any]:
-    """In the order of the study file; what it does not list (the full-real reference) comes last in its group."""
+    """In the order of the study file; what it does not list (the full-real reference) comes last in its group, and
+    rows of comparison after that.
+    """
+    modes = [*config.modes, "real_full", *config.baselines]
     generators = [generator.model for generator in config.generators]
     classifiers = [classifier.model for classifier in config.classifiers]
 
     def place(item: Any) -> tuple[Any, ...]:
         number = getattr(item, "seed", getattr(item, "draw", 0))
-        rank = _rank(config.modes, item.mode), _rank(generators, item.generator)
+        rank = _rank(modes, item.mode), _rank(generators, item.generator)
         classifier = getattr(item, "classifier", "")
-        return (_task_rank(config, item.task), item.task, *rank, _rank(classifiers, classifier), classifier, number)
+        return (*_task_place(config, item.task), *rank, _rank(classifiers, classifier), classifier, number)
 
     return sorted(items, key=place)
 
@@ -97,17 +118,18 @@ def _rank(names: Sequence[str], name: str | None) -> int:
     return names.index(name) if name is not None and name in names else len(names)
 
 
-def _task_rank(config: StudyConfig, name: str) -> int:
-    return _rank([re.sub(r"^.*[/\\]|\.ya?ml$", "", task) for task in config.tasks], name)
+def _task_place(config: StudyConfig, name: str) -> tuple[int, str]:
+    return _rank([re.sub(r"^.*[/\\]|\.ya?ml$", "", task) for task in config.tasks], name), name
 
 
-def _cell(trial: Trial) -> dict[str, Any]:
-    return dataclasses.asdict(trial)
+def _plain(record: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = dataclasses.asdict(record)
+    return fields
 
 
 def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
     """The record with its yield ledger unfolded: ``requested`` to ``kept`` and ``rejected`` beside the other fields."""
-    fields = dataclasses.asdict(synthesis)
+    fields = _plain(synthesis)
     return {**fields.pop("yields"), **fields}
 
 

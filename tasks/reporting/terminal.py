@@ -17,10 +17,13 @@ from rich.text import Text
 
 from tasks.config import TaskConfig
 from tasks.progress import Progress
-from tasks.reporting.modes import outcome, place, short
+from tasks.reporting import words
+from tasks.reporting.modes import judged, outcome, place, short
+from tasks.reporting.sections import in_order
 
 STYLES = {"yes": "green", "no": "red", "open": "yellow", "none": "dim"}
 WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": "–"}
+VERDICTS = {"confirmed": "green", "refuted": "red", "undecided": "yellow"}
 STAGES = {"load": "real rows", "synthesize": "syntheses", "trial": "trials"}
 SHOWN = 6
 """Stages at work that the display shows; more would not fit a small terminal."""
@@ -54,11 +57,11 @@ def show(content: RenderableType) -> None:
 
 
 def comparison_table(results: Mapping[str, Any]) -> RenderableType:
-    """Scores and gaps of a results object, a line for each way to get training rows, by task."""
+    """Scores and gaps of a results object, a line for each kind of training rows, by task, objective ones first."""
     table = _table("task", "training rows", ">macro-F1", ">95%", ">gap (points)", ">95%", "good enough?", "verdict")
     tolerance, last = results["config"]["tolerance"], None
-    for row in results["comparisons"]:
-        state = outcome(row, tolerance) if row["generator"] else "none"
+    for row in in_order(results, results["comparisons"]):
+        state = outcome(row, tolerance) if judged(row) else "none"
         if last not in (None, row["task"]):
             table.add_section()
         cells = ["" if row["task"] == last else row["task"], place(row, results), *_score(row), *_gap(row)]
@@ -69,6 +72,22 @@ def comparison_table(results: Mapping[str, Any]) -> RenderableType:
         return table
     rest = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     return Group(table, Text(f"{len(failed)} cells failed: {'; '.join(failed[:SHOWN])}{rest}", "red"))
+
+
+def study_view(results: Mapping[str, Any]) -> RenderableType:
+    """The comparison table, what it means in a few sentences, and the paper's findings where they were looked at."""
+    parts: list[RenderableType] = [comparison_table(results)]
+    said = words.summary(results)
+    if said:
+        parts += [Text(), *(Text(f"• {sentence}") for sentence in said)]
+    findings = results.get("findings") or ()
+    if findings:
+        table = _table("finding of the paper", "here", "evidence")
+        for finding in findings:
+            verdict = Text(finding["verdict"], VERDICTS.get(finding["verdict"], ""))
+            table.add_row(Text(finding["claim"]), verdict, Text(finding["evidence"]))
+        parts += [Text(), table]
+    return Group(*parts)
 
 
 def plan_table(plan: Mapping[str, Any]) -> RenderableType:

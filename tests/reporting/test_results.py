@@ -21,6 +21,9 @@ TOP = {
     "cells": list,
     "syntheses": list,
     "comparisons": list,
+    "subjectivity": dict,
+    "findings": list,
+    "paper": list,
     "totals": dict,
     "estimate": dict,
 }
@@ -31,17 +34,24 @@ PARTS = {
     "syntheses": {"task", "mode", "generator", "key", "requested", "answered", "parsed", "valid", "unique", "kept"}
     | {"rejected", "tokens_in", "tokens_out", "cost_usd", "seconds", "diversity", "similarity", "error"},
     "comparisons": {"task", "mode", "generator", "classifier", "macro_f1", "gap", "verdict"},
+    "findings": {"name", "claim", "verdict", "evidence"},
+    "paper": {"task", "mode", "classifier", "accuracy", "source"},
 }
 
 
-def test_shape_is_the_documented_one(results: Make) -> None:
-    found = results()
+def test_shape_is_the_documented_one(paper_results: Make) -> None:
+    found = paper_results(tasks=2)
     assert {name: type(value) for name, value in found.items()} == TOP
     for part, fields in PARTS.items():
         for item in found[part]:
             assert fields <= set(item), part
     gap = next(item["gap"] for item in found["comparisons"] if item["mode"] == "few_shot")
-    assert {"mean", "low", "high", "p", "p_corrected"} == set(gap)
+    assert {"mean", "low", "high", "p", "p_corrected", "effect", "seeds_needed", "test_rows_needed"} == set(gap)
+    parts = found["subjectivity"]
+    assert {name: len(items) > 0 for name, items in parts.items()} == dict.fromkeys(
+        ("tasks", "curves", "correlations"), True
+    )
+    assert {"gamma", "items", "accuracy"} == set(parts["curves"][0]["points"][0])
 
 
 def test_is_json_even_with_nan(study: Make) -> None:
@@ -52,10 +62,10 @@ def test_is_json_even_with_nan(study: Make) -> None:
     assert found["cells"][0]["accuracy"] is None
 
 
-def test_same_study_same_bytes_whatever_the_order_of_arrival(study: Make) -> None:
-    parts = study(tasks=4, generators=("a/b", "c/d"))
+def test_same_study_same_bytes_whatever_the_order_of_arrival(paper_study: Make) -> None:
+    parts = paper_study(tasks=4, generators=("a/b", "c/d"))
     expected = to_json(assemble(**parts))
-    for part in ("trials", "syntheses", "comparisons"):
+    for part in ("trials", "syntheses", "comparisons", "subjectivity", "curves"):
         random.Random(3).shuffle(parts[part])
     assert to_json(assemble(**parts)) == expected
 
@@ -66,6 +76,11 @@ def test_cells_come_in_the_order_of_the_study(study: Make) -> None:
     assert list(dict.fromkeys(cell["task"] for cell in cells)) == list(parts["config"].tasks)
     modes = list(dict.fromkeys(cell["mode"] for cell in cells))
     assert modes == ["real", "few_shot", "zero_shot", "real_full"]
+
+
+def test_rows_of_comparison_come_last(paper_results: Make) -> None:
+    modes = list(dict.fromkeys(row["mode"] for row in paper_results(tasks=1)["comparisons"]))
+    assert modes[-4:] == ["real_full", "majority", "llm_zero_shot", "llm_few_shot"]
 
 
 def test_a_failed_part_fails_the_study(results: Make) -> None:

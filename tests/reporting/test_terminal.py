@@ -9,7 +9,7 @@ from rich.console import Console
 
 from tasks.progress import Progress
 from tasks.reporting.markdown import markdown
-from tasks.reporting.terminal import Display, checks_table, comparison_table, plan_table
+from tasks.reporting.terminal import Display, checks_table, comparison_table, plan_table, study_view
 
 Make = Callable[..., dict[str, Any]]
 
@@ -40,6 +40,16 @@ def test_comparison_says_scores_gaps_and_verdicts(results: Make) -> None:
 
 def test_comparison_lists_failed_cells(results: Make) -> None:
     assert "3 cells failed: headline_sarcasm · few-shot · seed 0" in text_of(comparison_table(results(fail=True)))
+
+
+def test_view_of_a_study_has_sentences_and_findings(paper_results: Make) -> None:
+    text = text_of(study_view(paper_results(tasks=4)), 300)
+    rows = [line.split("  ")[0] for line in text.splitlines()]
+    places = [rows.index(name) for name in ("sms_spam", "ag_news", "imdb", "headline_sarcasm")]
+    assert places == sorted(places), "from objective to subjective"
+    assert "• few-shot · minilm-l6: undecided: subjective tasks lean to larger losses" in text
+    assert "confirmed" in text and "Remote Clique: real minus few-shot" in text
+    assert "about 12 seeds or about 3,400 test rows would decide" in text
 
 
 def test_plan_says_unknown_price_and_what_is_stored() -> None:
@@ -97,6 +107,13 @@ def test_more_trials_than_planned_do_not_break_the_bar() -> None:
         for number in range(5):
             display.update(Progress("trial", f"seed {number}", 1, 1))
         assert "5/5" in text_of(display._draw(), 120)
+
+
+def test_markdown_has_sentences_and_findings(paper_results: Make) -> None:
+    text = markdown(paper_results(tasks=4))
+    assert "- few-shot · minilm-l6: undecided" in text
+    assert "| Real rows beat few-shot rows, and few-shot rows beat zero-shot rows | confirmed |" in text
+    assert "LLM itself, zero-shot" in text
 
 
 @pytest.mark.parametrize("fail", [False, True])

@@ -1,0 +1,91 @@
+"""A figure as an SVG string that fits a page: the only importer of matplotlib.
+
+Colours leave as CSS variables, so that one figure serves light and dark pages; text stays text, in the page's font.
+"""
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from typing import Any
+
+from tasks.reporting.modes import Look, looks
+
+WIDTH = 380
+"""Units of a figure's width; text is 12 of them high."""
+NARROW = 300
+"""Units of a small multiple's width; a page shows three abreast."""
+INK, FAINT, BAND = "#1d1d20", "#8a8a90", "#d9e8d5"
+ROLES = {INK: "--ink", FAINT: "--faint", BAND: "--band"}
+
+
+class Figure:
+    """A matplotlib figure whose colours become CSS variables and whose ids are its own; ``svg`` holds it after use."""
+
+    def __init__(self, results: Mapping[str, Any], height: float, spoken: str, width: float = WIDTH) -> None:
+        import matplotlib
+        from matplotlib.figure import Figure as Canvas
+
+        self._looks = looks(row["mode"] for row in results["comparisons"])
+        self._width, self._height, self._spoken, self.svg = width, height, spoken, ""
+        self._style = matplotlib.rc_context(
+            {"svg.fonttype": "none", "svg.hashsalt": spoken, "font.size": 12, "font.family": "sans-serif"}
+        )
+        self._figure = Canvas(figsize=(width / 72, height / 72))
+
+    def look(self, mode: str) -> Look:
+        """How the mode looks, the same all over the page."""
+        return self._looks.get(mode) or looks([mode])[mode]
+
+    def axes(self, top: float, bottom: float, left: float = 0.035, right: float = 0.035) -> Any:
+        """Axes with ``top`` and ``bottom`` units of margin, and shares of the width at the sides."""
+        area = (left, bottom / self._height, 1 - left - right, 1 - (top + bottom) / self._height)
+        axes = self._figure.add_axes(area)
+        axes.spines[["left", "right", "top"]].set_visible(False)
+        axes.spines["bottom"].set_color(FAINT)
+        axes.set_facecolor("none")
+        axes.set_yticks([])
+        axes.tick_params(colors=FAINT, labelcolor=INK)
+        return axes
+
+    def __enter__(self) -> "Figure":
+        self._style.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None:
+            buffer = io.StringIO()
+            self._figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+            self.svg = self._adapt(buffer.getvalue())
+        self._style.__exit__(*error)
+
+    def _adapt(self, text: str) -> str:
+        """Only the svg element, labelled for screen readers, with ids, fonts and colours that fit a shared page."""
+        body = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+        head = f'<svg class="plot" role="img" aria-label="{escape(self._spoken)}" '
+        head += f'style="max-width: {1.3 * self._width:.0f}px" viewBox="0 0 {self._width} {self._height:g}">'
+        body = re.sub(r"^<svg[^>]*>", head, body)
+        body = re.sub(r'font: ([\d.]+px) [^;"]*', r"font-size: \1", body)
+        colours = {**ROLES, **{look.light: f"--{css_name(mode)}" for mode, look in self._looks.items()}}
+        for colour, name in colours.items():
+            body = body.replace(colour, f"var({name})")
+        return _own_ids(body, "f" + hashlib.sha256(self._spoken.encode()).hexdigest()[:12])
+
+
+def _own_ids(svg: str, name: str) -> str:
+    """Group ids are dropped and referred ones prefixed: two figures of one page must not share an id."""
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    return re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
+
+
+def css_name(mode: str) -> str:
+    """The CSS variable, without its dashes, that holds a mode's colour."""
+    return "mode-" + re.sub(r"\W", "-", mode)
+
+
+def stylesheet(modes: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """CSS variables of the study's modes, for light and for dark pages."""
+    found = looks(modes)
+    return {css_name(m): look.light for m, look in found.items()}, {css_name(m): look.dark for m, look in found.items()}
