@@ -6,7 +6,6 @@ Between stages only records and content keys travel; rows are read from the stor
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prefect import task
@@ -22,7 +21,7 @@ from tasks.analysis.subjectivity import StudySubjectivity, study_subjectivity
 from tasks.annotation.baselines import BaselineJob, classify
 from tasks.annotation.judges import judge
 from tasks.annotation.panel import annotate
-from tasks.config import StudyConfig, SubjectivityConfig, TaskConfig
+from tasks.config import SubjectivityConfig, TaskConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.progress import Progress, announce
