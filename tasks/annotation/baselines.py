@@ -113,18 +113,14 @@ def classify(
 
     Where the budget is reached, the rows that were answered are scored (``n_test`` says how many; they are a random
     part), and a later run goes on. A failure gives a trial with status ``failed`` and its reason; it is not stored.
-    Raises ``RunError`` when the store cannot be used.
     """
     store = Store(settings.store_url)
     try:
         key = baseline_key(job, data)
         found = _find(job, data, store, key)
         if found is None:
-            made = (
-                _by_llm(job, data, key, settings, ledger, complete, report)
-                if job.generator
-                else _majority(job, data, key)
-            )
+            asking = settings, ledger, complete, report
+            made = _by_llm(job, data, key, *asking) if job.generator else _majority(job, data, key)
             found = _save(job, store, *made)
     except (RunError, UserError) as error:
         return failed_baseline(job, str(error))

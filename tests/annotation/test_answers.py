@@ -14,7 +14,8 @@ NAMES = st.text("abcdefghijkäöß -/+", min_size=1, max_size=12).map(str.strip)
 OPTIONS = st.lists(NAMES, min_size=2, max_size=6, unique_by=lambda name: " ".join(name.casefold().split()))
 SHAPES = [
     "{}", "{}.", " {}\n", '"{}"', "'{}'", "**{}**", "`{}`", "({})", "Answer: {}", "answer: {}.", "Label: '{}'",
-    "The answer is {}.", "The label is: {}", "**Answer:** {}", "Category = {}", "{}\n\nBecause it is so.", "My final answer is **{}**!",
+    "The answer is {}.", "The label is: {}", "**Answer:** {}", "Category = {}", "{}\n\nBecause it is so.",
+    "My final answer is **{}**!",
 ]  # fmt: skip
 
 
