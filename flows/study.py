@@ -25,7 +25,17 @@ from tasks.annotation.people import read_judgements
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
 from tasks.errors import RunError, UserError
-from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
+from tasks.records import (
+    Judgement,
+    Rating,
+    Synthesis,
+    SynthesisJob,
+    TaskData,
+    TaskSummary,
+    Trial,
+    TrialJob,
+    content_key,
+)
 from tasks.reporting import publish
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
@@ -93,7 +103,7 @@ def _run_cells(run: _Run) -> _Found:
     generators: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=study.syntheses)
     trainers: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=study.trainings)
     with generators as generating, trainers as training:
-        asked = {
+        asked: dict[PrefectFuture[Any], SynthesisJob] = {
             generating.submit(stages.synthesize_stage, {"job": job, **_asking(run, job.task.name)}): job
             for job in run.plan.synthesis_jobs
         }
@@ -204,6 +214,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
             correlations=subjective.correlations,
             findings=subjective.findings,
             paper=paper.beside(comparisons),
+            questions=planning.spent_on_questions(plan, list(data.values()), settings),
             failures=found.failures,
         )
         stages.report_stage(results, parent, settings)

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tasks.annotation.baselines import BaselineJob, baseline_jobs, check_baselines, stored_baseline
-from tasks.annotation.estimate import NOTHING, estimate_baseline, estimate_judges, estimate_panel
+from tasks.annotation.baselines import BaselineJob, baseline_jobs, check_baselines, interview, stored_baseline
+from tasks.annotation.estimate import NOTHING, estimate_baseline, estimate_judges, estimate_panel, spent
+from tasks.annotation.judges import bench
+from tasks.annotation.panel import panel
 from tasks.annotation.people import read_judgements
 from tasks.config import GeneratorConfig, Study, StudyConfig, TaskConfig
 from tasks.data import catalog
@@ -20,6 +22,7 @@ from tasks.data.sample import natural_rows, test_sample
 from tasks.errors import UserError, unknown
 from tasks.records import (
     Example,
+    Spent,
     Status,
     Synthesis,
     SynthesisJob,
@@ -210,8 +213,8 @@ def _plan_baselines(config: StudyConfig, data: Sequence[TaskData], settings: Set
 
 def needs_annotators(config: StudyConfig, data: TaskData) -> bool:
     """Whether a panel is asked about a task: the study has one, and the data no raters of its own."""
-    panel = config.subjectivity is not None and bool(config.subjectivity.annotators)
-    return panel and all(row.agreement is None for row in data.test)
+    asked = config.subjectivity is not None and bool(config.subjectivity.annotators)
+    return asked and all(row.agreement is None for row in data.test)
 
 
 def _plan_questions(config: StudyConfig, data: Sequence[TaskData], settings: Settings) -> tuple[PlannedQuestions, ...]:
@@ -225,6 +228,18 @@ def _plan_questions(config: StudyConfig, data: Sequence[TaskData], settings: Set
     ]
     judges = [PlannedQuestions("", "judges", estimate_judges(data, asked, settings))] if asked.judges else []
     return tuple(item for item in (*panels, *judges) if item.estimate != NOTHING)
+
+
+def spent_on_questions(plan: Plan, data: Sequence[TaskData], settings: Settings) -> Spent:
+    """What the study's baselines, annotators and judges took, calls of earlier runs included."""
+    by_task = {rows.task.name: rows for rows in data}
+    asked = [interview(job, by_task[job.task.name]) for job in plan.baseline_jobs if job.generator]
+    config = plan.study.subjectivity
+    if config:
+        panels = [rows for rows in data if needs_annotators(plan.study, rows)]
+        asked += [item for rows in panels for item in panel(rows, config, plan.study.test_rows)]
+        asked += [item for item, _ in bench(data, config)]
+    return spent(asked, settings)
 
 
 def _is_stored(job: TrialJob, data: TaskData, store: Store) -> bool:

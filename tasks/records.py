@@ -325,6 +325,19 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What LLM calls took."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = 0.0
+    """Null when a price is unknown."""
+    seconds: float = 0.0
+    """Wall time, other work beside it included."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
     """What one rater says of one item."""
 

@@ -1,4 +1,4 @@
-"""What baselines, annotators and judges would still cost, before anything is spent: from the prompts themselves.
+"""What baselines, annotators and judges would still cost, before anything is spent, and what they did cost.
 
 What the store or a journal holds is paid for. The embedded LLM reads an opening once for each slot in use, every other
 LLM is paid for all that a prompt holds.
@@ -12,7 +12,7 @@ from tasks.annotation.interview import Interview, call_id
 from tasks.annotation.judges import bench, stored_judgements
 from tasks.annotation.panel import panel, stored_votes
 from tasks.config import SubjectivityConfig
-from tasks.records import TaskData
+from tasks.records import Spent, TaskData
 from tasks.settings import Settings
 from tasks.synthesis import embedded
 from tasks.synthesis.calls import Message
@@ -51,6 +51,18 @@ def estimate_judges(data: Sequence[TaskData], config: SubjectivityConfig, settin
     if stored_judgements(data, config, settings) is not None:
         return NOTHING
     return total(_estimate(asked, settings) for asked, _ in bench(data, config))
+
+
+def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
+    """What interviews took so far, by their journals on this machine."""
+    entries = [entry for item in asked for entry in read_journal(item.journal(settings)).values()]
+    return Spent(
+        len(entries),
+        sum(entry.tokens_in for entry in entries),
+        sum(entry.tokens_out for entry in entries),
+        _sum([entry.cost_usd for entry in entries]),
+        wall_seconds(entries),
+    )
 
 
 def total(estimates: Iterable[Estimate]) -> Estimate:

@@ -218,6 +218,8 @@ def _holes(results: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         if row["status"] != "ok":
             name = f"{row['task']} · {place(row, results)} · seed {row['seed']}"
             found[row["error"] or "no reason recorded"].append(name)
+    for row in results["failures"]:
+        found[row["error"]].append(row["stage"])
     missing = sorted(set(sections.asked(results)) - set(sections.task_names(results)))
     if missing:
         found["the task's real rows could not be loaded"] += missing

@@ -16,7 +16,17 @@ from importlib import metadata
 from typing import Any
 
 from tasks.config import StudyConfig
-from tasks.records import Comparison, Correlation, Curve, Finding, Synthesis, TaskSubjectivity, TaskSummary, Trial
+from tasks.records import (
+    Comparison,
+    Correlation,
+    Curve,
+    Finding,
+    Spent,
+    Synthesis,
+    TaskSubjectivity,
+    TaskSummary,
+    Trial,
+)
 
 PACKAGES = (
     "synthgap",
@@ -47,6 +57,8 @@ def assemble(
     correlations: Sequence[Correlation] = (),
     findings: Sequence[Finding] = (),
     paper: Sequence[Mapping[str, Any]] = (),
+    questions: Spent | None = None,
+    failures: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
     """The results object, ready for ``json.dumps(..., allow_nan=False)``, lists in the study's own order.
 
@@ -65,9 +77,12 @@ def assemble(
         findings: The paper's findings, held against these numbers.
         paper: The paper's own numbers for context: ``task``, ``mode``, ``classifier`` (null where it is not known),
             ``accuracy`` (0 to 1) and ``source``.
+        questions: What baselines, annotators and judges took; part of the totals.
+        failures: What broke off and is no cell or synthesis: ``stage`` and ``error``.
 
     """
-    failed = any(item.status != "ok" for item in syntheses) or any(item.status != "ok" for item in trials)
+    ended = [*(item.status for item in syntheses), *(item.status for item in trials)]
+    failed = bool(failures) or any(status != "ok" for status in ended)
     results = {
         "study": config.name,
         "status": "failed" if failed or not trials else "ok",
@@ -85,7 +100,8 @@ def assemble(
         },
         "findings": [_plain(finding) for finding in findings],
         "paper": [dict(number) for number in paper],
-        "totals": _totals(syntheses, trials),
+        "failures": [dict(failure) for failure in failures],
+        "totals": _totals(syntheses, trials, questions or Spent()),
         "estimate": None if estimate is None else dict(estimate),
     }
     safe: dict[str, Any] = _json_safe(results)
@@ -133,19 +149,21 @@ def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
     return {**fields.pop("yields"), **fields}
 
 
-def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial]) -> dict[str, Any]:
+def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Spent) -> dict[str, Any]:
     """Sums over the whole study, stored parts included; ``seconds`` is generating plus training, not wall time.
 
-    A synthesis that several modes train on is listed for each of them and counts once.
+    A synthesis that several modes train on is listed for each of them and counts once. An LLM that classifies is a
+    trial, whose calls and seconds are among the questions'.
     """
     syntheses = list({synthesis.key or number: synthesis for number, synthesis in enumerate(syntheses)}.values())
-    costs = [synthesis.cost_usd for synthesis in syntheses]
+    costs = [questions.cost_usd, *(synthesis.cost_usd for synthesis in syntheses)]
+    seconds = sum(synthesis.seconds for synthesis in syntheses) + questions.seconds
     return {
-        "calls": sum(synthesis.calls for synthesis in syntheses),
-        "tokens_in": sum(synthesis.tokens_in for synthesis in syntheses),
-        "tokens_out": sum(synthesis.tokens_out for synthesis in syntheses),
+        "calls": sum(synthesis.calls for synthesis in syntheses) + questions.calls,
+        "tokens_in": sum(synthesis.tokens_in for synthesis in syntheses) + questions.tokens_in,
+        "tokens_out": sum(synthesis.tokens_out for synthesis in syntheses) + questions.tokens_out,
         "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
-        "seconds": sum(synthesis.seconds for synthesis in syntheses) + sum(trial.seconds for trial in trials),
+        "seconds": seconds + sum(trial.seconds for trial in trials if trial.latency_s is None),
         "cells": len(trials),
         "cells_failed": sum(trial.status != "ok" for trial in trials),
         "cells_stored": sum(trial.cached for trial in trials),

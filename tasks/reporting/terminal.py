@@ -24,7 +24,14 @@ from tasks.reporting.sections import in_order
 STYLES = {"yes": "green", "no": "red", "open": "yellow", "none": "dim"}
 WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": "–"}
 VERDICTS = {"confirmed": "green", "refuted": "red", "undecided": "yellow"}
-STAGES = {"load": "real rows", "synthesize": "syntheses", "trial": "trials"}
+STAGES = {
+    "load": "real rows",
+    "synthesize": "syntheses",
+    "trial": "trials",
+    "classify": "LLM as classifier",
+    "annotate": "annotators",
+    "judge": "judges",
+}
 SHOWN = 6
 """Stages at work that the display shows; more would not fit a small terminal."""
 QUIET_S = 15.0
@@ -95,8 +102,10 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     table = _table(
         "task", "mode", "generator", ">draw", ">calls", ">tokens in", ">tokens out", ">cost", ">time", "stored"
     )
-    for row in plan["syntheses"]:
-        cells = [row["task"], row["mode"], short(row["generator"]), str(row["draw"]), *_spend(row, row["seconds"])]
+    asked = [row for row in plan["questions"] if row["calls"] or (row["stored"] and row["generator"])]
+    for row in (*plan["syntheses"], *asked):
+        generator, draw = short(row["generator"] or ""), str(row.get("draw", ""))
+        cells = [row["task"] or "all", row["mode"], generator, draw, *_spend(row, row["seconds"])]
         table.add_row(*map(Text, cells), Text("yes" if row["stored"] else "no"), style="dim" if row["stored"] else "")
     totals, trials = plan["totals"], plan["trials"]
     minutes = totals["minutes"]

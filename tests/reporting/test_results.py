@@ -24,6 +24,7 @@ TOP = {
     "subjectivity": dict,
     "findings": list,
     "paper": list,
+    "failures": list,
     "totals": dict,
     "estimate": dict,
 }
