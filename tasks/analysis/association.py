@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from tasks.analysis.baseline import UNTRAINED
 from tasks.records import Association, Comparison, Correlation, TaskSubjectivity
 
 Floats = NDArray[np.float64]
@@ -102,10 +103,13 @@ def _simulated(n: int, statistic: Statistic) -> Floats:
 
 
 def correlate(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubjectivity]) -> tuple[Correlation, ...]:
-    """One correlation a (mode, generator, classifier) with a gap, and measure, in the order of the comparisons."""
+    """One correlation a (mode, generator, classifier) with a gap, and measure, in the order of the comparisons.
+
+    Baselines that train on nothing are left out: their gap is not one of training data.
+    """
     groups: dict[tuple[str, str | None, str], dict[str, float]] = {}
     for item in comparisons:
-        if item.gap is not None:
+        if item.gap is not None and item.mode not in UNTRAINED:
             groups.setdefault((item.mode, item.generator, item.classifier), {})[item.task] = item.gap.mean
     measures: tuple[Measure, ...] = ("strength", "disagreement")
     raters = {item.task: item.source for item in subjectivity}

@@ -49,7 +49,7 @@ def rank_tasks(tasks: Sequence[str], judgements: Sequence[Judgement]) -> Ranking
     counts = {task: sum(task in (j.objective, j.subjective) for j in used) for task in tasks}
     compared = [task for task in tasks if counts[task]]
     if not used:
-        return Ranking({}, counts, "no two tasks of the study were compared")
+        return Ranking({}, counts, "no pair of the study's tasks was judged")
     wins = _wins(compared, used)
     if connected_components(wins.sum(0), directed=False)[0] > 1:
         return Ranking({}, counts, "the comparisons fall into groups of tasks that were never compared with each other")

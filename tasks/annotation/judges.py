@@ -1,10 +1,12 @@
 """Judges of tasks: LLMs in several roles see two tasks and say which of them is the more objective one.
 
 As Li et al. 2023 (arXiv 2310.07849, section 3) asked crowd workers, with their definition of objective. Each judge sees
-a pair in both orders with the same examples: small LLMs tend to name what stands first, and so that cancels out.
+a pair in both orders with the same examples, and has judged it only when it names the same task in both: LLMs tend to
+name what stands first (Zheng et al. 2023, arXiv 2306.05685), which says nothing about the tasks.
 """
 
 import json
+import logging
 import random
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,11 +25,15 @@ from tasks.store import Store
 from tasks.synthesis.budget import Ledger
 from tasks.synthesis.calls import Complete
 
+LOGGER = logging.getLogger("synthgap")
+
 KIND = "judgements"
 JUDGEMENTS = "judgements.jsonl"
 SHOTS, EXAMPLE_WORDS, MOST_EXAMPLES = 2, 25, 16
 """Examples of each label, their words at most, and examples of a task at most."""
 OPTIONS = ("A", "B")
+VERSION = 2
+"""Raised by hand when answers come to other judgements."""
 DEFINITION = (
     "A classification task is objective if its labels are decided on clear, identifiable features in the text, without "
     "personal interpretation. It is subjective if different people may choose different labels, by their own "
@@ -73,10 +79,10 @@ def describe(data: TaskData, round_: int) -> str:
 
 
 def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comparison, ...]:
-    """Exactly ``config.comparisons`` comparisons, as even over pairs as can be, and over judges within the pairs.
+    """``config.comparisons`` comparisons, as even over pairs as can be, and over judges within the pairs.
 
-    A pair comes in both orders, one after the other; of an odd number the last comes in one, drawn at random. None for
-    fewer than two tasks or without judges. Raises ``UserError`` when two judges are called the same.
+    A pair comes in both orders, one after the other, so that of an odd number the last is left out. None for fewer than
+    two tasks or without judges. Raises ``UserError`` when two judges are called the same.
     """
     judges = roles(config.judges, config.personas)
     pairs = list(combinations(data, 2))
@@ -86,13 +92,13 @@ def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comp
     rng.shuffle(pairs)
     found: list[Comparison] = []
     unit = 0
-    while len(found) < config.comparisons:
+    while len(found) + 2 <= config.comparisons:
         turn, place = divmod(unit, len(pairs))  # every pair once a turn, each time with the next judge
         judge, round_ = judges[(turn + place) % len(judges)], turn // len(judges)
         first, second = rng.sample(pairs[place], 2)
         found += [Comparison(judge, first, second, round_), Comparison(judge, second, first, round_)]
         unit += 1
-    return tuple(found[: config.comparisons])
+    return tuple(found)
 
 
 Bench = list[tuple[Interview, tuple[Comparison, ...]]]
@@ -116,7 +122,7 @@ def bench(data: Sequence[TaskData], config: SubjectivityConfig) -> Bench:
 
 def judgements_key(asked: Bench) -> str:
     """Content key of the judgements: who was asked what."""
-    return content_key([[interview.key, interview.name, interview.questions] for interview, _ in asked])
+    return content_key([VERSION, *([interview.key, interview.name, interview.questions] for interview, _ in asked)])
 
 
 def stored_judgements(
@@ -137,14 +143,16 @@ def judge(
 ) -> tuple[Judgement, ...]:
     """Have the judges compare pairs of tasks, or find their judgements in the store; none for fewer than two tasks.
 
-    An answer that names neither task is no judgement; its share is stored for each judge. Where the budget is reached,
-    the judgements so far are returned but not stored, and a later run goes on. Raises ``RunError`` when an LLM fails.
+    One judgement for each pair that a judge answered alike in both orders; how many pairs it did not is stored and
+    logged. Where the budget is reached, the judgements so far are returned but not stored, and a later run goes on.
+    Raises ``RunError`` when an LLM fails.
     """
     asked = bench(data, config)
     if not asked:
         return ()
     store, key = Store(settings.store_url), judgements_key(asked)
-    total, name = config.comparisons, readable(f"{len(data)} tasks", f"{len(asked)} judges")
+    total = sum(len(comparisons) for _, comparisons in asked)
+    name = readable(f"{len(data)} tasks", f"{len(asked)} judges")
 
     def progress(done: int, note: str) -> Progress:
         return Progress("judge", name, done, total, note)
@@ -153,28 +161,39 @@ def judge(
         report(progress(total, "from the store"))
         return _read(store, key)
     found = ask_all([interview for interview, _ in asked], progress, report, settings, ledger, complete)
-    made = [
-        comparison.judgement(reply.option)
+    answers = [
+        (comparison, reply.option)
         for replies, (_, comparisons) in zip(found, asked, strict=True)
         for reply, comparison in zip(replies.replies, comparisons, strict=True)
-        if reply is not None and reply.option is not None
+        if reply is not None
     ]
+    made, pairs = _decided(answers), total // 2
     stopped = next((replies.stopped for replies in found if replies.stopped), "")
     if not stopped:
-        unanswered = {replies.interview.name: replies.unanswered for replies in found}
-        firsts = [
-            reply.option == OPTIONS[0] for replies in found for reply in replies.replies if reply and reply.option
-        ]
+        firsts = [option == OPTIONS[0] for _, option in answers if option]
         manifest = {
             "tasks": [rows.task.name for rows in data],
-            "comparisons": total,
-            "unanswered": unanswered,
+            "pairs": pairs,
+            "decided": len(made),
+            "unanswered": {replies.interview.name: replies.unanswered for replies in found},
             "first_share": sum(firsts) / len(firsts) if firsts else None,  # 0.5 without a bias of position
         }
         lines = "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in made)
         store.put(KIND, key, manifest, {JUDGEMENTS: lines.encode()})
-    report(progress(total, stopped or f"{total - len(made)} without an answer"))
+        if len(made) < pairs:
+            LOGGER.warning("%s: %d of %d pairs not decided alike in both orders", name, pairs - len(made), pairs)
+    report(progress(total, stopped or f"{len(made)} of {pairs} pairs decided"))
     return tuple(made)
+
+
+def _decided(answers: Sequence[tuple[Comparison, str | None]]) -> list[Judgement]:
+    """A judgement for each pair that its judge answered in both orders, alike."""
+    by_pair: dict[tuple[str, int, frozenset[str]], list[Judgement | None]] = defaultdict(list)
+    for comparison, option in answers:
+        names = frozenset((comparison.first.task.name, comparison.second.task.name))
+        judgement = comparison.judgement(option) if option else None
+        by_pair[comparison.judge.name, comparison.round, names].append(judgement)
+    return [first for first, *others in by_pair.values() if first is not None and others == [first]]
 
 
 def _read(store: Store, key: str) -> tuple[Judgement, ...]:

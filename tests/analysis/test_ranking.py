@@ -93,7 +93,7 @@ def test_a_task_without_comparisons_is_left_out():
 def test_judgements_on_other_tasks_do_not_count():
     found = rank_tasks(["t0"], [Judgement("j", "t0", "t1")])
     assert (found.strengths, found.comparisons) == ({}, {"t0": 0})
-    assert found.note == "no two tasks of the study were compared"
+    assert found.note == "no pair of the study's tasks was judged"
 
 
 def test_a_task_compared_with_itself_is_refused():

@@ -122,7 +122,7 @@ def test_a_study_without_any_raters_gives_reasons_only(tmp_path):
         assert (item.source, item.items, item.mean_agreement, item.strength, item.rank) == ("", 0, None, None, None)
         assert item.note == (
             "no agreement: the data has no raters, and no annotators gave a test row two votes; "
-            "no strength: no two tasks of the study were compared"
+            "no strength: no pair of the study's tasks was judged"
         )
     assert all(curve.points == () and curve.note for curve in found.curves)
     assert all(c.spearman is None and c.note for c in found.correlations)
