@@ -195,7 +195,7 @@ def synthesize(
         note = "from the store"
         if result is None:
             spending = Spending(ledger, price(job.generator))
-            if spending.unenforceable:
+            if ledger and spending.unenforceable and ledger.first_without_price(job.generator.model):
                 LOGGER.warning(
                     "the price of %s is unknown: the budget cannot hold it, only count its tokens", job.generator.model
                 )

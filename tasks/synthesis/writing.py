@@ -5,6 +5,7 @@ What fails ends the work, but only after the calls under way were answered and j
 """
 
 import asyncio
+import dataclasses
 import math
 import time
 import uuid
@@ -16,7 +17,7 @@ from tasks.errors import RunError
 from tasks.records import SynthesisJob, TaskData
 from tasks.synthesis import calls, keys
 from tasks.synthesis.budget import BudgetReachedError, Spending
-from tasks.synthesis.calls import Complete, Completion, Request
+from tasks.synthesis.calls import Complete, Completion, Request, UnwantedError
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.models import same_model
 from tasks.synthesis.sift import Sieve, texts_of
@@ -127,11 +128,14 @@ class Writing:
         self._fill()
 
     async def _ask(self, label: str, index: int, earlier: tuple[str, ...]) -> Entry | None:
-        """The answer of a call, from the journal or the LLM; null when the budget forbids it."""
+        """The answer of a call, from the journal or the LLM; null when the budget or a failure forbids it."""
         call = keys.call_id(label, index, self.turns)
         if (known := self.journal.entries.get(call)) is not None:
             return known
-        request = keys.request(self.job, self.data, label, index, earlier)
+        request = dataclasses.replace(
+            keys.request(self.job, self.data, label, index, earlier),
+            wanted=lambda: self._error is None and self.sieve.open(label),
+        )
         try:
             reservation = await self._spending.reserve(request)
         except BudgetReachedError as limit:
@@ -142,17 +146,24 @@ class Writing:
         except RunError:
             await self._spending.release(reservation)
             raise
+        except UnwantedError:
+            await self._spending.release(reservation)
+            return None
         entry = self._entry(call, request, completion)
+        self._error = self._error or self._other_model(entry)  # from here on nothing more is sent
         await self.journal.append(entry)
         self.asked.append(entry)
         settling = asyncio.create_task(self._spending.settle(reservation, completion))
         self._settling.append(settling)  # with the next call's reservation; until then the worst case counts
-        if not same_model(self.job.generator.model, entry.model):
-            raise RunError(
-                f"asked for {self.job.generator.model!r}, but {entry.model!r} answered; "
-                "name the model as its provider does"
-            )
-        return entry
+        return None if self._error else entry
+
+    def _other_model(self, entry: Entry) -> RunError | None:
+        """What is wrong where another model answered than was asked."""
+        if same_model(self.job.generator.model, entry.model):
+            return None
+        return RunError(
+            f"asked for {self.job.generator.model!r}, but {entry.model!r} answered; name the model as its provider does"
+        )
 
     def _entry(self, call: str, request: Request, completion: Completion) -> Entry:
         return Entry(
