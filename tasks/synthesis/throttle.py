@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,9 @@ SPREAD = 0.4
 heard before all of them are sent."""
 REFUSED_CUT = 0.95
 """What is left of the rate after a refusal: near the limit, since the next attempt to pass it is near, too."""
+LOOK_BACK = 2.0
+"""Seconds before the first refused call began in which the most crowded second shows the rate that is accepted: calls
+reach the provider later than they start, so that the last second alone may hold too few."""
 STEADY = 5.0
 """Seconds without a refusal before a faster rate is tried."""
 GROWTH, FASTEST_GROWTH = 0.01, 0.5
@@ -101,7 +105,7 @@ class Throttle:
         self._running, self._waiting = 0, deque[tuple[asyncio.Future[float], Callable[[], bool]]]()
         self._at_limits = asyncio.Lock()
         self._not_before = self._next_start = self._window_cut = self._rate_cut = self._rate_set = -math.inf
-        self._first_cut = self._burst = math.nan  # when the first refusal came, and a second before its call began
+        self._first_cut = self._burst = math.nan  # when the first refusal came, and since when starts tell of the rate
         self._begun = self.last_answer
         self._starts = deque[float]()
         self._refusals = self._failures = 0
@@ -225,17 +229,22 @@ class Throttle:
             if retry_after is None and (self.rate is None or self._refusals > 1):
                 self._hold(min(2.0 ** (self._refusals - 1), LONGEST_WAIT))
             if self.rate is None:
-                self._first_cut, self._burst = now, started - 1
+                self._first_cut, self._burst = now, started - LOOK_BACK
             elif self._refusals == 1:
                 self.rate = REFUSED_CUT * (self._minute_rate(now) if self._by_the_minute else self.rate)
             self._by_the_minute = self._refusals >= STUBBORN
             self._rate_cut = self._rate_set = now
         if self._rate_cut == self._first_cut:  # those refused after it were sent before it: now more is known
-            accepted = sum(1 for start in self._starts if self._burst < start <= self._first_cut)
+            accepted = self._most_accepted()
             self.rate = REFUSED_CUT * accepted if accepted else None
             if not accepted:
                 self.window = 1.0
         LOGGER.debug("%s refuses calls; on with %s a second", self._name, self.rate)
+
+    def _most_accepted(self) -> int:
+        """Calls of the most crowded second before the first refusal, those that were refused as well left out."""
+        starts = [start for start in self._starts if self._burst < start <= self._first_cut]
+        return max((bisect_left(starts, start + 1) - i for i, start in enumerate(starts)), default=0)
 
     def _minute_rate(self, now: float) -> float:
         """Calls a second that the last minute let through."""
