@@ -29,9 +29,10 @@ SPREAD = 0.4
 heard before all of them are sent."""
 REFUSED_CUT = 0.95
 """What is left of the rate after a refusal: near the limit, since the next attempt to pass it is near, too."""
-LOOK_BACK = 2.0
-"""Seconds before the first refused call began in which the most crowded second shows the rate that is accepted: calls
-reach the provider later than they start, so that the last second alone may hold too few."""
+LOOK_BACK, CROWDED = 2.0, 1.5
+"""Seconds before the first refused call began that tell of the rate, and the most crowded span in them that counts as
+the second which the provider accepted: the very first calls reach it tenths of a second after they start, while the
+client is still being set up, and a rate too low takes longer to mend than one a little too high."""
 STEADY = 5.0
 """Seconds without a refusal before a faster rate is tried."""
 GROWTH, FASTEST_GROWTH = 0.01, 0.5
@@ -227,7 +228,7 @@ class Throttle:
         if started > self._rate_cut:
             self._refusals += 1
             if retry_after is None and (self.rate is None or self._refusals > 1):
-                self._hold(min(2.0 ** (self._refusals - 1), LONGEST_WAIT))
+                self._hold(min(2.0 ** max(0, self._refusals - 2), LONGEST_WAIT))  # a second may just be full
             if self.rate is None:
                 self._first_cut, self._burst = now, started - LOOK_BACK
             elif self._refusals == 1:
@@ -242,9 +243,9 @@ class Throttle:
         LOGGER.debug("%s refuses calls; on with %s a second", self._name, self.rate)
 
     def _most_accepted(self) -> int:
-        """Calls of the most crowded second before the first refusal, those that were refused as well left out."""
+        """Calls of the most crowded span before the first refusal, those that were refused as well left out."""
         starts = [start for start in self._starts if self._burst < start <= self._first_cut]
-        return max((bisect_left(starts, start + 1) - i for i, start in enumerate(starts)), default=0)
+        return max((bisect_left(starts, start + CROWDED) - i for i, start in enumerate(starts)), default=0)
 
     def _minute_rate(self, now: float) -> float:
         """Calls a second that the last minute let through."""
