@@ -23,6 +23,7 @@ from tasks.settings import Settings
 from tasks.synthesis.calls import Answer
 from tasks.synthesis.filter import Scene
 from tasks.synthesis.filters import ORDER, find_filters
+from tasks.synthesis.form import ONE_TEXT
 from tasks.synthesis.journal import Entry
 from tasks.synthesis.keys import test_hashes
 from tasks.synthesis.sift import Sieve
@@ -92,7 +93,7 @@ def sift(task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: lis
     each = len(texts) // len(labels)
     start = time.perf_counter()
     rows = dict.fromkeys(task.labels, each)
-    sieve = Sieve(Scene(task, pool, test_hashes(data.test)), find_filters(ORDER), rows, rows, lookup)
+    sieve = Sieve(Scene(task, pool, test_hashes(data.test)), find_filters(ORDER), ONE_TEXT, rows, rows, lookup)
     sieve.advance()
     return time.perf_counter() - start, sieve
 

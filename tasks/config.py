@@ -51,7 +51,11 @@ class GeneratorConfig(Frozen):
     max_tokens: int | None = Field(default=None, gt=0)
     """Longest answer in tokens; null derives it from the task's ``max_words``."""
     api_base: str | None = None
-    """Address of an OpenAI-compatible endpoint of your own."""
+    """Address of an OpenAI-compatible endpoint of your own. What it wrote is kept under this address, because another
+    server may serve other weights by the same name."""
+    endpoint: str | None = None
+    """Name of the server that what it wrote is kept under instead, so that its calls are found again when it moves:
+    give it one, or after a move the old address."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Further sampling parameters, passed to litellm as they are (``top_p``, ``min_p``, ...)."""
     completions: int | None = Field(default=None, gt=0)

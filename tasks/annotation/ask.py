@@ -17,7 +17,7 @@ from tasks.settings import Settings
 from tasks.synthesis import loop
 from tasks.synthesis.asking import Asking, connect, spending_of
 from tasks.synthesis.budget import BudgetReachedError, Ledger
-from tasks.synthesis.calls import Complete
+from tasks.synthesis.calls import Complete, UnwantedError
 from tasks.synthesis.journal import Entry, Journal, open_journal
 from tasks.synthesis.models import same_model
 
@@ -82,6 +82,8 @@ class _Work:
                 await self._asking.ask(call_id(question), self._interview.request(question))
             except BudgetReachedError as limit:
                 self.stopped = str(limit)
+            except UnwantedError:
+                return
             except BaseException:
                 self._failed = True
                 raise

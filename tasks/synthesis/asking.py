@@ -7,12 +7,15 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.synthesis.budget import Ledger, Spending
-from tasks.synthesis.calls import Complete, Completion, Request
+from tasks.synthesis.calls import Complete, Completion, Request, UnwantedError
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.models import same_model
 from tasks.synthesis.prices import price
@@ -31,7 +34,7 @@ def connect(generator: GeneratorConfig) -> Complete:
 def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
     """What a generator's calls take from a ledger; says so where the budget cannot hold them."""
     spending = Spending(ledger, price(generator))
-    if spending.unenforceable:
+    if ledger and spending.unenforceable and ledger.first_without_price(generator.model):
         LOGGER.warning("the price of %s is unknown: the budget cannot hold it, only count its tokens", generator.model)
     return spending
 
@@ -44,28 +47,40 @@ class Asking:
         """Calls that were made, in the order of their answers."""
         self._journal, self._complete, self._spending = journal, complete, spending
         self._settling: list[asyncio.Task[None]] = []
+        self._failed = False
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
 
     async def ask(self, call: str, request: Request) -> Entry:
-        """Make a call. Raises ``BudgetReachedError``, and ``RunError`` for no answer or one by another model."""
+        """Make a call, unless one has failed before its turn comes.
+
+        Raises ``BudgetReachedError``, ``RunError`` for no answer or one by another model, and ``UnwantedError`` for a
+        call that was not made.
+        """
+        request = replace(request, wanted=partial(self._wanted, request.wanted))
         reservation = await self._spending.reserve(request)
         begun = time.monotonic()
         try:
             completion = await self._complete(request)
-        except RunError:
+        except (RunError, UnwantedError) as error:
+            self._failed = self._failed or isinstance(error, RunError)
             await self._spending.release(reservation)
             raise
         entry = self._entry(call, request, completion, time.monotonic() - begun)
+        same = same_model(request.generator.model, entry.model)
+        self._failed = self._failed or not same  # from here on nothing more is sent
         await self._journal.append(entry)
         self.asked.append(entry)
         settling = asyncio.create_task(self._spending.settle(reservation, completion))
         self._settling.append(settling)  # with the next call's reservation; until then the worst case counts
-        if not same_model(request.generator.model, entry.model):
+        if not same:
             raise RunError(
                 f"asked for {request.generator.model!r}, but {entry.model!r} answered; "
                 "name the model as its provider does"
             )
         return entry
+
+    def _wanted(self, wanted: Callable[[], bool]) -> bool:
+        return not self._failed and wanted()
 
     async def settled(self) -> None:
         """Wait until the ledger holds what every call did cost."""

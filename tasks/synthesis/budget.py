@@ -99,6 +99,15 @@ class Ledger:
         book["reserved"][reservation] = {"usd": worst.usd, "tokens": worst.tokens, **holder}
         return reservation
 
+    def first_without_price(self, model: str) -> bool:
+        """Whether a model without a price is met for the first time in this run, by any of its processes."""
+        with self._open() as book:
+            known = book.setdefault("unpriced", [])
+            if model in known:
+                return False
+            known.append(model)
+            return True
+
     @property
     def spent_usd(self) -> float:
         """Dollars spent so far, by all processes."""

@@ -3,8 +3,9 @@
 These two records are all that the engine knows of any provider; a ``Complete`` is passed in, so tests pass a fake.
 """
 
+import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.config import GeneratorConfig
@@ -22,11 +23,24 @@ TEXT_TOKENS = 8
 """Tokens that surround a text: its number or quotes, and the end of the answer."""
 LONGEST_ANSWER = 4
 """Tokens allowed per word asked for: twice the words asked for, at up to two tokens a word."""
+WAITING = 0.25
+"""Calls that are ready to be sent, reserved and rendered, as a share of those that may be in flight: the place of one
+that is answered is then taken at once, not after its answer was written to the disk and sifted and the next call was
+reserved."""
+
+
+class UnwantedError(Exception):
+    """A call that waited for its turn is not wanted any more and was not made."""
+
+
+def always() -> bool:
+    """For a request that stays wanted."""
+    return True
 
 
 @dataclass(frozen=True)
 class Request:
-    """One call. Everything in it but the generator's limits (timeout, concurrency) shapes the answer."""
+    """One call. Everything in it but the generator's limits and ``wanted`` shapes the answer."""
 
     messages: tuple[Message, ...]
     generator: GeneratorConfig
@@ -37,6 +51,8 @@ class Request:
     """Answers wanted."""
     form: Form = ONE_TEXT
     """What each of them shall look like."""
+    wanted: Callable[[], bool] = field(default=always, compare=False, repr=False)
+    """Asked right before it is sent, which may be long after it was ready."""
 
     @property
     def prompt_hash(self) -> str:
@@ -78,7 +94,8 @@ class Completion:
 
 
 Complete = Callable[[Request], Awaitable[Completion]]
-"""Sends one request. Raises ``RunError`` when it cannot be answered, its own retries included."""
+"""Sends one request. Raises ``RunError`` when it cannot be answered, its own retries included, and may raise
+``UnwantedError`` instead of sending what is not wanted any more."""
 
 
 def sampling(generator: GeneratorConfig) -> dict[str, Any]:
@@ -98,10 +115,10 @@ def completions(generator: GeneratorConfig) -> int:
 
 
 def in_flight(generator: GeneratorConfig) -> int:
-    """Most calls of a synthesis at once: what the study allows, of the embedded model what keeps its slots full."""
+    """Most calls of a synthesis at work: as many as may be in flight and some that wait for a place."""
     if embedded.is_embedded(generator.model):
         return min(generator.concurrency, embedded.SLOTS // completions(generator) + embedded.WAITING)
-    return generator.concurrency
+    return generator.concurrency + math.ceil(WAITING * generator.concurrency)
 
 
 def longest_answer(generator: GeneratorConfig, max_words: int) -> int:

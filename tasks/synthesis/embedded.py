@@ -38,8 +38,9 @@ COMPLETIONS = 4
 """Texts drawn from one prompt: reading it costs as much as writing a text (docs/LOG.md)."""
 TOKENS_PER_WORD = 1.5
 """Longest answer per word asked for: what runs on is cut and trimmed to its last full sentence."""
-PROMPT_RATE, ANSWER_RATE = 500.0, 150.0
-"""Tokens read and written per second on two cores, for time estimates before anything was measured."""
+PROMPT_RATE, ANSWER_RATE = 450.0, 100.0
+"""Tokens read and written per second on two cores, for time estimates before anything was measured: what solves the
+times of 96 texts at one and at four from a prompt (docs/LOG.md)."""
 
 
 def is_embedded(model: str) -> bool:

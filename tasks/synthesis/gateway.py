@@ -112,7 +112,7 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
     """Send a request as soon as the provider's limits allow, repeating it while the provider is busy or out of reach.
 
     ``first_wait`` is in seconds. Raises ``RunError`` when it stays so, when the provider refuses the request, or the
-    key.
+    key; ``UnwantedError`` when its turn comes after it is not wanted any more.
     """
     generator = request.generator
     if embedded.is_embedded(generator.model):  # has slots of its own and no limits
@@ -169,7 +169,7 @@ class _Attempts:
 
 
 async def _send(request: Request, gate: Throttle) -> Completion:
-    async with gate.turn(request.most_tokens_in + request.most_tokens_out) as turn:
+    async with gate.turn(request.most_tokens_in + request.most_tokens_out, request.wanted) as turn:
         return _completion(await _watched(request, turn), request.generator)
 
 

@@ -58,7 +58,7 @@ def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: 
 
 
 def calls_key(job: SynthesisJob, data: TaskData) -> str:
-    """Key of the journal: writer, prompts, pool, model with its parameters, draw."""
+    """Key of the journal: writer, prompts, pool, model with its parameters and the server that is asked, draw."""
     writer = writer_of(job)
     firsts = [request(job, data, label, i * writer.turns) for label in job.task.labels for i in range(SAMPLES)]
     return content_key(
@@ -74,6 +74,7 @@ def calls_key(job: SynthesisJob, data: TaskData) -> str:
             "completions": calls.completions(job.generator),
             "schema": form_of(job).schema,
             "draw": job.draw,
+            **({"endpoint": server} if (server := job.generator.endpoint or job.generator.api_base) else {}),
         }
     )
 

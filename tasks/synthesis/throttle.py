@@ -2,26 +2,37 @@
 
 Calls in flight grow while they are answered and are halved when one fails (additive increase, multiplicative
 decrease: Chiu and Jain 1989). A refusal (429) is about calls per second: from the first one on, calls start evenly
-spaced at the rate that was accepted, which is then tried upwards. A provider that only fails is left alone for a while
-and then tried with one call (circuit breaker).
+spaced at the rate that was accepted, which is then tried upwards. Where none was accepted nothing is known but that the
+provider is closed: after a pause it is tried with one call, and then with more as at first. A provider that only fails
+is left alone for a while and then tried with one call, too (circuit breaker).
 """
 
 import asyncio
 import logging
 import math
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiolimiter import AsyncLimiter
 
+from tasks.synthesis.calls import UnwantedError, always
+
 LOGGER = logging.getLogger("synthgap")
 
 FIRST_WINDOW = 16
 """Calls in flight to begin with; doubled with every round of answers until one fails or is refused."""
+SPREAD = 0.4
+"""Share of an answer's time over which the calls of a round that is being doubled start, so that a first refusal is
+heard before all of them are sent."""
 REFUSED_CUT = 0.95
 """What is left of the rate after a refusal: near the limit, since the next attempt to pass it is near, too."""
+LOOK_BACK, CROWDED = 2.0, 1.5
+"""Seconds before the first refused call began that tell of the rate, and the most crowded span in them that counts as
+the second which the provider accepted: the very first calls reach it tenths of a second after they start, while the
+client is still being set up, and a rate too low takes longer to mend than one a little too high."""
 STEADY = 5.0
 """Seconds without a refusal before a faster rate is tried."""
 GROWTH, FASTEST_GROWTH = 0.01, 0.5
@@ -80,7 +91,7 @@ class Throttle:
         self.window = float(min(most, FIRST_WINDOW))
         """Calls that may be in flight."""
         self.rate: float | None = None
-        """Calls that may start in a second; null until one was refused."""
+        """Calls that may start in a second; null until one was refused where others were accepted."""
         self.last_answer = clock()
         """When a call was answered last, or when all began."""
         self.breaks = 0
@@ -90,10 +101,12 @@ class Throttle:
         self._most, self._name, self._clock = most, name, clock
         self._requests = AsyncLimiter(1, 60 / requests_per_minute) if requests_per_minute else None
         self._tokens = AsyncLimiter(tokens_per_minute, 60) if tokens_per_minute else None
+        self._latency = 0.0  # of the last answer
         self._threshold = float(most)  # up to here the window doubles, beyond it grows by one a round
-        self._running, self._waiting = 0, deque[asyncio.Future[float]]()
+        self._running, self._waiting = 0, deque[tuple[asyncio.Future[float], Callable[[], bool]]]()
+        self._at_limits = asyncio.Lock()
         self._not_before = self._next_start = self._window_cut = self._rate_cut = self._rate_set = -math.inf
-        self._first_cut = self._burst = math.nan  # when the first refusal came, and a second before its call began
+        self._first_cut = self._burst = math.nan  # when the first refusal came, and since when starts tell of the rate
         self._begun = self.last_answer
         self._starts = deque[float]()
         self._refusals = self._failures = 0
@@ -102,14 +115,15 @@ class Throttle:
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
-    async def turn(self, tokens: int) -> AsyncIterator[Turn]:
-        """Wait until a call of at most so many tokens may be made. Raises ``GivenUpError``."""
-        if self._tokens:
-            await self._tokens.acquire(min(tokens, self._tokens.max_rate))
-        if self._requests:
-            await self._requests.acquire()
+    async def turn(self, tokens: int, wanted: Callable[[], bool] = always) -> AsyncIterator[Turn]:
+        """Wait until a call of at most so many tokens may be made.
+
+        Raises ``GivenUpError``, and ``UnwantedError`` for a call that is not ``wanted`` when its turn comes.
+        """
+        if self._tokens or self._requests:
+            await self._limits(tokens, wanted)
         waiting: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+        self._waiting.append((waiting, wanted))
         self._wake()
         try:
             started = await waiting
@@ -118,6 +132,8 @@ class Throttle:
                 self._leave()
             raise
         try:
+            if not wanted():
+                raise UnwantedError
             yield Turn(self, started)
         finally:
             self._leave()
@@ -127,9 +143,19 @@ class Throttle:
         self.given_up += 1
         self.breaks = 0
         while self._waiting:
-            waiting = self._waiting.popleft()
+            waiting, _ = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_exception(GivenUpError(why))
+
+    async def _limits(self, tokens: int, wanted: Callable[[], bool]) -> None:
+        """Wait for the limits that the user knows, one by one: who is not wanted any more then holds nobody up."""
+        async with self._at_limits:
+            if not wanted():
+                raise UnwantedError
+            if self._tokens:
+                await self._tokens.acquire(min(tokens, self._tokens.max_rate))
+            if self._requests:
+                await self._requests.acquire()
 
     def _leave(self) -> None:
         self._running -= 1
@@ -137,20 +163,34 @@ class Throttle:
 
     def _wake(self) -> None:
         """Let waiting calls go, as many as may; come back by a timer where only time keeps them."""
+        self._drop_unwanted()
         while self._waiting and self._running < int(self.window):
             now = self._clock()
-            begin = max(self._not_before, self._next_start if self.rate else -math.inf)
+            gap = self._gap()
+            begin = max(self._not_before, self._next_start if gap else -math.inf)
             if begin > now:
                 self._later(begin - now)
                 return
-            waiting = self._waiting.popleft()
-            if waiting.cancelled():
-                continue
-            if self.rate:
-                self._next_start = max(now, self._next_start) + 1 / self.rate
+            waiting, _ = self._waiting.popleft()
+            self._next_start = max(now, self._next_start) + gap
             self._running += 1
             self._note(now)
             waiting.set_result(now)
+            self._drop_unwanted()
+
+    def _drop_unwanted(self) -> None:
+        """Take those out of the front of the queue that do not wait, or need not wait, any more."""
+        while self._waiting and (self._waiting[0][0].done() or not self._waiting[0][1]()):
+            waiting, _ = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_exception(UnwantedError())
+
+    def _gap(self) -> float:
+        """Seconds between two starts."""
+        if self.rate:
+            return 1 / self.rate
+        growing = FIRST_WINDOW < self.window < min(self._most, self._threshold)
+        return SPREAD * self._latency / self.window if growing else 0.0
 
     def _later(self, seconds: float) -> None:
         if self._timer:
@@ -165,6 +205,7 @@ class Throttle:
     def answered(self, started: float) -> None:
         """A call that began at ``started`` was answered: more may follow."""
         now = self.last_answer = self._clock()
+        self._latency = now - started
         self._failures = self.breaks = 0
         self._break = FIRST_BREAK
         if started > self._rate_cut:
@@ -187,17 +228,24 @@ class Throttle:
         if started > self._rate_cut:
             self._refusals += 1
             if retry_after is None and (self.rate is None or self._refusals > 1):
-                self._hold(min(2.0 ** (self._refusals - 1), LONGEST_WAIT))
+                self._hold(min(2.0 ** max(0, self._refusals - 2), LONGEST_WAIT))  # a second may just be full
             if self.rate is None:
-                self._first_cut, self._burst = now, started - 1
+                self._first_cut, self._burst = now, started - LOOK_BACK
             elif self._refusals == 1:
                 self.rate = REFUSED_CUT * (self._minute_rate(now) if self._by_the_minute else self.rate)
             self._by_the_minute = self._refusals >= STUBBORN
             self._rate_cut = self._rate_set = now
         if self._rate_cut == self._first_cut:  # those refused after it were sent before it: now more is known
-            accepted = sum(1 for start in self._starts if self._burst < start <= self._first_cut)
-            self.rate = REFUSED_CUT * max(1, accepted)
-        LOGGER.debug("%s refuses calls; on with %.2f a second", self._name, self.rate)
+            accepted = self._most_accepted()
+            self.rate = REFUSED_CUT * accepted if accepted else None
+            if not accepted:
+                self.window = 1.0
+        LOGGER.debug("%s refuses calls; on with %s a second", self._name, self.rate)
+
+    def _most_accepted(self) -> int:
+        """Calls of the most crowded span before the first refusal, those that were refused as well left out."""
+        starts = [start for start in self._starts if self._burst < start <= self._first_cut]
+        return max((bisect_left(starts, start + CROWDED) - i for i, start in enumerate(starts)), default=0)
 
     def _minute_rate(self, now: float) -> float:
         """Calls a second that the last minute let through."""

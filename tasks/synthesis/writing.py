@@ -4,6 +4,7 @@ What fails ends the work, but only after the calls under way were answered and j
 """
 
 import asyncio
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from tasks.records import SynthesisJob, TaskData
 from tasks.synthesis import calls, keys
 from tasks.synthesis.asking import Asking
 from tasks.synthesis.budget import BudgetReachedError, Spending
-from tasks.synthesis.calls import Complete
+from tasks.synthesis.calls import Complete, UnwantedError
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.sift import Sieve, texts_of
 
@@ -120,13 +121,18 @@ class Writing:
         self._fill()
 
     async def _ask(self, label: str, index: int, earlier: tuple[str, ...]) -> Entry | None:
-        """The answer of a call, from the journal or the LLM; null when the budget forbids it."""
+        """The answer of a call, from the journal or the LLM; null when the budget or a failure forbids it."""
         call = keys.call_id(label, index, self.turns)
         if (known := self.journal.entries.get(call)) is not None:
             return known
-        request = keys.request(self.job, self.data, label, index, earlier)
+        request = dataclasses.replace(
+            keys.request(self.job, self.data, label, index, earlier),
+            wanted=lambda: self._error is None and self.sieve.open(label),
+        )
         try:
             return await self._asking.ask(call, request)
         except BudgetReachedError as limit:
             self.stopped = str(limit)
+            return None
+        except UnwantedError:
             return None

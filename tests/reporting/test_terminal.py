@@ -21,6 +21,7 @@ PLAN = {
         {"task": "sms_spam", "mode": "few_shot", "generator": "openai/x", "draw": 0, "calls": 1200, "tokens_in": 90000}
         | {"tokens_out": 4000, "cost_usd": None, "seconds": 12.0, "stored": False}
     ],
+    "questions": [],
     "trials": {"total": 2, "stored": 1},
     "totals": {"calls": 1200, "tokens_in": 90000, "tokens_out": 4000, "cost_usd": None, "minutes": 3.4},
 }

@@ -134,3 +134,11 @@ def test_changes_that_come_together_are_written_together(tmp_path):
     asyncio.run(calls())
     assert ledger.writes < 20
     assert ledger.spent_usd == pytest.approx(50e-6)
+
+
+def test_a_model_without_a_price_is_new_once_in_a_run_and_model(tmp_path):
+    book = tmp_path / "book.json"
+    assert Ledger(book, 1.0).first_without_price("openai/own")
+    assert not Ledger(book, 1.0).first_without_price("openai/own")
+    assert Ledger(book, 1.0).first_without_price("openai/other")
+    assert Ledger(tmp_path / "next.json", 1.0).first_without_price("openai/own")

@@ -46,8 +46,8 @@ Make = Callable[..., SynthesisJob]
 
 @pytest.fixture
 def job_at(make_job: Make) -> Make:
-    def make(endpoint: Provider, rows: int = 12, **fields: object) -> SynthesisJob:
-        generator = {"model": MODEL, "api_base": endpoint.url, "timeout": 2, "price": PRICE, **fields}
+    def make(server: Provider, rows: int = 12, **fields: object) -> SynthesisJob:
+        generator = {"model": MODEL, "api_base": server.url, "timeout": 2, "price": PRICE, **fields}
         return make_job(rows=rows, **generator)
 
     return make
@@ -101,10 +101,10 @@ def test_all_faults_together_cost_no_row_and_no_call_twice(job_at, data, setting
 def test_another_model_ends_the_synthesis_and_its_answers_are_never_used(job_at, data, settings, caplog):
     with provider(wrong_models=1) as endpoint:
         with pytest.raises(RunError, match=r"asked for 'openai/served-model', but 'cheaper-model' answered"):
-            synthesize(job_at(endpoint, concurrency=8), data, settings)
+            synthesize(job_at(endpoint, concurrency=8, endpoint="lab"), data, settings)
         given = endpoint.stats()["answered"]
     with provider() as endpoint:
-        job = job_at(endpoint)
+        job = job_at(endpoint, endpoint="lab")
         assert stored_synthesis(job, data, settings) is None
         result = synthesize(job, data, settings)
         assert endpoint.stats()["answered"] == result.calls and result.model_answered == "served-model"
@@ -112,7 +112,13 @@ def test_another_model_ends_the_synthesis_and_its_answers_are_never_used(job_at,
     assert {entry.model for entry in entries.values()} <= {"served-model", "cheaper-model"}
     assert {entries[row.call].model for row in rows_of(settings, result)[0]} == {"served-model"}
     assert "never retrieved" not in caplog.text
-    assert 0 < given <= 8  # nothing was asked for after the first of them was seen
+    assert 0 < given <= 8  # nothing was sent after the first of them was seen
+
+
+def test_no_more_calls_are_in_flight_than_allowed_and_a_place_is_taken_at_once(job_at, data, settings):
+    with provider(latency=0.1) as endpoint:
+        stats = synthesize_and_check(job_at(endpoint, rows=30, concurrency=7), data, settings, endpoint)
+    assert stats["most_at_once"] == 7
 
 
 @pytest.mark.parametrize("fault", ["busy", "hangs"])

@@ -1,5 +1,7 @@
 """A whole synthesis against a fake LLM: rows, yields, resume, budget, bad endings."""
 
+import asyncio
+import json
 import subprocess
 import sys
 import threading
@@ -15,7 +17,7 @@ from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis import keys
 from tasks.synthesis.budget import Ledger
-from tasks.synthesis.calls import Completion, Request
+from tasks.synthesis.calls import Completion, Request, UnwantedError
 from tasks.synthesis.journal import read_journal
 from tasks.synthesis.synthesize import read_rows, stored_synthesis, synthesis_key, synthesize
 from tests.synthesis.conftest import WORDS, FakeLLM, sentence
@@ -104,10 +106,29 @@ def test_conversations_carry_the_texts_so_far(make_job, data, settings, llm):
     assert "more diverse" in third.messages[5]["content"]
 
 
-def test_no_more_calls_at_once_than_allowed_and_slots_kept_full(make_job, data, settings):
+def test_as_many_calls_are_ready_as_may_be_in_flight_and_some_more(make_job, data, settings):
     llm = FakeLLM(delay=0.01)
     synthesize(make_job(rows=20, concurrency=7), data, settings, complete=llm)
-    assert llm.most_at_once == 7
+    assert llm.most_at_once == 7 + 2
+
+
+def test_a_call_that_nobody_wants_when_its_turn_comes_is_not_made_and_costs_nothing(make_job, data, settings, tmp_path):
+    class Late(FakeLLM):
+        """Looks once more before it sends, as the gateway does, and sends one at a time."""
+
+        async def __call__(self, request):
+            async with turn:
+                if not request.wanted():
+                    raise UnwantedError
+                return await super().__call__(request)
+
+    turn = asyncio.Semaphore(1)
+    llm, ledger = Late(model="cheaper"), Ledger(tmp_path / "book.json", 1.0)
+    with pytest.raises(RunError, match="'cheaper' answered"):
+        synthesize(make_job(price={"input": 1, "output": 1}), data, settings, ledger=ledger, complete=llm)
+    assert len(llm.asked) == 1
+    assert ledger.spent_usd == pytest.approx(llm.cost)
+    assert not json.loads(ledger.path.read_text())["reserved"]
 
 
 def test_another_model_fails_and_its_answer_is_not_used_later(make_job, data, settings, llm):

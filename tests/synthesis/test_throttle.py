@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tasks.synthesis import throttle as module
+from tasks.synthesis.calls import UnwantedError
 from tasks.synthesis.throttle import GivenUpError, Throttle
 
 
@@ -95,8 +96,23 @@ def work(provider: Provider, calls: int, **limits: int) -> float:
 
 def test_an_unlimited_provider_gets_all_calls_at_once_within_a_few_rounds():
     provider = Provider(sliding(10**9))
-    assert work(provider, 400, most=50) <= 400 / 50 * 0.5 * 1.25
+    assert work(provider, 400, most=50) <= 400 / 50 * 0.5 * 1.25 + module.SPREAD * 0.5
     assert provider.most_in_flight == 50
+
+
+def test_what_a_provider_bore_once_it_is_sent_at_once_the_next_time():
+    loop = SimulatedLoop()
+
+    async def run() -> float:
+        throttle = Throttle(50, clock=loop.time)
+        provider = Provider(sliding(10**9))
+        await asyncio.gather(*(provider.call(throttle) for _ in range(400)))
+        warm = loop.time()
+        await asyncio.gather(*(provider.call(throttle) for _ in range(400)))
+        return loop.time() - warm
+
+    assert loop.run_until_complete(run()) == pytest.approx(400 / 50 * 0.5)
+    loop.close()
 
 
 @pytest.mark.parametrize("limit", [5, 20, 60])
@@ -120,6 +136,18 @@ def test_retry_after_holds_every_call_back():
     closed = Provider(lambda now, _: "refuse" if now < 0.005 else "ok", retry_after=7.0)
     work(closed, 100)
     assert min(closed.answered) >= 7.0
+
+
+def test_a_provider_that_was_closed_for_a_moment_is_soon_at_full_speed_again():
+    provider = Provider(lambda now, _: "refuse" if now < 1.5 else "ok")
+    assert work(provider, 400) < 1.5 + 10
+    assert len(provider.refused) < 16 + 3
+
+
+def test_the_first_refusal_is_heard_before_a_doubled_round_is_sent():
+    provider = Provider(sliding(20))
+    work(provider, 600)
+    assert len(provider.refused) < 0.03 * 600
 
 
 def test_a_faster_provider_is_noticed():
@@ -162,6 +190,28 @@ def test_a_cancelled_call_gives_its_place_back():
         assert await provider.call(throttle)
 
     loop.run_until_complete(run())
+    loop.close()
+
+
+def test_calls_that_nobody_wants_when_their_turn_comes_are_not_made_and_hold_nobody_up():
+    loop = SimulatedLoop()
+
+    async def run() -> None:
+        throttle = Throttle(1, requests_per_minute=2, clock=loop.time)
+        wanted = True
+
+        async def call() -> None:
+            async with throttle.turn(1, lambda: wanted):
+                await asyncio.sleep(0.1)
+
+        calls = [asyncio.create_task(call()) for _ in range(20)]
+        await asyncio.sleep(5)
+        wanted = False
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert ended[0] is None and all(isinstance(error, UnwantedError) for error in ended[1:])
+
+    loop.run_until_complete(run())
+    assert loop.now < 31  # the one that was next at the limit; the others do not wait for it
     loop.close()
 
 

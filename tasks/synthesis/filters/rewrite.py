@@ -1,7 +1,7 @@
 """A rewrite of a real text that prompts may show: its words in its order, some of them exchanged.
 
-``pool_copy`` compares characters and finds copies; words find what was rewritten word by word. Each word becomes one
-character, so that a whole pool is compared in microseconds, its texts of another length by their length alone.
+``pool_copy`` compares characters and finds copies; words find what was rewritten word by word. Only pool texts that
+share enough words in whatever order are compared in order, with one character for each word.
 """
 
 from rapidfuzz import process
@@ -9,6 +9,7 @@ from rapidfuzz.distance import Indel
 
 from tasks.records import Row
 from tasks.synthesis.filter import Check, Filter, Scene, normalise, quote
+from tasks.synthesis.overlap import Overlap
 
 LIKENESS = 0.7
 """Least ROUGE-L that counts as a rewrite, as between two instructions in Self-Instruct (Wang et al. 2023, section
@@ -37,11 +38,17 @@ def _build(scene: Scene) -> Check:
         return "".join(letters.setdefault(word, chr(len(letters) + 1)) for word in words)
 
     pool = {example.text: normalise(example.text).split() for example in scene.pool}
-    spelled = {text: spell(words) for text, words in pool.items() if len(words) >= LONG_ENOUGH}
+    spelled = [(text, spell(words)) for text, words in pool.items() if len(words) >= LONG_ENOUGH]
+    bags = Overlap(spelling for _, spelling in spelled)
+
+    def likely(text: str) -> dict[str, str]:
+        """Pool texts that hold enough of the same words: a common subsequence is no longer than that."""
+        enough = LIKENESS * (bags.sizes + len(text)) / 2 - 1  # one less, so that rounding decides nothing
+        return dict(spelled[i] for i in (bags.shared(text) >= enough).nonzero()[0])
 
     def check(row: Row) -> str | None:
         text = "".join(letters.get(word, UNKNOWN) for word in normalise(row.text).split())
-        near = process.extractOne(text, spelled, scorer=Indel.normalized_similarity, score_cutoff=LIKENESS)
+        near = process.extractOne(text, likely(text), scorer=Indel.normalized_similarity, score_cutoff=LIKENESS)
         return f"ROUGE-L {near[1]:.2f} with pool text {quote(near[2])}" if near else None
 
     return check

@@ -1,0 +1,27 @@
+"""The benchmarks run: what they measure is another matter, and for a quiet machine."""
+
+import json
+import subprocess
+import sys
+
+from tests.provider import ROOT, provider
+
+
+def run(*arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_filters_sift_made_up_rows():
+    said = run("benchmarks.filters", "--rows", "400", "--pool", "50")
+    assert said.startswith("400 rows of sms_spam, pool of 50") and "peak memory" in said
+
+
+def test_a_client_tells_what_its_calls_took():
+    with provider() as endpoint:
+        options = ["--url", endpoint.url, "--calls", "8", "--at-once", "4", "--draws", "0", "1"]
+        records = json.loads(run("benchmarks.client", "product", *options))
+        assert endpoint.stats()["answered"] == 16
+    assert [record["calls"] for record in records] == [8, 8]
+    assert all(record["cpu"] > 0 and record["texts"] == 8 for record in records)
