@@ -16,9 +16,10 @@ from tasks.records import Spent, TaskData
 from tasks.settings import Settings
 from tasks.synthesis import embedded
 from tasks.synthesis.calls import Message
-from tasks.synthesis.estimate import CHARACTERS_PER_TOKEN, MESSAGE_TOKENS, Estimate
+from tasks.synthesis.estimate import MESSAGE_TOKENS, Estimate
 from tasks.synthesis.journal import Entry, read_journal, wall_seconds
 from tasks.synthesis.prices import price
+from tasks.synthesis.tokens import count_tokens
 
 NOTHING = Estimate(0, 0, 0, 0.0, 0.0)
 END_TOKENS = 1
@@ -105,7 +106,7 @@ def _seconds(asked: Interview, missing: int, size: _Size, known: Iterable[Entry]
 
 
 def _tokens(messages: Sequence[Message]) -> int:
-    return round(sum(len(message["content"]) / CHARACTERS_PER_TOKEN + MESSAGE_TOKENS for message in messages))
+    return round(sum(count_tokens(message["content"]) + MESSAGE_TOKENS for message in messages))
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -39,8 +39,8 @@ COMPLETIONS = 4
 TOKENS_PER_WORD = 1.5
 """Longest answer per word asked for: what runs on is cut and trimmed to its last full sentence."""
 PROMPT_RATE, ANSWER_RATE = 450.0, 100.0
-"""Tokens read and written per second on two cores, for time estimates before anything was measured: what solves the
-times of 96 texts at one and at four from a prompt (docs/LOG.md)."""
+"""Tokens read and written per second on two cores, for time estimates before anything was measured: a rough fit to the
+CPU times of 96 texts at one and at four from a prompt (docs/LOG.md)."""
 
 
 def is_embedded(model: str) -> bool:

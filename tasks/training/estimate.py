@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from tasks.config import EMBEDDED_CLASSIFIER, ClassifierConfig
 from tasks.records import TrialJob
 from tasks.store import Store
+from tasks.training.classifiers import probe
 from tasks.training.trial import KIND
 
 PREDICT_SHARE = 0.1
@@ -16,7 +17,8 @@ PAST_TRIALS = 50
 
 def seconds_to_train(jobs: Iterable[TrialJob], test_rows: int, store: Store) -> float | None:
     """Seconds that trials take one after the other; null when nothing is known of a classifier's speed."""
-    rates = {EMBEDDED_CLASSIFIER: EMBEDDED_SECONDS, **_rates(store)}
+    known = dict.fromkeys((EMBEDDED_CLASSIFIER, f"{probe.PREFIX}{EMBEDDED_CLASSIFIER}"), EMBEDDED_SECONDS)
+    rates = {**known, **_rates(store)}
     total = 0.0
     for job in jobs:
         if job.classifier.model not in rates:
@@ -26,7 +28,9 @@ def seconds_to_train(jobs: Iterable[TrialJob], test_rows: int, store: Store) -> 
 
 
 def _work(classifier: ClassifierConfig, train_rows: int, test_rows: int) -> float:
-    """Rows trained on, counted once a pass, and what predicting adds."""
+    """Rows trained on, counted once a pass, and what predicting adds; a probe only reads rows."""
+    if classifier.model.startswith(probe.PREFIX):
+        return PREDICT_SHARE * (train_rows + test_rows)
     trained = max(classifier.min_steps * classifier.batch_size, classifier.epochs * train_rows)
     return trained + PREDICT_SHARE * test_rows
 
