@@ -40,8 +40,8 @@ def study(
     """Generate, train, test, compare, report. What was done before is found again and costs nothing.
 
     Args:
-        study: Which study file: one that comes with synthgap, or yours in the folder `studies` of SYNTHGAP_HOME.
-            What the fields below do not show is as the file says.
+        study: The study file that this deployment belongs to; leave it as it is. What the fields below do not show is
+            as the file says.
         tasks: Classification tasks of the catalog (`synthgap tasks` describes them).
         own_tasks: Tasks of your own: paths of task YAMLs, from the study file's folder or absolute.
         modes: Where training rows come from. `real` is what the others are compared with.

@@ -129,6 +129,7 @@ def prefect_server(address: Address, environment: Mapping[str, str], settings: S
         **environment,
         "PREFECT_HOME": str(home),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite's lock is waited for: a busy machine shall lose no event
         "PREFECT_SERVER_UI_API_URL": f"http://{address.local}:{address.prefect_port}/api",
     }
     ours.pop("PREFECT_API_URL", None)  # a server is no client

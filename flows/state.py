@@ -61,7 +61,9 @@ class UpState(Frozen):
     def alive(self) -> bool:
         """The process that watches is there."""
         try:
-            return bool(abs(psutil.Process(self.pid).create_time() - self.created) < 1)
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 1
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from flows import deployments, services, state, studies
 from flows.services import Address, Process
 from flows.state import Service, UpState
-from tasks.errors import RunError
+from tasks.errors import RunError, UserError
 from tasks.settings import Settings
 
 LOOK_S = 2.0
@@ -61,16 +61,17 @@ def down(settings: Settings) -> bool:
     if found is None:
         return False
     if found.alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            watcher = psutil.Process(found.pid)
-            watcher.terminate()
-            psutil.wait_procs([watcher], 4 * END_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(found.pid, signal.SIGTERM)
+        end = time.monotonic() + 4 * END_S
+        while found.alive and time.monotonic() < end:
+            time.sleep(0.1)
     end_leftovers(settings)
     return True
 
 
 def detach(arguments: list[str], settings: Settings) -> str:
-    """Start ``up`` in the background and wait until it is ready; what it printed. Raises ``RunError``."""
+    """Start ``up`` in the background and wait until it is ready; what it printed. Raises what it raised."""
     settings.check_home()
     log = settings.home / "logs" / "up.log"
     log.parent.mkdir(exist_ok=True)
@@ -91,7 +92,8 @@ def detach(arguments: list[str], settings: Settings) -> str:
         time.sleep(0.2)
     said = log.read_text(encoding="utf-8").strip()
     if child.returncode:
-        raise RunError(said.removeprefix("synthgap: ") or f"`synthgap up` ended with code {child.returncode}")
+        kind = UserError if child.returncode == 2 else RunError
+        raise kind(said.removeprefix("synthgap: ") or f"`synthgap up` ended with code {child.returncode}")
     return said
 
 

@@ -1,0 +1,176 @@
+"""What ``synthgap up`` knows and refuses, without starting anything: state, ports, addresses, dead runs."""
+
+import os
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows import services, state
+from flows.house import SILENCE_S, zombie_automation
+from flows.services import Address, check_address, check_port
+from flows.state import Service, UpState
+from flows.status import shown, status_of
+from flows.up import down, end_leftovers
+from tasks.errors import RunError, UserError
+from tasks.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+def up_state(**change: object) -> UpState:
+    fields = {
+        "token": "t",
+        "pid": os.getpid(),
+        "created": psutil.Process().create_time(),
+        "prefect_api": "http://127.0.0.1:9/api",
+        "tracking_uri": "http://127.0.0.1:9",
+        "ready": True,
+    }
+    return UpState.model_validate({**fields, **change})
+
+
+def sleeper(token: str, *more: str) -> subprocess.Popen[bytes]:
+    """A process that carries a token, and any further ``NAME=value``."""
+    marks = dict(item.split("=") for item in (f"{state.TOKEN}={token}", *more))
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, **marks})
+    psutil.Process(process.pid).environ()
+    return process
+
+
+def test_a_state_is_read_as_it_was_written(settings: Settings) -> None:
+    written = up_state(services=(Service(name="worker", pid=1, log="x"),), complaints=("bad.yaml",))
+    state.write_state(written, settings)
+    assert state.read_state(settings) == written
+    assert [path.name for path in settings.home.iterdir()] == ["up.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"token": "x"}'])
+def test_a_broken_state_file_is_no_state(settings: Settings, content: str) -> None:
+    state.path_of(settings).write_text(content)
+    assert state.read_state(settings) is None
+
+
+def test_a_later_process_of_the_same_number_is_another_one() -> None:
+    assert up_state().alive
+    assert not up_state(created=1.0).alive
+
+
+def test_processes_are_found_by_their_mark_and_no_others_are_ended(settings: Settings) -> None:
+    ours, run, foreign = sleeper("a"), sleeper("a", "PREFECT__FLOW_RUN_ID=7"), sleeper("b")
+    try:
+        assert {process.pid for process in state.processes("a")} == {ours.pid, run.pid}
+        assert [process.pid for process in state.processes("a", flow_run="7")] == [run.pid]
+        state.write_state(up_state(token="a", created=1.0), settings)
+        end_leftovers(settings)
+        assert not psutil.pid_exists(ours.pid) and not psutil.pid_exists(run.pid)
+        assert foreign.poll() is None
+        assert state.read_state(settings) is None
+    finally:
+        for process in (ours, run, foreign):
+            process.kill()
+            process.wait()
+
+
+def test_down_where_nothing_runs(settings: Settings) -> None:
+    assert down(settings) is False
+
+
+def test_a_run_uses_only_servers_that_are_watched_and_answer(settings: Settings, monkeypatch) -> None:
+    for name in ("PREFECT_API_URL", "SYNTHGAP_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    for stale in (up_state(created=1.0), up_state(ready=False), up_state(services=(silent("prefect"),))):
+        state.write_state(stale, settings)
+        state.use_running(settings)
+        assert "PREFECT_API_URL" not in os.environ
+    monkeypatch.setenv("PREFECT_API_URL", "http://mine/api")
+    monkeypatch.setenv("SYNTHGAP_TRACKING_URI", "sqlite:///mine.db")
+    state.write_state(up_state(), settings)
+    state.use_running(settings)
+    assert os.environ["PREFECT_API_URL"] == "http://mine/api"  # what the user says goes first
+    assert os.environ["SYNTHGAP_TRACKING_URI"] == "sqlite:///mine.db"
+
+
+def silent(name: str) -> Service:
+    return Service(name=name, pid=1, url="http://127.0.0.1:9", health="http://127.0.0.1:9/health")
+
+
+def test_a_port_in_use_is_one_message_with_the_way_out() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=rf"port {port} .*--prefect-port"):
+            check_port("127.0.0.1", port, "--prefect-port")
+    check_port("127.0.0.1", port, "--prefect-port")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])
+def test_beyond_this_machine_needs_passwords(host: str) -> None:
+    with pytest.raises(UserError, match="PREFECT_SERVER_API_AUTH_STRING"):
+        check_address(Address(host), {})
+    prefect = {"PREFECT_SERVER_API_AUTH_STRING": "a:b"}
+    with pytest.raises(UserError, match="SYNTHGAP_TRACKING_URI"):
+        check_address(Address(host), prefect)
+    check_address(Address(host), {**prefect, "SYNTHGAP_TRACKING_URI": "https://mlflow.example"})
+
+
+@pytest.mark.parametrize("host", services.LOOPBACK)
+def test_this_machine_needs_none(host: str) -> None:
+    check_address(Address(host), {})
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("raise SystemExit('an error: no such thing')", "no such thing"),
+        ("print(\"Can't locate revision identified by 'abc'\"); raise SystemExit(1)", "newer version"),
+    ],
+)
+def test_a_service_that_does_not_start_says_why(settings: Settings, program: str, said: str) -> None:
+    (settings.home / "broken.py").write_text(program)
+    process = services.Process("broken", ["broken"], {**os.environ, "PYTHONPATH": str(settings.home)}, settings)
+    with pytest.raises(RunError, match=said) as failure:
+        process.wait("http://127.0.0.1:9")
+    assert "broken.log" in str(failure.value)
+
+
+def test_no_command_of_a_service_holds_a_secret(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    environment = services.environment_of("t", settings)
+    assert environment["OPENAI_API_KEY"] == "sk-planted"
+    assert environment["SYNTHGAP_HOME"] == str(settings.home)
+    assert environment[state.TOKEN] == "t"
+
+
+def test_the_status_of_nothing_says_how_to_start(settings: Settings) -> None:
+    found = status_of(settings)
+    assert found["healthy"] is False and found["up"] is None and "quickstart" in found["studies"]
+    assert "synthgap up" in shown(found)
+
+
+def test_the_status_shows_a_service_that_does_not_answer_and_a_study_that_cannot_be_used(settings: Settings) -> None:
+    state.write_state(up_state(services=(silent("prefect"),)), settings)
+    (settings.home / "studies").mkdir()
+    (settings.home / "studies" / "bad.yaml").write_text("name: bad\n")
+    found = status_of(settings)
+    assert found["healthy"] is False
+    lines = shown(found).splitlines()
+    assert any("prefect" in line and "DOES NOT ANSWER" in line for line in lines)
+    assert any("bad.yaml" in line and "tasks" in line for line in lines)
+
+
+def test_a_run_is_found_dead_after_three_heartbeats_and_not_while_it_waits() -> None:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+
+    automation = zombie_automation()
+    assert automation.trigger.within == timedelta(seconds=SILENCE_S)
+    assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() * 3 <= SILENCE_S
+    assert "prefect.flow-run.AwaitingRetry" in automation.trigger.expect
