@@ -3,7 +3,6 @@
 Everything here may be done again at any time. It talks to the server that Prefect's settings name.
 """
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from prefect.client.orchestration import get_client
@@ -70,10 +69,11 @@ def zombie_automation() -> AutomationCore:
     )
 
 
-def recover(is_alive: Callable[[FlowRun], bool]) -> list[str]:
-    """Queue runs again whose process has died, under the same run; the names of those that are queued.
+def recover() -> list[str]:
+    """Queue runs again that no worker runs any more, under the same run; the names of those that are queued.
 
-    Safe because a study's finished work is found again. A run that died ``ATTEMPTS`` times is marked Crashed.
+    To be called while the pool has no worker here. Safe because a study's finished work is found again. A run that died
+    ``ATTEMPTS`` times is marked Crashed.
     """
     queued: list[str] = []
     with get_client(sync_client=True) as client:
@@ -81,8 +81,6 @@ def recover(is_alive: Callable[[FlowRun], bool]) -> list[str]:
             flow_run_filter=FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}),
             work_pool_filter=WorkPoolFilter.model_validate({"name": {"any_": [POOL]}}),
         ):
-            if is_alive(run):
-                continue
             if run.run_count >= ATTEMPTS:
                 message = f"its process died {run.run_count} times"
                 client.set_flow_run_state(run.id, Crashed(message=message), force=True)

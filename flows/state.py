@@ -110,16 +110,15 @@ def answers(address: str) -> bool:
         return False
 
 
-def processes(token: str, flow_run: str | None = None) -> list[psutil.Process]:
-    """All processes that carry the token, this one left out; only those of one flow run where it is named."""
+def processes(token: str) -> list[psutil.Process]:
+    """All processes that carry the token, this one left out."""
     found = []
     for process in psutil.process_iter():
         try:
             environment = process.environ()
         except psutil.Error:  # another user's, or gone
             continue
-        ours = environment.get(TOKEN) == token and process.pid != os.getpid()
-        if ours and flow_run in (None, environment.get("PREFECT__FLOW_RUN_ID")):
+        if environment.get(TOKEN) == token and process.pid != os.getpid():
             found.append(process)
     return found
 

@@ -202,7 +202,7 @@ class _House:
 
         self._wait_for("prefect", self._health("prefect"))
         house.prepare_pool(self.studies_at_once)
-        house.recover(lambda run: bool(state.processes(self.token, str(run.id))))
+        house.recover()  # before there is a worker, none can be alive
         self.processes["worker"] = services.worker(deployments.POOL, {**environment, **clients}, self.settings)
         house.prepare_automation()
         self._register()
@@ -255,7 +255,8 @@ class _House:
         worker = self.processes["worker"]
         if len(self.restarts) > RESTARTS:
             raise RunError(f"the worker keeps ending: {worker.complaint()} Its log is {str(worker.log)!r}")
-        queued = house.recover(lambda run: bool(state.processes(self.token, str(run.id))))
+        self._end_runs()  # without their worker they would end as Crashed at their next line of output
+        queued = house.recover()
         worker.start()
         self._write()
         self.say(f"The worker ended and was started again{'; queued again: ' + ', '.join(queued) if queued else ''}.")
@@ -306,9 +307,7 @@ class _House:
 
     def _end(self) -> None:
         """The worker and its runs first and at once, which loses nothing; then their runs are queued, then servers."""
-        servers = {process.process.pid for name, process in self.processes.items() if name != "worker"}
-        family = {child.pid for pid in servers for child in _children(pid)} | servers
-        state.end([process for process in state.processes(self.token) if process.pid not in family], 0)
+        self._end_runs()
         if self.ready:
             self._queue_interrupted()
         state.end(state.processes(self.token), END_S)
@@ -316,11 +315,16 @@ class _House:
             process.process.wait()
         state.path_of(self.settings).unlink(missing_ok=True)
 
+    def _end_runs(self) -> None:
+        servers = {process.process.pid for name, process in self.processes.items() if name != "worker"}
+        family = {child.pid for pid in servers for child in _children(pid)} | servers
+        state.end([process for process in state.processes(self.token) if process.pid not in family], 0)
+
     def _queue_interrupted(self) -> None:
         from flows import house
 
         with contextlib.suppress(Exception):  # the server may be what failed; the next `up` does it too
-            queued = house.recover(lambda run: False)
+            queued = house.recover()
             if queued:
                 self.say(f"Goes on with the next `synthgap up`: {', '.join(queued)}.")
 

@@ -61,7 +61,10 @@ class Place:
         ports = ["--prefect-port", str(self.prefect), "--mlflow-port", str(self.mlflow)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         process = subprocess.Popen(self.command("up", *ports), env=self.environment, cwd=self.home, **pipes)
-        until(lambda: process.poll() is not None or (self.state and self.state.ready), "synthgap up is ready")
+        until(
+            lambda: process.poll() is not None or (self.state and self.state.pid == process.pid and self.state.ready),
+            "synthgap up is ready",
+        )
         assert process.poll() is None, process.stdout.read()
         return process
 
@@ -208,11 +211,8 @@ def test_a_run_that_dies_with_its_worker_goes_on_and_pays_nothing_twice(place: P
     first = place.start("killed")
     second = place.start("killed")  # waits, finds everything done
     until(lambda: endpoint.stats()["answered"] >= before["answered"] + 12, "a dozen calls are answered")
-    servers = {service.pid for service in place.state.services if service.url}
-    family = {child.pid for pid in servers for child in psutil.Process(pid).children(recursive=True)} | servers
-    for process in state.processes(place.state.token):
-        if process.pid not in family:
-            process.kill()
+    [worker] = [service.pid for service in place.state.services if service.name == "worker"]
+    os.kill(worker, signal.SIGKILL)
     ended = [place.ended(first), place.ended(second)]
     assert [run["state_type"] for run in ended] == ["COMPLETED", "COMPLETED"], [run["state"] for run in ended]
     assert ended[0]["run_count"] == 2
