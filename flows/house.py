@@ -3,19 +3,25 @@
 Everything here may be done again at any time. It talks to the server that Prefect's settings name.
 """
 
+import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.deployments.runner import DeploymentApplyError
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
-from prefect.exceptions import ObjectAlreadyExists
+from prefect.exceptions import ObjectAlreadyExists, PrefectHTTPStatusError
+from prefect.settings import PREFECT_API_URL
 from prefect.states import AwaitingRetry, Crashed
 
 from flows.deployments import POOL
+from tasks.errors import RunError
 
 SILENCE_S = 540
 """A run counts as dead after so many seconds without a heartbeat: three of Prefect's default of 180 s, because a
@@ -23,6 +29,17 @@ healthy run that was found dead would be paid for twice."""
 ATTEMPTS = 5
 """So often is a run started before a run that dies is left alone: then it is the run that kills its process."""
 ZOMBIES = "synthgap: runs without heartbeat have crashed"
+
+
+@contextlib.contextmanager
+def clear_errors() -> Iterator[None]:
+    """Turn what Prefect's client raises into one ``RunError`` that names the server."""
+    try:
+        yield
+    except (PrefectHTTPStatusError, httpx.HTTPError, DeploymentApplyError) as error:
+        reason = str(error).partition(" for url")[0] or type(error).__name__
+        hint = "; set PREFECT_API_AUTH_STRING to its user:password" if "401" in reason else ""
+        raise RunError(f"Prefect at {PREFECT_API_URL.value()!r}: {reason}{hint}") from error
 
 
 def prepare_pool(studies_at_once: int) -> None:
@@ -90,13 +107,13 @@ def recover() -> list[str]:
     return queued
 
 
-def worker_is_online() -> bool:
-    """A worker of the pool reported lately."""
+def last_heartbeat() -> str | None:
+    """When a worker of the pool last reported, by the server's clock; null where none ever did."""
     with get_client(sync_client=True) as client:
-        response = client.request(
+        workers = client.request(
             "POST", "/work_pools/{work_pool_name}/workers/filter", path_params={"work_pool_name": POOL}, json={}
-        )
-        return any(worker["status"] == "ONLINE" for worker in response.json())
+        ).json()
+    return max((worker["last_heartbeat_time"] for worker in workers if worker["last_heartbeat_time"]), default=None)
 
 
 def last_runs(count: int) -> list[FlowRun]:

@@ -67,6 +67,14 @@ class UpState(Frozen):
         except psutil.NoSuchProcess:
             return False
 
+    @property
+    def summary(self) -> str:
+        """Where to look, for a person."""
+        urls = {service.name: service.url for service in self.services}
+        lines = [f"  Prefect  {urls['prefect']}   start a study, see its runs"]
+        lines.append(f"  MLflow   {urls['mlflow']}   compare its trials")
+        return "\n".join([*lines, *(f"  Not registered: {complaint}" for complaint in self.complaints)])
+
 
 def path_of(settings: Settings) -> Path:
     """Where the state is kept."""

@@ -36,8 +36,10 @@ def status_of(settings: Settings) -> dict[str, Any]:
 
 def _runs(api: str) -> list[dict[str, Any]]:
     os.environ["PREFECT_API_URL"] = api
-    from flows.house import last_runs
+    from flows.house import clear_errors, last_runs
 
+    with clear_errors():
+        runs = last_runs(RUNS)
     return [
         {
             "name": run.name,
@@ -46,7 +48,7 @@ def _runs(api: str) -> list[dict[str, Any]]:
             "seconds": round(run.total_run_time.total_seconds()),
             "message": run.state.message if run.state else None,
         }
-        for run in last_runs(RUNS)
+        for run in runs
     ]
 
 

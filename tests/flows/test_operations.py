@@ -139,7 +139,39 @@ def test_a_service_that_does_not_start_says_why(settings: Settings, program: str
     assert "broken.log" in str(failure.value)
 
 
-def test_no_command_of_a_service_holds_a_secret(settings: Settings, monkeypatch) -> None:
+@pytest.mark.slow
+def test_an_older_database_of_mlflow_is_upgraded_and_a_copy_kept(settings: Settings) -> None:
+    import sqlite3
+
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    Base.metadata.create_all(create_sqlalchemy_engine(services.database(settings)))
+    config = _get_alembic_config(services.database(settings))
+    newest, older, *_ = [step.revision for step in ScriptDirectory.from_config(config).walk_revisions()]
+    command.upgrade(config, older)
+    (settings.home / "mute.py").write_text("print('Detected out-of-date database schema (found version a)')")
+    failed = services.Process("mute", ["mute"], {**os.environ, "PYTHONPATH": str(settings.home)}, settings)
+    failed.process.wait()
+
+    assert services.upgrade_mlflow(failed, settings) is True
+
+    def version(name: str) -> str:
+        return sqlite3.connect(settings.home / name).execute("select version_num from alembic_version").fetchone()[0]
+
+    assert (version("mlflow.db"), version("mlflow.db.before-upgrade")) == (newest, older)
+
+
+def test_another_failure_of_mlflow_upgrades_nothing(settings: Settings) -> None:
+    (settings.home / "mute.py").write_text("raise SystemExit('error: no space left')")
+    failed = services.Process("mute", ["mute"], {**os.environ, "PYTHONPATH": str(settings.home)}, settings)
+    failed.process.wait()
+    assert services.upgrade_mlflow(failed, settings) is False
+
+
+def test_services_have_our_environment_and_their_mark(settings: Settings, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
     environment = services.environment_of("t", settings)
     assert environment["OPENAI_API_KEY"] == "sk-planted"

@@ -221,6 +221,21 @@ def test_a_run_that_dies_with_its_worker_goes_on_and_pays_nothing_twice(place: P
     assert {run["info"]["status"] for run in place.mlflow_runs("killed")} == {"FINISHED", "KILLED"}
 
 
+def test_prefect_deploy_registers_the_same_as_up(place: Place) -> None:
+    def registered() -> dict[str, Any]:
+        found = place.api("deployments/name/study/quickstart")
+        volatile = ("created", "updated", "last_polled", "status", "global_concurrency_limit", "version_info")
+        return {name: value for name, value in found.items() if name not in volatile and "version_id" not in name}
+
+    before = registered()
+    environment = {**place.environment, "PREFECT_API_URL": f"http://127.0.0.1:{place.prefect}/api"}
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "quickstart" in done.stdout
+    assert registered() == before
+
+
 def test_a_form_changes_one_run(place: Place) -> None:
     run = place.ended(place.start("small", seeds=[3, 4], rows_per_label=6))
     assert run["state_type"] == "COMPLETED", run["state"]
