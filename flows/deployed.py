@@ -72,14 +72,14 @@ def _run(name: str, values: dict[str, Any]) -> State[Any]:
     settings = Settings()
     settings.check_home()
     changed = overridden(named_study(name, settings), values)
-    _check_version(name, settings)
+    check_version(name, settings)
     with only_run_of(changed.config.name, settings):
         check_generators(plan_study(changed, settings))
         state: State[Any] = study_flow.fn(changed.config, changed.folder)
     return state
 
 
-def _check_version(name: str, settings: Settings) -> None:
+def check_version(name: str, settings: Settings) -> None:
     """The form shows the file as it was registered: running an older state of it would surprise. ``UserError``."""
     registered, now = runtime.deployment.version, fingerprint(find_studies(settings)[name])
     if registered not in (None, now):

@@ -6,6 +6,7 @@ Everything here may be done again at any time. It talks to the server that Prefe
 import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -86,13 +87,15 @@ def zombie_automation() -> AutomationCore:
     )
 
 
-def recover() -> list[str]:
-    """Queue runs again that no worker runs any more, under the same run; the names of those that are queued.
+def recover(worker: str) -> list[str]:
+    """Queue runs again that ``worker`` left when it ended, under the same run; the names of those that are queued.
 
-    To be called while the pool has no worker here. Safe because a study's finished work is found again. A run that died
-    ``ATTEMPTS`` times is marked Crashed.
+    Safe because a study's finished work is found again. Where the pool has other workers that are well, the runs may be
+    theirs and are left to the automation. A run that died ``ATTEMPTS`` times is marked Crashed.
     """
     queued: list[str] = []
+    if any(item["name"] != worker and item["status"] == "ONLINE" for item in _workers()):
+        return queued
     with get_client(sync_client=True) as client:
         for run in client.read_flow_runs(
             flow_run_filter=FlowRunFilter.model_validate({"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}),
@@ -109,11 +112,15 @@ def recover() -> list[str]:
 
 def last_heartbeat() -> str | None:
     """When a worker of the pool last reported, by the server's clock; null where none ever did."""
+    return max((item["last_heartbeat_time"] for item in _workers() if item["last_heartbeat_time"]), default=None)
+
+
+def _workers() -> list[dict[str, Any]]:
     with get_client(sync_client=True) as client:
-        workers = client.request(
+        workers: list[dict[str, Any]] = client.request(
             "POST", "/work_pools/{work_pool_name}/workers/filter", path_params={"work_pool_name": POOL}, json={}
         ).json()
-    return max((worker["last_heartbeat_time"] for worker in workers if worker["last_heartbeat_time"]), default=None)
+    return workers
 
 
 def last_runs(count: int) -> list[FlowRun]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from flows.state import TOKEN, answers
 from tasks.errors import RunError, UserError
+from tasks.records import content_key
 from tasks.settings import Settings
 
 START_S = 240.0
@@ -22,6 +23,7 @@ START_S = 240.0
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "synthgap",  # stage logs show in the user interface
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -40,8 +42,9 @@ class Address:
 
     @property
     def local(self) -> str:
-        """The host as a client on this machine names it."""
-        return "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        """The host as an address on this machine names it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"[{host}]" if ":" in host else host
 
 
 def check_address(address: Address, environment: Mapping[str, str]) -> None:
@@ -139,35 +142,42 @@ def prefect_server(address: Address, environment: Mapping[str, str], settings: S
 
 def mlflow_server(address: Address, environment: Mapping[str, str], settings: Settings) -> Process:
     """MLflow's server on the database and the files that runs without a server use, so that both are one history."""
-    files = (settings.home / "mlflow-artifacts").absolute()
+    stores = {
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # not on the command line: it may hold a password
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": (settings.home / "mlflow-artifacts").absolute().as_uri(),
+    }
     place = ["--host", address.host, "--port", str(address.mlflow_port), "--workers", "1"]  # SQLite has one writer
-    stores = ["--backend-store-uri", database(settings), "--default-artifact-root", files.as_uri()]
-    return Process("mlflow", ["mlflow", "server", *stores, *place], environment, settings)
-
-
-def database(settings: Settings) -> str:
-    """URI of MLflow's database."""
-    return f"sqlite:///{settings.home / 'mlflow.db'}"
+    return Process("mlflow", ["mlflow", "server", *place], {**environment, **stores}, settings)
 
 
 def upgrade_mlflow(failed: Process, settings: Settings) -> bool:
-    """Bring an older database up to date, keeping a copy of it; false where that was not what failed."""
+    """Bring an older SQLite database up to date, keeping a copy; false where that is not what failed.
+
+    Raises ``RunError`` when it cannot be upgraded, and for another database, of which we can make no copy.
+    """
     if "out-of-date database schema" not in failed.log.read_text(encoding="utf-8", errors="replace"):
         return False
-    file = settings.home / "mlflow.db"
+    scheme, _, path = settings.mlflow_uri.partition(":///")
+    if scheme != "sqlite":
+        raise RunError("MLflow's database is an older one; back it up, run `mlflow db upgrade`, then this again")
+    file = Path(path)
     shutil.copy2(file, file.with_suffix(".db.before-upgrade"))
-    command = [sys.executable, "-m", "mlflow", "db", "upgrade", database(settings)]
+    command = [sys.executable, "-m", "mlflow", "db", "upgrade", settings.mlflow_uri]
     done = subprocess.run(command, env=failed.environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RunError(f"MLflow's database {str(file)!r} could not be upgraded: {done.stderr.strip()[-300:]}")
+        raise RunError(f"MLflow's database {path!r} could not be upgraded: {done.stderr.strip()[-300:]}")
     return True
 
 
 def worker(pool: str, environment: Mapping[str, str], settings: Settings) -> Process:
     """A worker that runs each study in a process of its own."""
     command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--install-policy", "never"]
-    name = ["--name", f"synthgap@{socket.gethostname()}"]
-    return Process("worker", [*command, *name], environment, settings)
+    return Process("worker", [*command, "--name", worker_name(settings)], environment, settings)
+
+
+def worker_name(settings: Settings) -> str:
+    """The same for every start here, another one for every other machine and home folder."""
+    return f"synthgap@{socket.gethostname()}-{content_key(str(settings.home.absolute()))[:6]}"
 
 
 def environment_of(token: str, settings: Settings) -> dict[str, str]:

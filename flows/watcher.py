@@ -80,7 +80,7 @@ class Watcher:
         self._wait_for("prefect", self._health("prefect"))
         with house.clear_errors():
             house.prepare_pool(self.studies_at_once)
-            house.recover()  # before there is a worker, none can be alive
+            house.recover(services.worker_name(self.settings))  # before there is a worker, none can be alive
             heard = house.last_heartbeat()
             self.processes["worker"] = services.worker(deployments.POOL, {**environment, **clients}, self.settings)
             house.prepare_automation()
@@ -141,7 +141,7 @@ class Watcher:
         from flows import house
 
         self._end_runs()  # without their worker they would end as Crashed at their next line of output
-        queued = house.recover()
+        queued = house.recover(services.worker_name(self.settings))
         self.processes["worker"].start()
         self.restarts.append(time.monotonic())
         self._write()
@@ -210,7 +210,7 @@ class Watcher:
         from flows import house
 
         with contextlib.suppress(Exception):  # the server may be what failed; the next `up` does it too
-            queued = house.recover()
+            queued = house.recover(services.worker_name(self.settings))
             if queued:
                 self.say(f"Goes on with the next `synthgap up`: {', '.join(queued)}.")
 

@@ -119,6 +119,14 @@ def test_beyond_this_machine_needs_passwords(host: str) -> None:
     check_address(Address(host), {**prefect, "SYNTHGAP_TRACKING_URI": "https://mlflow.example"})
 
 
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]"), ("box", "box")],
+)
+def test_an_address_is_one_that_this_machine_can_open(host: str, local: str) -> None:
+    assert Address(host).local == local
+
+
 @pytest.mark.parametrize("host", services.LOOPBACK)
 def test_this_machine_needs_none(host: str) -> None:
     check_address(Address(host), {})
@@ -148,8 +156,8 @@ def test_an_older_database_of_mlflow_is_upgraded_and_a_copy_kept(settings: Setti
     from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
     from mlflow.store.tracking.dbmodels.initial_models import Base
 
-    Base.metadata.create_all(create_sqlalchemy_engine(services.database(settings)))
-    config = _get_alembic_config(services.database(settings))
+    Base.metadata.create_all(create_sqlalchemy_engine(settings.mlflow_uri))
+    config = _get_alembic_config(settings.mlflow_uri)
     newest, older, *_ = [step.revision for step in ScriptDirectory.from_config(config).walk_revisions()]
     command.upgrade(config, older)
     (settings.home / "mute.py").write_text("print('Detected out-of-date database schema (found version a)')")
@@ -177,6 +185,11 @@ def test_services_have_our_environment_and_their_mark(settings: Settings, monkey
     assert environment["OPENAI_API_KEY"] == "sk-planted"
     assert environment["SYNTHGAP_HOME"] == str(settings.home)
     assert environment[state.TOKEN] == "t"
+
+
+def test_a_worker_is_called_the_same_at_every_start_and_otherwise_elsewhere(tmp_path: Path) -> None:
+    here, there = Settings(home=tmp_path / "a"), Settings(home=tmp_path / "b")
+    assert services.worker_name(here) == services.worker_name(here) != services.worker_name(there)
 
 
 def test_the_status_of_nothing_says_how_to_start(settings: Settings) -> None:

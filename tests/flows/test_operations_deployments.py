@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from prefect.utilities.callables import parameter_schema
 
 from flows import deployments, studies
+from flows.deployed import check_version
 from flows.deployed import study as deployed
 from flows.overrides import form_values, overridden
 from tasks.config import Study, load_study
@@ -144,6 +145,18 @@ def test_a_file_of_the_user_s_hides_a_shipped_one(tmp_path: Path) -> None:
 def test_an_unknown_study_names_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'nope'.*quickstart"):
         studies.read_study("nope", Settings(home=tmp_path))
+
+
+def test_a_form_of_an_older_file_is_refused(monkeypatch, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    check_version("quickstart", settings)  # a run without a deployment has no version
+    monkeypatch.setenv(
+        "PREFECT__RUNTIME__DEPLOYMENT__VERSION", studies.fingerprint(studies.SHIPPED / "quickstart.yaml")
+    )
+    check_version("quickstart", settings)
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__VERSION", "00000000")
+    with pytest.raises(UserError, match="'quickstart' changed"):
+        check_version("quickstart", settings)
 
 
 def test_prefect_yaml_is_in_step_with_the_study_files() -> None:

@@ -263,15 +263,23 @@ def test_a_key_is_nowhere_on_disk(place: Place) -> None:
     assert leaks == []
 
 
-def test_down_and_a_kill_leave_nothing(place: Place) -> None:
-    token = place.state.token
+def test_a_kill_of_everything_loses_nothing_and_down_leaves_nothing(place: Place, endpoint: Provider) -> None:
+    write_study(place.home, endpoint, "interrupted", rows_per_label=12)
+    until(lambda: "interrupted" in _deployments(place), "the new study file is registered")
+    before, token = endpoint.stats(), place.state.token
+    run = place.start("interrupted")
+    until(lambda: endpoint.stats()["answered"] >= before["answered"] + 6, "some calls are answered")
     os.kill(place.state.pid, signal.SIGKILL)
     until(lambda: not place.state.alive, "the watcher is gone")
     status = place.synthgap("status")
     assert status.returncode == 1 and "without cleaning up" in status.stdout
     assert state.processes(token)
+
     again = place.up()  # ends what is left, starts anew on the same ports
     assert state.processes(token) == []
+    assert place.ended(run)["state_type"] == "COMPLETED"
+    assert endpoint.stats()["repeated"] - before["repeated"] <= 4
+
     token = place.state.token
     assert place.synthgap("down").returncode == 0
     assert again.wait(60) == 0
