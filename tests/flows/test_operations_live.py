@@ -264,7 +264,8 @@ def test_a_key_is_nowhere_on_disk(place: Place) -> None:
 
 
 def test_a_kill_of_everything_loses_nothing_and_down_leaves_nothing(place: Place, endpoint: Provider) -> None:
-    write_study(place.home, endpoint, "interrupted", rows_per_label=12)
+    writer = {"model": MODEL, "api_base": endpoint.url, "concurrency": 4, "temperature": 0.3}  # calls of its own
+    write_study(place.home, endpoint, "interrupted", generators=[writer], rows_per_label=12)
     until(lambda: "interrupted" in _deployments(place), "the new study file is registered")
     before, token = endpoint.stats(), place.state.token
     run = place.start("interrupted")
