@@ -4,6 +4,7 @@ needs them, so that ``synthgap --help`` answers at once.
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,6 +124,48 @@ def new_task(
 
 
 @app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's server.")] = 5000,
+    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine a password is a must.")] = (
+        "127.0.0.1"
+    ),
+    studies: Annotated[int, typer.Option(min=1, help="Studies that run at once; others wait.")] = 1,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when everything runs.")] = False,
+) -> None:
+    """Start Prefect, MLflow and a worker, with a form for every study; Ctrl-C ends them."""
+    from flows import up as operations
+    from flows.services import Address
+    from tasks.settings import Settings
+
+    if detach:
+        options = {"prefect-port": prefect_port, "mlflow-port": mlflow_port, "host": host, "studies": studies}
+        print(operations.detach([f"--{name}={value}" for name, value in options.items()], Settings()))
+        return
+    operations.up(Address(host, prefect_port, mlflow_port), studies, Settings(), partial(print, flush=True))
+
+
+@app.command()
+def down() -> None:
+    """End what `synthgap up` started; studies that it interrupts go on with the next one."""
+    from flows import up as operations
+    from tasks.settings import Settings
+
+    print("synthgap is down." if operations.down(Settings()) else "Nothing was running.")
+
+
+@app.command()
+def status(as_json: JsonOption = False) -> None:
+    """Say what runs: addresses, processes, health, studies, last runs. Exit code 1 when something is not well."""
+    from flows.status import shown, status_of
+    from tasks.settings import Settings
+
+    found = status_of(Settings())
+    print(json.dumps(found) if as_json else shown(found))
+    raise typer.Exit(0 if found["healthy"] else 1)
+
+
+@app.command()
 def doctor() -> None:
     """Say what is installed, reachable and configured."""
     from tasks.doctor import checks
@@ -134,23 +177,11 @@ def doctor() -> None:
     raise typer.Exit(1 if any(check.ok is False for check in found) else 0)
 
 
-def shipped_studies() -> dict[str, Path]:
-    """The studies that come with the repository, by name."""
-    folder = Path(__file__).parent.parent / "deployments" / "studies"
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
 def _load(reference: str) -> Any:
-    from tasks.config import load_study
+    from flows.studies import read_study
+    from tasks.settings import Settings
 
-    shipped = shipped_studies()
-    path = Path(reference)
-    if reference in shipped and not path.exists():
-        path = shipped[reference]
-    elif not path.is_file():
-        names = ", ".join(shipped) or "none"
-        raise UserError(f"no study file {reference!r}. Give a path, or the name of a shipped study: {names}")
-    return load_study(path)
+    return read_study(reference, Settings())
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from filelock import FileLock, Timeout
 
 from flows.server import Server, prefect_server
+from flows.state import use_running
 from tasks.config import Study
 from tasks.errors import RunError
 from tasks.planning import Plan, plan_study
@@ -27,11 +28,12 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     Raises ``UserError`` before anything is started when the study cannot be run, ``RunError`` when it is running
     already or broke off.
     """
-    settings = Settings()
+    use_running(Settings())
+    settings = Settings()  # anew: it may log to the server that was found
     settings.check_home()
-    with _only_run_of(study.config.name, settings):
+    with only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
-        _check_generators(plan)
+        check_generators(plan)
         _quiet_prefect()
         with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
             results = _run_flow(study, server)
@@ -43,7 +45,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     return results
 
 
-def _check_generators(plan: Plan) -> None:
+def check_generators(plan: Plan) -> None:
     """A missing API key or an unknown provider shows before anything is started. Raises ``RunError``."""
     missing = [item.job.generator for item in plan.syntheses if not item.stored and item.job.imported is None]
     if missing:
@@ -54,7 +56,8 @@ def _check_generators(plan: Plan) -> None:
 
 
 @contextmanager
-def _only_run_of(name: str, settings: Settings) -> Iterator[None]:
+def only_run_of(name: str, settings: Settings) -> Iterator[None]:
+    """Holds the study's lock. Raises ``RunError`` when another process runs it."""
     lock = FileLock(settings.home / "locks" / f"{name}.lock", timeout=0)
     (settings.home / "locks").mkdir(exist_ok=True)
     try:

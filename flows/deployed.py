@@ -1,0 +1,89 @@
+"""A study as Prefect's user interface starts it: the study file, and a form that changes its values for one run.
+
+Prefect makes the form out of the signature and its docstring. One flow serves all deployments; a deployment fills in
+what its study file says. It is loaded by its module's name, so that Prefect neither copies code nor changes
+``sys.path``; what makes a study run is imported when one begins.
+"""
+
+from typing import Annotated, Any
+
+from prefect import flow, runtime
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+from pydantic import Field
+
+from flows.overrides import overridden
+from flows.studies import find_studies, fingerprint, named_study
+from tasks.data import catalog
+from tasks.errors import RunError, UserError
+from tasks.settings import Settings
+from tasks.synthesis.modes import MODES
+
+# The form offers these names; which are allowed is decided, with a clearer message, where a study is checked.
+TaskChoice = Annotated[str, Field(json_schema_extra={"enum": list(catalog.names())})]
+ModeChoice = Annotated[str, Field(json_schema_extra={"enum": sorted(MODES)})]
+
+
+@flow(name="study", flow_run_name="{study}")
+def study(
+    study: str,
+    tasks: list[TaskChoice],
+    own_tasks: list[str],
+    modes: Annotated[list[ModeChoice], Field(min_length=1)],
+    generators: Annotated[list[str], Field(min_length=1)],
+    classifiers: Annotated[list[str], Field(min_length=1)],
+    seeds: Annotated[list[int], Field(min_length=1)],
+    rows_per_label: Annotated[int, Field(gt=0)],
+    budget_usd: Annotated[float, Field(ge=0)] | None,
+    tolerance: Annotated[float, Field(gt=0, lt=1)],
+) -> State[Any]:
+    """Generate, train, test, compare, report. What was done before is found again and costs nothing.
+
+    Args:
+        study: The study file that this deployment belongs to; leave it as it is. What the fields below do not show is
+            as the file says.
+        tasks: Classification tasks of the catalog (`synthgap tasks` describes them).
+        own_tasks: Tasks of your own: paths of task YAMLs, from the study file's folder or absolute.
+        modes: Where training rows come from. `real` is what the others are compared with.
+        generators: LLMs that write rows, by litellm name: `embedded/smollm2-135m-instruct` needs no key,
+            `openai/gpt-4o-mini` needs OPENAI_API_KEY where the worker runs. A name that the study file has keeps what
+            the file says about it.
+        classifiers: What is trained: `embedded/minilm-l6`, `probe/embedded/minilm-l6` (seconds; only a linear layer),
+            or an encoder of the Hugging Face hub such as `FacebookAI/roberta-base`.
+        seeds: One training for each seed. Gaps are paired by seed; more seeds make intervals narrower.
+        rows_per_label: Training rows for each label, synthetic and real alike.
+        budget_usd: Most dollars that this run may spend on LLM calls. None sets no limit.
+        tolerance: Loss of macro-F1 that you would accept for not labelling (0.02 is two points), for the verdict.
+
+    """
+    values = dict(locals())
+    name = values.pop("study")
+    try:
+        return _run(name, values)
+    except (UserError, RunError) as error:  # one line for a person, without a traceback
+        return Failed(message=str(error))
+
+
+def _run(name: str, values: dict[str, Any]) -> State[Any]:
+    from flows.run import check_generators, only_run_of
+    from flows.study import study as study_flow
+    from tasks.planning import plan_study
+
+    settings = Settings()
+    settings.check_home()
+    changed = overridden(named_study(name, settings), values)
+    check_version(name, settings)
+    with only_run_of(changed.config.name, settings):
+        check_generators(plan_study(changed, settings))
+        state: State[Any] = study_flow.fn(changed.config, changed.folder)
+    return state
+
+
+def check_version(name: str, settings: Settings) -> None:
+    """The form shows the file as it was registered: running an older state of it would surprise. ``UserError``."""
+    registered, now = runtime.deployment.version, fingerprint(find_studies(settings)[name])
+    if registered not in (None, now):
+        raise UserError(
+            f"the file of study {name!r} changed (it was {registered}, it is {now}); "
+            "wait for `synthgap up` to register it, or run `prefect deploy`, then start the run again"
+        )

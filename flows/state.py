@@ -1,0 +1,146 @@
+"""What ``synthgap up`` started, in one file under SYNTHGAP_HOME: addresses, processes, and a token that marks them.
+
+Every process that ``up`` starts, and every process that those start, carries the token in its environment. So all of
+them are found whatever became of their parents: after a kill -9 nothing is left over for ever, and no process that is
+not ours is ever ended.
+"""
+
+import contextlib
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+from pydantic import ValidationError
+
+from tasks.config import Frozen
+from tasks.settings import Settings
+
+TOKEN = "SYNTHGAP_UP_TOKEN"
+"""Environment variable that marks our processes."""
+ANSWER_S = 5.0
+
+
+class Service(Frozen):
+    """One of the servers, or the worker."""
+
+    name: str
+    pid: int | None = None
+    """Null for a server that is not ours."""
+    url: str | None = None
+    """Address of its user interface."""
+    health: str | None = None
+    """Address that answers while it is well."""
+    log: str | None = None
+
+    def healthy(self) -> bool:
+        """It answers, or where it has no address, it lives."""
+        if self.health is None:
+            return self.pid is not None and psutil.pid_exists(self.pid)
+        return answers(self.health)
+
+
+class UpState(Frozen):
+    """A running ``synthgap up``."""
+
+    token: str
+    pid: int
+    """Of the process that watches over the services."""
+    created: float
+    """When that process was started, in seconds since 1970; tells it from a later one with the same number."""
+    prefect_api: str
+    tracking_uri: str
+    services: tuple[Service, ...] = ()
+    ready: bool = False
+    complaints: tuple[str, ...] = ()
+    """Study files that cannot be used."""
+
+    @property
+    def alive(self) -> bool:
+        """The process that watches is there."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 1
+            return bool(same and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    @property
+    def summary(self) -> str:
+        """Where to look, for a person."""
+        urls = {service.name: service.url for service in self.services}
+        lines = [f"  Prefect  {urls['prefect']}   start a study, see its runs"]
+        lines.append(f"  MLflow   {urls['mlflow']}   compare its trials")
+        return "\n".join([*lines, *(f"  Not registered: {complaint}" for complaint in self.complaints)])
+
+
+def path_of(settings: Settings) -> Path:
+    """Where the state is kept."""
+    return settings.home / "up.json"
+
+
+def read_state(settings: Settings) -> UpState | None:
+    """What was started last and not ended; null where there is nothing, or nothing that can be read."""
+    try:
+        return UpState.model_validate_json(path_of(settings).read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+
+
+def write_state(state: UpState, settings: Settings) -> None:
+    """Replace the state at once: a reader never sees half of it."""
+    draft = path_of(settings).with_suffix(f".{os.getpid()}")
+    draft.write_text(state.model_dump_json(indent=1), encoding="utf-8")
+    draft.replace(path_of(settings))
+
+
+def use_running(settings: Settings) -> None:
+    """Point this process at the servers of a running ``up``, where its environment says nothing else.
+
+    To be called before Prefect is imported: it reads its environment once.
+    """
+    state = read_state(settings)
+    if state is None or not state.alive or not state.ready:
+        return
+    if all(service.healthy() for service in state.services if service.health):
+        os.environ.setdefault("PREFECT_API_URL", state.prefect_api)
+        os.environ.setdefault("SYNTHGAP_TRACKING_URI", state.tracking_uri)
+
+
+def answers(address: str) -> bool:
+    """Whether a GET of ``address`` succeeds."""
+    try:
+        with urllib.request.urlopen(address, timeout=ANSWER_S):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def processes(token: str) -> list[psutil.Process]:
+    """All processes that carry the token, this one left out."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except psutil.Error:  # another user's, or gone
+            continue
+        if environment.get(TOKEN) == token and process.pid != os.getpid():
+            found.append(process)
+    return found
+
+
+def end(ours: list[psutil.Process], seconds: float) -> None:
+    """Ask processes to end, and after ``seconds`` make them."""
+    for process in ours:
+        _signal(process.terminate)
+    _, left = psutil.wait_procs(ours, seconds)
+    for process in left:
+        _signal(process.kill)
+    psutil.wait_procs(left, seconds)
+
+
+def _signal(send: Callable[[], None]) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        send()

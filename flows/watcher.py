@@ -1,0 +1,222 @@
+"""The process that watches over the services of ``synthgap up``: it starts them beside each other, keeps them and the
+registered studies up to date, and ends them in the order that loses nothing.
+"""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable
+
+import psutil  # type: ignore[import-untyped]
+
+from flows import deployments, services, state, studies
+from flows.services import Address, Process
+from flows.state import Service, UpState
+from tasks.errors import RunError
+from tasks.settings import Settings
+
+LOOK_S = 2.0
+"""Seconds between two looks at the services and the study files."""
+END_S = 15.0
+"""Seconds that servers get to end by themselves."""
+RESTARTS = 5
+"""So often within a minute is a worker started again."""
+
+Say = Callable[[str], None]
+
+
+class Watcher:
+    """The services of one ``up``, from start to end."""
+
+    def __init__(self, address: Address, studies_at_once: int, settings: Settings, say: Say) -> None:
+        self.address, self.studies_at_once, self.settings, self.say = address, studies_at_once, settings, say
+        self.token = secrets.token_hex(8)
+        self.processes: dict[str, Process] = {}
+        self.seen: dict[str, str] = {}
+        self.complaints: tuple[str, ...] = ()
+        self.restarts: list[float] = []
+        prefect = f"http://{address.local}:{address.prefect_port}"
+        self.prefect_api = os.environ.get("PREFECT_API_URL") or f"{prefect}/api"
+        tracking = settings.tracking_uri or ""
+        self.own_prefect = not os.environ.get("PREFECT_API_URL")
+        self.own_mlflow = not tracking.startswith("http")
+        self.tracking_uri = f"http://{address.local}:{address.mlflow_port}" if self.own_mlflow else tracking
+        self.ready = False
+
+    def live(self) -> None:
+        """Start, watch, end."""
+        begun = time.monotonic()
+        if self.own_prefect:
+            services.check_port(self.address.host, self.address.prefect_port, "--prefect-port")
+        if self.own_mlflow:
+            services.check_port(self.address.host, self.address.mlflow_port, "--mlflow-port")
+        try:
+            self._start()
+            self.ready = True
+            self._write()
+            self.say(f"synthgap is up ({time.monotonic() - begun:.0f} s). Ctrl-C or `synthgap down` ends it.")
+            self.say(self._state().summary)
+            self._watch()
+        finally:
+            self._end()
+
+    # ---- start -----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        environment = services.environment_of(self.token, self.settings)
+        if self.own_prefect:
+            self.processes["prefect"] = services.prefect_server(self.address, environment, self.settings)
+        if self.own_mlflow:
+            self.processes["mlflow"] = services.mlflow_server(self.address, environment, self.settings)
+        self._write()
+        clients = {"PREFECT_API_URL": self.prefect_api, "SYNTHGAP_TRACKING_URI": self.tracking_uri}
+        if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+            os.environ.setdefault("PREFECT_API_AUTH_STRING", password)
+            clients["PREFECT_API_AUTH_STRING"] = os.environ["PREFECT_API_AUTH_STRING"]
+        os.environ.update({**services.QUIET, **clients})
+        from flows import house  # Prefect, which reads its environment now: while the servers start
+
+        self._wait_for("prefect", self._health("prefect"))
+        with house.clear_errors():
+            house.prepare_pool(self.studies_at_once)
+            house.recover(services.worker_name(self.settings))  # before there is a worker, none can be alive
+            heard = house.last_heartbeat()
+            self.processes["worker"] = services.worker(deployments.POOL, {**environment, **clients}, self.settings)
+            house.prepare_automation()
+            self._register()
+            self._wait_for("mlflow", self._health("mlflow"))
+            self._wait_for_worker(lambda: house.last_heartbeat() != heard)
+
+    def _wait_for(self, name: str, address: str) -> None:
+        process = self.processes.get(name)
+        if process is None:
+            if not state.answers(address):
+                raise RunError(f"{address} does not answer; start that server, or unset its address")
+            return
+        try:
+            process.wait(address)
+        except RunError:
+            if name != "mlflow" or not services.upgrade_mlflow(process, self.settings):
+                raise
+            process.start()
+            process.wait(address)
+
+    def _wait_for_worker(self, online: Callable[[], bool]) -> None:
+        worker = self.processes["worker"]
+        end = time.monotonic() + services.START_S
+        while not online():
+            if worker.ended or time.monotonic() > end:
+                raise RunError(f"the worker did not start: {worker.complaint()} Its log is {str(worker.log)!r}")
+            time.sleep(0.3)
+
+    def _health(self, name: str) -> str:
+        return f"{self.prefect_api}/health" if name == "prefect" else f"{self.tracking_uri}/health"
+
+    # ---- watch -----------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        from flows.house import clear_errors
+
+        while True:
+            time.sleep(LOOK_S)
+            self._check_services()
+            try:
+                with clear_errors():
+                    if self.processes["worker"].ended:
+                        self._restart_worker()
+                    if self._register():
+                        self._write()
+            except RunError as error:  # a server that is busy for a moment answers at the next look
+                self.say(str(error))
+
+    def _check_services(self) -> None:
+        """Raises ``RunError`` where a server ended, or a worker that is started again ends again and again."""
+        lately = [moment for moment in self.restarts if time.monotonic() - moment < 60]
+        for name, process in self.processes.items():
+            if process.ended and (name != "worker" or len(lately) >= RESTARTS):
+                raise RunError(f"{name} ended: {process.complaint()} Its log is {str(process.log)!r}")
+
+    def _restart_worker(self) -> None:
+        from flows import house
+
+        self._end_runs()  # without their worker they would end as Crashed at their next line of output
+        queued = house.recover(services.worker_name(self.settings))
+        self.processes["worker"].start()
+        self.restarts.append(time.monotonic())
+        self._write()
+        self.say(f"The worker ended and was started again{'; queued again: ' + ', '.join(queued) if queued else ''}.")
+
+    def _register(self) -> bool:
+        """Register study files that are new or changed; whether there were any."""
+        found = studies.find_studies(self.settings)
+        prints = {name: studies.fingerprint(path) for name, path in found.items()}
+        if prints == self.seen:
+            return False
+        entries, complaints = deployments.definitions(found)
+        for entry in entries:
+            if self.seen.get(entry["parameters"]["study"]) != entry["version"]:
+                deployments.register(entry)
+                if self.ready:
+                    self.say(f"Registered study {entry['name']!r}.")
+        if self.ready:
+            for complaint in set(complaints) - set(self.complaints):
+                self.say(f"Not registered: {complaint}")
+        self.seen, self.complaints = prints, tuple(complaints)
+        return True
+
+    # ---- state and end ---------------------------------------------------------------------------------------------
+
+    def _state(self) -> UpState:
+        pids = {name: process.process.pid for name, process in self.processes.items()}
+        logs = {name: str(process.log) for name, process in self.processes.items()}
+        urls = {"prefect": self.prefect_api.removesuffix("/api"), "mlflow": self.tracking_uri}
+        listed = [
+            Service(name=name, pid=pids.get(name), log=logs.get(name), url=url, health=self._health(name))
+            for name, url in urls.items()
+        ]
+        if "worker" in pids:
+            listed.append(Service(name="worker", pid=pids["worker"], log=logs["worker"]))
+        return UpState(
+            token=self.token,
+            pid=os.getpid(),
+            created=psutil.Process().create_time(),
+            prefect_api=self.prefect_api,
+            tracking_uri=self.tracking_uri,
+            services=tuple(listed),
+            ready=self.ready,
+            complaints=self.complaints,
+        )
+
+    def _write(self) -> None:
+        state.write_state(self._state(), self.settings)
+
+    def _end(self) -> None:
+        """The worker and its runs first and at once, which loses nothing; then their runs are queued, then servers."""
+        self._end_runs()
+        if self.ready:
+            self._queue_interrupted()
+        state.end(state.processes(self.token), END_S)
+        for process in self.processes.values():
+            process.process.wait()
+        state.path_of(self.settings).unlink(missing_ok=True)
+
+    def _end_runs(self) -> None:
+        servers = {process.process.pid for name, process in self.processes.items() if name != "worker"}
+        family = {child.pid for pid in servers for child in _children(pid)} | servers
+        state.end([process for process in state.processes(self.token) if process.pid not in family], 0)
+
+    def _queue_interrupted(self) -> None:
+        from flows import house
+
+        with contextlib.suppress(Exception):  # the server may be what failed; the next `up` does it too
+            queued = house.recover(services.worker_name(self.settings))
+            if queued:
+                self.say(f"Goes on with the next `synthgap up`: {', '.join(queued)}.")
+
+
+def _children(pid: int) -> list[psutil.Process]:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+        return children
+    return []

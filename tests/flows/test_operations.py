@@ -1,0 +1,218 @@
+"""What ``synthgap up`` knows and refuses, without starting anything: state, ports, addresses, dead runs."""
+
+import os
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows import services, state
+from flows.house import SILENCE_S, zombie_automation
+from flows.services import Address, check_address, check_port
+from flows.state import Service, UpState
+from flows.status import shown, status_of
+from flows.up import down, end_leftovers
+from tasks.errors import RunError, UserError
+from tasks.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path)
+
+
+def up_state(**change: object) -> UpState:
+    fields = {
+        "token": "t",
+        "pid": os.getpid(),
+        "created": psutil.Process().create_time(),
+        "prefect_api": "http://127.0.0.1:9/api",
+        "tracking_uri": "http://127.0.0.1:9",
+        "ready": True,
+    }
+    return UpState.model_validate({**fields, **change})
+
+
+def sleeper(token: str) -> subprocess.Popen[bytes]:
+    """A process that carries a token."""
+    environment = {**os.environ, state.TOKEN: token}
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=environment)
+
+
+def test_a_state_is_read_as_it_was_written(settings: Settings) -> None:
+    written = up_state(services=(Service(name="worker", pid=1, log="x"),), complaints=("bad.yaml",))
+    state.write_state(written, settings)
+    assert state.read_state(settings) == written
+    assert [path.name for path in settings.home.iterdir()] == ["up.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"token": "x"}'])
+def test_a_broken_state_file_is_no_state(settings: Settings, content: str) -> None:
+    state.path_of(settings).write_text(content)
+    assert state.read_state(settings) is None
+
+
+def test_a_later_process_of_the_same_number_is_another_one() -> None:
+    assert up_state().alive
+    assert not up_state(created=1.0).alive
+
+
+def test_processes_are_found_by_their_mark_and_no_others_are_ended(settings: Settings) -> None:
+    ours, also, foreign = sleeper("a"), sleeper("a"), sleeper("b")
+    try:
+        assert {process.pid for process in state.processes("a")} == {ours.pid, also.pid}
+        state.write_state(up_state(token="a", created=1.0), settings)
+        end_leftovers(settings)
+        assert not psutil.pid_exists(ours.pid) and not psutil.pid_exists(also.pid)
+        assert foreign.poll() is None
+        assert state.read_state(settings) is None
+    finally:
+        for process in (ours, also, foreign):
+            process.kill()
+            process.wait()
+
+
+def test_down_where_nothing_runs(settings: Settings) -> None:
+    assert down(settings) is False
+
+
+def test_a_run_uses_only_servers_that_are_watched_and_answer(settings: Settings, monkeypatch) -> None:
+    for name in ("PREFECT_API_URL", "SYNTHGAP_TRACKING_URI"):
+        monkeypatch.delenv(name, raising=False)
+    for stale in (up_state(created=1.0), up_state(ready=False), up_state(services=(silent("prefect"),))):
+        state.write_state(stale, settings)
+        state.use_running(settings)
+        assert "PREFECT_API_URL" not in os.environ
+    monkeypatch.setenv("PREFECT_API_URL", "http://mine/api")
+    monkeypatch.setenv("SYNTHGAP_TRACKING_URI", "sqlite:///mine.db")
+    state.write_state(up_state(), settings)
+    state.use_running(settings)
+    assert os.environ["PREFECT_API_URL"] == "http://mine/api"  # what the user says goes first
+    assert os.environ["SYNTHGAP_TRACKING_URI"] == "sqlite:///mine.db"
+
+
+def silent(name: str) -> Service:
+    return Service(name=name, pid=1, url="http://127.0.0.1:9", health="http://127.0.0.1:9/health")
+
+
+def test_a_port_in_use_is_one_message_with_the_way_out() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=rf"port {port} .*--prefect-port"):
+            check_port("127.0.0.1", port, "--prefect-port")
+    check_port("127.0.0.1", port, "--prefect-port")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])
+def test_beyond_this_machine_needs_passwords(host: str) -> None:
+    with pytest.raises(UserError, match="PREFECT_SERVER_API_AUTH_STRING"):
+        check_address(Address(host), {})
+    prefect = {"PREFECT_SERVER_API_AUTH_STRING": "a:b"}
+    with pytest.raises(UserError, match="SYNTHGAP_TRACKING_URI"):
+        check_address(Address(host), prefect)
+    check_address(Address(host), {**prefect, "SYNTHGAP_TRACKING_URI": "https://mlflow.example"})
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]"), ("box", "box")],
+)
+def test_an_address_is_one_that_this_machine_can_open(host: str, local: str) -> None:
+    assert Address(host).local == local
+
+
+@pytest.mark.parametrize("host", services.LOOPBACK)
+def test_this_machine_needs_none(host: str) -> None:
+    check_address(Address(host), {})
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("raise SystemExit('an error: no such thing')", "no such thing"),
+        ("print(\"Can't locate revision identified by 'abc'\"); raise SystemExit(1)", "newer version"),
+    ],
+)
+def test_a_service_that_does_not_start_says_why(settings: Settings, program: str, said: str) -> None:
+    (settings.home / "broken.py").write_text(program)
+    process = services.Process("broken", ["broken"], {**os.environ, "PYTHONPATH": str(settings.home)}, settings)
+    with pytest.raises(RunError, match=said) as failure:
+        process.wait("http://127.0.0.1:9")
+    assert "broken.log" in str(failure.value)
+
+
+@pytest.mark.slow
+def test_an_older_database_of_mlflow_is_upgraded_and_a_copy_kept(settings: Settings) -> None:
+    import sqlite3
+
+    from alembic import command
+    from alembic.script import ScriptDirectory
+    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    Base.metadata.create_all(create_sqlalchemy_engine(settings.mlflow_uri))
+    config = _get_alembic_config(settings.mlflow_uri)
+    newest, older, *_ = [step.revision for step in ScriptDirectory.from_config(config).walk_revisions()]
+    command.upgrade(config, older)
+    (settings.home / "mute.py").write_text("print('Detected out-of-date database schema (found version a)')")
+    failed = services.Process("mute", ["mute"], {**os.environ, "PYTHONPATH": str(settings.home)}, settings)
+    failed.process.wait()
+
+    assert services.upgrade_mlflow(failed, settings) is True
+
+    def version(name: str) -> str:
+        return sqlite3.connect(settings.home / name).execute("select version_num from alembic_version").fetchone()[0]
+
+    assert (version("mlflow.db"), version("mlflow.db.before-upgrade")) == (newest, older)
+
+
+def test_another_failure_of_mlflow_upgrades_nothing(settings: Settings) -> None:
+    (settings.home / "mute.py").write_text("raise SystemExit('error: no space left')")
+    failed = services.Process("mute", ["mute"], {**os.environ, "PYTHONPATH": str(settings.home)}, settings)
+    failed.process.wait()
+    assert services.upgrade_mlflow(failed, settings) is False
+
+
+def test_services_have_our_environment_and_their_mark(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    environment = services.environment_of("t", settings)
+    assert environment["OPENAI_API_KEY"] == "sk-planted"
+    assert environment["SYNTHGAP_HOME"] == str(settings.home)
+    assert environment[state.TOKEN] == "t"
+
+
+def test_a_worker_is_called_the_same_at_every_start_and_otherwise_elsewhere(tmp_path: Path) -> None:
+    here, there = Settings(home=tmp_path / "a"), Settings(home=tmp_path / "b")
+    assert services.worker_name(here) == services.worker_name(here) != services.worker_name(there)
+
+
+def test_the_status_of_nothing_says_how_to_start(settings: Settings) -> None:
+    found = status_of(settings)
+    assert found["healthy"] is False and found["up"] is None and "quickstart" in found["studies"]
+    assert "synthgap up" in shown(found)
+
+
+def test_the_status_shows_a_service_that_does_not_answer_and_a_study_that_cannot_be_used(settings: Settings) -> None:
+    state.write_state(up_state(services=(silent("prefect"),)), settings)
+    (settings.home / "studies").mkdir()
+    (settings.home / "studies" / "bad.yaml").write_text("name: bad\n")
+    found = status_of(settings)
+    assert found["healthy"] is False
+    lines = shown(found).splitlines()
+    assert any("prefect" in line and "DOES NOT ANSWER" in line for line in lines)
+    assert any("bad.yaml" in line and "tasks" in line for line in lines)
+
+
+def test_a_run_is_found_dead_after_three_heartbeats_and_not_while_it_waits() -> None:
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+
+    automation = zombie_automation()
+    assert automation.trigger.within == timedelta(seconds=SILENCE_S)
+    assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() * 3 <= SILENCE_S
+    assert "prefect.flow-run.AwaitingRetry" in automation.trigger.expect

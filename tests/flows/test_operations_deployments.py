@@ -1,0 +1,163 @@
+"""Deployments: what a form shows of a study, what its answers make of it, and prefect.yaml."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prefect.utilities.callables import parameter_schema
+
+from flows import deployments, studies
+from flows.deployed import check_version
+from flows.deployed import study as deployed
+from flows.overrides import form_values, overridden
+from tasks.config import Study, load_study
+from tasks.data import catalog
+from tasks.errors import UserError
+from tasks.settings import Settings
+from tasks.synthesis.modes import MODES
+
+HOT = {"model": "openai/m", "temperature": 1.0, "api_base": "http://localhost:1/v1"}
+COLD = {"model": "openai/m", "temperature": 0.1}
+
+
+def write(folder: Path, name: str = "mine", **change: Any) -> Path:
+    config = {
+        "name": name,
+        "tasks": ["./tickets.yaml", "sms_spam"],
+        "modes": ["real", "few_shot"],
+        "generators": [HOT, COLD, "embedded/smollm2-135m-instruct"],
+        "classifiers": [{"model": "embedded/minilm-l6", "epochs": 9}],
+        **change,
+    }
+    path = folder / f"{name}.yaml"
+    path.write_text(f"# First line,\n# second line.\n{json.dumps(config)}")
+    return path
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Study:
+    return load_study(write(tmp_path))
+
+
+def test_a_form_shows_what_the_file_says(mine: Study) -> None:
+    values = form_values(mine)
+    assert (values["tasks"], values["own_tasks"]) == (["sms_spam"], ["./tickets.yaml"])
+    assert values["generators"] == ["openai/m", "embedded/smollm2-135m-instruct"]
+    assert values["budget_usd"] == 1.0
+    json.dumps(values)
+
+
+def test_a_form_sent_as_it_is_changes_nothing(mine: Study) -> None:
+    assert overridden(mine, form_values(mine)) == mine
+
+
+def test_a_name_of_the_file_keeps_what_the_file_says_about_it(mine: Study) -> None:
+    changed = overridden(mine, {**form_values(mine), "generators": ["openai/new", "openai/m"]})
+    assert [item.model_dump(exclude_defaults=True) for item in changed.config.generators] == [
+        {"model": "openai/new"},
+        HOT,
+        COLD,
+    ]
+
+
+@given(
+    seeds=st.lists(st.integers(0, 99), min_size=1, unique=True),
+    rows=st.integers(1, 10_000),
+    budget=st.none() | st.floats(0, 100),
+    tolerance=st.floats(0.001, 0.99),
+    tasks=st.lists(st.sampled_from(catalog.names()), min_size=1, unique=True),
+)
+def test_what_a_form_says_is_what_is_run(tmp_path_factory, seeds, rows, budget, tolerance, tasks) -> None:
+    study = load_study(write(tmp_path_factory.mktemp("study")))
+    given_values = {"seeds": seeds, "rows_per_label": rows, "budget_usd": budget, "tolerance": tolerance}
+    config = overridden(study, {**form_values(study), **given_values, "tasks": tasks, "own_tasks": []}).config
+    assert config.model_dump(mode="json", include=set(given_values)) == given_values
+    assert set(config.tasks) == set(tasks) and len(config.tasks) == len(tasks)
+    assert config.classifiers == study.config.classifiers
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tasks": [], "own_tasks": []}, "tasks"),
+        ({"seeds": [1, 1]}, "listed twice"),
+        ({"generators": ["a/b", "a/b"]}, "listed twice"),
+        ({"tolerance": 2.0}, "tolerance"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_one_message(mine: Study, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        overridden(mine, {**form_values(mine), **change})
+
+
+def test_every_field_of_the_form_is_described_and_typed() -> None:
+    fields = parameter_schema(deployed).properties
+    assert next(iter(fields)) == "study"
+    assert all(field["description"].strip() for field in fields.values())
+    assert fields["tasks"]["items"]["enum"] == catalog.names()
+    assert set(fields["modes"]["items"]["enum"]) == set(MODES)
+    assert fields["rows_per_label"]["exclusiveMinimum"] == 0
+    assert "enum" not in fields["generators"]["items"]  # any LLM may be named
+    assert {branch["type"] for branch in fields["budget_usd"]["anyOf"]} == {"number", "null"}
+
+
+def test_a_form_has_a_field_for_each_value_and_no_other(mine: Study) -> None:
+    assert set(parameter_schema(deployed).properties) == {"study", *form_values(mine)}
+
+
+def test_a_deployment_is_described_by_the_comment_that_its_file_begins_with(tmp_path: Path) -> None:
+    entry = deployments.definition("mine", write(tmp_path))
+    assert entry["description"].startswith("First line, second line.\n\n- Tasks: tickets, sms_spam")
+    assert entry["tags"] == ["synthgap", "embedded", "openai"]
+    assert entry["parameters"]["study"] == "mine"
+    assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+def test_a_deployment_s_version_names_the_content_of_its_file(tmp_path: Path) -> None:
+    first = deployments.definition("mine", write(tmp_path))["version"]
+    assert deployments.definition("mine", write(tmp_path))["version"] == first
+    assert deployments.definition("mine", write(tmp_path, seeds=[7]))["version"] != first
+
+
+def test_a_broken_file_and_a_name_taken_are_complaints_and_the_others_are_registered(tmp_path: Path) -> None:
+    good = write(tmp_path)
+    twin = tmp_path / "twin.yaml"
+    twin.write_text(good.read_text())
+    broken = write(tmp_path, "broken", tasks=[])
+    entries, complaints = deployments.definitions({"broken": broken, "mine": good, "twin": twin})
+    assert [entry["name"] for entry in entries] == ["mine"]
+    assert len(complaints) == 2
+    assert "broken.yaml" in complaints[0] and "twin.yaml" in complaints[1] and "'mine'" in complaints[1]
+
+
+def test_a_file_of_the_user_s_hides_a_shipped_one(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert studies.find_studies(settings)["quickstart"].parent == studies.SHIPPED
+    (tmp_path / "studies" / "quickstart").mkdir(parents=True)  # results are kept here too
+    own = write(tmp_path / "studies", "quickstart")
+    assert studies.find_studies(settings)["quickstart"] == own
+    assert studies.named_study("quickstart", settings).config.seeds == (0, 1, 2)
+
+
+def test_an_unknown_study_names_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'nope'.*quickstart"):
+        studies.read_study("nope", Settings(home=tmp_path))
+
+
+def test_a_form_of_an_older_file_is_refused(monkeypatch, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    check_version("quickstart", settings)  # a run without a deployment has no version
+    monkeypatch.setenv(
+        "PREFECT__RUNTIME__DEPLOYMENT__VERSION", studies.fingerprint(studies.SHIPPED / "quickstart.yaml")
+    )
+    check_version("quickstart", settings)
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__VERSION", "00000000")
+    with pytest.raises(UserError, match="'quickstart' changed"):
+        check_version("quickstart", settings)
+
+
+def test_prefect_yaml_is_in_step_with_the_study_files() -> None:
+    assert deployments.PREFECT_YAML.read_text() == deployments.prefect_yaml(), "run `python -m flows.deployments`"
