@@ -46,6 +46,8 @@ from tasks.training.trial import trial_key
 
 BASELINE = "real"
 REFERENCE = "real_full"
+FEWEST = 2
+"""Real rows of a label below which there is nothing to learn it from."""
 NAMED = 5
 """Labels that a note about missing rows names."""
 
@@ -264,6 +266,12 @@ def rows_wanted(config: StudyConfig, data: TaskData) -> dict[str, int]:
     if BASELINE not in config.modes:
         return dict.fromkeys(data.task.labels, config.rows_per_label)
     real = count_labels(data.train, data.task.labels)
+    for label, n in real.items():
+        if n < min(FEWEST, config.rows_per_label):
+            raise UserError(
+                f"task {data.task.name!r}: {n} real training row of label {label!r}, duplicates left out; "
+                f"at least {FEWEST} are needed to train on"
+            )
     return {label: min(config.rows_per_label, n) for label, n in real.items()}
 
 

@@ -22,7 +22,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def config_of(*modes: str, **more: object) -> StudyConfig:
-    fields = {"name": "s", "tasks": ("toy",), "modes": modes, "rows_per_label": 20, "reference_rows": 0}
+    fields = {
+        "name": "s",
+        "tasks": ("toy",),
+        "modes": modes,
+        "rows_per_label": 20,
+        "reference_rows": 0,
+        "baselines": (),
+    }
     return StudyConfig.model_validate({**fields, "classifiers": ["probe/embedded/minilm-l6"], **more})
 
 
@@ -101,6 +108,29 @@ def with_imports(tmp_path: Path, *names: str, task: str = "toy", **more: object)
                                              for label in ("a", "b") for i in range(30)))  # fmt: skip
     imports = [{"name": name, "task": task, "file": str(path)} for name in names]
     return config_of(*more.pop("modes", ("real", "imported")), imports=imports, **more)
+
+
+def test_baselines_annotators_and_judges_are_cells_and_calls_of_a_plan(data, settings) -> None:
+    asked = {
+        "annotators": ["openai/gpt-4o-mini"],
+        "judges": ["openai/gpt-4o-mini"],
+        "items": 5,
+        "personas": ["One.", "Two."],
+    }
+    config = config_of(
+        "real", seeds=(0, 1), baselines=("majority", "llm_zero_shot"), baseline_rows=6, subjectivity=asked
+    )
+    plan = make_plan(config, (data,), settings).as_dict()
+    assert plan["trials"] == {"total": 4, "stored": 0}
+    calls = {row["mode"]: row["calls"] for row in plan["questions"]}
+    assert calls == {"majority": 0, "llm_zero_shot": 6, "annotators": 10}  # one task alone is not compared
+    assert plan["totals"]["calls"] == 16
+
+
+def test_data_with_raters_needs_no_annotators(data, settings) -> None:
+    rated = replace(data, test=tuple(replace(row, agreement=0.8) for row in data.test))
+    config = config_of("real", subjectivity={"annotators": ["openai/gpt-4o-mini"]})
+    assert make_plan(config, (rated,), settings).as_dict()["questions"] == []
 
 
 def test_imports_take_the_place_of_generators_and_cost_nothing(data, settings, tmp_path) -> None:

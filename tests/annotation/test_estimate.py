@@ -7,6 +7,7 @@ from tasks.annotation.estimate import estimate_baseline, estimate_judges, estima
 from tasks.annotation.judges import judge
 from tasks.annotation.panel import annotate
 from tasks.config import SubjectivityConfig
+from tasks.synthesis.tokens import count_tokens
 from tests.annotation.conftest import BrokenError, breaks_after
 from tests.synthesis.conftest import FakeLLM
 
@@ -18,7 +19,7 @@ def test_calls_tokens_and_dollars_of_a_baseline(job, data, settings, llm) -> Non
     assert found.calls == 24 and found.seconds is None
     assert found.cost_usd == pytest.approx((found.tokens_in + 2 * found.tokens_out) / 1e6)
     classify(job(**PRICED), data, settings, complete=llm)
-    real = sum(len(m["content"]) / 4 + 5 for request in llm.asked for m in request.messages)
+    real = sum(count_tokens(m["content"]) + 5 for request in llm.asked for m in request.messages)
     assert found.tokens_in == pytest.approx(real, rel=0.05)
 
 
