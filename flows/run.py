@@ -72,6 +72,7 @@ def _display(plan: dict[str, Any]) -> Iterator[None]:
     """Feeds the live display from the log records of the stages, for as long as the flow runs."""
     with terminal.Display(plan) as display:
         handler = _ToDisplay(display)
+        LOGGER.setLevel(logging.DEBUG)
         LOGGER.addHandler(handler)
         try:
             yield
@@ -108,6 +109,9 @@ def _run_flow(study: Study, server: Server | None) -> dict[str, Any]:
 
     from flows.study import study as study_flow
 
+    for handler in LOGGER.handlers:
+        if not isinstance(handler, _ToDisplay):
+            handler.setLevel(logging.INFO)  # Prefect's own: every step of a synthesis is for the display alone
     if server:
         server.wait()
     for number in (signal.SIGINT, signal.SIGTERM):

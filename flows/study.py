@@ -5,6 +5,7 @@ fails is recorded and shown, the others go on, and the flow ends Failed.
 """
 
 import datetime
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,7 @@ from tasks.annotation.people import read_judgements
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
 from tasks.errors import RunError, UserError
+from tasks.progress import LOGGER
 from tasks.records import (
     Judgement,
     Rating,
@@ -188,6 +190,8 @@ def _outcome(future: PrefectFuture[R], failed: Callable[[str], R]) -> R:
 @flow(name="study", flow_run_name="{config.name}")
 def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     """Run a study's whole grid; the state carries the results object and is Failed when any part of it failed."""
+    if LOGGER.level == logging.NOTSET:
+        LOGGER.setLevel(logging.INFO)  # what ends shows in Prefect's logs
     settings = Settings()
     tasks = planning.resolve(Study(config=config, folder=folder))
     pool = config.pool_share, config.pool_rows_per_label

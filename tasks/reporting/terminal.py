@@ -174,7 +174,7 @@ class Display:
         if step.failed:
             self._failed[step.stage].add(step.name)
         if step.failed or (self._plain and self._due(name, step)):
-            self._console.print(Text(self._line(step), "red" if step.failed else ""))
+            self._console.print(Text(self._line(step), "red" if step.failed else ""), soft_wrap=self._plain)
 
     def message(self, text: str) -> None:
         """Print a line above the bars."""
