@@ -16,7 +16,8 @@ from flows.server import Server, prefect_server
 from flows.state import use_running
 from tasks.config import Study
 from tasks.errors import RunError
-from tasks.planning import Plan, plan_study
+from tasks.plan import Plan
+from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings

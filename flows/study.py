@@ -26,6 +26,7 @@ from tasks.annotation.people import read_judgements
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
 from tasks.errors import RunError, UserError
+from tasks.plan import Plan
 from tasks.progress import LOGGER
 from tasks.records import (
     Judgement,
@@ -51,7 +52,7 @@ R = TypeVar("R")
 class _Run:
     """What the stages of one run are given."""
 
-    plan: planning.Plan
+    plan: Plan
     data: dict[str, TaskData]
     keys: dict[str, str]
     """Task to the key of its real rows."""

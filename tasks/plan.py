@@ -1,0 +1,152 @@
+"""A plan: what a run of a study would do and cost, as records and as the plain object that people and scripts see."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.annotation.baselines import BaselineJob
+from tasks.config import StudyConfig
+from tasks.records import SynthesisJob, TrialJob
+from tasks.synthesis.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class PlannedSynthesis:
+    """One synthesis with its price tag."""
+
+    job: SynthesisJob
+    modes: tuple[str, ...]
+    """The study's modes that train on it."""
+    stored: bool
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One cell. ``stored`` is false where its training rows are not generated yet."""
+
+    job: TrialJob
+    stored: bool
+
+
+@dataclass(frozen=True)
+class PlannedBaseline:
+    """One cell that trains nothing, with its price tag."""
+
+    job: BaselineJob
+    stored: bool
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class PlannedQuestions:
+    """What annotators or judges are asked. ``task`` is empty for judges, who compare all tasks."""
+
+    task: str
+    who: str
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run of the study would do."""
+
+    study: StudyConfig
+    syntheses: tuple[PlannedSynthesis, ...]
+    trials: tuple[PlannedTrial, ...]
+    baselines: tuple[PlannedBaseline, ...]
+    questions: tuple[PlannedQuestions, ...]
+    training_seconds: float | None
+    """What the missing trials take one after the other; null when a classifier's speed is unknown."""
+    notes: tuple[str, ...] = ()
+    """What is done otherwise than the study asks, and why."""
+
+    @property
+    def synthesis_jobs(self) -> tuple[SynthesisJob, ...]:
+        """All syntheses of the study."""
+        return tuple(planned.job for planned in self.syntheses)
+
+    @property
+    def baseline_jobs(self) -> tuple[BaselineJob, ...]:
+        """The cells that train nothing."""
+        return tuple(planned.job for planned in self.baselines)
+
+    @property
+    def real_jobs(self) -> tuple[TrialJob, ...]:
+        """The trials that need no synthesis."""
+        return tuple(planned.job for planned in self.trials if planned.job.generator is None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as plain JSON; dollars are null when a price is unknown, minutes when no speed is known yet."""
+        missing = [planned.estimate for planned in self.syntheses if not planned.stored]
+        missing += [planned.estimate for planned in self.baselines if not planned.stored]
+        missing += [planned.estimate for planned in self.questions]
+        stored = [*(planned.stored for planned in self.trials), *(planned.stored for planned in self.baselines)]
+        return {
+            "study": self.study.name,
+            "notes": list(self.notes),
+            "cells": [*map(_cell, self.trials), *map(_baseline_cell, self.baselines)],
+            "syntheses": [_synthesis(planned) for planned in self.syntheses],
+            "questions": [*map(_classification, self.baselines), *map(_questions, self.questions)],
+            "trials": {"total": len(stored), "stored": sum(stored)},
+            "totals": {
+                "calls": sum(item.calls for item in missing),
+                "tokens_in": sum(item.tokens_in for item in missing),
+                "tokens_out": sum(item.tokens_out for item in missing),
+                "cost_usd": _total([item.cost_usd for item in missing]),
+                "minutes": self._minutes(missing),
+            },
+        }
+
+    def _minutes(self, missing: list[Estimate]) -> float | None:
+        """As if nothing ran beside anything else: on one machine all of it shares the same cores."""
+        seconds = _total([self.training_seconds, *(item.seconds for item in missing)])
+        return None if seconds is None else round(seconds / 60, 1)
+
+
+def _cell(planned: PlannedTrial) -> dict[str, Any]:
+    job = planned.job
+    return {
+        "task": job.task.name,
+        "mode": job.mode,
+        "generator": job.generator,
+        "classifier": job.classifier.model,
+        "seed": job.seed,
+        "rows": sum(job.label_counts.values()),
+        "stored": planned.stored,
+    }
+
+
+def _baseline_cell(planned: PlannedBaseline) -> dict[str, Any]:
+    job = planned.job
+    return {
+        "task": job.task.name,
+        "mode": job.baseline,
+        "generator": job.generator.model if job.generator else None,
+        "classifier": job.kind.classifier,
+        "seed": job.seed,
+        "rows": 0,
+        "stored": planned.stored,
+    }
+
+
+def _classification(planned: PlannedBaseline) -> dict[str, Any]:
+    cell = _baseline_cell(planned)
+    names = {name: cell[name] for name in ("task", "mode", "generator")}
+    return {**names, **asdict(planned.estimate), "stored": planned.stored}
+
+
+def _questions(planned: PlannedQuestions) -> dict[str, Any]:
+    names = {"task": planned.task, "mode": planned.who, "generator": None}
+    return {**names, **asdict(planned.estimate), "stored": False}
+
+
+def _synthesis(planned: PlannedSynthesis) -> dict[str, Any]:
+    job = planned.job
+    names = {"task": job.task.name, "mode": job.mode, "generator": job.generator.model, "draw": job.draw}
+    return {**names, "modes": list(planned.modes), **asdict(planned.estimate), "stored": planned.stored}
+
+
+def _total(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
