@@ -6,12 +6,15 @@ other without making any text too small.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure
 from tasks.reporting.modes import BASELINES, judged, mode_name, outcome, place, short
 from tasks.reporting.phrases import MINUS
 
+LONGEST_LABEL = 36
+"""Characters of a label that leave room for the numbers beside it."""
 STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept")
 
 
@@ -48,7 +51,7 @@ def gaps(results: Mapping[str, Any], task: str) -> str:
 
 def overview(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """The gap of one comparison a task, for all tasks together, the smallest loss first."""
-    titles = {task["name"]: task["title"] for task in results["tasks"]}
+    titles = {task["name"]: shorten(task["title"], LONGEST_LABEL, placeholder=" …") for task in results["tasks"]}
     ordered = sorted(rows, key=lambda row: -float(row["gap"]["mean"]))
     lines = [_gap_line(results, row, titles.get(row["task"], row["task"])) for row in ordered]
     return _gap_forest(results, lines, "Gap to real rows of the best synthetic set of each task")
