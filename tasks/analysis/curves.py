@@ -1,7 +1,7 @@
 """Accuracy on the test rows that raters agree on, over how far they must agree (Li et al. 2023, section 5).
 
-A curve is over the test rows with an agreement only, whoever gave it. Slopes are compared with the real baseline's
-of the same classifier, seeds and rows per label, on the same test rows.
+A curve is over the test rows with an agreement only, whoever gave it. Slopes are compared with those of the real
+trials that ``baseline`` names, on the same test rows.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.baseline import BASELINE
+from tasks.analysis.baseline import Pair, find_baselines
 from tasks.analysis.intervals import slope_interval
 from tasks.analysis.statistics import Paired, score_interval
 from tasks.records import Curve, CurvePoint, Interval, Trial
@@ -37,7 +37,7 @@ def make_curves(trials: Sequence[Trial], agreement: Mapping[str, Agreement], sto
     ``agreement`` is by task. A curve that cannot be drawn has no points and says why. Of real rows of several sizes
     the largest has the curve. Raises ``FileNotFoundError`` when a finished trial's predictions are not in the store.
     """
-    baselines = {_baseline_key(trial): trial for trial in trials if trial.mode == BASELINE and trial.status == "ok"}
+    baselines = find_baselines(trials)
     groups = _groups(trials)
     drawn: dict[int, Curve] = {}
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
@@ -46,7 +46,7 @@ def make_curves(trials: Sequence[Trial], agreement: Mapping[str, Agreement], sto
             read = _reader(store, rated)
             for i, group in enumerate(groups):
                 if group[0].task == task:
-                    drawn[i] = _curve(group, baselines, rated, read)
+                    drawn[i] = _curve(group, baselines.pairs(group), rated, read)
     return tuple(drawn[i] for i in range(len(groups)))
 
 
@@ -64,10 +64,6 @@ def _groups(trials: Sequence[Trial]) -> list[list[Trial]]:
     return [[by_seed[seed] for seed in sorted(by_seed)] for by_seed in found.values()]
 
 
-def _baseline_key(trial: Trial) -> tuple[object, ...]:
-    return trial.task, trial.classifier, trial.seed, tuple(sorted(trial.label_counts.items()))
-
-
 def _reader(store: Store, rated: Agreement) -> Callable[[Trial], Said]:
     """Reads the predictions of rated rows, each trial's once: a baseline is held against many curves."""
     known: dict[str, Said] = {}
@@ -81,9 +77,7 @@ def _reader(store: Store, rated: Agreement) -> Callable[[Trial], Said]:
     return read
 
 
-def _curve(
-    group: list[Trial], baselines: Mapping[tuple[object, ...], Trial], rated: Agreement, read: Callable[[Trial], Said]
-) -> Curve:
+def _curve(group: list[Trial], pairs: Sequence[Pair], rated: Agreement, read: Callable[[Trial], Said]) -> Curve:
     first = group[0]
     empty = Curve(first.task, first.mode, first.generator, first.classifier, ())
     finished = [trial for trial in group if trial.status == "ok"]
@@ -107,7 +101,7 @@ def _curve(
     return replace(
         curve,
         slope=slope_interval(_right(ours, items), shares >= gammas[-1]),
-        steeper=_steeper(finished, baselines, rated, read, gammas[-1]),
+        steeper=_steeper(pairs, rated, read, gammas[-1]),
         note="one seed: the intervals leave out the chance of training" if len(finished) == 1 else "",
     )
 
@@ -130,16 +124,9 @@ def _point(sample: Paired, chosen: NDArray[np.bool_], gamma: float) -> CurvePoin
     return CurvePoint(gamma, int(chosen.sum()), score_interval(part, "accuracy"))
 
 
-def _steeper(
-    finished: Sequence[Trial],
-    baselines: Mapping[tuple[object, ...], Trial],
-    rated: Agreement,
-    read: Callable[[Trial], Said],
-    gamma: float,
-) -> Interval | None:
+def _steeper(pairs: Sequence[Pair], rated: Agreement, read: Callable[[Trial], Said], gamma: float) -> Interval | None:
     """Slope minus the baseline's, both on the rows and seeds that the two share; null where they share too few."""
-    pairs = [(trial, baselines.get(_baseline_key(trial))) for trial in finished if trial.mode != BASELINE]
-    matched = [(read(trial), read(real)) for trial, real in pairs if real]
+    matched = [(read(trial), read(real)) for trial, real in pairs]
     if not matched:
         return None
     items = _shared([said for pair in matched for said in pair])
