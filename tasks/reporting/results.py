@@ -144,9 +144,13 @@ def _plain(record: Any) -> dict[str, Any]:
 
 
 def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
-    """The record with its yield ledger unfolded: ``requested`` to ``kept`` and ``rejected`` beside the other fields."""
+    """The record with its yield ledger unfolded: ``requested`` to ``kept`` and ``rejected`` beside the other fields, and
+    what a kept row cost; null where the price is unknown or none was kept.
+    """
     fields = _plain(synthesis)
-    return {**fields.pop("yields"), **fields}
+    yields, cost = fields.pop("yields"), synthesis.cost_usd
+    per_row = cost / yields["kept"] if cost is not None and yields["kept"] else None
+    return {**yields, **fields, "cost_per_kept_usd": per_row}
 
 
 def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Spent) -> dict[str, Any]:

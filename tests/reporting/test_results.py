@@ -55,6 +55,23 @@ def test_shape_is_the_documented_one(paper_results: Make) -> None:
     assert {"gamma", "items", "accuracy"} == set(parts["curves"][0]["points"][0])
 
 
+def test_a_kept_row_has_its_price_unless_that_is_unknown(study: Make) -> None:
+    parts = study()
+    first, second, third, *_ = parts["syntheses"]
+    kept = dataclasses.replace(first.yields, kept=40)
+    parts["syntheses"] = [
+        dataclasses.replace(first, cost_usd=0.02, yields=kept),
+        dataclasses.replace(second, cost_usd=None),
+        dataclasses.replace(third, cost_usd=0.02, yields=dataclasses.replace(kept, kept=0)),
+    ]
+    prices = {(row["task"], row["mode"]): row["cost_per_kept_usd"] for row in assemble(**parts)["syntheses"]}
+    assert prices == {
+        (first.task, first.mode): 0.0005,
+        (second.task, second.mode): None,
+        (third.task, third.mode): None,
+    }
+
+
 def test_is_json_even_with_nan(study: Make) -> None:
     parts = study()
     parts["trials"][0] = dataclasses.replace(parts["trials"][0], macro_f1=math.nan, accuracy=math.inf)
