@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.endpoint import Endpoint
+from tests.endpoint import Endpoint, chat
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +43,9 @@ class Writer(Endpoint):
 
     def reply(self, body: dict) -> tuple[int, dict[str, str], object]:
         time.sleep(self.delay)
+        said = json.dumps(body["messages"])
+        if "name of one label" in said or "Answer with A or B" in said:
+            return chat("A" if "A or B" in said else "spam" if "free" in said.lower() else "ham", model="writer")
         label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
         text = f"{WORDS[label]} {len(self.bodies)} {body['seed']}"
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
@@ -106,7 +109,8 @@ def first(place: Path, writer: Writer) -> dict:
 
 def test_every_cell_of_the_grid_has_a_score(first: dict) -> None:
     cells = {(cell["mode"], cell["seed"]): cell for cell in first["cells"]}
-    assert set(cells) == {(mode, seed) for mode in ("real", "few_shot", "real_full") for seed in (0, 1)}
+    trained = {(mode, seed) for mode in ("real", "few_shot", "real_full") for seed in (0, 1)}
+    assert set(cells) == {*trained, ("majority", 0)}
     assert all(cell["status"] == "ok" and 0 <= cell["macro_f1"] <= 1 for cell in cells.values())
     assert cells["real", 0]["n_train"] == cells["few_shot", 0]["n_train"] == 12
     assert cells["real", 0]["n_test"] == 40
@@ -133,7 +137,7 @@ def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first
     done = synthgap(place, "run", str(write_study(place, writer.url)), "--json")
     again = json.loads(done.stdout)
     assert len(writer.bodies) == asked
-    assert again["totals"]["cells_stored"] == again["totals"]["cells"] == 6
+    assert again["totals"]["cells_stored"] == again["totals"]["cells"] == 7
     assert "rror" not in done.stderr
     assert [cell["macro_f1"] for cell in again["cells"]] == [cell["macro_f1"] for cell in first["cells"]]
     assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in first["cells"]]
@@ -141,7 +145,7 @@ def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first
 
 def test_a_plan_after_the_run_has_nothing_left_to_do(first, place: Path, writer: Writer) -> None:
     plan = json.loads(synthgap(place, "plan", str(write_study(place, writer.url)), "--json").stdout)
-    assert plan["trials"] == {"total": 6, "stored": 6}
+    assert plan["trials"] == {"total": 7, "stored": 7}
     assert plan["totals"]["calls"] == 0
 
 
@@ -184,14 +188,15 @@ def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writ
     done = synthgap(place, "run", str(study), "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    rows = {cell["mode"]: cell["n_train"] for cell in results["cells"]}
-    assert rows == {
+    cells = {cell["mode"]: cell for cell in results["cells"]}
+    assert {mode: cell["n_train"] for mode, cell in cells.items()} == {
         "real": 12,
         "few_shot": 12,
         "pool_only": 10,
         "pool_plus_synthetic": 22,
         "mix/50": 12,
         "imported": 12,
+        "majority": cells["majority"]["n_train"],
     }
     keys = {item["mode"]: item["key"] for item in results["syntheses"]}
     assert keys["few_shot"] == keys["pool_plus_synthetic"] == keys["mix/50"] != keys["imported"]
@@ -205,6 +210,30 @@ def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writ
     assert "Imported, not written in this study" in (place / "out" / folders[1] / "README.md").read_text()
 
 
+def test_annotators_judges_and_an_llm_that_classifies_are_part_of_it(first, place: Path, writer: Writer) -> None:
+    llm = {"model": "openai/writer", "api_base": writer.url}
+    asked = {"annotators": [llm], "judges": [llm], "personas": ["You are one.", "You are two."], "items": 24}
+    change = {
+        "tasks": ["sms_spam", "headline_sarcasm"],
+        "baselines": ["llm_few_shot"],
+        "baseline_rows": 24,
+        "seeds": [0],
+    }
+    study = write_study(place, writer.url, name="asked", subjectivity={**asked, "comparisons": 4}, **change)
+    before = len(writer.bodies)
+    done = synthgap(place, "run", str(study), "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    tasks = {task["task"]: task for task in results["subjectivity"]["tasks"]}
+    assert {task["source"] for task in tasks.values()} == {"annotators"}
+    assert all(task["mean_agreement"]["mean"] == 1 and task["items"] == 24 for task in tasks.values())
+    assert all("no pair" in task["note"] for task in tasks.values())  # a judge that always says A
+    baseline = [cell for cell in results["cells"] if cell["mode"] == "llm_few_shot"]
+    assert all(cell["n_test"] == 24 and cell["latency_s"] > 0 and cell["run_id"] for cell in baseline)
+    assert results["totals"]["calls"] >= len(writer.bodies) - before
+    assert results["failures"] == []
+
+
 def test_a_failed_cell_is_recorded_and_the_others_finish(first, place: Path, writer: Writer) -> None:
     broken = {"model": "openai/gone", "api_base": "http://127.0.0.1:9/v1", "timeout": 1}
     generators = [{"model": "openai/writer", "api_base": writer.url}, broken]
@@ -215,7 +244,7 @@ def test_a_failed_cell_is_recorded_and_the_others_finish(first, place: Path, wri
     failed = [cell for cell in results["cells"] if cell["status"] == "failed"]
     assert {cell["generator"] for cell in failed} == {"openai/gone"}
     assert all("127.0.0.1:9" in cell["error"] and cell["macro_f1"] is None for cell in failed)
-    assert len(results["cells"]) - len(failed) == 6
+    assert len(results["cells"]) - len(failed) == 7
     states = (
         sqlite3.connect(place / "prefect" / "prefect.db").execute("select name, state_type from flow_run").fetchall()
     )
