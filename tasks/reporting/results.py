@@ -144,7 +144,7 @@ def _plain(record: Any) -> dict[str, Any]:
 
 
 def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
-    """The record with its yield ledger unfolded: ``requested`` to ``kept`` and ``rejected`` beside the other fields, and
+    """The record with its yield ledger unfolded (``requested`` to ``kept``, ``rejected`` beside the other fields) and
     what a kept row cost; null where the price is unknown or none was kept.
     """
     fields = _plain(synthesis)
