@@ -16,6 +16,7 @@ from tasks.annotation.panel import annotate
 from tasks.config import GeneratorConfig, SubjectivityConfig
 from tasks.records import Example
 from tasks.settings import Settings
+from tasks.store import Store
 from dataclasses import replace
 from tests.annotation.conftest import make_data
 
@@ -31,7 +32,9 @@ assert trial.status == "ok" and trial.n_test == 28 and trial.cost_usd == 0 and t
 votes = annotate(data, config, None, settings)
 assert len(votes) == 4 and {vote.label for vote in votes} <= {"glad", "sad"}, votes
 made = judge([data, many], config, settings)
-assert len(made) == 4, made
+store = Store(settings.store_url)
+[told] = [store.get("judgements", key) for key in store.keys("judgements")]
+assert set(told["unanswered"].values()) == {0.0} and len(made) == told["decided"] <= told["pairs"] == 2, told
 print("ok")
 """
 
