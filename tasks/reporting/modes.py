@@ -85,8 +85,9 @@ def all_synthetic(row: Mapping[str, Any]) -> bool:
 
 
 def short(name: str) -> str:
-    """A model's name without its provider."""
-    return name.rsplit("/", 1)[-1]
+    """A model's name without its provider; a probe of an encoder is not the encoder fine-tuned."""
+    model = name.rsplit("/", 1)[-1]
+    return f"probe {model}" if name.startswith("probe/") else model
 
 
 def judged(row: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure
 from tasks.reporting.modes import BASELINES, judged, mode_name, outcome, place, short
 from tasks.reporting.phrases import MINUS
 
-LONGEST_LABEL = 36
+LONGEST_LABEL = 28
 """Characters of a label that leave room for the numbers beside it."""
 STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept")
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.records import Finding, Interval, Row
+from tasks.reporting.modes import short
 from tasks.reporting.report import render
 from tasks.reporting.results import assemble
 
@@ -245,3 +246,7 @@ def test_in_a_browser(
     assert said == []
     assert [url for url in asked if not url.startswith("data:")] == [file.as_uri()]
     assert wide <= width, "the page itself must not scroll sideways"
+
+
+def test_a_probe_is_told_from_the_encoder_that_it_reads() -> None:
+    assert short("probe/embedded/minilm-l6") != short("embedded/minilm-l6") == "minilm-l6"
