@@ -45,7 +45,8 @@ class Writer(Endpoint):
         time.sleep(self.delay)
         said = json.dumps(body["messages"])
         if "name of one label" in said or "Answer with A or B" in said:
-            return chat("A" if "A or B" in said else "spam" if "free" in said.lower() else "ham", model="writer")
+            label = "not_sarcastic" if "sarcastic" in said else "spam" if "free" in said.lower() else "ham"
+            return chat("A" if "A or B" in said else label, model="writer")
         label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
         text = f"{WORDS[label]} {len(self.bodies)} {body['seed']}"
         choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
