@@ -264,8 +264,9 @@ def test_a_key_is_nowhere_on_disk(place: Place) -> None:
 
 
 def test_a_kill_of_everything_loses_nothing_and_down_leaves_nothing(place: Place, endpoint: Provider) -> None:
-    writer = {"model": MODEL, "api_base": endpoint.url, "concurrency": 4, "temperature": 0.3}  # calls of its own
-    write_study(place.home, endpoint, "interrupted", generators=[writer], rows_per_label=12)
+    writer = {"model": MODEL, "api_base": endpoint.url, "concurrency": 4}
+    own_calls = {"synthesis_per": "seed", "seeds": [11]}  # which no earlier test has made of this endpoint
+    write_study(place.home, endpoint, "interrupted", generators=[writer], rows_per_label=12, **own_calls)
     until(lambda: "interrupted" in _deployments(place), "the new study file is registered")
     before, token = endpoint.stats(), place.state.token
     run = place.start("interrupted")
