@@ -47,7 +47,7 @@ bench-filters: setup
 bench-generation: setup
 	$(BIN)/python -m benchmarks.generation
 
-# Half an hour of one core; fails where intervals with 3 seeds or more do not cover what they should.
+# Long; fails where intervals with 3 seeds or more do not cover what they should.
 bench-coverage: setup
 	$(BIN)/python -m benchmarks.coverage
 
