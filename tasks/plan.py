@@ -1,12 +1,12 @@
 """A plan: what a run of a study would do and cost, as records and as the plain object that people and scripts see."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.annotation.baselines import BaselineJob
+from tasks.annotation.estimate import total
 from tasks.config import StudyConfig
-from tasks.records import SynthesisJob, TrialJob
+from tasks.records import SynthesisJob, TrialJob, known_sum
 from tasks.synthesis.estimate import Estimate
 
 
@@ -81,6 +81,7 @@ class Plan:
         missing = [planned.estimate for planned in self.syntheses if not planned.stored]
         missing += [planned.estimate for planned in self.baselines if not planned.stored]
         missing += [planned.estimate for planned in self.questions]
+        totals = total(missing)
         stored = [*(planned.stored for planned in self.trials), *(planned.stored for planned in self.baselines)]
         return {
             "study": self.study.name,
@@ -90,17 +91,17 @@ class Plan:
             "questions": [*map(_classification, self.baselines), *map(_questions, self.questions)],
             "trials": {"total": len(stored), "stored": sum(stored)},
             "totals": {
-                "calls": sum(item.calls for item in missing),
-                "tokens_in": sum(item.tokens_in for item in missing),
-                "tokens_out": sum(item.tokens_out for item in missing),
-                "cost_usd": _total([item.cost_usd for item in missing]),
-                "minutes": self._minutes(missing),
+                "calls": totals.calls,
+                "tokens_in": totals.tokens_in,
+                "tokens_out": totals.tokens_out,
+                "cost_usd": totals.cost_usd,
+                "minutes": self._minutes(totals),
             },
         }
 
-    def _minutes(self, missing: list[Estimate]) -> float | None:
+    def _minutes(self, totals: Estimate) -> float | None:
         """As if nothing ran beside anything else: on one machine all of it shares the same cores."""
-        seconds = _total([self.training_seconds, *(item.seconds for item in missing)])
+        seconds = known_sum([self.training_seconds, totals.seconds])
         return None if seconds is None else round(seconds / 60, 1)
 
 
@@ -145,8 +146,3 @@ def _synthesis(planned: PlannedSynthesis) -> dict[str, Any]:
     job = planned.job
     names = {"task": job.task.name, "mode": job.mode, "generator": job.generator.model, "draw": job.draw}
     return {**names, "modes": list(planned.modes), **asdict(planned.estimate), "stored": planned.stored}
-
-
-def _total(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

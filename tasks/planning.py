@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tasks.annotation.baselines import baseline_jobs, check_baselines, interview, stored_baseline
-from tasks.annotation.estimate import NOTHING, estimate_baseline, estimate_judges, estimate_panel, spent
+from tasks.annotation.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
 from tasks.annotation.judges import bench
 from tasks.annotation.panel import panel
 from tasks.annotation.people import read_judgements
@@ -35,7 +35,7 @@ from tasks.records import (
 )
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.estimate import estimate
+from tasks.synthesis.estimate import NOTHING, estimate
 from tasks.synthesis.filters import filter_names, find_filters
 from tasks.synthesis.modes import find_mode
 from tasks.synthesis.synthesize import read_rows, stored_synthesis

@@ -451,6 +451,16 @@ class Finding:
     """The numbers that decide it, in one or two sentences."""
 
 
+def known_sum(values: Iterable[float | None]) -> float | None:
+    """The sum; null where any of the values is unknown."""
+    total = 0.0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total
+
+
 def count_labels(examples: Iterable[Example | Row], labels: Iterable[str]) -> dict[str, int]:
     """Rows by label, with a zero for a label that has none."""
     counts = Counter(example.label for example in examples)

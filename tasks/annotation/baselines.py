@@ -17,7 +17,7 @@ from tasks.data.sample import test_sample
 from tasks.data.split import ranked
 from tasks.errors import RunError, UserError, unknown
 from tasks.progress import Progress, announce
-from tasks.records import Example, TaskData, Trial, content_key, count_labels, readable
+from tasks.records import Example, TaskData, Trial, content_key, count_labels, known_sum, readable
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import Ledger
@@ -205,10 +205,9 @@ def _by_llm(
 def _taken(replies: Replies) -> dict[str, Any]:
     """What the answers took, and what share of them named no label."""
     entries = [reply.entry for reply in replies.replies if reply is not None]
-    costs = [entry.cost_usd for entry in entries]
     times = [entry.seconds for entry in entries if entry.seconds is not None]
     return {
-        "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
+        "cost_usd": known_sum(entry.cost_usd for entry in entries),
         "latency_s": round(sum(times) / len(times), 4) if times else None,
         "seconds": wall_seconds(entries),
         "unanswered": replies.unanswered,

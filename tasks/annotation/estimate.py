@@ -12,16 +12,15 @@ from tasks.annotation.interview import Interview, call_id
 from tasks.annotation.judges import bench, stored_judgements
 from tasks.annotation.panel import panel, stored_votes
 from tasks.config import SubjectivityConfig
-from tasks.records import Spent, TaskData
+from tasks.records import Spent, TaskData, known_sum
 from tasks.settings import Settings
 from tasks.synthesis import embedded
 from tasks.synthesis.calls import Message
-from tasks.synthesis.estimate import MESSAGE_TOKENS, Estimate
+from tasks.synthesis.estimate import MESSAGE_TOKENS, NOTHING, Estimate
 from tasks.synthesis.journal import Entry, read_journal, wall_seconds
 from tasks.synthesis.prices import price
 from tasks.synthesis.tokens import count_tokens
 
-NOTHING = Estimate(0, 0, 0, 0.0, 0.0)
 END_TOKENS = 1
 """Tokens that end an answer."""
 
@@ -61,7 +60,7 @@ def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
         len(entries),
         sum(entry.tokens_in for entry in entries),
         sum(entry.tokens_out for entry in entries),
-        _sum([entry.cost_usd for entry in entries]),
+        known_sum(entry.cost_usd for entry in entries),
         wall_seconds(entries),
     )
 
@@ -73,8 +72,8 @@ def total(estimates: Iterable[Estimate]) -> Estimate:
         sum(item.calls for item in found),
         sum(item.tokens_in for item in found),
         sum(item.tokens_out for item in found),
-        _sum([item.cost_usd for item in found]),
-        _sum([item.seconds for item in found]),
+        known_sum(item.cost_usd for item in found),
+        known_sum(item.seconds for item in found),
     )
 
 
@@ -107,8 +106,3 @@ def _seconds(asked: Interview, missing: int, size: _Size, known: Iterable[Entry]
 
 def _tokens(messages: Sequence[Message]) -> int:
     return round(sum(count_tokens(message["content"]) + MESSAGE_TOKENS for message in messages))
-
-
-def _sum(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

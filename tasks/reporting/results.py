@@ -26,6 +26,7 @@ from tasks.records import (
     TaskSubjectivity,
     TaskSummary,
     Trial,
+    known_sum,
 )
 
 PACKAGES = (
@@ -166,7 +167,7 @@ def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: 
         "calls": sum(synthesis.calls for synthesis in syntheses) + questions.calls,
         "tokens_in": sum(synthesis.tokens_in for synthesis in syntheses) + questions.tokens_in,
         "tokens_out": sum(synthesis.tokens_out for synthesis in syntheses) + questions.tokens_out,
-        "cost_usd": None if None in costs else sum(cost for cost in costs if cost is not None),
+        "cost_usd": known_sum(costs),
         "seconds": seconds + sum(trial.seconds for trial in trials if trial.latency_s is None),
         "cells": len(trials),
         "cells_failed": sum(trial.status != "ok" for trial in trials),

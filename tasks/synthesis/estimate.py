@@ -41,6 +41,9 @@ class Estimate:
     """Null when nothing is known of the generator's speed."""
 
 
+NOTHING = Estimate(0, 0, 0, 0.0, 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Past:
     """What earlier syntheses of the same mode and generator came to."""
@@ -56,7 +59,7 @@ def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     """What a synthesis would still ask for and cost; calls that the journal holds are paid for."""
     store = Store(settings.store_url)
     if job.imported is not None or store.get("syntheses", keys.synthesis_key(job, data)) is not None:
-        return Estimate(0, 0, 0, 0.0, 0.0)
+        return NOTHING
     past = _past(job, store)
     writer = keys.writer_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"

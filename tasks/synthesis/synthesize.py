@@ -13,7 +13,7 @@ from typing import Any
 
 from tasks.errors import RunError, UserError
 from tasks.progress import Progress, announce
-from tasks.records import Row, Synthesis, SynthesisJob, TaskData, Yield, content_key
+from tasks.records import Row, Synthesis, SynthesisJob, TaskData, Yield, content_key, known_sum
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis import importing, keys, loop
@@ -88,7 +88,6 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
     """The record of what the sieve holds. Its calls are those looked at and those that this run made beyond them."""
     used = {entry.call for entry in sieve.used}
     paid = [*sieve.used, *(entry for entry in asked if entry.call not in used)]
-    costs = [entry.cost_usd for entry in paid]
     short = count_kept(sieve) != job.rows
     return Synthesis(
         key=content_key([key, "stopped", [row.call for row in sieve.scene.kept]]) if stopped else key,
@@ -101,7 +100,7 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
         label_counts=count_kept(sieve),
         tokens_in=sum(entry.tokens_in for entry in paid),
         tokens_out=sum(entry.tokens_out for entry in paid),
-        cost_usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+        cost_usd=known_sum(entry.cost_usd for entry in paid),
         seconds=wall_seconds(paid),
         model_answered=", ".join(sorted({entry.model for entry in paid})),
         calls=len(paid),
