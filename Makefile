@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 WHEELS = .venv/share/synthgap/wheels
 
-.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures lock clean
+.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead lock clean
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -54,6 +54,10 @@ bench-coverage: setup
 # Fails where measures of 100,000 rows take over a minute or over 3 GiB, or sampled values are off by more than they say.
 bench-measures: setup
 	$(BIN)/python -m benchmarks.measures
+
+# Ten minutes; fails where Prefect and MLflow take over 5% of a small study, or a trial of many over 60 ms.
+bench-overhead: setup
+	$(BIN)/python -m benchmarks.overhead
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup

@@ -65,7 +65,7 @@ def study(
 
 
 def _run(name: str, values: dict[str, Any]) -> State[Any]:
-    from flows.run import check_generators, only_run_of
+    from flows.run import check_generators, clear_faults, only_run_of
     from flows.study import study as study_flow
     from tasks.planning import plan_study
 
@@ -73,7 +73,7 @@ def _run(name: str, values: dict[str, Any]) -> State[Any]:
     settings.check_home()
     changed = overridden(named_study(name, settings), values)
     check_version(name, settings)
-    with only_run_of(changed.config.name, settings):
+    with clear_faults(settings), only_run_of(changed.config.name, settings):
         check_generators(plan_study(changed, settings))
         state: State[Any] = study_flow.fn(changed.config, changed.folder)
     return state

@@ -57,9 +57,13 @@ def prepare_pool(studies_at_once: int) -> None:
 
 def prepare_automation() -> None:
     """The automation that ends runs whose process died unseen (another machine, power, memory)."""
-    wanted = zombie_automation()
+    put_automation(zombie_automation())
+
+
+def put_automation(wanted: AutomationCore) -> None:
+    """Create an automation, or update the one of its name."""
     with get_client(sync_client=True) as client:
-        found = client.read_automations_by_name(ZOMBIES)
+        found = client.read_automations_by_name(wanted.name)
         if found:
             client.update_automation(found[0].id, wanted)
         else:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from flows.server import Server, prefect_server
 from flows.state import use_running
 from tasks.config import Study
-from tasks.errors import RunError
+from tasks.errors import FULL, RunError, UserError
 from tasks.plan import Plan
 from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
@@ -35,8 +35,12 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     with only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
         check_generators(plan)
-        _quiet_prefect()
-        with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
+        quiet_prefect()
+        with (
+            clear_faults(settings),
+            prefect_server(settings.home / "prefect-server.log") as server,
+            _display(plan.as_dict()),
+        ):
             results = _run_flow(study, server)
         html = publish.folder_of(study.config.name, settings) / publish.REPORT
         if out:
@@ -57,9 +61,9 @@ def check_generators(plan: Plan) -> None:
 
 
 @contextmanager
-def only_run_of(name: str, settings: Settings) -> Iterator[None]:
-    """Holds the study's lock. Raises ``RunError`` when another process runs it."""
-    lock = FileLock(settings.home / "locks" / f"{name}.lock", timeout=0)
+def only_run_of(name: str, settings: Settings, wait: bool = False) -> Iterator[None]:
+    """Holds the study's lock. Where another process runs it, waits for it or raises ``RunError``."""
+    lock = FileLock(settings.home / "locks" / f"{name}.lock", timeout=-1 if wait else 0)
     (settings.home / "locks").mkdir(exist_ok=True)
     try:
         with lock:
@@ -69,11 +73,31 @@ def only_run_of(name: str, settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
+def clear_faults(settings: Settings) -> Iterator[None]:
+    """Turn a full disk and a Prefect server that is gone into one ``RunError``, wherever they are met."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        place = error.filename or settings.home
+        raise RunError(
+            f"cannot write {str(place)!r}: {error.strerror}; free some space, then run again: what is finished stays"
+        ) from error
+    except (UserError, RunError):
+        raise
+    except Exception:
+        from flows import house  # imports much of Prefect
+
+        with house.clear_errors():
+            raise
+
+
+@contextmanager
 def _display(plan: dict[str, Any]) -> Iterator[None]:
     """Feeds the live display from the log records of the stages, for as long as the flow runs."""
     with terminal.Display(plan) as display:
         handler = _ToDisplay(display)
-        LOGGER.setLevel(logging.DEBUG)
         LOGGER.addHandler(handler)
         try:
             yield
@@ -94,10 +118,11 @@ class _ToDisplay(logging.Handler):
             self.display.message(record.getMessage())
 
 
-def _quiet_prefect() -> None:
+def quiet_prefect() -> None:
     """Prefect reads its environment once, when it is first imported."""
     for name, value in {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_CLIENT_MAX_RETRIES": "6",  # two minutes, doubling from two seconds: a server is back sooner
         "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGER.name,  # stage logs show in Prefect's UI
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal has our display instead
         "DO_NOT_TRACK": "1",
@@ -110,11 +135,9 @@ def _run_flow(study: Study, server: Server | None) -> dict[str, Any]:
 
     from flows.study import study as study_flow
 
-    for handler in LOGGER.handlers:
-        if not isinstance(handler, _ToDisplay):
-            handler.setLevel(logging.INFO)  # Prefect's own: every step of a synthesis is for the display alone
     if server:
         server.wait()
+        server.keep()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_stop_at_once, server))
     state: State[Any] = study_flow(study.config, study.folder, return_state=True)

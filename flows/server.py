@@ -18,11 +18,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.errors import RunError
+from tasks.progress import LOGGER
 
 START_S = 240.0
 """Seconds that a server may take to answer; 10 on an idle machine."""
 PRIVATE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """What Prefect sets for a server of its own that nobody visits."""
+LOOK_S, RESTARTS = 1.0, 3
+"""Seconds between two looks at a server that runs, and how often one that ended is started again."""
 
 
 class Server:
@@ -34,7 +37,12 @@ class Server:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/api"
         self.log = log
-        with log.open("w") as output:
+        log.unlink(missing_ok=True)
+        self.ending = threading.Event()
+        self._start()
+
+    def _start(self) -> None:
+        with self.log.open("a") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flows.server", str(self.port)],
                 stdin=subprocess.PIPE,  # its end tells the server that we are gone
@@ -44,6 +52,18 @@ class Server:
                 cwd=Path(__file__).parent.parent,
                 start_new_session=True,  # Ctrl-C is for us: the server stops last
             )
+
+    def keep(self) -> None:
+        """Start it again when it ends before its time: the flow's calls are repeated until it answers again."""
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _keep(self) -> None:
+        restarts = 0
+        while not self.ending.wait(LOOK_S) and restarts < RESTARTS:
+            if self.process.poll() is not None:
+                restarts += 1
+                LOGGER.warning("Prefect's server ended; it is started again (its log is %s)", self.log)
+                self._start()
 
     def wait(self) -> None:
         """Return when the server answers. Raises ``RunError`` when it does not."""
@@ -59,6 +79,7 @@ class Server:
 
     def stop(self) -> None:
         """End the server."""
+        self.ending.set()
         self.process.terminate()
         try:
             self.process.wait(5)

@@ -3,8 +3,10 @@
 All secrets stay in the environment, which the processes inherit; no command line or file of ours holds one.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from flows.state import TOKEN, answers
 from tasks.errors import RunError, UserError
@@ -24,6 +27,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_CLIENT_MAX_RETRIES": "6",  # two minutes, doubling from two seconds: a server is back sooner
     "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "synthgap",  # stage logs show in the user interface
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -64,6 +68,17 @@ def check_address(address: Address, environment: Mapping[str, str]) -> None:
         )
 
 
+def check_logins(environment: Mapping[str, str]) -> None:
+    """Raises ``UserError`` where an address holds a login, which the state file and `status` would show."""
+    for name, instead in {
+        "SYNTHGAP_TRACKING_URI": "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
+        "PREFECT_API_URL": "PREFECT_API_AUTH_STRING",
+    }.items():
+        address = urlsplit(environment.get(name, ""))
+        if address.scheme.startswith("http") and "@" in address.netloc:
+            raise UserError(f"{name} holds a login, which others would see; leave it out and set {instead}")
+
+
 def check_port(host: str, port: int, option: str) -> None:
     """Raises ``UserError`` when something listens there already, or nobody may."""
     try:
@@ -88,9 +103,18 @@ class Process:
         self.start()
 
     def start(self) -> None:
-        """Start it, again where it has ended."""
+        """Start it."""
         self.log.parent.mkdir(exist_ok=True)
-        with self.log.open("w") as output:
+        self._launch("w")
+
+    def start_again(self) -> None:
+        """Start it where it has ended; what it left behind is ended, which may still have its port. The log goes on."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self._launch("a")
+
+    def _launch(self, mode: str) -> None:
+        with self.log.open(mode) as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self.command],
                 stdin=subprocess.DEVNULL,
@@ -144,7 +168,7 @@ def mlflow_server(address: Address, environment: Mapping[str, str], settings: Se
     """MLflow's server on the database and the files that runs without a server use, so that both are one history."""
     stores = {
         "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # not on the command line: it may hold a password
-        "MLFLOW_DEFAULT_ARTIFACT_ROOT": (settings.home / "mlflow-artifacts").absolute().as_uri(),
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.artifacts_uri,
     }
     place = ["--host", address.host, "--port", str(address.mlflow_port), "--workers", "1"]  # SQLite has one writer
     return Process("mlflow", ["mlflow", "server", *place], {**environment, **stores}, settings)

@@ -3,40 +3,48 @@
 Between stages only records and content keys travel; rows are read from the store inside a stage.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
+from flows.observed import show_link, synthesis_progress
 from tasks import planning, tracking
 from tasks.analysis.agreement import rater_agreement
+from tasks.analysis.champion import crown
 from tasks.analysis.compare import compare
 from tasks.analysis.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity import StudySubjectivity, study_subjectivity
 from tasks.annotation.baselines import BaselineJob, classify
 from tasks.annotation.judges import judge
 from tasks.annotation.panel import annotate
-from tasks.config import SubjectivityConfig, TaskConfig
+from tasks.config import StudyConfig, SubjectivityConfig, TaskConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
+from tasks.discovery.memory import noting_retired
 from tasks.progress import Progress, announce
 from tasks.records import (
+    Challenge,
     Comparison,
     Judgement,
     Rating,
     Synthesis,
     SynthesisJob,
+    TaskData,
     TaskSummary,
     Trial,
     TrialJob,
 )
+from tasks.registry import Cell, Logging, log_model, worth_logging
 from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
+from tasks.reporting.table import table
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import Ledger
@@ -61,10 +69,15 @@ def describe_real_stage(summary: TaskSummary, data_key: str, rows_per_label: int
 @task(name="synthesize", task_run_name="synthesize · {job.name}")
 def synthesize_stage(job: SynthesisJob, data_key: str, ledger: Ledger, settings: Settings) -> Synthesis:
     """Generate one data set, or find it in the store."""
-    return synthesize(job, read_data(Store(settings.store_url), data_key), settings, ledger)
+    store = Store(settings.store_url)
+    with noting_retired(store), synthesis_progress(job.name) as report:
+        return synthesize(job, read_data(store, data_key), settings, ledger, report=report)
 
 
-@task(name="describe", task_run_name="describe · {synthesis.task} · {synthesis.mode}")
+DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.generator} · draw {synthesis.draw}"
+
+
+@task(name="describe", task_run_name=DESCRIBE)
 def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, settings: Settings) -> Synthesis:
     """Measure how diverse the generated texts are and how close they come to real ones."""
     store = Store(settings.store_url)
@@ -77,10 +90,16 @@ def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, set
 def trial_stage(job: TrialJob, run: tracking.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
     """Train and test one cell, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
-    data = read_data(store, job.data_key)
+    data = _real_rows(settings, job.data_key)
     rows = planning.training_rows(job, data, store)
     trial = run_trial(job, settings, rows, test_sample(data, job.test_rows), trainings=trainings)
     return _logged(trial, job, run, store, settings)
+
+
+@functools.lru_cache(maxsize=4)
+def _real_rows(settings: Settings, key: str) -> TaskData:
+    """Every trial asks for its task's rows, and reading them takes longer than finding a trial that is stored."""
+    return read_data(Store(settings.store_url), key)
 
 
 @task(name="classify", task_run_name="classify · {job.cell}")
@@ -89,7 +108,8 @@ def classify_stage(
 ) -> Trial | State[Trial]:
     """Test one baseline that trains nothing, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
-    trial = classify(job, read_data(store, data_key), settings, ledger)
+    with noting_retired(store):
+        trial = classify(job, read_data(store, data_key), settings, ledger)
     return _logged(trial, job, run, store, settings)
 
 
@@ -101,6 +121,8 @@ def _logged(
         trial, run_id=tracking.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key))
     )
     announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
+    page = tracking.run_url(settings, run.experiment_id, trial.run_id) if trial.run_id else None
+    show_link(page, "its run in MLflow", f"{job.cell}: {trial.outcome}")
     return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
 
 
@@ -109,25 +131,46 @@ def annotate_stage(
     name: str, data_key: str, config: SubjectivityConfig, test_rows: int | None, ledger: Ledger, settings: Settings
 ) -> tuple[Rating, ...]:
     """Have the panel of annotators label a task's test rows, or find its votes in the store."""
-    return annotate(read_data(Store(settings.store_url), data_key), config, test_rows, settings, ledger)
+    store = Store(settings.store_url)
+    with noting_retired(store):
+        return annotate(read_data(store, data_key), config, test_rows, settings, ledger)
 
 
-@task(name="judge")
+@task(name="judge", task_run_name="judge")
 def judge_stage(
     data_keys: Sequence[str], config: SubjectivityConfig, ledger: Ledger, settings: Settings
 ) -> tuple[Judgement, ...]:
     """Have judges compare the tasks, or find their judgements in the store."""
     store = Store(settings.store_url)
-    return judge([read_data(store, key) for key in data_keys], config, settings, ledger)
+    with noting_retired(store):
+        return judge([read_data(store, key) for key in data_keys], config, settings, ledger)
 
 
-@task(name="compare")
+@task(name="compare", task_run_name="compare")
 def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings) -> tuple[Comparison, ...]:
     """Scores with their intervals and gaps to the real baseline."""
     return compare(trials, Store(settings.store_url), tolerance)
 
 
-@task(name="subjectivity")
+@task(name="champions", task_run_name="champions")
+def champions_stage(trials: Sequence[Trial], settings: Settings) -> tuple[Challenge, ...]:
+    """Let every LLM challenge the best so far of its task and mode, and of all modes."""
+    return crown(trials, Store(settings.store_url))
+
+
+@task(name="choose models", task_run_name="choose models")
+def choose_models_stage(config: StudyConfig, cells: Sequence[Cell], settings: Settings) -> list[Logging]:
+    """Which models to log: those of champions that beat the one in MLflow's registry."""
+    return worth_logging(config, cells, settings)
+
+
+@task(name="log model", task_run_name="log model · {chosen.job.cell}")
+def log_model_stage(chosen: Logging, settings: Settings) -> dict[str, Any]:
+    """Train a champion's model once more, log and register it."""
+    return log_model(chosen, settings)
+
+
+@task(name="subjectivity", task_run_name="subjectivity")
 def subjectivity_stage(
     trials: Sequence[Trial],
     comparisons: Sequence[Comparison],
@@ -153,11 +196,17 @@ def subjectivity_stage(
     )
 
 
-@task(name="report")
+@task(name="report", task_run_name="report")
 def report_stage(results: dict[str, Any], run: tracking.StudyRun, settings: Settings) -> None:
-    """results.json and report.html on disk and in MLflow, and a summary as a Prefect artifact."""
+    """results.json and report.html on disk and in MLflow, and what they say as Prefect artifacts, which link there."""
     html = publish.report_html(results, settings)
     publish.write(results, html, publish.folder_of(results["study"], settings))
-    summary = markdown(results)
+    summary, key = markdown(results), publish.artifact_key(results["study"])
     tracking.finish_study(settings, run.run_id, results, html, summary)
-    create_markdown_artifact(summary, key=publish.artifact_key(results["study"]), description="What the study found")
+    pages = tracking.study_urls(settings, run)
+    links = [f"[{name}]({page})" for name, page in pages.items()]
+    elsewhere = f"\nIn MLflow: {' · '.join(links)}\n" if links else ""
+    create_markdown_artifact(summary + elsewhere, key, "What the study found")
+    create_table_artifact(table(results), f"{key}-comparisons", "Scores of macro-F1, gaps to real rows in points of it")
+    for name, page in pages.items():
+        create_link_artifact(page, name, publish.artifact_key(f"{results['study']}-{name}"), f"{name}, in MLflow")

@@ -18,6 +18,7 @@ def status_of(settings: Settings) -> dict[str, Any]:
     """
     found = state.read_state(settings)
     entries, complaints = deployments.definitions(studies.find_studies(settings))
+    watching, more = deployments.watch_definitions(settings)
     services = [
         {**service.model_dump(exclude={"health"}), "healthy": service.healthy()}
         for service in (found.services if found else ())
@@ -29,7 +30,8 @@ def status_of(settings: Settings) -> dict[str, Any]:
         "up": {"pid": found.pid, "alive": watched, "ready": found.ready} if found else None,
         "services": services,
         "studies": [entry["name"] for entry in entries],
-        "complaints": complaints,
+        "watches": [entry["name"] for entry in watching],
+        "complaints": complaints + more,
         "runs": _runs(found.prefect_api) if found and healthy else [],
     }
 
@@ -61,6 +63,7 @@ def shown(found: Mapping[str, Any]) -> str:
         process = f"process {service['pid']}" if service["pid"] else "not started here"
         lines.append(f"  {service['name']:8} {health:16} {service['url'] or '':24} {process}")
     lines.append(f"Studies: {', '.join(found['studies']) or 'none'}")
+    lines.append(f"Watches: {', '.join(found['watches']) or 'none'}")
     lines += [f"  Cannot be used: {complaint}" for complaint in found["complaints"]]
     if found["runs"]:
         lines.append("Last runs:")

@@ -5,7 +5,6 @@ fails is recorded and shown, the others go on, and the flow ends Failed.
 """
 
 import datetime
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,16 +17,18 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows import stages
+from flows import runners, stages
+from flows.interruption import ending_at_once
+from flows.observed import run_log, study_progress
 from tasks import planning, tracking
 from tasks.analysis import paper
 from tasks.annotation.baselines import failed_baseline
 from tasks.annotation.people import read_judgements
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
-from tasks.errors import RunError, UserError
+from tasks.errors import RunError, UserError, redacted
 from tasks.plan import Plan
-from tasks.progress import LOGGER
+from tasks.progress import Progress, announce
 from tasks.records import (
     Judgement,
     Rating,
@@ -39,11 +40,12 @@ from tasks.records import (
     TrialJob,
     content_key,
 )
+from tasks.registry import Cell, Logging
 from tasks.reporting import publish
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.budget import Ledger, open_ledger
+from tasks.synthesis.budget import Ledger, study_ledger
 
 R = TypeVar("R")
 
@@ -70,6 +72,8 @@ class _Found:
     trials: list[Trial] = field(default_factory=list)
     ratings: dict[str, tuple[Rating, ...]] = field(default_factory=dict)
     judgements: tuple[Judgement, ...] = ()
+    cells: list[Cell] = field(default_factory=list)
+    """Trained cells with what was asked for."""
     failures: list[dict[str, str]] = field(default_factory=list)
     """Stages that broke off and are no cell of the grid."""
 
@@ -82,8 +86,8 @@ class _Found:
 class _Trainings:
     """The grid's cells at work; two syntheses may ask for the same real baseline, which is trained once."""
 
-    def __init__(self, run: _Run, runner: ThreadPoolTaskRunner[Any]) -> None:
-        self._run, self._runner = run, runner
+    def __init__(self, run: _Run, trainers: runners.Trainers) -> None:
+        self._run, self._trainers = run, trainers
         self._cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
 
     def submit(self, jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
@@ -91,21 +95,24 @@ class _Trainings:
         run = self._run
         for job in jobs:
             if content_key(job) not in self._cells:
-                fields = {"run": run.parent, "trainings": run.plan.study.trainings, "settings": run.settings}
-                future = self._runner.submit(stages.trial_stage, {"job": job, **fields}, wait_for=after)
+                fields = {"run": run.parent, "trainings": self._trainers.at_once, "settings": run.settings}
+                future = self._trainers.submit(stages.trial_stage, {"job": job, **fields}, *after)
                 self._cells[content_key(job)] = job, future
+                if self._trainers.remote:
+                    future.add_done_callback(partial(_relay, job))
 
-    def outcomes(self) -> list[Trial]:
-        """All trials, when they have ended."""
-        return [_outcome(future, partial(planning.failed_trial, job)) for job, future in self._cells.values()]
+    def outcomes(self) -> list[Cell]:
+        """All jobs and their trials, when they have ended."""
+        cells = self._cells.values()
+        return [(job, _outcome(future, partial(planning.failed_trial, job))) for job, future in cells]
 
 
 def _run_cells(run: _Run) -> _Found:
     """All syntheses and trials. Real rows are trained on at once, those of a synthesis when it is done."""
     found, study, settings = _Found(), run.plan.study, run.settings
     generators: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=study.syntheses)
-    trainers: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=study.trainings)
-    with generators as generating, trainers as training:
+    trainers = runners.trainers(settings, run.parent, next(iter(run.keys.values())), study.trainings)
+    with trainers as training, generators as generating, ending_at_once(run.parent, settings):
         asked: dict[PrefectFuture[Any], SynthesisJob] = {
             generating.submit(stages.synthesize_stage, {"job": job, **_asking(run, job.task.name)}): job
             for job in run.plan.synthesis_jobs
@@ -126,14 +133,15 @@ def _run_cells(run: _Run) -> _Found:
             if synthesis.status == "ok":
                 fields = {"synthesis": synthesis, "data_key": key, "rows_per_label": study.rows_per_label}
                 after = [future, real[job.task.name]]  # which embeds the real rows that both are held against
-                describing = training.submit(stages.describe_stage, {**fields, "settings": settings}, wait_for=after)
+                describing = training.submit(stages.describe_stage, {**fields, "settings": settings}, *after)
                 described.append((describing, synthesis))
                 trainings.submit(jobs, future)
             else:
                 found.syntheses.append(synthesis)
                 found.trials += [planning.failed_trial(lost, f"no training rows: {synthesis.error}") for lost in jobs]
         answering(found)
-        found.trials += trainings.outcomes()
+        found.cells = trainings.outcomes()
+        found.trials += [trial for _, trial in found.cells]
         found.syntheses += [_outcome(future, partial(planning.undescribed, bare)) for future, bare in described]
         for name, rows in run.data.items():
             bare = planning.summarise(study, rows)
@@ -180,29 +188,62 @@ def _ask(run: _Run, runner: ThreadPoolTaskRunner[Any]) -> Callable[[_Found], Non
 
 
 def _outcome(future: PrefectFuture[R], failed: Callable[[str], R]) -> R:
-    """A stage's record; one that says why where the stage broke off."""
-    future.wait()
-    result: R | BaseException = future.state.result(raise_on_failure=False)
+    """A stage's record; one that says why where the stage broke off, or the process that it ran in."""
+    result: R | BaseException
+    try:
+        result = future.result(raise_on_failure=False)
+    except Exception as error:
+        result = error
+    return _record(result, failed)
+
+
+def _record(result: R | BaseException, failed: Callable[[str], R]) -> R:
     if not isinstance(result, BaseException):
         return result
-    return failed(str(result) if isinstance(result, UserError | RunError) else f"{type(result).__name__}: {result}")
+    known = isinstance(result, UserError | RunError)
+    return failed(str(result) if known else redacted(f"{type(result).__name__}: {result}"))
+
+
+def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
+    """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
+    trial = _outcome(future, partial(planning.failed_trial, job))
+    step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
+    announce(step, relayed=True)
+
+
+def _log_models(run: _Run, found: _Found) -> list[dict[str, Any]]:
+    """The models of new champions, where the study logs any; a failure is recorded and holds up nothing."""
+    study, settings = run.plan.study, run.settings
+    if not study.log_models:
+        return []
+    choice = stages.choose_models_stage(study, found.cells, settings, return_state=True)
+    nothing: list[Logging] = []
+    models: list[dict[str, Any]] = []
+    for chosen in _record(choice.result(raise_on_failure=False), partial(found.lost, "choose models", nothing)):
+        state = stages.log_model_stage(chosen, settings, return_state=True)
+        logged = state.result(raise_on_failure=False)
+        model = _record(logged, partial(found.lost, f"log model · {chosen.job.cell}", None))
+        models += [model] if model else []
+    return models
 
 
 @flow(name="study", flow_run_name="{config.name}")
 def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     """Run a study's whole grid; the state carries the results object and is Failed when any part of it failed."""
-    if LOGGER.level == logging.NOTSET:
-        LOGGER.setLevel(logging.INFO)  # what ends shows in Prefect's logs
     settings = Settings()
     tasks = planning.resolve(Study(config=config, folder=folder))
     pool = config.pool_share, config.pool_rows_per_label
     keys = {item.name: stages.load_stage(item, *pool, settings) for item in tasks}
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
     plan = planning.make_plan(config, tuple(data.values()), settings)
-    with tracking.study_run(settings, config) as parent:
-        ledger = open_ledger(settings.home, parent.run_id, config.budget_usd, config.budget_tokens)
-        found = _run_cells(_Run(plan, data, keys, parent, ledger, settings))
+    with run_log(), tracking.study_run(settings, config) as parent:
+        ledger = study_ledger(settings.home, config, parent.run_id)
+        run = _Run(plan, data, keys, parent, ledger, settings)
+        with study_progress(plan):
+            found = _run_cells(run)
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
+        challenges = stages.champions_stage(found.trials, settings)
+        models = _log_models(run, found)
         subjective = stages.subjectivity_stage(
             found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
         )
@@ -221,6 +262,8 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
             paper=paper.beside(comparisons),
             questions=planning.spent_on_questions(plan, list(data.values()), settings),
             failures=found.failures,
+            challenges=challenges,
+            models=models,
         )
         stages.report_stage(results, parent, settings)
     ended = Completed if results["status"] == "ok" else Failed

@@ -33,6 +33,7 @@ def up(address: Address, studies_at_once: int, settings: Settings, say: Say) -> 
     """
     settings.check_home()
     services.check_address(address, os.environ)
+    services.check_logins(os.environ)
     with _watching_alone(settings) as alone:
         if not alone:
             say("synthgap is up already.")

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 import psutil  # type: ignore[import-untyped]
 
-from flows import deployments, services, state, studies
+from flows import deployments, services, state, studies, watches
 from flows.services import Address, Process
 from flows.state import Service, UpState
-from tasks.errors import RunError
+from tasks.errors import RunError, UserError
 from tasks.settings import Settings
 
 LOOK_S = 2.0
@@ -21,7 +21,8 @@ LOOK_S = 2.0
 END_S = 15.0
 """Seconds that servers get to end by themselves."""
 RESTARTS = 5
-"""So often within a minute is a worker started again."""
+"""So often within ten minutes is a service started again."""
+LATELY_S = 600.0
 
 Say = Callable[[str], None]
 
@@ -34,8 +35,10 @@ class Watcher:
         self.token = secrets.token_hex(8)
         self.processes: dict[str, Process] = {}
         self.seen: dict[str, str] = {}
+        self.registered: dict[tuple[str, str], str] = {}
+        """Entry point and name of a deployment to its version."""
         self.complaints: tuple[str, ...] = ()
-        self.restarts: list[float] = []
+        self.restarts: dict[str, list[float]] = {}
         prefect = f"http://{address.local}:{address.prefect_port}"
         self.prefect_api = os.environ.get("PREFECT_API_URL") or f"{prefect}/api"
         tracking = settings.tracking_uri or ""
@@ -76,6 +79,7 @@ class Watcher:
             clients["PREFECT_API_AUTH_STRING"] = os.environ["PREFECT_API_AUTH_STRING"]
         os.environ.update({**services.QUIET, **clients})
         from flows import house  # Prefect, which reads its environment now: while the servers start
+        from flows.automations import prepare_reaction
 
         self._wait_for("prefect", self._health("prefect"))
         with house.clear_errors():
@@ -85,6 +89,8 @@ class Watcher:
             self.processes["worker"] = services.worker(deployments.POOL, {**environment, **clients}, self.settings)
             house.prepare_automation()
             self._register()
+            deployments.register(deployments.NEWCOMER)
+            prepare_reaction()
             self._wait_for("mlflow", self._health("mlflow"))
             self._wait_for_worker(lambda: house.last_heartbeat() != heard)
 
@@ -120,45 +126,65 @@ class Watcher:
 
         while True:
             time.sleep(LOOK_S)
-            self._check_services()
+            self._restart_servers()
+            without_worker = self._lost("worker")
             try:
                 with clear_errors():
-                    if self.processes["worker"].ended:
+                    if without_worker:
                         self._restart_worker()
                     if self._register():
                         self._write()
             except RunError as error:  # a server that is busy for a moment answers at the next look
                 self.say(str(error))
 
-    def _check_services(self) -> None:
-        """Raises ``RunError`` where a server ended, or a worker that is started again ends again and again."""
-        lately = [moment for moment in self.restarts if time.monotonic() - moment < 60]
-        for name, process in self.processes.items():
-            if process.ended and (name != "worker" or len(lately) >= RESTARTS):
-                raise RunError(f"{name} ended: {process.complaint()} Its log is {str(process.log)!r}")
+    def _lost(self, name: str) -> bool:
+        """Whether a service has ended. Raises ``RunError`` where it does so again and again."""
+        process = self.processes[name]
+        lately = [moment for moment in self.restarts.get(name, []) if time.monotonic() - moment < LATELY_S]
+        if process.ended and len(lately) >= RESTARTS:
+            raise RunError(f"{name} ended: {process.complaint()} Its log is {str(process.log)!r}")
+        return process.ended
+
+    def _start_again(self, name: str) -> None:
+        self.processes[name].start_again()
+        self.restarts.setdefault(name, []).append(time.monotonic())
+        self._write()
+
+    def _restart_servers(self) -> None:
+        """On the same port and database: whoever calls them meanwhile waits and tries again."""
+        for name in self.processes.keys() - {"worker"}:
+            if self._lost(name):
+                self._start_again(name)
+                self.say(f"{name} ended and was started again.")
 
     def _restart_worker(self) -> None:
         from flows import house
 
         self._end_runs()  # without their worker they would end as Crashed at their next line of output
         queued = house.recover(services.worker_name(self.settings))
-        self.processes["worker"].start()
-        self.restarts.append(time.monotonic())
-        self._write()
+        self._start_again("worker")
         self.say(f"The worker ended and was started again{'; queued again: ' + ', '.join(queued) if queued else ''}.")
 
     def _register(self) -> bool:
         """Register study files that are new or changed; whether there were any."""
         found = studies.find_studies(self.settings)
-        prints = {name: studies.fingerprint(path) for name, path in found.items()}
+        paths = [*found.values(), *watches.find_watches(self.settings).values()]
+        prints = {str(path): studies.fingerprint(path) for path in paths}
         if prints == self.seen:
             return False
         entries, complaints = deployments.definitions(found)
-        for entry in entries:
-            if self.seen.get(entry["parameters"]["study"]) != entry["version"]:
-                deployments.register(entry)
+        watching, more = deployments.watch_definitions(self.settings)
+        complaints += more
+        for entry in (*entries, *watching):
+            if self.registered.get((entry["entrypoint"], entry["name"])) != entry["version"]:
+                try:
+                    deployments.register(entry)
+                except UserError as error:
+                    complaints.append(str(error))
+                    continue
+                self.registered[entry["entrypoint"], entry["name"]] = entry["version"]
                 if self.ready:
-                    self.say(f"Registered study {entry['name']!r}.")
+                    self.say(f"Registered {entry['entrypoint'].rpartition('.')[2]} {entry['name']!r}.")
         if self.ready:
             for complaint in set(complaints) - set(self.complaints):
                 self.say(f"Not registered: {complaint}")

@@ -4,8 +4,10 @@ Everything downstream reads typed attributes. Names of modes, classifiers and fi
 tables in ``planning``, because the tables live in rooms that come after this one.
 """
 
+import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -24,6 +26,10 @@ PERSONAS = (
     "You are a sceptical engineer who doubts what is not stated outright.",
 )
 """Roles of annotators, unless a study names others."""
+
+
+KEYS = ("api_key", "authorization", "azure_ad_token", "extra_headers", "headers", "token")
+"""Parameters of litellm that hold secrets."""
 
 
 class Frozen(BaseModel):
@@ -76,6 +82,18 @@ class GeneratorConfig(Frozen):
     """Provider limit on tokens, where it is known; a call counts with the most that it can take."""
     timeout: float = Field(default=60, gt=0)
     """Seconds after which a call counts as failed and is retried."""
+
+    @model_validator(mode="after")
+    def _holds_no_secret(self) -> Self:
+        """A study is shown by Prefect, MLflow and the report."""
+        place = "api_base" if "@" in urlsplit(self.api_base or "").netloc else ""
+        place = next((f"params.{name}" for name in self.params if name.lower() in KEYS), place)
+        if place:
+            raise ValueError(
+                f"{place} of generator {self.model!r} holds a secret, which whoever sees the study would see; "
+                "put the key into the environment (OPENAI_API_KEY for openai/...)"
+            )
+        return self
 
 
 class ClassifierConfig(Frozen):
@@ -227,6 +245,12 @@ class StudyConfig(Frozen):
     """Most dollars that one run may spend on LLM calls; null sets no limit."""
     budget_tokens: int | None = Field(default=None, ge=0)
     """Most tokens, read and written, that one run may spend on LLM calls; null sets no limit."""
+    account: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)
+    """Ledger that all runs with this account share; the budgets then are those of all of them together. Null: each run
+    has its own."""
+    log_models: bool = False
+    """Train the model of a task's best training rows once more, log it to MLflow and register it as the task's
+    champion, where it is better beyond chance than the one that is registered."""
     baselines: tuple[str, ...] = ("majority",)
     """Rows of comparison that need no training data: majority (the most frequent label), llm_zero_shot and llm_few_shot
     (each generator classifies the test rows itself, which costs calls)."""
@@ -249,6 +273,70 @@ class StudyConfig(Frozen):
             if value in listed[:i]:
                 raise ValueError(f"{getattr(value, 'model', value)!r} is listed twice")
         return values
+
+
+class ProviderConfig(Frozen):
+    """Somebody who serves LLMs and can be asked which. A plain string stands for ``{name: string}``."""
+
+    name: str = Field(min_length=1)
+    """litellm's name of the provider (``openai``, ``anthropic``, ``gemini``, ...), or ``embedded`` for the packaged
+    LLMs."""
+    api_base: str | None = None
+    """Address of an OpenAI-compatible endpoint of your own; ``/models`` below it is asked."""
+    include: tuple[str, ...] = ("*",)
+    """Shell patterns of model names (without provider); a model must match one."""
+    exclude: tuple[str, ...] = ()
+    """Shell patterns of model names that are passed over: embeddings, speech, images, ..."""
+
+    @property
+    def address(self) -> str:
+        """Tells providers apart, and one's own endpoints."""
+        return self.api_base or self.name
+
+    def generator(self, model: str) -> GeneratorConfig:
+        """One of its LLMs, by litellm's name, as a study would name it."""
+        return GeneratorConfig(model=model, api_base=self.api_base)
+
+
+Provider = Annotated[
+    ProviderConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)
+]
+
+
+class WatchConfig(Frozen):
+    """What to do when a provider serves an LLM that no study has seen."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    """Names the deployment and the monthly account."""
+    study: str
+    """The study that a new LLM is run in: a shipped study's name, or a path relative to the watch file."""
+    providers: tuple[Provider, ...] = Field(min_length=1)
+    """Who is asked."""
+    most_usd_per_million: float | None = Field(default=10.0, ge=0)
+    """Dearest price, in dollars per million tokens written, of an LLM that is tried; null sets none."""
+    unknown_prices: bool = False
+    """Try LLMs whose price is unknown, too: the monthly budget cannot hold those."""
+    monthly_budget_usd: float = Field(default=10.0, ge=0)
+    """Most dollars that smoke tests and the studies of new LLMs may spend in a calendar month, all together."""
+    most_new: int = Field(default=3, gt=0)
+    """New LLMs taken up at one look; others wait for the next."""
+    smoke_rows_per_label: int = Field(default=2, gt=0)
+    """Rows that a new LLM must write of the study's first task before the study is triggered; they are used there."""
+    schedule: str | None = "0 6 * * *"
+    """When providers are asked, as a cron expression; null: only when somebody starts the watch."""
+    timezone: str = "UTC"
+    """Time zone of the schedule, as the IANA database names it (``Europe/Berlin``)."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, name: str) -> str:
+        if name not in zoneinfo.available_timezones():
+            raise ValueError("no such time zone; write one as Europe/Berlin")
+        return name
+
+    def account(self, month: str) -> str:
+        """Name of the ledger of a calendar month (``2026-11``)."""
+        return f"watch-{self.name}-{month}"
 
 
 class FileSource(Columns):
@@ -386,6 +474,8 @@ def _complaint(model: type[Frozen], item: Any) -> str:
     if item["type"] == "missing":
         return f"field {place!r} is missing"
     message = item["msg"].removeprefix("Value error, ")
+    if isinstance(item["input"], dict) and item["type"] == "value_error":
+        return f"field {place!r}: {message}" if place else message
     return f"field {place!r}: {message} (got {item['input']!r})"
 
 
@@ -397,6 +487,11 @@ def load_study(path: Path) -> Study:
     imports = tuple(_from_folder(item, path.parent) for item in config.imports)
     changed = {"classifiers": classifiers, "imports": imports, "subjectivity": _with_file(config, path.parent)}
     return Study(config=config.model_copy(update=changed), folder=path.parent)
+
+
+def load_watch(path: Path) -> WatchConfig:
+    """The watch in a YAML file. Raises ``UserError`` for anything in it that cannot be used."""
+    return parse(WatchConfig, read_yaml(path), f"watch {path.name}")
 
 
 def _with_file(config: StudyConfig, folder: Path) -> SubjectivityConfig | None:

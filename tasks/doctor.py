@@ -7,7 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.errors import RunError
+from tasks.errors import RunError, without_password
 from tasks.settings import Settings
 
 PACKAGES = ("prefect", "mlflow", "litellm", "transformers", "torch", "datasets", "scikit-learn", "xllamacpp")
@@ -32,11 +32,11 @@ def checks(settings: Settings) -> Iterator[Check]:
     for package, model in PACKAGED_MODELS.items():
         yield _installed(package, model)
     yield _home(settings)
-    yield Check("store", True, settings.store_url)
+    yield Check("store", True, without_password(settings.store_url))
     yield from _data(settings)
     yield _server("Prefect", os.environ.get("PREFECT_API_URL"), "/health", "none set; each run starts its own")
     mlflow = settings.mlflow_uri if settings.mlflow_uri.startswith("http") else None
-    yield _server("MLflow", mlflow, "/health", settings.mlflow_uri)
+    yield _server("MLflow", mlflow, "/health", without_password(settings.mlflow_uri))
     for name in KEYS:
         yield Check(name, None, "set" if os.environ.get(name) else "not set")
 

@@ -2,18 +2,55 @@
 
 ``UserError`` is what the user wrote (exit code 2); ``RunError`` is what failed while running (exit code 1).
 Anything else that escapes is a defect of ours and keeps its traceback.
+
+Their messages reach terminals, logs, Prefect, MLflow, results and reports, so secrets are taken out where a message is
+made, whoever made it: a provider may quote the key that it refuses.
 """
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+import errno
+import os
+import re
+from collections.abc import Iterable, Iterator
+
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
+"""Environment variables of such names hold secrets."""
+SHORTEST = 8
+"""Characters of a value that counts as a secret: ``none`` and ``true`` are words."""
+LOGIN = re.compile(r"(?<=://)[^/@\s'\"]+@")
+"""User name and password in a URL."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""A disk, a quota or a file may not grow, or nothing may be written."""
 
 
-class UserError(Exception):
+def redacted(text: str) -> str:
+    """The text without logins in URLs and without the secrets that this process's environment holds."""
+    values = (value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= SHORTEST)
+    for value in sorted(values, key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(value, "***")
+    return LOGIN.sub("***@", text)
+
+
+class _ShownError(Exception):
+    def __init__(self, message: object) -> None:
+        super().__init__(redacted(str(message)))
+
+
+class UserError(_ShownError):
     """A config, option or file that the user wrote is wrong; the message names the bad value and the allowed ones."""
 
 
-class RunError(Exception):
+class RunError(_ShownError):
     """Something outside failed at run time (network, disk, endpoint, lock); the message says what to do."""
+
+
+class GoneError(RunError):
+    """A provider says that it does not serve ``model``, or not any more (status 404 or 410)."""
+
+    def __init__(self, message: str, model: str = "") -> None:
+        super().__init__(message)
+        self.model = model
 
 
 def unknown(kind: str, value: object, allowed: Iterable[str]) -> UserError:
@@ -22,3 +59,18 @@ def unknown(kind: str, value: object, allowed: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return UserError(f"unknown {kind} {value!r}.{hint} Allowed: {', '.join(names) or 'none'}")
+
+
+def without_password(uri: str) -> str:
+    """A URI as it may be shown, without ``user:password@``, whatever characters the password has."""
+    return re.sub(r"^([\w+.-]+://)(?:[^/@:]*:.*|[^/@]+)@", r"\1", uri)
+
+
+@contextlib.contextmanager
+def writing(what: str, path: object) -> Iterator[None]:
+    """Turn what the disk refuses into one ``RunError`` that names the path."""
+    try:
+        yield
+    except OSError as error:
+        hint = "; free some space, then run again: what is finished stays" if error.errno in FULL else ""
+        raise RunError(f"cannot write {what} {str(path)!r}: {error.strerror or error}{hint}") from error

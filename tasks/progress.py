@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 LOGGER = logging.getLogger("synthgap")
+LOGGER.setLevel(logging.INFO)  # not the root logger's WARNING: Prefect gives handlers, not a level; in workers, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,10 @@ class Progress:
         return f"{self.stage} {self.name}: {'failed' if self.failed else f'{self.done}/{self.total}'}{tail}"
 
 
-def announce(progress: Progress) -> None:
-    """Log it: the end of a stage at INFO, failures at ERROR, steps in between at DEBUG."""
+def announce(progress: Progress, *, relayed: bool = False) -> None:
+    """Log it: the end of a stage at INFO, failures at ERROR, steps in between at DEBUG.
+
+    What is ``relayed`` from another process is in Prefect's logs already.
+    """
     level = logging.ERROR if progress.failed else logging.INFO if progress.finished else logging.DEBUG
-    LOGGER.log(level, "%s", progress, extra={"progress": progress})
+    LOGGER.log(level, "%s", progress, extra={"progress": progress, "send_to_api": not relayed})

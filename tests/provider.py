@@ -4,7 +4,8 @@
 
 Prints its URL and ends when its standard input does. Which fault a call meets depends on the call, on how often it was
 asked and on ``--seed``; what an answer says depends on the call alone, so that a repeated call is given the same text.
-``GET /stats`` tells what happened. A process of its own, because a client's CPU time must not hold the server's.
+``GET /stats`` tells what happened. ``GET /v1/models`` lists models, ``PUT /models`` says which, whether it tells, and
+which of them are gone. A process of its own, because a client's CPU time must not hold the server's.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.request import Request as HttpRequest
 from urllib.request import urlopen
 
 from tasks.records import content_key
@@ -138,6 +140,9 @@ class Desk:
         self.attempts: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         """Successful answers of each call."""
+        self.asked_of: Counter[str] = Counter()
+        """Calls to each model."""
+        self.listing: dict[str, Any] = {"status": 200, "models": [MODEL.removeprefix("openai/")], "gone": []}
         self.refused_at: list[float] = []
         self.accepted_at: list[float] = []
         self.seconds = 0.0
@@ -223,6 +228,7 @@ class Desk:
             "most_at_once": self.most_at_once,
             "repeated": self.answered.total() - len(self.answered),
             "answers": dict(self.answered),
+            "asked_of": dict(self.asked_of),
             "seconds": self.seconds,
             "accepted_at": self.accepted_at,
             "refused_at": self.refused_at,
@@ -253,6 +259,9 @@ def app(behaviour: Behaviour) -> Any:
         body = await request.json()
         key = call_key(body["messages"], body.get("seed"))
         desk.counts["asked"] += 1
+        desk.asked_of[body["model"]] += 1
+        if body["model"] in desk.listing["gone"]:
+            return JSONResponse({"error": {"message": "no such model", "code": "model_not_found"}}, 404)
         desk.now += 1
         desk.most_at_once = max(desk.most_at_once, desk.now)
         try:
@@ -293,11 +302,23 @@ def app(behaviour: Behaviour) -> Any:
             self._transport.abort()
             await asyncio.sleep(0)
 
+    async def models(request: Request) -> Response:
+        if request.method == "PUT":
+            desk.listing |= await request.json()
+        elif desk.listing["status"] != 200:
+            return JSONResponse({"error": {"message": "down"}}, desk.listing["status"])
+        return JSONResponse({"object": "list", "data": [{"id": name} for name in desk.listing["models"]]})
+
     async def stats(_: Request) -> Response:
         return JSONResponse(desk.stats())
 
     return Starlette(
-        routes=[Route("/v1/chat/completions", chat, methods=["POST"]), Route("/stats", stats, methods=["GET"])]
+        routes=[
+            Route("/v1/chat/completions", chat, methods=["POST"]),
+            Route("/v1/models", models, methods=["GET"]),
+            Route("/models", models, methods=["PUT"]),
+            Route("/stats", stats, methods=["GET"]),
+        ]
     )
 
 
@@ -345,6 +366,12 @@ class Provider:
         with urlopen(f"{self.url.removesuffix('/v1')}/stats") as answer:
             value: dict[str, Any] = json.load(answer)
             return value
+
+    def serve(self, *models: str, **change: Any) -> None:
+        """List these models from now on; ``status`` is that of the list, ``gone`` are models that answer 404."""
+        content = json.dumps({"models": models, **change}).encode()
+        with urlopen(HttpRequest(f"{self.url.removesuffix('/v1')}/models", content, method="PUT")):
+            pass
 
 
 @contextlib.contextmanager

@@ -1,10 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.config import Study, StudyConfig, load_study, parse
+from tasks.config import GeneratorConfig, Study, StudyConfig, load_study, parse
 from tasks.errors import UserError, unknown
 
 SHIPPED = sorted((Path(__file__).parent.parent / "deployments" / "studies").glob("*.yaml"))
@@ -98,3 +99,26 @@ def test_an_unknown_name_lists_all_allowed_ones(allowed: list[str], value: str) 
     message = str(unknown("mode", value, allowed))
     assert all(name in message for name in allowed)
     assert repr(value) in message
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        {"api_base": "https://me:hunter2@host/v1"},
+        {"api_base": "https://hunter2@host/v1"},
+        {"params": {"api_key": "hunter2"}},
+        {"params": {"headers": {"Authorization": "Bearer hunter2"}}},
+    ],
+)
+def test_a_secret_in_a_study_is_refused_and_not_repeated(tmp_path: Path, secret: dict[str, object]) -> None:
+    study = {**MINIMAL, "generators": [{"model": "openai/x", **secret}]}
+    path = tmp_path / "s.yaml"
+    path.write_text(json.dumps(study))
+    with pytest.raises(UserError, match=r"s\.yaml.*openai/x.*environment") as caught:
+        load_study(path)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_an_address_without_a_login_is_no_secret() -> None:
+    for address in ("https://host/v1", "http://127.0.0.1:8000/a@b", None):
+        assert GeneratorConfig(model="openai/x", api_base=address, params={"top_p": 0.9}).api_base == address

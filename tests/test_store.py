@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import RunError
+from tasks.errors import RunError, without_password
 from tasks.records import Example, content_key, count_labels, readable
 from tasks.store import Store
 
@@ -55,6 +55,23 @@ def test_a_failed_write_leaves_no_draft(tmp_path: Path) -> None:
     with pytest.raises(RunError):
         Store(str(tmp_path)).put("trials", "k", {})
     assert [path.name for path in target.parent.iterdir()] == ["manifest.json"]
+
+
+def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
+    (tmp_path / "trials" / "k").mkdir(parents=True)
+    (tmp_path / "trials" / "k" / "manifest.json").write_text('{"n": ')
+    with pytest.raises(RunError, match="trials/k"):
+        Store(str(tmp_path)).get("trials", "k")
+
+
+@pytest.mark.parametrize("password", ["secret", "se:cr@t", "se/cret"])
+def test_a_password_in_a_url_is_not_shown(password: str) -> None:
+    assert without_password(f"postgresql://me:{password}@host:5/name") == "postgresql://host:5/name"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/a@b", "sqlite:////home/me@here/m.db", "./folder", "http://host:5000/x"])
+def test_a_url_without_one_is_shown_as_it_is(uri: str) -> None:
+    assert without_password(uri) == uri
 
 
 def test_an_unknown_kind_of_store_is_one_clear_message() -> None:

@@ -6,21 +6,21 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import pytest
 
-from tasks import tracking
+from tasks import tracking, views
 from tasks.config import ClassifierConfig, StudyConfig, TaskConfig
 from tasks.errors import RunError
 from tasks.records import Trial, TrialJob
 from tasks.settings import Settings
+from tests.mlflow_server import Server
 
 CONFIG = StudyConfig(name="small", tasks=("sms_spam",), modes=("real", "few_shot"))
 TASK = TaskConfig.model_validate(
@@ -88,15 +88,16 @@ def children(settings: Settings, experiment: str) -> list[Any]:
     return sorted(found, key=lambda run: str(run.info.run_name))
 
 
-def outcome(status: str = "ok") -> dict[str, Any]:
+def outcome(status: str = "ok", *cells: dict[str, Any]) -> dict[str, Any]:
     return {
         "status": status,
+        "cells": list(cells),
         "totals": {"calls": 12, "cost_usd": None, "seconds": 3.5},
         "comparisons": [
             {"task": "sms_spam", "mode": "real", "generator": None, "classifier": "c"}
             | {"macro_f1": {"mean": 0.9}, "gap": None},
             {"task": "sms_spam", "mode": "few_shot", "generator": "g", "classifier": "c"}
-            | {"macro_f1": {"mean": 0.8}, "gap": {"mean": -0.1}},
+            | {"macro_f1": {"mean": 0.8}, "gap": {"mean": -0.1, "low": -0.2, "high": 0.1}, "verdict": "undecided"},
         ],
     }
 
@@ -132,6 +133,41 @@ def test_a_study_from_start_to_end(settings: Settings) -> None:
     assert "cost_usd" not in study.data.metrics
     assert study.data.params["rows_per_label"] == "100"
     assert {item.path for item in mlflow.list_artifacts(parent)} == {"study.yaml", "results.json", "report.html"}
+
+
+def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    parent = tracking.start_study(settings, experiment, CONFIG)
+    made = [replace(trial(seed), generator="g", classifier="c") for seed in (0, 1)]
+    made += [replace(trial(2), mode="real", generator=None, classifier="c")]
+    made += [replace(trial(3), generator="g", classifier="c", status="failed", macro_f1=None)]
+    runs = [tracking.log_trial(settings, experiment, parent, one, job()) for one in made]
+    cells = [asdict(one) | {"run_id": run} for one, run in zip(made, runs, strict=True)]
+    tracking.finish_study(settings, parent, outcome("failed", *cells), "")
+    data = [client(settings).get_run(run).data for run in runs]
+    gaps = [[found.metrics.get(name) for name in ("gap", "gap_low", "gap_high")] for found in data]
+    assert gaps == [[-0.1, -0.2, 0.1], [-0.1, -0.2, 0.1], [None] * 3, [None] * 3]
+    assert [found.tags.get("synthgap.verdict") for found in data] == ["undecided", "undecided", None, None]
+    assert {found.params["arm"] for found in data[:2]} == {"sms_spam · few_shot · g · c"}
+
+
+def test_views_are_there_and_stay_as_somebody_changed_them(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    best = views.TAG + views.BEST
+    client(settings).set_experiment_tag(experiment, best, "changed")
+    client(settings).delete_experiment_tag(experiment, views.TAG + views.TRIALS)
+    tracking.prepare(settings, "small")
+    tags = client(settings).get_experiment(experiment).tags
+    assert set(views.view_tags()) <= set(tags)
+    assert tags[best] == "changed"
+
+
+def test_pages_are_those_of_a_server_and_show_no_password(tmp_path: Path) -> None:
+    run = tracking.StudyRun("7", "abc")
+    assert tracking.study_urls(Settings(home=tmp_path), run) == {}
+    pages = tracking.study_urls(Settings(home=tmp_path, tracking_uri="https://me:hunter2@mlflow.example/"), run)
+    assert all(page.startswith("https://mlflow.example/#/experiments/7/runs") for page in pages.values())
+    assert pages["Report"].partition("?")[0].endswith("/runs/abc/artifacts/report.html")
 
 
 def test_a_later_run_finds_its_cells_again(settings: Settings) -> None:
@@ -255,35 +291,17 @@ def test_two_processes_prepare_one_database(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path / "server"
-    folder.mkdir()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/m.db", "--artifacts-destination", str(folder / "files")]
-    quiet = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("w") as log:  # with telemetry on and no network, the server never comes up
-        process = subprocess.Popen(command, cwd=folder, env=quiet, stdout=log, stderr=log, start_new_session=True)
+def running(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "server")
     try:
-        uri = f"http://127.0.0.1:{port}"
-        _await(uri, folder / "log")
-        yield uri
+        yield server.ready()
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
+        server.end()
 
 
-def _await(uri: str, log: Path) -> None:
-    for _ in range(360):
-        try:
-            urllib.request.urlopen(f"{uri}/health", timeout=2).close()
-        except OSError:
-            time.sleep(0.5)
-        else:
-            return
-    raise AssertionError(f"no server at {uri}: {log.read_text()[-2000:]}")
+@pytest.fixture
+def server(running: Server) -> str:
+    return running.uri
 
 
 @pytest.mark.slow
@@ -300,3 +318,43 @@ def test_through_a_real_server(tmp_path: Path, server: str, capsys: pytest.Captu
     address = f"{server}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
     assert tracking.run_url(settings, experiment, run_id) == address
     assert capsys.readouterr().out == "", "stdout belongs to `synthgap run --json`"
+
+
+@pytest.mark.slow
+def test_a_server_that_is_away_for_a_while_costs_time_and_nothing_else(
+    tmp_path: Path, running: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(home=tmp_path / "home", tracking_uri=running.uri)
+    experiment = tracking.prepare(settings, "small")
+    parent = tracking.start_study(settings, experiment, CONFIG)
+
+    def log(seed: int) -> str:
+        time.sleep(seed / 4)  # some end before the outage, some in it, some at its edge
+        return tracking.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
+
+    with ThreadPoolExecutor(4) as pool:
+        logged = [pool.submit(log, seed) for seed in range(16)]
+        time.sleep(1)
+        running.end(signal.SIGKILL)
+        time.sleep(15)
+        running.start()
+        assert len({future.result() for future in logged}) == 16
+    tracking.finish_study(settings, parent, outcome(), "<!doctype html>")
+    found = client(settings).search_runs([experiment])
+    states = [(run.data.tags.get("synthgap.cell", "parent"), run.info.status) for run in found]
+    assert sorted(status for _, status in states if status != "KILLED") == ["FINISHED"] * 17
+    assert len({cell for cell, status in states if status == "FINISHED"}) == 17
+    said = [record.getMessage() for record in caplog.records if record.name == "synthgap"]
+    assert len([line for line in said if "does not answer" in line]) == 1
+    assert len([line for line in said if "answers again" in line]) == 1
+
+
+def test_a_run_that_was_made_twice_is_ended_with_its_study(settings: Settings) -> None:
+    experiment = tracking.prepare(settings, "small")
+    parent = tracking.start_study(settings, experiment, CONFIG)
+    tags = client(settings).get_run(parent).data.tags
+    twin = client(settings).create_run(experiment, tags={"synthgap.process": tags["synthgap.process"]}).info.run_id
+    stranger = client(settings).create_run(experiment).info.run_id
+    tracking.finish_study(settings, parent, outcome(), "")
+    ended = [client(settings).get_run(run).info.status for run in (parent, twin, stranger)]
+    assert ended == ["FINISHED", "KILLED", "RUNNING"]

@@ -15,7 +15,7 @@ from tasks.annotation.labelling import examples, labelling
 from tasks.config import GeneratorConfig, StudyConfig, TaskConfig
 from tasks.data.sample import test_sample
 from tasks.data.split import ranked
-from tasks.errors import RunError, UserError, unknown
+from tasks.errors import GoneError, RunError, UserError, unknown
 from tasks.progress import Progress, announce
 from tasks.records import Example, TaskData, Trial, content_key, count_labels, known_sum, readable
 from tasks.settings import Settings
@@ -122,6 +122,8 @@ def classify(
             asking = settings, ledger, complete, report
             made = _by_llm(job, data, key, *asking) if job.generator else _majority(job, data, key)
             found = _save(job, store, *made)
+    except GoneError:  # who asks notes that an LLM is gone
+        raise
     except (RunError, UserError) as error:
         return failed_baseline(job, str(error))
     report(Progress("classify", job.cell, found.n_test, found.n_test, found.outcome))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.reporting import words
+from tasks.reporting import champions, words
 from tasks.reporting.modes import judged, outcome, place
 from tasks.reporting.sections import in_order
 
@@ -12,7 +12,9 @@ WORDS = {"yes": "✓ yes", "no": "✗ no", "open": "? undecided", "none": ""}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """The table of scores and gaps, the verdicts, what they mean, the findings, what failed, and what it took."""
+    """The table of scores and gaps, the verdicts, what they mean, who is best, the findings, what failed and what it
+    took.
+    """
     titles = {task["name"]: task["title"] for task in results["tasks"]}
     lines = [f"# {_plain(results['study'])}: can I train on synthetic data?", ""]
     lines += [
@@ -23,6 +25,8 @@ def markdown(results: Mapping[str, Any]) -> str:
     said = words.summary(results)
     if said:
         lines += ["", "**What it means**", "", *(f"- {_plain(sentence)}" for sentence in said)]
+    if best := champions.sentences(results):
+        lines += ["", "**The best so far**", "", *(f"- {_plain(sentence)}" for sentence in best)]
     lines += _findings(results)
     failed = [row for row in results["cells"] if row["status"] != "ok"]
     if failed:

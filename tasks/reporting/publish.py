@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import UserError
+from tasks.errors import UserError, writing
 from tasks.reporting import terminal
 from tasks.reporting.report import render
 from tasks.reporting.results import to_json
@@ -35,12 +35,21 @@ def folder_of(study: str, settings: Settings) -> Path:
 
 
 def write(results: Mapping[str, Any], html: str, folder: Path) -> Path:
-    """Write results.json and report.html; returns the report's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULTS).write_text(to_json(results), encoding="utf-8")
-    path = folder / REPORT
-    path.write_text(html, encoding="utf-8")
-    return path
+    """Write results.json and report.html; returns the report's path. Raises ``RunError`` when the disk refuses: what
+    was there before stays whole.
+    """
+    with writing("the results to", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        drafts = {name: folder / f".{name}" for name in (REPORT, RESULTS)}
+        try:
+            for name, text in {REPORT: html, RESULTS: to_json(results)}.items():
+                drafts[name].write_text(text, encoding="utf-8")
+            for name, draft in drafts.items():
+                draft.replace(folder / name)
+        finally:
+            for draft in drafts.values():
+                draft.unlink(missing_ok=True)
+    return folder / REPORT
 
 
 def last_results(study: str, settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.records import Row
-from tasks.reporting import panels, phrases, plots, sections, words
+from tasks.reporting import champions, panels, phrases, plots, sections, words
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.modes import (
     BASELINES,
@@ -105,6 +105,7 @@ def render(results: Mapping[str, Any], samples: Samples) -> str:
             **panels.all_panels(results),
             uncurved=sections.uncurved(results),
             syntheses=made,
+            challenges=champions.challenges(results),
             funnels=list(dict.fromkeys((row["mode"], row["generator"]) for row in made if not MIX.match(row["mode"]))),
             writers={row["generator"] for row in made},
             described=described,
@@ -144,6 +145,7 @@ def _environment(results: Mapping[str, Any]) -> Environment:
     )
     environment.globals.update(
         words=words,
+        champions=champions,
         plots=plots,
         measured=sections.measured,
         outcome=lambda row: outcome(row, results["config"]["tolerance"]),

@@ -17,6 +17,7 @@ from typing import Any
 
 from tasks.config import StudyConfig
 from tasks.records import (
+    Challenge,
     Comparison,
     Correlation,
     Curve,
@@ -60,6 +61,8 @@ def assemble(
     paper: Sequence[Mapping[str, Any]] = (),
     questions: Spent | None = None,
     failures: Sequence[Mapping[str, str]] = (),
+    challenges: Sequence[Challenge] = (),
+    models: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """The results object, ready for ``json.dumps(..., allow_nan=False)``, lists in the study's own order.
 
@@ -80,6 +83,9 @@ def assemble(
             ``accuracy`` (0 to 1) and ``source``.
         questions: What baselines, annotators and judges took; part of the totals.
         failures: What broke off and is no cell or synthesis: ``stage`` and ``error``.
+        challenges: Each LLM's rows against the best so far, of each task and mode and over all modes.
+        models: Champions that were registered in MLflow: ``task``, ``name``, ``version``, ``made_by``, ``classifier``,
+            ``seed`` and ``agreement`` (0 to 1).
 
     """
     ended = [*(item.status for item in syntheses), *(item.status for item in trials)]
@@ -100,6 +106,8 @@ def assemble(
             "correlations": [_plain(item) for item in correlations],
         },
         "findings": [_plain(finding) for finding in findings],
+        "challenges": [_plain(item) for item in challenges],
+        "models": [dict(model) for model in models],
         "paper": [dict(number) for number in paper],
         "failures": [dict(failure) for failure in failures],
         "totals": _totals(syntheses, trials, questions or Spent()),

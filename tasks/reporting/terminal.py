@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tasks.config import TaskConfig
 from tasks.progress import Progress
-from tasks.reporting import words
+from tasks.reporting import champions, words
 from tasks.reporting.modes import judged, outcome, place, short
 from tasks.reporting.sections import in_order
 
@@ -82,11 +82,13 @@ def comparison_table(results: Mapping[str, Any]) -> RenderableType:
 
 
 def study_view(results: Mapping[str, Any]) -> RenderableType:
-    """The comparison table, what it means in a few sentences, and the paper's findings where they were looked at."""
+    """The comparison table, what it means in a few sentences, who is best so far, and the paper's findings."""
     parts: list[RenderableType] = [comparison_table(results)]
     said = words.summary(results)
     if said:
         parts += [Text(), *(Text(f"• {sentence}") for sentence in said)]
+    if best := champions.sentences(results):
+        parts += [Text(), Text("The best so far:", "bold"), *(Text(f"• {sentence}") for sentence in best)]
     findings = results.get("findings") or ()
     if findings:
         table = _table("finding of the paper", "here", "evidence")

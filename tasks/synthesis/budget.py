@@ -18,6 +18,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from tasks.config import StudyConfig
+from tasks.errors import writing
 from tasks.records import content_key
 from tasks.synthesis.calls import Completion, Request
 from tasks.synthesis.prices import Price
@@ -122,13 +124,25 @@ class Ledger:
             _bury(book)
             yield book
             draft = self.path.with_suffix(f".{os.getpid()}.draft")
-            draft.write_text(json.dumps(book))
-            draft.replace(self.path)
+            with writing("the ledger", self.path):
+                draft.write_text(json.dumps(book))
+                draft.replace(self.path)
+
+
+def study_ledger(home: Path, config: StudyConfig, run: str) -> Ledger:
+    """The ledger of a study's run: its own, or that of the account that the study shares with others."""
+    limits = config.budget_usd, config.budget_tokens
+    return open_account(home, config.account, *limits) if config.account else open_ledger(home, run, *limits)
 
 
 def open_ledger(home: Path, run: str, limit_usd: float | None, limit_tokens: int | None = None) -> Ledger:
     """The ledger of a run by its id."""
-    return Ledger(home / "budgets" / f"{content_key(run)}.json", limit_usd, limit_tokens)
+    return open_account(home, content_key(run), limit_usd, limit_tokens)
+
+
+def open_account(home: Path, account: str, limit_usd: float | None, limit_tokens: int | None = None) -> Ledger:
+    """The ledger that all runs with this account share."""
+    return Ledger(home / "budgets" / f"{account}.json", limit_usd, limit_tokens)
 
 
 class Spending:

@@ -13,7 +13,7 @@ from typing import Any
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from tasks.config import GeneratorConfig
-from tasks.errors import RunError
+from tasks.errors import GoneError, RunError
 from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.prices import price
@@ -42,6 +42,9 @@ PATIENCE = 600.0
 """Seconds without any answer after which a provider that refuses calls is given up."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before a failed call is repeated, doubled each time, and the most of them."""
+
+GONE = (404, 410)
+"""What a provider answers for a model that it does not serve, or not any more."""
 
 TRANSIENT = (
     exceptions.RateLimitError,
@@ -96,6 +99,49 @@ def prepare(generator: GeneratorConfig) -> None:
         raise RunError(f"generator {generator.model!r} needs {' and '.join(missing)} in the environment")
 
 
+def list_models(provider: str, api_base: str | None) -> list[str]:
+    """Names of the models that a provider says it serves; an endpoint of one's own is asked for ``<api_base>/models``.
+
+    Raises ``RunError`` when it does not answer, refuses, or litellm cannot ask it. litellm's own ``get_valid_models``
+    would answer with an empty list then, or with a table of what there was when it was released.
+    """
+    try:
+        return _list_endpoint(api_base) if api_base else list(_lister(provider).get_models())
+    except RunError:
+        raise
+    except Exception as error:  # providers' own code raises plain Exception
+        where = f"provider {provider!r}" + (f" at {api_base}" if api_base else "")
+        raise RunError(f"{where} does not list its models: {_listing_error(error)}") from None
+
+
+def _list_endpoint(api_base: str) -> list[str]:
+    key = os.environ.get("OPENAI_API_KEY")  # what calls to it are made with, too
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    response = httpx.get(f"{api_base.rstrip('/')}/models", headers=headers, timeout=30)
+    response.raise_for_status()
+    return [str(model["id"]) for model in response.json()["data"]]
+
+
+def _lister(provider: str) -> Any:
+    """How litellm asks a provider."""
+    named = provider in {item.value for item in litellm.LlmProviders}
+    find = litellm.utils.ProviderConfigManager.get_provider_model_info
+    if not named or not (found := find(None, litellm.LlmProviders(provider))):
+        raise RunError(f"provider {provider!r}: litellm cannot list its models; give it an api_base, or leave it out")
+    return found
+
+
+def _listing_error(error: Exception) -> str:
+    """What went wrong, without the body of the answer: some providers repeat the key in it."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if status is not None:
+        return f"status {status}"
+    if isinstance(error, httpx.TransportError):
+        return "it cannot be reached"
+    return f"{type(error).__name__}; is its API key in the environment?"
+
+
 _throttles: dict[tuple[Any, ...], Throttle] = {}
 
 
@@ -132,6 +178,8 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
         if _filtered(error):
             return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
         why = _failure(generator, error, attempts.failed + attempts.refused)
+        if getattr(error, "status_code", None) in GONE:
+            raise GoneError(why, generator.model) from None
         if attempts.in_vain and gate.given_up == attempts.given_up:
             gate.give_up(why)
         raise RunError(why) from None
@@ -270,4 +318,6 @@ def _failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str
         return f"{who}: the provider refuses the API key"
     if _unreachable(error):
         return f"{who} cannot be reached"
+    if (status := getattr(error, "status_code", None)) in GONE:
+        return f"{who}: the provider does not serve this model, or not any more (status {status})"
     return f"{who} failed: {str(error).splitlines()[0][:300]} ({attempts} attempt{'s' if attempts > 1 else ''})"

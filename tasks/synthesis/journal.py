@@ -10,13 +10,14 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from tasks.errors import RunError
+from tasks.errors import RunError, writing
 from tasks.synthesis.calls import Answer
 
 LOGGER = logging.getLogger("synthgap")
@@ -49,6 +50,14 @@ class Entry:
     """From the call to its answer, waiting for a turn and repeats included; null where it was not recorded."""
 
 
+@dataclass
+class _Batch:
+    """Lines that are written together, and why they could not be."""
+
+    lines: list[bytes] = field(default_factory=list)
+    error: RunError | None = None
+
+
 class Journal:
     """An open journal; see ``open_journal``."""
 
@@ -59,28 +68,38 @@ class Journal:
         for entry, end in _read(path):
             self.entries[entry.call] = entry
             whole = end
-        self._file: BinaryIO = path.open("ab")
+        self._path, self._whole = path, whole
+        self._file: FileIO = path.open("ab", buffering=0)  # a refused line shall not wait in a buffer
         self._file.truncate(whole)
-        self._waiting: list[bytes] = []
+        self._batch = _Batch()
         self._writing = asyncio.Lock()
 
     async def append(self, entry: Entry) -> None:
         """Write an entry; returns when it is safely on disk. Raises ``RunError`` when the disk refuses."""
-        self._waiting.append((json.dumps(asdict(entry), ensure_ascii=False) + "\n").encode())
-        mine = self._waiting
+        batch = self._batch
+        batch.lines.append((json.dumps(asdict(entry), ensure_ascii=False) + "\n").encode())
         async with self._writing:
-            if mine is self._waiting:  # otherwise who held the lock before took this line along
-                self._waiting = []
-                await asyncio.to_thread(self._write, b"".join(mine))
+            if batch is self._batch:  # otherwise who held the lock before took this line along
+                self._batch = _Batch()
+                try:
+                    await asyncio.to_thread(self._write, b"".join(batch.lines))
+                except RunError as error:
+                    batch.error = error
+        if batch.error:
+            raise batch.error
         self.entries[entry.call] = entry
 
     def _write(self, lines: bytes) -> None:
-        try:
-            self._file.write(lines)
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise RunError(f"cannot write the journal {self._file.name!r}: {error.strerror}") from error
+        with writing("the journal", self._path):
+            try:
+                written = 0
+                while written < len(lines):  # a disk that is nearly full takes a part
+                    written += self._file.write(lines[written:])
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(self._whole)  # a torn line in the middle would hide what follows it
+                raise
+        self._whole += len(lines)
 
     def keep(self, usable: Callable[[Entry], bool]) -> None:
         """Leave calls out that cannot be used; they stay in the file and are made again."""

@@ -20,3 +20,5 @@ class Training:
     precision: Precision
     threads: int
     """CPU threads that torch may use."""
+    save_to: str | None = None
+    """Folder for the trained model; null keeps none."""

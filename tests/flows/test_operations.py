@@ -1,6 +1,7 @@
 """What ``synthgap up`` knows and refuses, without starting anything: state, ports, addresses, dead runs."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from flows import services, state
 from flows.house import SILENCE_S, zombie_automation
-from flows.services import Address, check_address, check_port
+from flows.services import Address, Process, check_address, check_logins, check_port
 from flows.state import Service, UpState
 from flows.status import shown, status_of
 from flows.up import down, end_leftovers
@@ -216,3 +217,40 @@ def test_a_run_is_found_dead_after_three_heartbeats_and_not_while_it_waits() -> 
     assert automation.trigger.within == timedelta(seconds=SILENCE_S)
     assert PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() * 3 <= SILENCE_S
     assert "prefect.flow-run.AwaitingRetry" in automation.trigger.expect
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("SYNTHGAP_TRACKING_URI", "MLFLOW_TRACKING_PASSWORD"), ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING")],
+)
+def test_a_login_in_an_address_is_refused_and_not_repeated(name: str, instead: str) -> None:
+    with pytest.raises(UserError, match=instead) as caught:
+        check_logins({name: "https://someone:hunter2@host/api"})
+    assert "hunter2" not in str(caught.value)
+    check_logins({name: "https://host/api", "SYNTHGAP_STORE": "s3://a@b"})
+    check_logins({"SYNTHGAP_TRACKING_URI": "postgresql://me:pw@db/mlflow"})  # a database has no other way
+
+
+def test_a_service_is_started_again_where_a_child_still_has_its_port(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys\n"
+        "child = 'import http.server as s, sys; "
+        's.test(s.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind="127.0.0.1")\'\n'
+        "subprocess.run([sys.executable, '-c', child, sys.argv[1]])\n"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    service = Process("web", ["parent", str(port)], {**os.environ, "PYTHONPATH": str(tmp_path)}, settings)
+    try:
+        service.wait(f"http://127.0.0.1:{port}/")
+        log = service.log.read_text()
+        service.process.kill()
+        service.process.wait()
+        assert service.ended and state.answers(f"http://127.0.0.1:{port}/")  # its child lives on
+        service.start_again()
+        service.wait(f"http://127.0.0.1:{port}/")
+        assert service.log.read_text().startswith(log)
+    finally:
+        os.killpg(service.process.pid, signal.SIGKILL)
+        service.process.wait()

@@ -1,5 +1,6 @@
 """A whole study as a user runs it: real Prefect, real MLflow on SQLite, real trainings; the LLM is a local endpoint."""
 
+import contextlib
 import json
 import os
 import random
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from logging import INFO, WARNING
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,28 @@ def test_a_gap_is_paired_and_has_its_interval(first: dict) -> None:
     [gap] = [row["gap"] for row in first["comparisons"] if row["mode"] == "few_shot"]
     assert gap["low"] <= gap["mean"] <= gap["high"]
     assert 0 < gap["p"] <= 1
+
+
+def test_prefect_keeps_what_ends_and_no_step(first, place: Path) -> None:
+    logs = _rows(place, "select level, message, task_run_id from log where name = 'synthgap'")
+    assert {level for level, _, _ in logs} == {INFO, WARNING}  # the price is unknown
+    ends = [message for level, message, stage in logs if level == INFO and stage]
+    assert sum(message.startswith("trial sms_spam · ") for message in ends) == 6
+    assert [message for message in ends if message.startswith("synthesize ")] == [
+        "synthesize sms_spam · few_shot · openai/writer · draw 0: 12/12 (12 kept of 12)"
+    ]
+    assert any("1 syntheses, 0 of 7 trials" in message for _, message, stage in logs if not stage)
+
+
+def test_prefect_shows_progress_and_the_comparisons(first, place: Path) -> None:
+    shown = _rows(place, "select type, key, data, description from artifact")
+    progress = {key: (json.loads(data), words) for kind, key, data, words in shown if kind == "progress"}
+    assert progress["synthgap-small-progress"] == (100, "1 of 1 syntheses, 7 of 7 trials")
+    assert progress[None][0] == 100 and "few_shot" in progress[None][1]
+    [table] = [json.loads(data) for kind, _, data, _ in shown if kind == "table"]
+    rows = json.loads(table) if isinstance(table, str) else table
+    assert len(rows) == len(first["comparisons"])
+    assert not [kind for kind, *_ in shown if kind == "link"]  # MLflow has no address here
 
 
 def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first, place: Path, writer: Writer) -> None:
@@ -271,6 +295,12 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(first, place: Path, write
     assert journaled > 0
     prompts = [(json.dumps(body["messages"]), body["seed"]) for body in writer.bodies[before:]]
     assert len(prompts) - len(set(prompts)) <= 16 * 2  # only calls in flight at the kill are asked for again
+
+
+def _rows(place: Path, query: str) -> list[tuple]:
+    """What Prefect's database holds after the first run."""
+    with contextlib.closing(sqlite3.connect(place / "prefect" / "prefect.db")) as database:
+        return database.execute(query).fetchall()
 
 
 def _until(condition: Callable[[], bool], seconds: float = 300) -> None:

@@ -23,6 +23,8 @@ TOP = {
     "comparisons": list,
     "subjectivity": dict,
     "findings": list,
+    "challenges": list,
+    "models": list,
     "paper": list,
     "failures": list,
     "totals": dict,

@@ -5,11 +5,12 @@ import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tasks.config import GeneratorConfig
-from tasks.synthesis.budget import BudgetReachedError, Ledger, Spending, open_ledger, worst_case
+from tasks.config import GeneratorConfig, StudyConfig
+from tasks.synthesis.budget import BudgetReachedError, Ledger, Spending, open_ledger, study_ledger, worst_case
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.prices import Price
 
@@ -142,3 +143,23 @@ def test_a_model_without_a_price_is_new_once_in_a_run_and_model(tmp_path):
     assert not Ledger(book, 1.0).first_without_price("openai/own")
     assert Ledger(book, 1.0).first_without_price("openai/other")
     assert Ledger(tmp_path / "next.json", 1.0).first_without_price("openai/own")
+
+
+def test_runs_of_one_account_spend_from_one_ledger(tmp_path: Path) -> None:
+    def config(name: str, **fields: object) -> StudyConfig:
+        return StudyConfig(name=name, tasks=("t",), modes=("real",), **fields)
+
+    shared = {"account": "watch-w-2026-11", "budget_usd": 1.0}
+    first, second = (study_ledger(tmp_path, config(name, **shared), f"run {name}") for name in "ab")
+    first.settle(first.reserve(0.9), 0.9, 10)
+    with pytest.raises(BudgetReachedError, match="1 is reached"):
+        second.reserve(0.2)
+    assert first.path.name == "watch-w-2026-11.json"
+    alone = study_ledger(tmp_path, config("c", budget_usd=1.0), "run c")
+    assert alone.reserve(0.2)
+
+
+@pytest.mark.parametrize("account", ["../outside", "a/b", ""])
+def test_an_account_is_a_plain_name(account: str) -> None:
+    with pytest.raises(ValueError, match="account"):
+        StudyConfig(name="s", tasks=("t",), modes=("real",), account=account)

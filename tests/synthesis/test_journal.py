@@ -1,9 +1,12 @@
 """The journal on disk: torn lines, shared fsyncs, one process at a time."""
 
 import asyncio
+import contextlib
 import logging
+import resource
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,3 +111,32 @@ def test_a_journal_of_another_version_is_refused_and_left_as_it_is(tmp_path, lin
     with pytest.raises(RunError, match="no journal that this version can read"), open_journal(tmp_path / "j", "x"):
         pass
     assert (tmp_path / "j").read_bytes() == line
+
+
+def test_a_disk_that_refuses_leaves_whole_lines_and_nobody_believes_otherwise(tmp_path):
+    path, (first, *lost, last) = tmp_path / "j", entries(6)
+
+    async def append(journal) -> list[object]:
+        await journal.append(first)
+        with largest_file(path.stat().st_size + 30):  # a part of a line
+            outcomes = await asyncio.gather(*(journal.append(entry) for entry in lost), return_exceptions=True)
+        await journal.append(last)  # there is room again
+        return outcomes
+
+    with open_journal(path, "x") as journal:
+        outcomes = asyncio.run(append(journal))
+        assert set(journal.entries) == {first.call, last.call}
+    assert [type(outcome) for outcome in outcomes] == [RunError] * 4
+    assert all(str(path) in str(outcome) and "run again" in str(outcome) for outcome in outcomes)
+    assert list(read_journal(path).values()) == [first, last]
+
+
+@contextlib.contextmanager
+def largest_file(size: int) -> Iterator[None]:
+    """Files of this process grow to so many bytes at most."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

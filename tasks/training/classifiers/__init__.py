@@ -1,7 +1,7 @@
 """Kinds of classifier, a file each. A classifier's name says its kind: a prefix, else it is fine-tuned.
 
 A kind is a module with ``check(config)``, ``resolve(config)`` (what shapes a training, for content keys, without
-torch) and ``fit_predict(training)``, which runs in a worker process.
+torch), ``fit_predict(training)``, which runs in a worker process, and ``SAVES`` (whether it can leave its model).
 """
 
 from types import ModuleType
@@ -24,6 +24,11 @@ def kind_of(config: ClassifierConfig) -> ModuleType:
 def check_classifier(config: ClassifierConfig) -> None:
     """Raises ``UserError`` for a classifier that cannot exist or options it does not have; cheap, no network."""
     kind_of(config).check(config)
+
+
+def can_save(config: ClassifierConfig) -> bool:
+    """Whether a training can leave its model in a folder."""
+    return bool(kind_of(config).SAVES)
 
 
 def resolve(config: ClassifierConfig) -> dict[str, Any]:

@@ -34,6 +34,9 @@ MICRO_BATCHES = 2
 """Parts of a batch that go through the encoder one by one on a CPU, like lengths together: the same gradient with less
 padding (docs/LOG.md)."""
 
+SAVES = True
+"""A training can leave its model in a folder."""
+
 WARMUP_SHARE = 0.1
 WEIGHT_DECAY = 0.01
 
@@ -94,6 +97,11 @@ def fit_predict(training: Training) -> "np.ndarray":
             rate = trainer.args.learning_rate
             raise RunError(f"training diverged: its loss is {loss} at learning_rate {rate:g}; try a lower one")
         encoders.check_finite(model, encoder.name, "after training")
+        if training.save_to:
+            model.config.id2label = dict(enumerate(training.labels))
+            model.config.label2id = {label: i for i, label in enumerate(training.labels)}
+            model.save_pretrained(training.save_to)
+            tokenizer.save_pretrained(training.save_to)
         return _predict(trainer, encoders.tokenize(tokenizer, training.test_texts, training.config.max_length))
 
 

@@ -17,6 +17,9 @@ PREFIX = "probe/"
 PENALTY = 10.0
 """Inverse strength of the L2 penalty on embeddings of length one (docs/LOG.md)."""
 
+SAVES = False
+"""A probe is for screening: it leaves no model."""
+
 UNUSED = ("epochs", "learning_rate", "batch_size", "min_steps")
 
 

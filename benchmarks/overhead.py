@@ -1,0 +1,275 @@
+"""What do Prefect and MLflow cost beside the work, and do many trials stay quick and small? One row a figure.
+
+    python -m benchmarks.overhead --only share many added
+
+``share`` does the same work as a bare loop and as the flow, in turn, each time in a fresh home folder: the servers are
+up and the databases migrated before the clock runs. ``many`` finds every trial in the store, so that what is left is
+the product's own time. ``added`` counts what a finished study does when it is given one more generator. Exits with 1
+where a bar is missed.
+"""
+
+import argparse
+import contextlib
+import itertools
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.generation import Figure
+from flows.run import quiet_prefect
+from flows.server import Server
+from tasks import planning, tracking
+from tasks.analysis.compare import compare
+from tasks.analysis.describe import describe_real, describe_synthesis
+from tasks.config import Study, StudyConfig
+from tasks.data.load import load, read_data, save_data
+from tasks.data.sample import test_sample
+from tasks.progress import LOGGER, Progress
+from tasks.records import Trial, TrialJob
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis.budget import open_ledger
+from tasks.synthesis.synthesize import read_rows, synthesize
+from tasks.training.request import Training
+from tasks.training.trial import run_trial
+from tests.provider import MODEL, Provider, provider
+
+LATENCY = 0.5
+MOST_SHARE, MOST_MS, MOST_KIB = 0.05, 60.0, 64.0
+"""Of a small study's wall time; of a trial that is stored, and what it may add to this process's memory."""
+PAIRS, TRIALS, WINDOW = 4, 1000, 300
+
+
+def small_study(endpoint: Provider, **change: Any) -> Study:
+    """One synthesis and four fine-tunings: the least that anybody would call a study."""
+    fields = {
+        "name": "overhead",
+        "tasks": ["sms_spam"],
+        "modes": ["real", "zero_shot"],
+        "generators": [{"model": MODEL, "api_base": endpoint.url, "price": {"input": 0, "output": 0}}],
+        "classifiers": ["embedded/minilm-l6"],
+        "seeds": [0, 1],
+        "rows_per_label": 50,
+        "test_rows": 200,
+        "reference_rows": 0,
+        **change,
+    }
+    return Study(config=StudyConfig.model_validate(fields), folder=Path.cwd())
+
+
+def bare(study: Study, settings: Settings) -> list[Trial]:
+    """The work without Prefect and MLflow, as far at once as the flow does it."""
+    config, store = study.config, Store(settings.store_url)
+    [task] = planning.resolve(study)
+    key = save_data(store, load(task, settings, config.pool_share, config.pool_rows_per_label))
+    data = read_data(store, key)
+    plan = planning.make_plan(config, (data,), settings)
+    [job] = plan.synthesis_jobs
+    with ThreadPoolExecutor(config.syntheses) as generating, ThreadPoolExecutor(config.trainings) as training:
+        writing = generating.submit(synthesize, job, data, settings, open_ledger(settings.home, "bare", None))
+        measuring = [training.submit(describe_real, data, config.rows_per_label, settings)]
+        trials = [training.submit(_trial, job, data, settings) for job in plan.real_jobs]
+        synthesis = writing.result()
+        rows = read_rows(store, synthesis.key)[0]
+        measuring.append(training.submit(describe_synthesis, rows, data, config.rows_per_label, settings))
+        jobs = planning.synthetic_jobs(config, data, key, synthesis)
+        trials += [training.submit(_trial, job, data, settings) for job in jobs]
+    done = [trial.result() for trial in trials]
+    compare(done, store, config.tolerance)
+    return done
+
+
+def _trial(job: TrialJob, data: Any, settings: Settings, **how: Any) -> Trial:
+    rows = planning.training_rows(job, data, Store(settings.store_url))
+    return run_trial(job, settings, rows, test_sample(data, job.test_rows), **how)
+
+
+def by_flow(study: Study, settings: Settings) -> dict[str, Any]:
+    """The same as the product does it; its results."""
+    from flows.study import study as study_flow
+
+    os.environ["SYNTHGAP_HOME"] = str(settings.home)
+    state = study_flow(study.config, study.folder, return_state=True)
+    results: dict[str, Any] = state.result()
+    return results
+
+
+@contextlib.contextmanager
+def servers(folder: Path) -> Iterator[None]:
+    """A Prefect server that this process talks to."""
+    os.environ["PREFECT_HOME"] = str(folder / "prefect")
+    quiet_prefect()
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    LOGGER.setLevel(logging.INFO)
+    server = Server(folder / "server.log")
+    try:
+        server.wait()
+        with temporary_settings({PREFECT_API_URL: server.url}):
+            yield
+    finally:
+        server.stop()
+
+
+class Homes:
+    """Fresh home folders with a migrated MLflow database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._numbers = folder, itertools.count()
+        self._migrated = Settings(home=folder / "migrated")
+        tracking.prepare(self._migrated, "warm-up")
+
+    def new(self, study: str) -> Settings:
+        """A home in which the study's experiment is there and the database is open."""
+        settings = Settings(home=self._folder / f"home-{next(self._numbers)}")
+        settings.home.mkdir()
+        shutil.copy(self._migrated.home / "mlflow.db", settings.home)
+        tracking.prepare(settings, study)
+        return settings
+
+
+def timed(work: Callable[[], Any]) -> tuple[float, float]:
+    """Seconds of wall and of this process's CPU."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def share(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
+    """The flow against the bare loop."""
+    with provider(latency=LATENCY) as endpoint:
+        study = small_study(endpoint)
+        kinds: dict[str, Callable[[Study, Settings], Any]] = {"bare": bare, "flow": by_flow}
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
+        for number in range(options.pairs + 1):
+            for name in sorted(kinds, reverse=bool(number % 2)):  # in turn, and neither is always first
+                settings = homes.new(study.config.name)
+                taken[name].append(timed(lambda work=kinds[name], place=settings: work(study, place)))
+    walls = {name: [wall for wall, _ in runs[1:]] for name, runs in taken.items()}  # the first of each is a warm-up
+    ratios = [flow / loop - 1 for flow, loop in zip(walls["flow"], walls["bare"], strict=True)]
+    added = median(walls["flow"]) / median(walls["bare"]) - 1
+    spent = {name: median(cpu for _, cpu in runs[1:]) for name, runs in taken.items()}
+    value = f"{median(walls['flow']):.1f} against {median(walls['bare']):.1f} s: {added:+.1%}"
+    yield Figure("small study: flow against bare loop", value, f"< {MOST_SHARE:.0%}", added < MOST_SHARE)
+    yield Figure(f"  single pairs of {len(ratios)}", ", ".join(f"{ratio:+.1%}" for ratio in ratios))
+    yield Figure("  CPU of this process", f"{spent['flow']:.1f} against {spent['bare']:.1f} s")
+
+
+class Marks(logging.Handler):
+    """When each trial was done with, and this process's memory then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self.bytes: list[int] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a trial's end."""
+        progress = getattr(record, "progress", None)
+        if isinstance(progress, Progress) and progress.stage == "trial":
+            self.seconds.append(time.perf_counter())
+            self.bytes.append(psutil.Process().memory_info().rss)
+
+
+@contextlib.contextmanager
+def marking() -> Iterator[Marks]:
+    """Marks of the trials that end meanwhile."""
+    marks = Marks()
+    LOGGER.addHandler(marks)
+    try:
+        yield marks
+    finally:
+        LOGGER.removeHandler(marks)
+
+
+def guess(training: Training) -> np.ndarray:
+    """Probabilities in no time."""
+    drawn = np.random.default_rng(training.seed).random((len(training.test_texts), len(training.labels)))
+    guessed: np.ndarray = drawn / drawn.sum(axis=1, keepdims=True)
+    return guessed
+
+
+def many(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
+    """Trials that are all in the store: the run that logs them first, and one that finds them logged."""
+    changes = {"name": "many", "modes": ["real"], "seeds": list(range(options.trials))}
+    with provider() as endpoint:
+        study = small_study(endpoint, **changes, rows_per_label=5, test_rows=100)
+    settings = homes.new(study.config.name)
+    [task] = planning.resolve(study)
+    data = load(task, settings, study.config.pool_share, study.config.pool_rows_per_label)
+    key = save_data(Store(settings.store_url), data)
+    for job in planning.real_jobs(study.config, data, key):
+        _trial(job, data, settings, train=guess)
+    for run in ("logged anew", "logged before"):
+        with marking() as marks:
+            results = by_flow(study, settings)
+        assert results["totals"]["cells_stored"] == len(marks.seconds) == options.trials
+        yield from _trend(f"{options.trials} stored trials, {run}", marks)
+
+
+def _trend(name: str, marks: Marks) -> Iterator[Figure]:
+    window = min(WINDOW, len(marks.seconds) // 3)
+    whole = _per_trial(marks.seconds) * 1000
+    early, late = (_per_trial(part) * 1000 for part in (marks.seconds[:window], marks.seconds[-window:]))
+    value = f"{whole:.1f} ms a trial; first {window} {early:.1f}, last {window} {late:.1f}"
+    yield Figure(name, value, f"< {MOST_MS:g} ms", whole < MOST_MS)
+    early, late = (_per_trial(part) / 1024 for part in (marks.bytes[:window], marks.bytes[-window:]))
+    value = f"{early:+.0f} KiB a trial in the first {window}, {late:+.0f} in the last"
+    yield Figure("  memory", value, f"last < {MOST_KIB:g} KiB", late < MOST_KIB)
+
+
+def _per_trial(values: Sequence[float]) -> float:
+    return (values[-1] - values[0]) / (len(values) - 1)
+
+
+def added(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
+    """One generator more."""
+    with provider() as endpoint:
+        first = {"model": MODEL, "api_base": endpoint.url, "price": {"input": 0, "output": 0}}
+        other = {**first, "model": "openai/other-model", "completions": 2}  # or it would write the very same texts
+        small = {"name": "added", "classifiers": ["probe/embedded/minilm-l6"], "rows_per_label": 10, "test_rows": 40}
+        settings = homes.new("added")
+        by_flow(small_study(endpoint, **small), settings)
+        before = endpoint.stats()["answered"]
+        results = by_flow(small_study(endpoint, **small, generators=[first, other]), settings)
+        asked = endpoint.stats()["answered"] - before
+    new = [cell for cell in results["cells"] if not cell["cached"]]
+    own = [cell for cell in results["cells"] if cell["generator"] == other["model"]]
+    name = f"a generator more: cells run of {len(results['cells'])}"
+    yield Figure(name, f"{len(new)} run, {len(own)} are its own", "its own", new == own and len(own) == 2)
+    written = [item["calls"] for item in results["syntheses"] if item["generator"] == other["model"]]
+    yield Figure("  calls", f"{asked} asked, {sum(written)} are its own", "its own", asked == sum(written) > 0)
+
+
+def main() -> int:
+    """Run, print, and say by the exit code whether bars were kept."""
+    parts = {"share": share, "many": many, "added": added}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="repetitions of bare loop and flow")
+    parser.add_argument("--trials", type=int, default=TRIALS)
+    options = parser.parse_args()
+    os.environ.setdefault("OPENAI_API_KEY", "none")
+    missed = False
+    with tempfile.TemporaryDirectory() as folder, servers(Path(folder)):
+        homes = Homes(Path(folder))
+        for name in options.only:
+            for figure in parts[name](homes, options):
+                print(figure, flush=True)
+                missed = missed or figure.ok is False
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

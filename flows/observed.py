@@ -1,0 +1,191 @@
+"""What Prefect shows of a study at work: its log, how far it is, and links. Nothing here may hold up or fail a study.
+
+Stages tell by log records how far they are (``tasks.progress``). Steps are kept out of Prefect, ends and failures go to
+the log of the run that they happen in; progress is an artifact that a thread of its own brings up to date now and then,
+because LLM calls share one event loop that must not wait for a server.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from prefect import runtime
+from prefect.artifacts import create_link_artifact, create_progress_artifact, update_progress_artifact
+from prefect.context import get_run_context
+from prefect.exceptions import MissingContextError
+
+from tasks.plan import Plan
+from tasks.progress import LOGGER, Progress, announce
+from tasks.reporting.publish import artifact_key
+
+FASTEST_S, SLOWEST_S = 2.0, 60.0
+"""Seconds between two updates of an artifact: a tenth of its age, within these."""
+
+
+class Share(NamedTuple):
+    """How far something is."""
+
+    percent: float
+    words: str
+
+
+@contextmanager
+def run_log() -> Iterator[None]:
+    """The log of the flow run that this is called in gets what matters, also from threads that belong to no stage.
+
+    Steps are for the handlers of our own logger (the terminal, ``Tally``); the root logger's would print every one.
+    """
+    chosen, before = Chosen(runtime.flow_run.id), (LOGGER.level, LOGGER.propagate)
+    LOGGER.addFilter(chosen)
+    LOGGER.setLevel(logging.DEBUG)
+    LOGGER.propagate = False
+    try:
+        yield
+    finally:
+        LOGGER.removeFilter(chosen)
+        LOGGER.setLevel(before[0])
+        LOGGER.propagate = before[1]
+
+
+class Chosen(logging.Filter):
+    """Keeps steps from Prefect, which would store a record for each row; names the run of records without one."""
+
+    def __init__(self, flow_run_id: str | None) -> None:
+        super().__init__()
+        self._flow_run_id = flow_run_id
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """All pass; Prefect's handler reads what is noted on them."""
+        if record.levelno < logging.INFO:
+            record.send_to_api = False
+        try:
+            get_run_context()
+        except MissingContextError:  # the event loop of LLM calls
+            record.flow_run_id = self._flow_run_id
+        return True
+
+
+@contextmanager
+def study_progress(plan: Plan) -> Iterator[None]:
+    """A progress artifact of the whole grid, on the page of the flow run."""
+    tally = Tally(syntheses=len(plan.syntheses), trials=len(plan.trials) + len(plan.baselines))
+    LOGGER.info("%s, %d LLM calls to make", tally.share().words, plan.as_dict()["totals"]["calls"])
+    LOGGER.addHandler(tally)
+    try:
+        with _followed(tally.share, artifact_key(f"{plan.study.name}-progress")):
+            yield
+    finally:
+        LOGGER.removeHandler(tally)
+
+
+class Tally(logging.Handler):
+    """Counts what has ended of so many syntheses and cells; what is under way counts by its share."""
+
+    def __init__(self, syntheses: int, trials: int) -> None:
+        super().__init__()
+        self._planned = {"syntheses": syntheses, "trials": trials}
+        self._seen: dict[str, dict[str, Progress]] = {"syntheses": {}, "trials": {}}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of a stage's state of work."""
+        step = getattr(record, "progress", None)
+        kinds = {"synthesize": "syntheses", "trial": "trials", "classify": "trials"}
+        if isinstance(step, Progress) and step.stage in kinds:
+            self._seen[kinds[step.stage]][step.name] = step
+
+    def share(self) -> Share:
+        """Of the planned work; a synthesis that falls short adds a trial that no plan knows."""
+        steps = {kind: list(seen.values()) for kind, seen in self._seen.items()}
+        totals = {kind: max(planned, len(steps[kind])) for kind, planned in self._planned.items()}
+        done = sum(_part(step) for found in steps.values() for step in found)
+        counts = [f"{sum(step.finished for step in steps[kind])} of {totals[kind]} {kind}" for kind in steps]
+        failed = sum(step.failed for found in steps.values() for step in found)
+        words = ", ".join([*counts, *([f"{failed} failed"] if failed else [])])
+        return Share(_percent(done, sum(totals.values())), words)
+
+
+@contextmanager
+def synthesis_progress(name: str) -> Iterator[Callable[[Progress], None]]:
+    """A progress artifact of the synthesis that runs in this stage; gives what its steps are to be reported to."""
+    steps = Steps(name)
+    with _followed(steps.share, None):
+        yield steps.report
+
+
+class Steps:
+    """The last step of one synthesis."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last: Progress | None = None
+
+    def report(self, step: Progress) -> None:
+        """Tell everybody, and remember it."""
+        announce(step)
+        self._last = step
+
+    def share(self) -> Share:
+        """Of the rows wanted."""
+        step = self._last
+        if step is None:
+            return Share(0, f"{self._name}: starting")
+        rows = f"{step.done} of {step.total} rows kept"
+        words = "failed" if step.failed else "done" if step.finished else rows
+        return Share(_percent(_part(step), 1), f"{self._name}: {words}" + (f" ({step.note})" if step.note else ""))
+
+
+def show_link(page: str | None, name: str, words: str) -> None:
+    """A link artifact of the run that this is called in; none without a page."""
+    if page:
+        with _never_failing():
+            create_link_artifact(page, name, description=words)
+
+
+@contextmanager
+def _followed(share: Callable[[], Share], key: str | None) -> Iterator[None]:
+    """A progress artifact of the run that this is called in, kept up with ``share`` until the end."""
+    ended, shown = threading.Event(), share()
+    with _never_failing():
+        artifact = cast(UUID, create_progress_artifact(shown.percent, key, shown.words))  # no coroutine in a sync flow
+        follow = partial(copy_context().run, _follow, artifact, share, shown, ended)  # it says where the server is
+        thread = threading.Thread(target=follow, name="progress", daemon=True)
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _follow(artifact: UUID, share: Callable[[], Share], shown: Share, ended: threading.Event) -> None:
+    age = 0.0
+    while not ended.is_set():
+        pace = min(max(age / 10, FASTEST_S), SLOWEST_S)
+        ended.wait(pace)
+        age += pace
+        now = share()
+        if now != shown:
+            with _never_failing():
+                update_progress_artifact(artifact, now.percent, now.words)
+                shown = now
+
+
+@contextmanager
+def _never_failing() -> Iterator[None]:
+    """A server that is busy or gone costs a progress bar or a link, never a study."""
+    try:
+        yield
+    except Exception as error:
+        LOGGER.debug("not shown in Prefect: %s", error)
+
+
+def _part(step: Progress) -> float:
+    return 1.0 if step.finished else step.done / step.total
+
+
+def _percent(done: float, total: float) -> float:
+    return round(100 * done / total, 1) if total else 100.0

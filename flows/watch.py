@@ -1,0 +1,63 @@
+"""A watch as a Prefect flow: ask providers what they serve, try what is new, announce what writes. Wiring only.
+
+An LLM counts as triggered only when Prefect's server has the event; one whose event could not be sent is announced
+again at the next look. A provider that does not answer ends the run as Failed, when all the others were looked at.
+"""
+
+from functools import partial
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from flows import stages
+from flows.automations import announce_llm, check_reaction
+from flows.watches import named_watch
+from tasks import planning
+from tasks.config import Study, WatchConfig
+from tasks.data.load import read_data
+from tasks.discovery.knock import knock
+from tasks.discovery.memory import mark_triggered, timestamp
+from tasks.discovery.watch import Look, look, sample_job
+from tasks.errors import RunError, UserError
+from tasks.reporting.publish import artifact_key
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis.budget import open_account
+
+
+@flow(name="watch", flow_run_name="{watch}")
+def watch(watch: str) -> State[Any]:
+    """Ask providers which LLMs they serve, try the new ones on a few rows, and have the study run for those that write.
+
+    Args:
+        watch: The watch file that this deployment belongs to; leave it as it is.
+
+    """
+    settings = Settings()
+    try:
+        settings.check_home()
+        config, study = named_watch(watch, settings)
+        check_reaction()
+        found = _look(config, study, settings)
+        create_table_artifact(found.table(), key=artifact_key(f"watch-{config.name}"), description=found.headline)
+        for known in found.ready:
+            announce_llm(known, watch)
+            mark_triggered(Store(settings.store_url), known)
+    except (UserError, RunError) as error:  # one line for a person, without a traceback
+        return Failed(message=str(error))
+    return Failed(message=found.headline) if found.silent else Completed(message=found.headline)
+
+
+def _look(config: WatchConfig, study: Study, settings: Settings) -> Look:
+    first = planning.resolve(study)[0]
+    key = stages.load_stage(first, study.config.pool_share, study.config.pool_rows_per_label, settings)
+    store = Store(settings.store_url)
+    now = timestamp()
+    limits = config.monthly_budget_usd, study.config.budget_tokens
+    ledger = open_account(settings.home, config.account(now[:7]), *limits)
+    write = partial(stages.synthesize_stage, data_key=key, ledger=ledger, settings=settings)
+    sample = sample_job(study.config, read_data(store, key))
+    return look(config, sample, store, now, write, partial(knock, ledger=ledger))

@@ -1,0 +1,35 @@
+"""One short call that shows whether an LLM is still served: a list alone is no proof that it is not."""
+
+from tasks.config import GeneratorConfig
+from tasks.errors import RunError
+from tasks.synthesis import loop
+from tasks.synthesis.asking import connect, spending_of
+from tasks.synthesis.budget import BudgetReachedError, Ledger
+from tasks.synthesis.calls import Complete, Request
+
+GREETING = ({"role": "user", "content": "Say hello."},)
+LONGEST = 16
+"""Tokens of the answer; some providers refuse to be asked for fewer."""
+
+
+def knock(generator: GeneratorConfig, ledger: Ledger | None, complete: Complete | None = None) -> None:
+    """Ask once and forget the answer.
+
+    Raises ``GoneError`` where the provider says that it does not serve the model, ``RunError`` where nothing can be
+    said: no answer, or a budget that allows no call.
+    """
+    loop.run(_ask(Request(GREETING, generator, LONGEST, seed=0), ledger, complete or connect(generator)))
+
+
+async def _ask(request: Request, ledger: Ledger | None, complete: Complete) -> None:
+    spending = spending_of(request.generator, ledger)
+    try:
+        reservation = await spending.reserve(request)
+    except BudgetReachedError as limit:
+        raise RunError(str(limit)) from None
+    try:
+        completion = await complete(request)
+    except RunError:
+        await spending.release(reservation)
+        raise
+    await spending.settle(reservation, completion)

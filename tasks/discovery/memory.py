@@ -1,0 +1,98 @@
+"""What is known of every LLM that was ever met: one record each in the store, which is the memory of a watch.
+
+A record is about what *we* did with an LLM, so that a provider's hiccup, a lost database or another machine changes
+nothing: an LLM that is not listed today is still known, and its past results stay. Like results, records go by the
+model's name, wherever it is served.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
+
+from tasks.errors import GoneError
+from tasks.records import content_key
+from tasks.store import Store
+from tasks.synthesis.synthesize import KIND as SYNTHESES
+
+KIND = "llms"
+
+Status = Literal["studied", "failed", "ready", "triggered", "retired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One LLM.
+
+    It was ``studied`` before there was a watch; or tried, and ``failed`` or found ``ready``; then its study was
+    ``triggered``; in the end its provider ``retired`` it.
+    """
+
+    model: str
+    provider: str
+    """Who listed it last: a provider's name or an endpoint's address; empty before anybody did."""
+    status: Status
+    since: str
+    """ISO time of the last change of status."""
+    attempts: int = 0
+    """Smoke tests so far."""
+    note: str = ""
+    """Why it failed, or how it ended."""
+
+
+def recall(store: Store, model: str) -> Known | None:
+    """What is known of an LLM; null when it was never met."""
+    found = store.get(KIND, content_key(model))
+    return Known(**found) if found else None
+
+
+def remember(store: Store, known: Known) -> Known:
+    """Keep what is known now, in the place of what was."""
+    store.put(KIND, content_key(known.model), asdict(known))
+    return known
+
+
+def everyone(store: Store) -> Iterator[Known]:
+    """All LLMs that were ever met."""
+    for key in store.keys(KIND):
+        if found := store.get(KIND, key):
+            yield Known(**found)
+
+
+def mark_triggered(store: Store, known: Known) -> Known:
+    """Note that the study of an LLM was started."""
+    return remember(store, replace(known, status="triggered", since=timestamp()))
+
+
+def take_over(store: Store, now: str) -> None:
+    """Make records of the LLMs that studies used before there was a watch: they are not new."""
+    manifests = (store.get(SYNTHESES, key) for key in store.keys(SYNTHESES))
+    for model in {manifest["synthesis"]["generator"] for manifest in manifests if manifest}:
+        if recall(store, model) is None:
+            remember(store, Known(model, "", "studied", now))
+
+
+def retire(store: Store, model: str, why: str, now: str) -> Known | None:
+    """Note that an LLM is not served any more, where it ever was: a name that nothing is known of was written wrongly.
+
+    Null then. What it wrote stays, and goes on being compared.
+    """
+    take_over(store, now)
+    known = recall(store, model)
+    return known and remember(store, replace(known, status="retired", since=now, note=why))
+
+
+@contextlib.contextmanager
+def noting_retired(store: Store) -> Iterator[None]:
+    """Where a provider says meanwhile that it does not serve an LLM (any more), note that; the error goes on."""
+    try:
+        yield
+    except GoneError as error:
+        retire(store, error.model, str(error), timestamp())
+        raise
+
+
+def timestamp() -> str:
+    """The time now, as ISO text in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,38 @@
+"""A results object's comparisons as rows of plain values: Prefect's table artifact, and who reads it by its API."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.reporting.modes import judged, llm, outcome, place
+from tasks.reporting.sections import in_order
+
+WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": None}
+
+
+def table(results: Mapping[str, Any]) -> list[dict[str, str | float | None]]:
+    """One row a comparison, in the order of the report. Scores are macro-F1 from 0 to 1, gaps are points of it.
+
+    What is not known is null: the gap of real rows, of a comparison without finished trials, and their intervals.
+    """
+    return [_row(results, row) for row in in_order(results, results["comparisons"])]
+
+
+def _row(results: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, str | float | None]:
+    score, gap = row["macro_f1"] or {}, row["gap"] or {}
+    state = outcome(row, results["config"]["tolerance"]) if judged(row) else "none"
+    return {
+        "task": row["task"],
+        "training rows": place(row, results),
+        "LLM": llm(row),
+        "macro-F1": _rounded(score.get("mean"), 3),
+        "from": _rounded(score.get("low"), 3),
+        "to": _rounded(score.get("high"), 3),
+        "gap": _rounded(gap.get("mean"), 1, 100),
+        "gap from": _rounded(gap.get("low"), 1, 100),
+        "gap to": _rounded(gap.get("high"), 1, 100),
+        "good enough?": WORDS[state],
+    }
+
+
+def _rounded(value: float | None, digits: int, scale: int = 1) -> float | None:
+    return None if value is None else round(scale * value, digits)

@@ -1,0 +1,125 @@
+"""Who is best, and what it takes to be better."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+
+from tasks.analysis.champion import Champion, contender, contest, crown, reigning
+from tasks.records import Trial
+from tasks.store import Store
+
+ITEMS = [(f"item{i}", "ab"[i % 2]) for i in range(200)]
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(str(tmp_path))
+
+
+def trials(store: Store, generator: str, right: float, mode: str = "few_shot", seeds: int = 8, **change) -> list[Trial]:
+    """Finished trials of an LLM whose classifier is right so often."""
+    made = []
+    for seed in range(seeds):
+        rng = random.Random(f"{generator} {mode} {seed}")
+        key, lines = f"{generator}-{mode}-{seed}", []
+        for item, label in change.get("items", ITEMS):
+            said = label if rng.random() < right else "ba"["ab".index(label)]
+            fields = {"item": item, "label": label, "predicted": said, "probabilities": [], "agreement": None}
+            lines.append(json.dumps(fields))
+        store.put("trials", key, {}, {"predictions.jsonl": "\n".join(lines).encode()})
+        score = Trial(key, "t", mode, generator, "c", seed, "ok", 100, 200, {"a": 50, "b": 50}, right, right)
+        made.append(replace(score, n_train=change.get("n_train", 100)))
+    return made
+
+
+def outcomes(found) -> dict[tuple[str, str], str]:
+    return {(challenge.mode, challenge.challenger): challenge.outcome for challenge in found}
+
+
+def champion(store: Store, mode: str = "few_shot") -> str:
+    return reigning(store, "t", mode, "c").generator
+
+
+def test_the_best_is_the_first_and_meets_itself_in_silence(store) -> None:
+    both = [*trials(store, "weak", 0.6), *trials(store, "strong", 0.9)]
+    assert outcomes(crown(both, store))["few_shot", "strong"] == "first"
+    assert champion(store) == "strong"
+    assert crown(trials(store, "strong", 0.9), store) == ()
+
+
+def test_a_better_one_takes_the_place_and_a_worse_one_does_not(store) -> None:
+    crown(trials(store, "old", 0.7), store)
+    [worse, _] = crown(trials(store, "bad", 0.5), store)
+    assert (worse.outcome, worse.champion, champion(store)) == ("worse", "old", "old")
+    assert worse.gap.high < 0
+    [better, _] = crown(trials(store, "new", 0.95), store)
+    assert (better.outcome, champion(store)) == ("better", "new")
+    assert better.gap.low > 0
+
+
+def test_chance_decides_nothing(store) -> None:
+    crown(trials(store, "old", 0.8), store)
+    [found, _] = crown(trials(store, "same", 0.81), store)
+    assert (found.outcome, champion(store)) == ("undecided", "old")
+    assert found.gap.low < 0 < found.gap.high
+
+
+def test_modes_have_champions_of_their_own_and_one_in_all(store) -> None:
+    found = crown([*trials(store, "x", 0.6, "zero_shot"), *trials(store, "x", 0.9)], store)
+    assert outcomes(found) == {
+        ("zero_shot", "x"): "first",
+        ("few_shot", "x"): "first",
+        ("", "few_shot · x"): "first",
+        ("", "zero_shot · x"): "worse",
+    }
+    assert reigning(store, "t", "", "c").mode == "few_shot"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [({"n_train": 400}, "400 rows, the champion on 100"), ({"items": ITEMS[:100]}, "other rows"), ({"seeds": 0}, None)],
+)
+def test_what_cannot_be_compared_is_undecided_and_says_why(store, change, why) -> None:
+    crown(trials(store, "old", 0.6), store)
+    found = crown(trials(store, "new", 0.95, **change), store)
+    assert [challenge.outcome for challenge in found] == (["undecided"] * 2 if why else [])
+    assert all(why in challenge.note and challenge.gap is None for challenge in found)
+    assert champion(store) == "old"
+
+
+def test_failed_trials_and_real_rows_do_not_compete(store) -> None:
+    failed = [replace(trial, status="failed", macro_f1=None) for trial in trials(store, "x", 0.9)]
+    real = [replace(trial, generator=None) for trial in trials(store, "y", 0.9, "real")]
+    assert crown([*failed, *real], store) == ()
+
+
+def test_who_is_worth_a_model_is_the_champion_of_all_modes_among_these_trials(store) -> None:
+    old, new = trials(store, "old", 0.9), trials(store, "new", 0.6)
+    crown([*old, *new], store)
+    assert contender([*old, *new], "t", ["c"], store).generator == "old"
+    assert contender(new, "t", ["c"], store) is None  # the champion is of another study
+    assert contender(old, "t", ["other"], store) is None
+
+
+def test_a_contest_knows_the_champion_itself_by_mode_llm_and_classifier(store) -> None:
+    crown(trials(store, "x", 0.9), store)
+    champion = reigning(store, "t", "", "c")
+    assert contest(("t", "", "c"), champion, champion, store) is None
+    assert contest(("t", "", "c"), champion, None, store).outcome == "first"
+    other = replace(champion, classifier="d")
+    assert contest(("t", "", "d"), other, champion, store).outcome == "undecided"  # says the same of every row
+
+
+def test_a_champion_whose_trials_nobody_has_is_never_beaten_unseen(store) -> None:
+    crown(trials(store, "x", 0.99), store)
+    strong = reigning(store, "t", "", "c")
+    for unknown, why in ((replace(strong, generator="y", trials={}), "no seed"), (gone(strong), "not in the store")):
+        found = contest(("t", "", "c"), strong, unknown, store)
+        assert (found.outcome, found.gap) == ("undecided", None)
+        assert why in found.note
+
+
+def gone(champion: Champion) -> Champion:
+    return replace(champion, generator="z", trials={seed: f"lost {seed}" for seed in champion.trials})

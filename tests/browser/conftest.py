@@ -1,0 +1,97 @@
+"""A browser, and a place where ``synthgap up`` runs, with a study whose LLMs answer from this process.
+
+``SYNTHGAP_PICTURES`` names a folder for the pictures that the tests take; those that docs/OPERATIONS.md shows are made
+so. Nothing waits for a time, everything for what it needs to see.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from flows import state
+from tests.browser.writer import Writer
+from tests.flows.test_operations_live import Place, free_port
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+MINUTES = 3 * 60_000
+"""Milliseconds that a page may take on a busy machine."""
+WIDTH, HEIGHT = 1280, 900
+NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
+"""MLflow opens a panel on a first visit, over the table that we look at."""
+STUDY = {
+    "name": "new-llm",
+    "tasks": ["sms_spam"],
+    "modes": ["real", "zero_shot", "few_shot"],
+    "classifiers": ["probe/embedded/minilm-l6"],
+    "seeds": [0, 1],
+    "rows_per_label": 10,
+    "test_rows": 200,
+    "reference_rows": 0,
+    "tolerance": 0.05,
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A home where ``up`` runs, until the end of the module."""
+    writer = Writer()
+    place = Place(tmp_path_factory.mktemp("home"), free_port(), free_port())
+    models = [{"model": f"openai/{name}", "api_base": writer.url} for name in ("old-llm", "new-llm")]
+    (place.home / "studies").mkdir()
+    text = (
+        f"# Does the new LLM write better training rows than the old one?\n{json.dumps(STUDY | {'generators': models})}"
+    )
+    (place.home / "studies" / "new-llm.yaml").write_text(text)
+    process = place.up()
+    token = place.state.token
+    yield place
+    place.synthgap("down")
+    process.wait(60)
+    state.end(state.processes(token), 0)
+    writer.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    options = ["--no-sandbox", "--disable-background-networking"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options, timeout=MINUTES)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Page:
+    """One page for the module: its tests are one person's way through both interfaces."""
+    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+    context.set_default_timeout(MINUTES)
+    context.set_default_navigation_timeout(MINUTES)
+    context.add_init_script(NO_ASSISTANT)
+    return context.new_page()
+
+
+@pytest.fixture(autouse=True)
+def seen_at_failure(page: Page, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where pictures are wanted, one of what a failed test saw last."""
+    failed = request.session.testsfailed
+    yield
+    folder = os.environ.get("SYNTHGAP_PICTURES")
+    if folder and request.session.testsfailed > failed:
+        page.context.pages[-1].screenshot(path=Path(folder) / f"failed-{request.node.name}.png")
+
+
+@pytest.fixture(scope="module")
+def picture() -> Callable[[Page, str], None]:
+    """Saves what a page shows, where pictures are wanted."""
+    folder = os.environ.get("SYNTHGAP_PICTURES")
+
+    def save(page: Page, name: str) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
+
+    return save

@@ -1,0 +1,40 @@
+"""What is noted of LLMs that studies meet."""
+
+import pytest
+
+from tasks.discovery.memory import Known, everyone, noting_retired, recall, remember
+from tasks.errors import GoneError, RunError
+from tasks.store import Store
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(str(tmp_path))
+
+
+def test_an_llm_that_a_study_finds_gone_is_retired_and_the_error_goes_on(store: Store) -> None:
+    remember(store, Known("openai/a", "openai", "triggered", "2026-11-01"))
+    with pytest.raises(GoneError), noting_retired(store):
+        raise GoneError("openai/a is not served", "openai/a")
+    known = recall(store, "openai/a")
+    assert (known.status, known.note, known.provider) == ("retired", "openai/a is not served", "openai")
+
+
+def test_one_of_a_study_before_there_was_a_watch_is_retired_too(store: Store) -> None:
+    store.put("syntheses", "k", {"synthesis": {"generator": "openai/old"}})
+    with pytest.raises(GoneError), noting_retired(store):
+        raise GoneError("gone", "openai/old")
+    assert recall(store, "openai/old").status == "retired"
+
+
+def test_a_name_that_never_was_is_not_remembered(store: Store) -> None:
+    with pytest.raises(GoneError), noting_retired(store):
+        raise GoneError("404", "openai/gtp-4o")
+    assert list(everyone(store)) == []
+
+
+def test_another_failure_says_nothing_about_retirement(store: Store) -> None:
+    remember(store, Known("openai/a", "openai", "triggered", "2026-11-01"))
+    with pytest.raises(RunError), noting_retired(store):
+        raise RunError("status 503")
+    assert recall(store, "openai/a").status == "triggered"

@@ -1,0 +1,110 @@
+"""The study of a new LLM: itself, those that are in the store, nobody else, and one account for all."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from tasks.config import GeneratorConfig, Study, WatchConfig, load_study
+from tasks.data.load import load
+from tasks.discovery.memory import Known, remember
+from tasks.discovery.newcomer import newcomer_study
+from tasks.discovery.watch import sample_job
+from tasks.errors import UserError
+from tasks.planning import expected_synthesis, plan_study, resolve, synthesis_jobs
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.synthesis.synthesize import synthesis_key
+from tests.data.conftest import make_data
+
+WATCH = WatchConfig(name="w", study="s", providers=[{"name": "mine", "api_base": "http://127.0.0.1:1/v1"}])
+NEW = "openai/new"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home", data_dir=None)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    rows = [f"{label},{label} note number {i} about {i * i}" for label in ("glad", "sad") for i in range(40)]
+    (tmp_path / "train.csv").write_text("\n".join(["label,text", *rows]))
+    task = {"name": "mood", "title": "Mood", "text": "a note", "context": "You write notes."}
+    task |= {
+        "labels": {"glad": "a glad note", "sad": "a sad note"},
+        "sources": [{"kind": "files", "train": "train.csv"}],
+    }
+    (tmp_path / "mood.yaml").write_text(json.dumps(task))
+    config = {"name": "s", "tasks": ["./mood.yaml"], "modes": ["real", "zero_shot"], "rows_per_label": 4}
+    config |= {"generators": ["openai/stored", "openai/dear"], "budget_tokens": 900, "reference_rows": 0}
+    (tmp_path / "s.yaml").write_text(json.dumps(config))
+    return load_study(tmp_path / "s.yaml")
+
+
+def store_rows(study: Study, model: str, settings: Settings) -> None:
+    """As if the study had been run with an LLM."""
+    config = study.config.model_copy(update={"generators": (GeneratorConfig(model=model),)})
+    changed = Study(config=config, folder=study.folder)
+    data = load(resolve(changed)[0], settings, config.pool_share, None)
+    for job in synthesis_jobs(changed.config, data):
+        key = synthesis_key(job, data)
+        made = asdict(replace(expected_synthesis(job), key=key))
+        rows = [
+            {"text": f"{label} {i}", "label": label, "call": f"{label}/{i}/0"}
+            for label in data.task.labels
+            for i in range(4)
+        ]
+        Store(settings.store_url).put(
+            "syntheses", key, {"synthesis": made}, {"rows.jsonl": "\n".join(map(json.dumps, rows)).encode()}
+        )
+
+
+def meet(model: str, settings: Settings, provider: str = "http://127.0.0.1:1/v1") -> None:
+    remember(Store(settings.store_url), Known(model, provider, "triggered", "2026-11-01"))
+
+
+def models(study: Study) -> list[str]:
+    return [item.model for item in study.config.generators]
+
+
+def test_only_llms_whose_rows_are_stored_stand_beside_the_new_one(study: Study, settings: Settings) -> None:
+    store_rows(study, "openai/stored", settings)
+    store_rows(study, "openai/retired", settings)
+    meet(NEW, settings)
+    meet("openai/retired", settings, "elsewhere")
+    meet("openai/never-run", settings)
+    changed = newcomer_study(WATCH, study, NEW, "2026-11", settings)
+    assert models(changed) == ["openai/stored", "openai/retired", NEW]
+    assert changed.config.generators[-1].api_base == "http://127.0.0.1:1/v1"
+    missing = {item.job.generator.model for item in plan_study(changed, settings).syntheses if not item.stored}
+    assert missing == {NEW}
+
+
+def test_the_grid_stays_and_the_month_pays(study: Study, settings: Settings) -> None:
+    meet(NEW, settings)
+    changed = newcomer_study(WATCH, study, NEW, "2026-11", settings).config
+    different = {name for name in type(changed).model_fields if getattr(changed, name) != getattr(study.config, name)}
+    assert different == {"generators", "account", "budget_usd"}
+    assert (changed.account, changed.budget_usd, changed.budget_tokens) == ("watch-w-2026-11", 10.0, 900)
+
+
+def test_nobody_is_asked_for_opinions(study: Study, settings: Settings) -> None:
+    meet(NEW, settings)
+    asking = study.config.model_validate(
+        {**study.config.model_dump(), "subjectivity": {"annotators": ["openai/dear"], "items": 3}}
+    )
+    changed = newcomer_study(WATCH, Study(config=asking, folder=study.folder), NEW, "2026-11", settings)
+    assert changed.config.subjectivity is None
+
+
+def test_an_llm_that_no_provider_listed_is_refused(study: Study, settings: Settings) -> None:
+    with pytest.raises(UserError, match="'w' never met an LLM 'openai/new'; it asks http"):
+        newcomer_study(WATCH, study, NEW, "2026-11", settings)
+
+
+def test_a_study_that_generates_nothing_cannot_be_watched(study: Study) -> None:
+    config = study.config.model_copy(update={"modes": ("real",)})
+    with pytest.raises(UserError, match="generates no rows"):
+        sample_job(config, make_data({"a": 9, "b": 9}))

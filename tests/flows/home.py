@@ -1,0 +1,199 @@
+"""A home folder with its studies, and a user's commands there: what tests of faults share."""
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from flows import state
+from tasks.settings import Settings
+from tests.provider import MODEL, ROOT, Provider
+
+SECONDS = 400
+"""Patience with a busy machine."""
+KEY = "sk-planted-0123456789abcdef"
+"""The API key of every run here; it must never be found anywhere."""
+FOREIGN = ("PREFECT_", "MLFLOW_", "SYNTHGAP_")
+
+
+def free_port() -> int:
+    """A port of loopback that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
+    """The first true value of ``condition``."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not in {seconds} s: {what}"
+        time.sleep(0.2)
+    return value
+
+
+@dataclass
+class Home:
+    """A place of its own for Prefect, MLflow and synthgap."""
+
+    path: Path
+    extra: dict[str, str] = field(default_factory=dict)
+    """Further environment of the commands."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        ours = {
+            "SYNTHGAP_HOME": str(self.path),
+            "PREFECT_HOME": str(self.path / "prefect"),
+            "OPENAI_API_KEY": KEY,
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "250",  # lines do not wrap
+        }
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)},
+            **ours,
+            **self.extra,
+        }
+
+    def study(self, endpoint: Provider, name: str, **change: Any) -> Path:
+        """Write a study of seconds; its path."""
+        config = {
+            "name": name,
+            "tasks": ["sms_spam"],
+            "modes": ["real", "zero_shot"],
+            "generators": [{"model": MODEL, "api_base": endpoint.url, "concurrency": 4}],
+            "classifiers": ["probe/embedded/minilm-l6"],
+            "seeds": [0],
+            "rows_per_label": 10,
+            "test_rows": 40,
+            "reference_rows": 0,
+            **change,
+        }
+        path = self.path / "studies" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(config))
+        return path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A command under way, in a session of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command from start to end."""
+        process = self.start(*arguments)
+        out, said = process.communicate(timeout=SECONDS)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, said)
+
+    def results(self, study: str) -> dict[str, Any]:
+        """The newest results of a study."""
+        found: dict[str, Any] = json.loads((self.path / "studies" / study / "results.json").read_text())
+        return found
+
+    def mlflow_states(self) -> list[str]:
+        """How all of MLflow's runs ended, out of its database."""
+        with contextlib.closing(sqlite3.connect(self.path / "mlflow.db")) as database:
+            return sorted(state for (state,) in database.execute("select status from runs"))
+
+    def journaled(self) -> int:
+        """Calls in all journals."""
+        return sum(path.read_text().count("\n") for path in (self.path / "journals").glob("*.jsonl"))
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all below it."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def left_of(processes: list[psutil.Process]) -> list[str]:
+    """Those that still run."""
+    alive = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                alive.append(" ".join(process.cmdline()))
+    return alive
+
+
+@dataclass
+class Up(Home):
+    """A home with a running ``synthgap up``."""
+
+    prefect: int = field(default_factory=free_port)
+    mlflow: int = field(default_factory=free_port)
+
+    def up(self) -> subprocess.Popen[str]:
+        """Start it; returns when it is ready."""
+        process = self.start("up", "--prefect-port", str(self.prefect), "--mlflow-port", str(self.mlflow))
+        until(lambda: process.poll() is not None or ((found := self.state) and found.ready), "synthgap up is ready")
+        assert process.poll() is None, process.communicate()
+        return process
+
+    @property
+    def state(self) -> state.UpState | None:
+        """What it says of itself."""
+        return state.read_state(Settings(home=self.path))
+
+    def pid(self, service: str) -> int:
+        """The process of a service."""
+        found = self.state
+        assert found
+        [pid] = [item.pid for item in found.services if item.name == service]
+        assert pid
+        return pid
+
+    def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """An answer of Prefect's server, which may be busy or away for a moment."""
+        content = None if body is None else json.dumps(body).encode()
+        address = f"http://127.0.0.1:{self.prefect}/api/{path}"
+        for _ in range(240):
+            request = urllib.request.Request(address, content, {"content-type": "application/json"})
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:
+                    return json.load(answer)
+            except urllib.error.HTTPError as error:
+                if error.code != 503:  # SQLite was locked; every client of Prefect tries again
+                    raise
+            except OSError:
+                pass
+            time.sleep(0.5)
+        raise AssertionError(f"{path} is never available")
+
+    def press(self, study: str, **parameters: Any) -> str:
+        """Start a study as its form does; the id of its run."""
+        registered = {"deployments": {"name": {"any_": [study]}}}
+        [deployment] = until(lambda: self.api("deployments/filter", registered), f"{study} is registered")
+        return str(self.api(f"deployments/{deployment['id']}/create_flow_run", {"parameters": parameters})["id"])
+
+    def ended(self, run: str) -> dict[str, Any]:
+        """A run, when it has ended."""
+        final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        found: dict[str, Any] = until(
+            lambda: (found := self.api(f"flow_runs/{run}"))["state_type"] in final and found, "the run has ended"
+        )
+        return found
+
+    def flow_process(self) -> psutil.Process:
+        """The process of the one run under way."""
+        below = psutil.Process(self.pid("worker")).children(recursive=True)
+        [found] = [process for process in below if any(part.endswith("engine") for part in process.cmdline())]
+        return found

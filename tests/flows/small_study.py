@@ -1,0 +1,78 @@
+"""A small study for tests of where a study runs: whatever the place, its LLM writes the same texts."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.endpoint import Endpoint
+
+WORDS = {"ham": "see you at home later mate", "spam": "win a free prize call now to claim"}
+
+
+class Writer(Endpoint):
+    """Writes a text of the label that the prompt describes; the same prompt and seed give the same text."""
+
+    def __init__(self) -> None:
+        super().__init__((200, {}, {}))
+
+    def reply(self, body: dict) -> tuple[int, dict[str, str], object]:
+        label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
+        name = hashlib.sha256(json.dumps([body["messages"], body["seed"]]).encode()).hexdigest()
+        text = f"{WORDS[label]} {name[:6]} {name[6:12]}"
+        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+        usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
+        names = {"id": "x", "object": "chat.completion", "created": 1, "model": "writer"}
+        return 200, {}, {**names, "choices": [choice], "usage": usage}
+
+
+def write_study(place: Path, url: str, **change: object) -> Path:
+    config = {
+        "name": "small",
+        "tasks": ["sms_spam"],
+        "modes": ["real", "few_shot"],
+        "generators": [{"model": "openai/writer", "api_base": url}],
+        "classifiers": ["probe/embedded/minilm-l6"],
+        "seeds": [0, 1],
+        "rows_per_label": 6,
+        "test_rows": 40,
+        "reference_rows": 20,
+        **change,
+    }
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / f"{config['name']}.yaml"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def environment(place: Path, **ours: str) -> dict[str, str]:
+    """This process's environment with a home of its own, without what Prefect is set to here; lines do not wrap."""
+    theirs = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "SYNTHGAP_"))}
+    homes = {"SYNTHGAP_HOME": str(place / "home"), "PREFECT_HOME": str(place / "prefect")}
+    return {**theirs, **homes, "OPENAI_API_KEY": "sk-of-a-test", "COLUMNS": "250", **ours}
+
+
+def start(study: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "flows.cli", "run", str(study), "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def run(study: Path, environment: dict[str, str]) -> tuple[dict, str]:
+    """Results and stderr of a study that ends well."""
+    process = start(study, environment)
+    out, said = process.communicate(timeout=800)
+    assert process.returncode == 0, said
+    return json.loads(out), said
+
+
+def scores(results: dict) -> dict:
+    """What must not depend on where a study runs."""
+    cells = {
+        (cell["mode"], cell["seed"]): [cell[name] for name in ("key", "macro_f1", "accuracy", "per_label", "n_train")]
+        for cell in results["cells"]
+    }
+    gaps = {row["mode"]: (row["macro_f1"], row["gap"]) for row in results["comparisons"]}
+    sets = [[item[name] for name in ("key", "kept", "diversity", "similarity")] for item in results["syntheses"]]
+    return {"cells": cells, "gaps": gaps, "syntheses": sets}

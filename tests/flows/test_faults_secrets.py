@@ -1,0 +1,116 @@
+"""API keys are in the environment and nowhere else, whatever a provider says and wherever a run breaks off."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from flows import state
+from tests.endpoint import Endpoint, Reply
+from tests.flows.home import KEY, Up, until
+from tests.provider import MODEL, Provider, provider
+
+pytestmark = pytest.mark.slow
+
+LOGIN = "hunter2-planted"
+"""A password in an address."""
+OTHER = {"HF_TOKEN": "hf_planted_token_0123", "MLFLOW_TRACKING_PASSWORD": "planted-password-0123"}
+
+
+class Telltale(Endpoint):
+    """Refuses every call with a status and quotes the key that it was sent."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
+
+    def reply(self, body: dict[str, object]) -> Reply:
+        sent = {name.lower(): value for name, value in self.headers[-1].items()}["authorization"]
+        return self.status, {}, {"error": {"message": f"Incorrect API key provided: {sent}", "code": "invalid"}}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    up = Up(tmp_path_factory.mktemp("up"), OTHER)
+    process = up.up()
+    yield up
+    up.run("down")
+    process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Provider]:
+    with provider(latency=0.3) as running:
+        yield running
+
+
+def command_lines(token: str) -> str:
+    lines = []
+    for process in state.processes(token):
+        with contextlib.suppress(psutil.Error):
+            lines.append(" ".join(process.cmdline()))
+    return "\n".join(lines)
+
+
+def where_found(home: Path, *secrets: str) -> list[str]:
+    """Files with a secret in them, byte by byte, and databases row by row."""
+    found = []
+    for path in filter(Path.is_file, home.rglob("*")):
+        content = path.read_bytes()
+        if path.suffix == ".db":
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                content += "\n".join(database.iterdump()).encode()
+        found += [str(path) for secret in secrets if secret.encode() in content]
+    return found
+
+
+def run(up: Up, study: str) -> dict[str, Any]:
+    return up.ended(up.press(study))
+
+
+def test_a_search_finds_what_is_planted(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(f'"{KEY}"')
+    with contextlib.closing(sqlite3.connect(tmp_path / "b.db")) as database:
+        database.execute("create table logs (message text)")
+        database.execute("insert into logs values (?)", ["x" * 8000 + KEY + "y" * 8000])
+        database.commit()
+    assert where_found(tmp_path, KEY) and len(set(where_found(tmp_path, KEY))) == 2
+
+
+def test_keys_are_nowhere(up: Up, endpoint: Provider) -> None:
+    up.study(endpoint, "good", rows_per_label=20)
+    first = up.press("good")
+    until(lambda: endpoint.stats()["answered"] >= 6, "the study is under way")
+    shown = command_lines(up.state.token) + up.run("status", "--json").stdout
+    assert up.ended(first)["state_type"] == "COMPLETED"
+
+    said = ""
+    for status in (400, 401, 403, 404):
+        refusing = Telltale(status)
+        writer = {"model": MODEL, "api_base": refusing.url}
+        study = up.study(endpoint, f"refused-{status}", generators=[writer])
+        ended = run(up, f"refused-{status}")
+        assert ended["state_type"] == "FAILED", ended["state"]
+        [synthesis] = up.results(f"refused-{status}")["syntheses"]
+        assert synthesis["status"] == "failed" and synthesis["error"]
+        done = up.run("run", str(study), "--json")
+        assert done.returncode == 1 and len(refusing.bodies) >= 2  # the key did travel to the provider
+        said += done.stdout + done.stderr
+        refusing.server.shutdown()
+
+    login = {"model": MODEL, "api_base": endpoint.url.replace("://", f"://someone:{LOGIN}@")}
+    for name, writer in (("login", login), ("parameter", {"model": MODEL, "params": {"api_key": LOGIN}})):
+        path = up.study(endpoint, name, generators=[writer])
+        until(lambda file=path.name: any(file in line for line in up.state.complaints), "it is complained about")
+        refused = up.run("plan", str(path))
+        assert refused.returncode == 2 and "environment" in refused.stderr
+        said += refused.stdout + refused.stderr
+        path.unlink()
+
+    secrets = [KEY, LOGIN, *OTHER.values()]
+    assert [secret for secret in secrets if secret in shown + said] == []
+    assert where_found(up.path, *secrets) == []

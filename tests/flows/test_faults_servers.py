@@ -1,0 +1,104 @@
+"""Servers that die in the middle of a study: it waits for them and goes on, nothing lost and nothing done twice."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.home import Home, Up, family, until
+from tests.mlflow_server import Server
+from tests.provider import MODEL, Provider, provider
+
+pytestmark = pytest.mark.slow
+
+SEEDS = 6
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Provider]:
+    """A fresh one for each test, which counts its calls."""
+    with provider(latency=0.5) as running:
+        yield running
+
+
+def long_study(home: Home, endpoint: Provider, name: str, first_seed: int = 0) -> Path:
+    """Calls and trainings from its start to its end, so that an outage meets both."""
+    writer = {"model": MODEL, "api_base": endpoint.url, "concurrency": 2}
+    seeds = list(range(first_seed, first_seed + SEEDS))  # a study finds the trials of another one with its seeds
+    return home.study(endpoint, name, rows_per_label=20, generators=[writer], seeds=seeds)
+
+
+def all_cells_once(home: Home, study: str) -> None:
+    results = home.results(study)
+    assert [cell["error"] for cell in results["cells"] if cell["status"] != "ok"] == []
+    assert len(results["cells"]) == 2 * SEEDS
+    assert not any(cell["cached"] for cell in results["cells"])  # all trained in this one run
+
+
+@pytest.mark.parametrize("seconds", [15, 60])
+def test_mlflow_is_away_in_the_middle_of_a_run(tmp_path: Path, endpoint: Provider, seconds: int) -> None:
+    server = Server(tmp_path / "server").ready()
+    home = Home(tmp_path / "home", {"SYNTHGAP_TRACKING_URI": server.uri})
+    home.path.mkdir()
+    try:
+        process = home.start("run", str(long_study(home, endpoint, "away")))
+        until(lambda: endpoint.stats()["answered"] >= 6, "some calls are answered")
+        server.end(signal.SIGKILL)
+        time.sleep(seconds)
+        assert process.poll() is None, process.communicate()
+        server.start()
+        server.ready()
+        _, said = process.communicate(timeout=400)
+    finally:
+        server.end()
+    assert process.returncode == 0, said
+    assert said.count("does not answer") == 1 and "Traceback" not in said
+    all_cells_once(home, "away")
+    assert endpoint.stats()["repeated"] == 0
+    states = server.run_states()
+    assert states.count("FINISHED") == 2 * SEEDS + 1
+    assert set(states) <= {"FINISHED", "KILLED"}  # killed: made again, because the answer to its making was lost
+
+
+def test_the_server_of_a_run_dies(tmp_path: Path, endpoint: Provider) -> None:
+    home = Home(tmp_path)
+    process = home.start("run", str(long_study(home, endpoint, "alone")))
+    until(lambda: endpoint.stats()["answered"] >= 6, "some calls are answered")
+    [server] = [child for child in family(process.pid) if "flows.server" in " ".join(child.cmdline())]
+    server.kill()
+    _, said = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    assert "started again" in said and "Traceback" not in said
+    all_cells_once(home, "alone")
+    assert endpoint.stats()["repeated"] == 0
+    assert set(home.mlflow_states()) == {"FINISHED"}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    up = Up(tmp_path_factory.mktemp("up"))
+    process = up.up()
+    yield up
+    up.run("down")
+    process.wait(60)
+
+
+@pytest.mark.parametrize("service", ["mlflow", "prefect"])
+def test_a_server_of_up_dies(up: Up, endpoint: Provider, service: str) -> None:
+    name = f"without-{service}"
+    long_study(up, endpoint, name, 0 if service == "mlflow" else SEEDS)
+    pid = up.pid(service)
+    run = up.press(name)
+    until(lambda: endpoint.stats()["answered"] >= 6, "some calls are answered")
+    psutil.Process(pid).kill()
+    until(lambda: up.pid(service) != pid, f"{service} is started again")
+    ended = up.ended(run)
+    assert ended["state_type"] == "COMPLETED", ended["state"]
+    assert ended["run_count"] == 1
+    all_cells_once(up, name)
+    assert endpoint.stats()["repeated"] == 0
+    assert set(up.mlflow_states()) <= {"FINISHED", "KILLED"}
+    assert up.run("status").returncode == 0

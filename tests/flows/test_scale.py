@@ -1,0 +1,231 @@
+"""One small study on every kind of database, store and cluster: its results must not depend on them."""
+
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests import postgres, s3
+from tests.flows import small_study
+from tests.flows.small_study import Writer
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def writer() -> Iterator[Writer]:
+    endpoint = Writer()
+    yield endpoint
+    endpoint.server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, writer: Writer) -> tuple[Path, dict, str]:
+    """Home, results and stderr of the study as it runs without any setting: SQLite, a folder, threads."""
+    place = tmp_path_factory.mktemp("alone")
+    return place, *small_study.run(small_study.write_study(place, writer.url), small_study.environment(place))
+
+
+def mlflow_runs(uri: str) -> list:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(tracking_uri=uri)
+    return list(client.search_runs([client.get_experiment_by_name("small").experiment_id]))
+
+
+def installed(*packages: str) -> None:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+def refusal(place: Path, url: str, **ours: str) -> str:
+    """What a study that cannot be run says in its one line."""
+    process = small_study.start(small_study.write_study(place, url), small_study.environment(place, **ours))
+    out, said = process.communicate(timeout=600)
+    assert process.returncode in (1, 2), said
+    assert (out, "Traceback" in said) == ("", False), said
+    assert postgres.QUOTED not in said
+    [line] = [line for line in said.splitlines() if line.startswith("synthgap: ")]
+    return line
+
+
+def secrets_in(place: Path, secret: str) -> list[Path]:
+    return [path for path in place.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
+
+
+def test_on_postgres_the_results_are_those_on_sqlite(tmp_path: Path, writer: Writer, alone) -> None:
+    installed("psycopg2")
+    import psycopg2
+
+    study = small_study.write_study(tmp_path, writer.url)
+    with postgres.server("prefect", "mlflow") as address:
+        ours = {
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{address}/prefect",
+            "SYNTHGAP_TRACKING_URI": f"postgresql://{address}/mlflow",
+        }
+        environment = small_study.environment(tmp_path, **ours)
+        results, said = small_study.run(study, environment)
+        assert small_study.scores(results) == small_study.scores(alone[1])
+        runs = mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])
+        assert {run.info.run_id for run in runs} > {cell["run_id"] for cell in results["cells"]}
+        assert {run.info.status for run in runs} == {"FINISHED"}
+        with psycopg2.connect(f"postgresql://{address}/prefect") as connection, connection.cursor() as cursor:
+            cursor.execute("select state_type, count(*) from task_run group by state_type")
+            [(state, count)] = cursor.fetchall()
+        assert (state, count > 8) == ("COMPLETED", True)
+        again, _ = small_study.run(study, environment)
+        assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in results["cells"]]
+        assert len(mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])) == len(runs) + 1  # a parent; no twin of a cell
+    assert not list(tmp_path.rglob("*.db"))
+    for secret in (postgres.PASSWORD, postgres.QUOTED):
+        assert secret not in said
+        assert secrets_in(tmp_path, secret) == []
+
+
+def test_a_postgres_that_does_not_answer_is_one_line_without_its_password(tmp_path: Path, writer: Writer) -> None:
+    installed("psycopg2")
+    uri = f"postgresql://{postgres.USER}:{postgres.QUOTED}@127.0.0.1:9/mlflow"
+    said = refusal(tmp_path, writer.url, SYNTHGAP_TRACKING_URI=uri)
+    assert "MLflow at 'postgresql://127.0.0.1:9/mlflow': " in said
+    assert "refused" in said
+
+
+def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer, alone) -> None:
+    with s3.server() as reached:
+        import boto3
+
+        ours = {"SYNTHGAP_STORE": f"s3://{s3.BUCKET}/store", "SYNTHGAP_ARTIFACTS": f"s3://{s3.BUCKET}/mlflow"}
+        environment = small_study.environment(tmp_path, **reached, **ours)
+        study = small_study.write_study(tmp_path, writer.url)
+        results, said = small_study.run(study, environment)
+        assert small_study.scores(results) == small_study.scores(alone[1])
+        pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=s3.BUCKET)
+        keys = {item["Key"] for page in pages for item in page["Contents"]}
+        asked = len(writer.bodies)
+        again, _ = small_study.run(study, environment)
+    trials = {cell["key"] for cell in results["cells"]}
+    assert {f"store/trials/{key}/manifest.json" for key in trials} <= keys
+    assert {key.rsplit("/", 1)[1] for key in keys if key.startswith("mlflow/small/")} == {
+        *("study.yaml", "results.json", "report.html"),
+        *("predictions.csv", "confusion.csv", "confusion.html"),
+    }
+    assert not (tmp_path / "home" / "store").exists()
+    assert not (tmp_path / "home" / "mlflow-artifacts").exists()
+    assert again["totals"]["cells_stored"] == len(results["cells"])
+    assert len(writer.bodies) == asked
+    assert s3.SECRET not in said
+    assert secrets_in(tmp_path, s3.SECRET) == []
+
+
+def trial_lines(said: str) -> list[str]:
+    return sorted(line.split(": ")[0].split("] ")[1] for line in said.splitlines() if " trials] trial " in line)
+
+
+def check_like_threads(results: dict, said: str, alone: tuple[Path, dict, str], place: Path) -> None:
+    """Scores, lines of progress and MLflow runs of a cluster's run against those of the run with threads."""
+    assert small_study.scores(results) == small_study.scores(alone[1])
+    assert trial_lines(said) == trial_lines(alone[2])
+    assert len(trial_lines(said)) == len(results["cells"])
+    runs = mlflow_runs(f"sqlite:///{place / 'home' / 'mlflow.db'}")
+    assert len(runs) == len(results["cells"]) + 1
+    assert {cell["run_id"] for cell in results["cells"]} < {run.info.run_id for run in runs}
+    main = {process_of(run) for run in runs if "mlflow.parentRunId" not in run.data.tags}
+    workers = {process_of(run) for run in runs if "mlflow.parentRunId" in run.data.tags}
+    assert workers
+    assert not workers & main  # trials were logged where they ran
+
+
+def process_of(run: Any) -> str:
+    return run.data.tags["synthgap.process"].split("/")[1]
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_on_two_workers_the_results_are_those_of_threads(runner: str, tmp_path: Path, writer: Writer, alone) -> None:
+    installed(runner, f"prefect_{runner}")
+    study = small_study.write_study(tmp_path, writer.url, trainings=2)
+    results, said = small_study.run(study, small_study.environment(tmp_path, SYNTHGAP_RUNNER=runner))
+    check_like_threads(results, said, alone, tmp_path)
+
+
+@contextmanager
+def dask_cluster(place: Path, *options: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a running scheduler, and its two workers, started by hand as on machines of their own."""
+    installed("dask", "prefect_dask")
+    import distributed
+
+    file, environment = place / "scheduler.json", small_study.environment(place)
+    silent = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    start = [sys.executable, "-m"]
+    scheduling = [*start, "distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--no-dashboard"]
+    working = [*start, "distributed.cli.dask_worker", "--nthreads=1", "--no-dashboard", *options]
+    scheduler = subprocess.Popen([*scheduling, f"--scheduler-file={file}"], **silent)
+    workers = [subprocess.Popen([*working, f"--scheduler-file={file}"], **silent) for _ in range(2)]
+    try:
+        until(lambda: file.exists() and file.read_text().endswith("}"))
+        address = json.loads(file.read_text())["address"]
+        with distributed.Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=200)
+        yield address, workers
+    finally:
+        for process in (*workers, scheduler):
+            process.terminate()
+            process.wait(60)
+
+
+def until(condition: Callable[[], object], seconds: float = 400) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.1)
+
+
+def test_a_worker_that_dies_in_a_training_costs_no_cell(tmp_path: Path, writer: Writer, alone) -> None:
+    with dask_cluster(tmp_path, "--no-nanny") as (address, workers):
+        ours = {"SYNTHGAP_RUNNER": "dask", "SYNTHGAP_RUNNER_ADDRESS": address}
+        study = small_study.write_study(tmp_path, writer.url)
+        process = small_study.start(study, small_study.environment(tmp_path, **ours))
+        worker = psutil.Process(workers[0].pid)
+        until(lambda: worker.children() or process.poll() is not None)  # its training process
+        worker.send_signal(signal.SIGKILL)
+        out, said = process.communicate(timeout=800)
+    assert process.returncode == 0, said
+    results = json.loads(out)
+    assert small_study.scores(results) == small_study.scores(alone[1])
+    assert len(mlflow_runs(f"sqlite:///{tmp_path / 'home' / 'mlflow.db'}")) == len(results["cells"]) + 1
+
+
+def test_workers_that_cannot_train_are_refused_before_anything_is_asked(tmp_path: Path, writer: Writer) -> None:
+    asked = len(writer.bodies)
+    with dask_cluster(tmp_path, "--no-nanny") as (address, _):  # each process has a memory of its own
+        elsewhere = {"SYNTHGAP_RUNNER": "dask", "SYNTHGAP_RUNNER_ADDRESS": address, "SYNTHGAP_STORE": "memory://x"}
+        assert "the store 'memory://x' is another one there" in refusal(tmp_path, writer.url, **elsewhere)
+    assert len(writer.bodies) == asked
+
+
+def test_workers_that_are_daemons_are_refused(tmp_path: Path, writer: Writer) -> None:
+    with dask_cluster(tmp_path, "--nanny") as (address, _):
+        said = refusal(tmp_path, writer.url, SYNTHGAP_RUNNER="dask", SYNTHGAP_RUNNER_ADDRESS=address)
+    assert "it is a daemon" in said
+    assert "--no-nanny" in said
+
+
+def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path, writer: Writer) -> None:
+    installed("dask", "prefect_dask")
+    ours = {"SYNTHGAP_RUNNER": "dask", "SYNTHGAP_RUNNER_ADDRESS": "tcp://127.0.0.1:9"}
+    said = refusal(tmp_path, writer.url, **ours, DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="3s")
+    assert "Dask at 'tcp://127.0.0.1:9' cannot be used" in said
+
+
+def test_an_unknown_runner_is_one_line_that_names_the_known_ones(tmp_path: Path, writer: Writer) -> None:
+    said = refusal(tmp_path, writer.url, SYNTHGAP_RUNNER="dusk")
+    assert said == "synthgap: unknown SYNTHGAP_RUNNER 'dusk'. Did you mean 'dask'? Allowed: dask, ray, threads"

@@ -1,0 +1,84 @@
+"""Who is best so far, in words: the same on the page, in the terminal and in the artifact."""
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tasks.records import Challenge, Gap
+from tasks.reporting import champions
+from tasks.reporting.markdown import markdown
+from tasks.reporting.report import render
+from tasks.reporting.results import assemble
+from tasks.reporting.terminal import study_view
+from tests.reporting.conftest import make_study
+
+NEW, OLD = "few_shot · openai/new", "zero_shot · openai/old"
+
+
+def gap(mean: float) -> Gap:
+    return Gap(mean, mean - 0.02, mean + 0.02, 0.01, 0.01)
+
+
+def challenge(outcome: str, mean: float | None = None, mode: str = "", **change: Any) -> Challenge:
+    fields = {"task": "sms_spam", "mode": mode, "classifier": "embedded/minilm-l6", "challenger": NEW, "champion": OLD}
+    fields |= {"outcome": outcome, "gap": None if mean is None else gap(mean)}
+    return Challenge(**{**fields, **change})
+
+
+def results(*challenges: Challenge, **change: Any) -> dict[str, Any]:
+    return assemble(**make_study(), challenges=challenges, **change)
+
+
+def said(*challenges: Challenge, **change: Any) -> list[str]:
+    return champions.sentences(results(*challenges, **change))
+
+
+def test_a_better_one_is_named_with_its_lead_and_interval() -> None:
+    [sentence] = said(challenge("better", 0.031))
+    assert "few-shot, new is the best now. It is better than zero-shot, old: +3.1 points of macro-F1" in sentence
+    assert "(+1.1 to +5.1)" in sentence
+
+
+def test_a_champion_that_stays_is_named_with_how_it_was_challenged() -> None:
+    lost = [challenge("worse", -0.1), challenge("undecided", 0.01, challenger="few_shot · openai/other")]
+    [sentence] = said(*lost)
+    assert sentence.endswith(
+        "zero-shot, old stays the best so far; 1 challenger is worse and 1 challenger is undecided."
+    )
+
+
+def test_the_first_one_is_said_to_be_no_more_than_that() -> None:
+    [sentence] = said(challenge("first", champion=None))
+    assert sentence.endswith("few-shot, new is the first to be the best so far.")
+
+
+def test_challenges_within_a_mode_are_in_the_table_only() -> None:
+    inside = challenge("undecided", mode="few_shot", note="trained on 400 rows, the champion on 100")
+    found = results(inside)
+    assert champions.sentences(found) == []
+    assert "trained on 400 rows" in render(found, {})
+
+
+def test_page_terminal_and_artifact_say_the_same() -> None:
+    found = results(challenge("better", 0.031))
+    [sentence] = champions.sentences(found)
+    console = Console(width=400)
+    with console.capture() as shown:
+        console.print(study_view(found))
+    assert sentence in shown.get()
+    assert sentence in markdown(found)
+    assert sentence in render(found, {})
+
+
+def test_a_registered_model_is_named_with_its_agreement() -> None:
+    model = {"task": "sms_spam", "name": "sms_spam", "version": "3", "made_by": NEW, "classifier": "c", "seed": 0}
+    sentences = said(models=[{**model, "agreement": 0.995}])
+    assert any("version 3 of sms_spam" in sentence and "on 99.5% of test rows" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize("part", ["challenges", "models"])
+def test_results_of_older_versions_lack_the_section(part: str) -> None:
+    found = {name: value for name, value in results().items() if name not in ("challenges", "models")}
+    assert champions.sentences(found) == []
+    assert "The best so far" not in render(found, {}) and part not in found

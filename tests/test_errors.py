@@ -1,0 +1,54 @@
+"""Messages hold no secrets, whoever made them."""
+
+import errno
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import RunError, UserError, redacted, writing
+
+SECRET = "sk-0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    monkeypatch.setenv("HF_TOKEN", SECRET + "-longer")
+    monkeypatch.setenv("SOME_KEY", "none")
+    monkeypatch.setenv("EDITOR", "an-editor-of-mine")
+
+
+@pytest.mark.parametrize("kind", [UserError, RunError])
+def test_an_error_never_says_a_key(kind: type[Exception]) -> None:
+    error = kind(f"refused: {SECRET}, {SECRET}-longer, none, an-editor-of-mine")
+    assert str(error) == "refused: ***, ***, none, an-editor-of-mine"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+@given(before=st.text(max_size=20), after=st.text(max_size=20))
+def test_a_secret_is_found_wherever_it_stands(before: str, after: str) -> None:
+    assert SECRET not in redacted(before + SECRET + after)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["see https://me:hunter2@host:1/v1 for", "postgresql+psycopg://me:hunter2@db/x", "'http://hunter2@h', 'x@y.z'"],
+)
+def test_a_login_in_a_url_is_taken_out(text: str) -> None:
+    assert "hunter2" not in redacted(text) and "://***@" in redacted(text)
+
+
+@pytest.mark.parametrize("text", ["http://host/a@b", "mail me@example.com", "a://b c@d", ""])
+def test_what_is_no_login_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_what_the_disk_refuses_is_one_message_with_the_path() -> None:
+    with (
+        pytest.raises(RunError, match=r"cannot write the journal '/x/y': No space left.*run again"),
+        writing("the journal", Path("/x/y")),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import UserError
+from tasks.settings import Settings
+
+
+def test_an_unknown_runner_names_the_known_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTHGAP_RUNNER", "dusk")
+    with pytest.raises(UserError, match=r"'dusk'.*'dask'.*dask, ray, threads"):
+        Settings()
+
+
+def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUNNER", "RUNNER_ADDRESS", "STORE", "TRACKING_URI", "ARTIFACTS"):
+        monkeypatch.setenv(f"SYNTHGAP_{name}", "")
+    assert Settings(home=Path("/h")) == Settings(home=Path("/h"), runner="threads")
+    assert Settings(home=Path("/h")).store_url == "/h/store"
+
+
+def test_files_of_mlflow_go_where_the_setting_says() -> None:
+    assert Settings(home=Path("/h")).artifacts_uri == "file:///h/mlflow-artifacts"
+    assert Settings(home=Path("/h"), artifacts="s3://bucket/mlflow/").artifacts_uri == "s3://bucket/mlflow"

@@ -1,0 +1,47 @@
+"""The views that MLflow offers ready-made: readable by its interface, and of names that are logged."""
+
+import base64
+import json
+import re
+import zlib
+from typing import Any
+
+import pytest
+
+from tasks import tracking
+from tasks.views import TAG, TRIALS_ONLY, view_tags
+from tests.test_tracking import job, trial
+
+VIEWS = view_tags()
+
+
+def state(tag: str) -> dict[str, Any]:
+    kind, _, packed = json.loads(VIEWS[tag])["state"].partition(";")
+    assert kind == "deflate"
+    return json.loads(zlib.decompress(base64.b64decode(packed)))
+
+
+def test_every_view_has_a_name_of_its_own() -> None:
+    names = [json.loads(view)["name"] for view in VIEWS.values()]
+    assert len(set(names)) == len(names) == 3
+    assert all(tag.startswith(TAG) and len(value) < 5000 for tag, value in VIEWS.items())  # MLflow's limit of a tag
+
+
+@pytest.mark.parametrize("tag", VIEWS)
+def test_trials_are_shown_by_what_they_have(tag: str) -> None:
+    view = state(tag)
+    if view["searchFilter"] != TRIALS_ONLY:
+        return
+    params = {param.key for param in tracking._params(tracking._trial_params(trial(), job()))}
+    metrics = {metric.key for metric in tracking._metrics(tracking._trial_metrics(trial()))} | {
+        "gap",
+        "gap_low",
+        "gap_high",
+    }
+    names = [
+        re.fullmatch(r"(\w+)\.`(.+)`", column).groups() for column in (*view["selectedColumns"], view["orderByKey"])
+    ]
+    assert {name for kind, name in names if kind == "params"} <= params
+    assert {name for kind, name in names if kind == "metrics"} <= metrics
+    keys = view["groupBy"]["groupByKeys"] if view["groupBy"] else []
+    assert {key["groupByData"] for key in keys} <= params

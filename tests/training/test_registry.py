@@ -1,0 +1,105 @@
+"""A trained model in MLflow's registry: who gets there, and what a user's process makes of it."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from tasks import tracking
+from tasks.analysis.champion import Champion, crown, reigning
+from tasks.config import StudyConfig
+from tasks.records import Trial
+from tasks.registry import register, registered, worth_logging
+from tasks.store import Store
+from tasks.training.trial import run_trial, train_model
+
+pytestmark = pytest.mark.slow
+
+LOAD = """
+import json, sys, mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/sms_spam@champion")
+print(json.dumps([model.metadata.signature.to_dict(), model.predict(["Free prize! Call now"]).to_dict("records")]))
+"""
+CHAMPION = Champion("few_shot · openai/a", "few_shot", "openai/a", 80, {"0": "k"}, "embedded/minilm-l6", 0.9)
+
+
+def config(*classifiers: str) -> StudyConfig:
+    return StudyConfig(name="s", tasks=("sms_spam",), modes=("real",), classifiers=[{"model": c} for c in classifiers])
+
+
+def test_the_champion_of_a_task_loads_and_predicts(settings, make_job, spam, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    train, test = spam[:80], spam[80:]
+    job = make_job()
+    trial = run_trial(job, settings, train, test)
+    with tracking.study_run(settings, config("embedded/minilm-l6")) as run:
+        run_id = tracking.log_trial(settings, *run, trial, job)
+    folder = settings.home / "model"
+    assert train_model(job, settings, train, test, folder) > 0.9
+    assert registered(settings, "sms_spam") is None
+    versions = [register(settings, run_id, "sms_spam", CHAMPION, folder, train[0].text) for _ in "ab"]
+    assert versions == ["1", "2"]
+    assert registered(settings, "sms_spam") == CHAMPION
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, settings.mlflow_uri], capture_output=True, text=True, check=True, timeout=300
+    )
+    signature, [said] = json.loads(done.stdout.splitlines()[-1])
+    assert {"inputs", "outputs"} <= signature.keys()
+    assert said["label"] in ("ham", "spam")
+    assert 0 < said["score"] <= 1
+    client = tracking.connect(settings.mlflow_uri)
+    version = client.get_model_version_by_alias("sms_spam", "champion")
+    assert str(version.version) == "2"
+    assert client.get_run(run_id).info.status == "FINISHED"
+    kept = [path for path in Path(settings.home).rglob("model.safetensors") if "mlflow-artifacts" in path.parts]
+    assert len(kept) == 2 and not (tmp_path / "mlruns").exists()
+
+
+def test_only_a_better_one_is_worth_a_model(settings, make_job) -> None:
+    """The registry holds a champion of four of ten; all of ten is better beyond chance, four of ten again is not."""
+    store, classifier = Store(settings.store_url), "embedded/minilm-l6"
+
+    def cells(generator: str, right: int):
+        found = []
+        for seed in range(6):
+            key, lines = f"{generator}-{seed}", []
+            for i in range(200):
+                label = ("ham", "spam")[i % 2]
+                said = label if (i // 2) % 10 < right else ("spam", "ham")[i % 2]
+                fields = {"item": f"item{i}", "label": label, "predicted": said, "probabilities": []}
+                lines.append(json.dumps({**fields, "agreement": None}))
+            store.put("trials", key, {}, {"predictions.jsonl": "\n".join(lines).encode()})
+            shape = (key, "sms_spam", "few_shot", generator, classifier, seed, "ok", 100, 200, {"ham": 50, "spam": 50})
+            trial = Trial(*shape, right / 10, right / 10, run_id=f"run-{seed}")
+            found.append((make_job(mode="few_shot", generator=generator, seed=seed), trial))
+        return found
+
+    def crowned(generator: str, right: int):
+        made = cells(generator, right)
+        crown([trial for _, trial in made], store)
+        return made
+
+    tracking.prepare(settings, "s")
+    first = crowned("openai/first", 4)
+    [logging] = worth_logging(config(classifier), first, settings)
+    assert (logging.challenge.outcome, logging.job.seed, logging.run_id) == ("first", 0, "run-0")
+    assert worth_logging(config("probe/embedded/minilm-l6"), first, settings) == []  # no model to log
+
+    client = tracking.connect(settings.mlflow_uri)
+    client.create_registered_model("sms_spam")
+    client.create_model_version("sms_spam", str(settings.home))
+    client.set_registered_model_alias("sms_spam", "champion", "1")
+    assert worth_logging(config(classifier), first, settings) == []  # somebody's alias: nothing to compare with
+    record = json.dumps(asdict(reigning(store, "sms_spam", "", classifier)))
+    client.set_model_version_tag("sms_spam", "1", "synthgap.champion", record)
+    assert worth_logging(config(classifier), first, settings) == []  # itself
+    better = crowned("openai/better", 10)
+    [logging] = worth_logging(config(classifier), better, settings)
+    assert (logging.challenge.outcome, logging.champion.generator) == ("better", "openai/better")
+    equal = replace(reigning(store, "sms_spam", "", classifier), generator="openai/equal")
+    client.set_model_version_tag("sms_spam", "1", "synthgap.champion", json.dumps(asdict(equal)))
+    assert worth_logging(config(classifier), better, settings) == []  # as good as it: undecided
