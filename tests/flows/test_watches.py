@@ -11,6 +11,7 @@ from prefect.server.events.actions import RunDeployment
 from flows import deployments, watches
 from flows.automations import EVENT, reaction
 from flows.newcomer import newcomer
+from flows.registration import register
 from flows.watch import watch
 from tasks.config import load_watch
 from tasks.errors import UserError
@@ -87,7 +88,7 @@ def test_a_schedule_that_cannot_be_is_refused_before_anything_is_registered(sett
     write(settings.home, schedule="every morning")
     entry = next(entry for entry in deployments.watch_definitions(settings)[0] if entry["name"] == "mine")
     with pytest.raises(UserError, match="every morning"):
-        deployments.register(entry)
+        register(entry)
 
 
 @pytest.mark.parametrize("flow", [watch, newcomer])
