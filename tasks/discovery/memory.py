@@ -6,14 +6,14 @@ model's name, wherever it is served.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from tasks.discovery.listing import List, list_generators, lists_others_only
 from tasks.errors import GoneError
-from tasks.records import content_key
+from tasks.records import Challenge, content_key
 from tasks.store import Store
 from tasks.synthesis.synthesize import KIND as SYNTHESES
 
@@ -83,6 +83,19 @@ def retire(store: Store, model: str, why: str, now: str) -> Known | None:
     take_over(store, now)
     known = recall(store, model)
     return known and remember(store, replace(known, status="retired", since=now, note=why))
+
+
+def mark_retired(challenges: Iterable[Challenge], store: Store) -> tuple[Challenge, ...]:
+    """The challenges, with a mark on LLMs that are not served any more: who is the best so far may be past use."""
+
+    def retired(maker: str) -> bool:
+        known = recall(store, maker.rpartition(" · ")[2])
+        return known is not None and known.status == "retired"
+
+    sides = (((item.challenger, item.champion), item) for item in challenges)
+    return tuple(
+        replace(item, retired=tuple(maker for maker in makers if maker and retired(maker))) for makers, item in sides
+    )
 
 
 @contextlib.contextmanager

@@ -3,8 +3,9 @@
 import pytest
 
 from tasks.config import GeneratorConfig, ProviderConfig
-from tasks.discovery.memory import Known, everyone, noting_retired, recall, remember
+from tasks.discovery.memory import Known, everyone, mark_retired, noting_retired, recall, remember
 from tasks.errors import GoneError, RunError
+from tasks.records import Challenge
 from tasks.store import Store
 
 
@@ -59,6 +60,14 @@ def test_a_name_that_never_was_is_not_remembered(store: Store) -> None:
     with pytest.raises(GoneError), noting_retired(store, lists("openai/other")):
         raise GoneError("404", "openai/gtp-4o")
     assert list(everyone(store)) == []
+
+
+def test_a_challenge_shows_which_side_is_retired(store: Store) -> None:
+    remember(store, Known("openai/old", "openai", "retired", "2026-11-01"))
+    overall = Challenge("t", "", "c", "few_shot · openai/new", "zero_shot · openai/old", "better")
+    inside = Challenge("t", "zero_shot", "c", "openai/old", None, "first")
+    marks = [challenge.retired for challenge in mark_retired((overall, inside), store)]
+    assert marks == [("zero_shot · openai/old",), ("openai/old",)]
 
 
 def test_another_failure_says_nothing_about_retirement(store: Store) -> None:
