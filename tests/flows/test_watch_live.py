@@ -164,8 +164,6 @@ def test_what_a_month_s_budget_stops_goes_on_in_the_next_month(place: Place, end
     run = newest(place, 2)
     assert "a look in the next month lets its study go on" in run["state"]["message"]
     assert status_of(place, THIRD) == "stopped"
-    assert start_watch(place)["state"]["message"] == "3 LLMs listed; 1 waiting"
-
     before = journaled(place, THIRD)
     assert before
     store = Store(Settings(home=place.home).store_url)
