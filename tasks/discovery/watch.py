@@ -100,7 +100,12 @@ class _Looking:
         """Take up a listed LLM where it is new, is back, or its study has to go on."""
         known = self._recall(provider, generator.model)
         if known and known.status in ("ready", "stopped", "broken"):
-            (self.found.ready if _goes_on(known, self.now) else self.found.waiting).append(known)
+            if _goes_on(known, self.now):
+                self.found.ready.append(known)
+            else:
+                self.found.waiting.append(
+                    replace(known, note=f"{known.note}; start the deployment newcomer to go on now")
+                )
         elif known is None or known.status == "retired" or _may_fail_again(known):
             self._take_up(generator, known or Known(generator.model, provider.address, "failed", self.now))
 

@@ -102,7 +102,9 @@ def test_a_study_that_the_budget_stopped_waits_for_the_next_month(world: World) 
     world.listed = {"openai": ["openai/a"]}
     found = world.look()
     assert (found.ready, models(found.waiting), found.headline) == ([], ["openai/a"], "1 LLM listed; 1 waiting")
-    assert found.table() == [{"LLM": "openai/a", "provider": "openai", "outcome": "waiting", "why": why}]
+    [row] = found.table()
+    assert (row["LLM"], row["outcome"]) == ("openai/a", "waiting")
+    assert row["why"] == f"{why}; start the deployment newcomer to go on now"
     world.now = "2026-12-01T06:00:00+00:00"
     assert models(world.look().ready) == ["openai/a"]
     assert world.tried == world.asked == []

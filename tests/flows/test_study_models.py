@@ -49,7 +49,7 @@ def test_a_failure_to_log_is_recorded_and_the_rest_of_the_study_stands(place: Pa
     blocked.touch()
     found = run(place, writer, code=1, log_models=True)
     [failure] = found["failures"]
-    assert failure["stage"] == "log model · sms_spam · few_shot · openai/writer · minilm-l6 · seed 0"
+    assert failure["stage"] == f"log model · sms_spam · few_shot · openai/writer · {QUICK['model']} · seed 0"
     assert str(blocked) in failure["error"]
     assert (found["status"], found["models"]) == ("failed", [])
     assert all(cell["status"] == "ok" for cell in found["cells"])
