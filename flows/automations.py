@@ -75,11 +75,14 @@ def prepare_reaction() -> None:
 def check_reaction() -> None:
     """Raises ``RunError`` where nothing would answer the event, so that it would be lost."""
     with clear_errors(), get_client(sync_client=True) as client:
-        if not any(item.enabled for item in client.read_automations_by_name(REACTION)):
-            raise RunError(
-                f"no automation {REACTION!r} is there and enabled, so nobody would answer; `synthgap up` makes it, or "
-                "`python -m flows.automations` on a server of your own"
-            )
+        found = client.read_automations_by_name(REACTION)
+    if not found:
+        raise RunError(
+            f"there is no automation {REACTION!r}, so nobody would answer; `synthgap up` makes it, or "
+            "`python -m flows.automations` on a server of your own"
+        )
+    if not found[0].enabled:
+        raise RunError(f"the automation {REACTION!r} is switched off, so nobody would answer; switch it on in Prefect")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Deployments: one for each study file and watch file, and one that runs a new LLM; said once and used twice.
 
-``definition`` is an entry of ``prefect.yaml``. ``synthgap up`` registers the entries of all files that it finds;
-``python -m flows.deployments`` writes those of the shipped files to ``prefect.yaml`` for people who run servers of
-their own.
+``definition`` is an entry of ``prefect.yaml``. ``synthgap up`` registers the entries of all files that it finds
+(``registration``); ``python -m flows.deployments`` writes those of the shipped files to ``prefect.yaml`` for people who
+run servers of their own.
 """
 
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -125,33 +124,6 @@ def _description(study: Study, comment: str) -> str:
     }
     lines = [f"- {part}: {', '.join(names)}" for part, names in grid.items()]
     return "\n\n".join(part for part in (comment, "\n".join(lines)) if part)
-
-
-def register(entry: dict[str, Any]) -> None:
-    """Create or update a deployment on the Prefect server that is configured.
-
-    Raises ``UserError`` for a schedule that cannot be.
-    """
-    from prefect.client.schemas.objects import ConcurrencyLimitConfig
-    from prefect.deployments.runner import RunnerDeployment
-    from prefect.schedules import Cron
-    from prefect.types.entrypoint import EntrypointType
-
-    module, _, flow = entry["entrypoint"].rpartition(".")
-    fields = {name: entry[name] for name in ("name", "version", "description", "tags", "parameters")}
-    try:
-        schedules = [Cron(item["cron"], timezone=item["timezone"]) for item in entry.get("schedules", ())]
-    except ValueError:
-        written = " and ".join(str(item) for item in entry["schedules"])
-        raise UserError(f"{entry['name']}: {written} is no schedule; write cron as '0 6 * * *'") from None
-    RunnerDeployment.from_flow(
-        getattr(importlib.import_module(module), flow),
-        **fields,
-        schedules=schedules,
-        concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]),
-        work_pool_name=entry["work_pool"]["name"],
-        entrypoint_type=EntrypointType.MODULE_PATH,
-    ).apply()
 
 
 def prefect_yaml() -> str:

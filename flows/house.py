@@ -61,11 +61,11 @@ def prepare_automation() -> None:
 
 
 def put_automation(wanted: AutomationCore) -> None:
-    """Create an automation, or update the one of its name."""
+    """Create an automation, or update the one of its name, which stays switched off where somebody did that."""
     with get_client(sync_client=True) as client:
         found = client.read_automations_by_name(wanted.name)
         if found:
-            client.update_automation(found[0].id, wanted)
+            client.update_automation(found[0].id, wanted.model_copy(update={"enabled": found[0].enabled}))
         else:
             client.create_automation(wanted)
 

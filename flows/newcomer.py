@@ -17,7 +17,8 @@ def newcomer(watch: str, model: str) -> State[Any]:
 
     Args:
         watch: Name of the watch that found it. Its monthly budget pays.
-        model: The LLM by litellm's name. Start it again to go on where a budget or a failure ended it.
+        model: The LLM by litellm's name. The watch goes on by itself with what a failure or the month's budget left
+            undone; start it by hand to go on sooner.
 
     """
     settings = Settings()
@@ -28,16 +29,25 @@ def newcomer(watch: str, model: str) -> State[Any]:
 
 
 def _run(watch: str, model: str, settings: Settings) -> State[Any]:
-    from flows.run import check_generators, only_run_of
+    from flows.run import check_generators, clear_faults, only_run_of
     from flows.study import study as study_flow
     from tasks.discovery.memory import timestamp
-    from tasks.discovery.newcomer import newcomer_study
+    from tasks.discovery.newcomer import newcomer_study, note_broken, note_end
     from tasks.planning import plan_study
 
     settings.check_home()
     config, study = named_watch(watch, settings)
     with only_run_of(study.config.name, settings, wait=True):  # nobody would start it again
-        changed = newcomer_study(config, study, model, timestamp()[:7], settings)
-        check_generators(plan_study(changed, settings))
-        state: State[Any] = study_flow.fn(changed.config, changed.folder)
-    return state
+        now = timestamp()
+        changed = newcomer_study(config, study, model, now[:7], settings)
+        try:
+            with clear_faults(settings):
+                check_generators(plan_study(changed, settings))
+                state: State[dict[str, Any]] = study_flow.fn(changed.config, changed.folder)
+        except RunError as error:
+            note_broken(model, str(error), now, settings)
+            raise
+        results: Any = state.result(raise_on_failure=False)  # what it carries, whether it failed or not
+        known = note_end(changed, model, results, now, settings)
+    said = f"; {known.note}" if known and known.note else ""
+    return state.model_copy(update={"message": f"{state.message}{said}"})

@@ -27,7 +27,7 @@ from tasks.annotation.panel import annotate
 from tasks.config import StudyConfig, SubjectivityConfig, TaskConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
-from tasks.discovery.memory import noting_retired
+from tasks.discovery.memory import mark_retired, noting_retired
 from tasks.progress import Progress, announce
 from tasks.records import (
     Challenge,
@@ -155,7 +155,8 @@ def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings)
 @task(name="champions", task_run_name="champions")
 def champions_stage(trials: Sequence[Trial], settings: Settings) -> tuple[Challenge, ...]:
     """Let every LLM challenge the best so far of its task and mode, and of all modes."""
-    return crown(trials, Store(settings.store_url))
+    store = Store(settings.store_url)
+    return mark_retired(crown(trials, store), store)
 
 
 @task(name="choose models", task_run_name="choose models")

@@ -14,6 +14,7 @@ from prefect.states import Completed, Failed
 
 from flows import stages
 from flows.automations import announce_llm, check_reaction
+from flows.run import clear_faults
 from flows.watches import named_watch
 from tasks import planning
 from tasks.config import Study, WatchConfig
@@ -40,12 +41,13 @@ def watch(watch: str) -> State[Any]:
     try:
         settings.check_home()
         config, study = named_watch(watch, settings)
-        check_reaction()
-        found = _look(config, study, settings)
-        create_table_artifact(found.table(), key=artifact_key(f"watch-{config.name}"), description=found.headline)
-        for known in found.ready:
-            announce_llm(known, watch)
-            mark_triggered(Store(settings.store_url), known)
+        with clear_faults(settings):
+            check_reaction()
+            found = _look(config, study, settings)
+            create_table_artifact(found.table(), key=artifact_key(f"watch-{config.name}"), description=found.headline)
+            for known in found.ready:
+                announce_llm(known, watch)
+                mark_triggered(Store(settings.store_url), known)
     except (UserError, RunError) as error:  # one line for a person, without a traceback
         return Failed(message=str(error))
     return Failed(message=found.headline) if found.silent else Completed(message=found.headline)

@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
@@ -35,8 +36,8 @@ class Watcher:
         self.token = secrets.token_hex(8)
         self.processes: dict[str, Process] = {}
         self.seen: dict[str, str] = {}
-        self.registered: dict[tuple[str, str], str] = {}
-        """Entry point and name of a deployment to its version."""
+        self.registered: dict[tuple[str, str], dict[str, Any]] = {}
+        """Entry point and name of a deployment to what was registered."""
         self.complaints: tuple[str, ...] = ()
         self.restarts: dict[str, list[float]] = {}
         prefect = f"http://{address.local}:{address.prefect_port}"
@@ -80,6 +81,7 @@ class Watcher:
         os.environ.update({**services.QUIET, **clients})
         from flows import house  # Prefect, which reads its environment now: while the servers start
         from flows.automations import prepare_reaction
+        from flows.registration import register
 
         self._wait_for("prefect", self._health("prefect"))
         with house.clear_errors():
@@ -89,7 +91,7 @@ class Watcher:
             self.processes["worker"] = services.worker(deployments.POOL, {**environment, **clients}, self.settings)
             house.prepare_automation()
             self._register()
-            deployments.register(deployments.NEWCOMER)
+            register(deployments.NEWCOMER)
             prepare_reaction()
             self._wait_for("mlflow", self._health("mlflow"))
             self._wait_for_worker(lambda: house.last_heartbeat() != heard)
@@ -166,25 +168,31 @@ class Watcher:
         self.say(f"The worker ended and was started again{'; queued again: ' + ', '.join(queued) if queued else ''}.")
 
     def _register(self) -> bool:
-        """Register study files that are new or changed; whether there were any."""
-        found = studies.find_studies(self.settings)
-        paths = [*found.values(), *watches.find_watches(self.settings).values()]
-        prints = {str(path): studies.fingerprint(path) for path in paths}
+        """Bring deployments into step with the files of studies and watches; whether any had changed."""
+        found, watching = studies.find_studies(self.settings), watches.find_watches(self.settings)
+        prints = {str(path): studies.fingerprint(path) for path in (*found.values(), *watching.values())}
         if prints == self.seen:
             return False
+        from flows import registration
+
         entries, complaints = deployments.definitions(found)
-        watching, more = deployments.watch_definitions(self.settings)
-        complaints += more
-        for entry in (*entries, *watching):
-            if self.registered.get((entry["entrypoint"], entry["name"])) != entry["version"]:
+        more, others = deployments.watch_definitions(self.settings)
+        entries, complaints = entries + more, complaints + others
+        owner = services.worker_name(self.settings)
+        for entry in entries:
+            place = entry["entrypoint"], entry["name"]
+            if self.registered.get(place) != entry:
                 try:
-                    deployments.register(entry)
+                    registration.register(entry, owner)
                 except UserError as error:
                     complaints.append(str(error))
                     continue
-                self.registered[entry["entrypoint"], entry["name"]] = entry["version"]
+                self.registered[place] = entry
                 if self.ready:
                     self.say(f"Registered {entry['entrypoint'].rpartition('.')[2]} {entry['name']!r}.")
+        for place in registration.remove_lost(owner, entries, {"study": found, "watch": watching}):
+            self.registered.pop(place, None)
+            self.say(f"Removed {place[0].rpartition('.')[2]} {place[1]!r}, whose file is gone.")
         if self.ready:
             for complaint in set(complaints) - set(self.complaints):
                 self.say(f"Not registered: {complaint}")

@@ -46,11 +46,14 @@ class RunError(_ShownError):
 
 
 class GoneError(RunError):
-    """A provider says that it does not serve ``model``, or not any more (status 404 or 410)."""
+    """A provider says that it does not serve ``model``, or not any more (status 404 or 410).
 
-    def __init__(self, message: str, model: str = "") -> None:
+    ``api_base`` is its address, where it is not the provider's own: a wrong one says that of every model.
+    """
+
+    def __init__(self, message: str, model: str = "", api_base: str | None = None) -> None:
         super().__init__(message)
-        self.model = model
+        self.model, self.api_base = model, api_base
 
 
 def unknown(kind: str, value: object, allowed: Iterable[str]) -> UserError:

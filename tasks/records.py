@@ -469,6 +469,8 @@ class Challenge:
     """Macro-F1 of the challenger minus the champion's, paired by seed and test row; null where that cannot be done."""
     note: str = ""
     """Why not."""
+    retired: tuple[str, ...] = ()
+    """Those of the two whose LLM is not served any more."""
 
 
 def known_sum(values: Iterable[float | None]) -> float | None:

@@ -3,11 +3,14 @@
 An error or an empty answer raises: it says nothing about models, least of all that they were retired.
 """
 
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from tasks.config import GeneratorConfig, ProviderConfig
 from tasks.errors import RunError
 from tasks.synthesis import embedded
+
+List = Callable[[ProviderConfig], tuple[GeneratorConfig, ...]]
 
 
 def list_generators(provider: ProviderConfig) -> tuple[GeneratorConfig, ...]:
@@ -15,8 +18,34 @@ def list_generators(provider: ProviderConfig) -> tuple[GeneratorConfig, ...]:
     names = sorted(set(_names(provider)))
     if not names:
         raise RunError(f"provider {provider.name!r} lists no models")
-    chosen = [name for name in names if _wanted(name, provider)]
-    return tuple(provider.generator(_full(name, provider)) for name in chosen)
+    models = [_full(name, provider) for name in names]
+    return tuple(provider.generator(model) for model in models if wanted(model, provider))
+
+
+def wanted(model: str, provider: ProviderConfig) -> bool:
+    """Whether the provider's patterns let an LLM through."""
+
+    def match(patterns: tuple[str, ...]) -> bool:
+        return any(fnmatchcase(name_of(model), pattern) for pattern in patterns)
+
+    return match(provider.include) and not match(provider.exclude)
+
+
+def name_of(model: str) -> str:
+    """An LLM's name without its provider."""
+    return model.partition("/")[2]
+
+
+def lists_others_only(model: str, api_base: str | None, list_: List = list_generators) -> bool:
+    """Whether whoever is asked for an LLM tells which ones it serves, and this is not one of them.
+
+    An address that is wrong, or down, lists nothing: it is no witness.
+    """
+    try:
+        listed = list_(ProviderConfig(name=model.partition("/")[0], api_base=api_base))
+    except RunError:
+        return False
+    return name_of(model) not in {name_of(item.model) for item in listed}
 
 
 def _names(provider: ProviderConfig) -> list[str]:
@@ -26,13 +55,6 @@ def _names(provider: ProviderConfig) -> list[str]:
 
     listed = gateway.list_models(provider.name, provider.api_base)
     return [name.removeprefix(f"{provider.name}/") for name in listed]
-
-
-def _wanted(name: str, provider: ProviderConfig) -> bool:
-    def match(patterns: tuple[str, ...]) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-    return match(provider.include) and not match(provider.exclude)
 
 
 def _full(name: str, provider: ProviderConfig) -> str:

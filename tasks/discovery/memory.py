@@ -6,19 +6,20 @@ model's name, wherever it is served.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from tasks.discovery.listing import List, list_generators, lists_others_only
 from tasks.errors import GoneError
-from tasks.records import content_key
+from tasks.records import Challenge, content_key
 from tasks.store import Store
 from tasks.synthesis.synthesize import KIND as SYNTHESES
 
 KIND = "llms"
 
-Status = Literal["studied", "failed", "ready", "triggered", "retired"]
+Status = Literal["studied", "failed", "ready", "triggered", "stopped", "broken", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Known:
     """One LLM.
 
     It was ``studied`` before there was a watch; or tried, and ``failed`` or found ``ready``; then its study was
-    ``triggered``; in the end its provider ``retired`` it.
+    ``triggered``, and was perhaps ``stopped`` by the month's budget or ``broken`` off by a failure, until a later look
+    triggers it again; in the end its provider ``retired`` it.
     """
 
     model: str
@@ -36,7 +38,7 @@ class Known:
     since: str
     """ISO time of the last change of status."""
     attempts: int = 0
-    """Smoke tests so far."""
+    """Smoke tests so far, and studies that a failure broke off."""
     note: str = ""
     """Why it failed, or how it ended."""
 
@@ -62,7 +64,7 @@ def everyone(store: Store) -> Iterator[Known]:
 
 def mark_triggered(store: Store, known: Known) -> Known:
     """Note that the study of an LLM was started."""
-    return remember(store, replace(known, status="triggered", since=timestamp()))
+    return remember(store, replace(known, status="triggered", since=timestamp(), note=""))
 
 
 def take_over(store: Store, now: str) -> None:
@@ -83,13 +85,30 @@ def retire(store: Store, model: str, why: str, now: str) -> Known | None:
     return known and remember(store, replace(known, status="retired", since=now, note=why))
 
 
+def mark_retired(challenges: Iterable[Challenge], store: Store) -> tuple[Challenge, ...]:
+    """The challenges, with a mark on LLMs that are not served any more: who is the best so far may be past use."""
+
+    def retired(maker: str) -> bool:
+        known = recall(store, maker.rpartition(" · ")[2])
+        return known is not None and known.status == "retired"
+
+    sides = (((item.challenger, item.champion), item) for item in challenges)
+    return tuple(
+        replace(item, retired=tuple(maker for maker in makers if maker and retired(maker))) for makers, item in sides
+    )
+
+
 @contextlib.contextmanager
-def noting_retired(store: Store) -> Iterator[None]:
-    """Where a provider says meanwhile that it does not serve an LLM (any more), note that; the error goes on."""
+def noting_retired(store: Store, list_: List = list_generators) -> Iterator[None]:
+    """Where a provider says meanwhile that it does not serve an LLM (any more), note that; the error goes on.
+
+    It is believed where it lists others and not this one: a wrong address answers 404 to everything.
+    """
     try:
         yield
     except GoneError as error:
-        retire(store, error.model, str(error), timestamp())
+        if lists_others_only(error.model, error.api_base, list_):
+            retire(store, error.model, str(error), timestamp())
         raise
 
 

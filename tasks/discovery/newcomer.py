@@ -1,11 +1,16 @@
 """The study that a new LLM is run in: the watch's own, with the new LLM and those whose rows are in the store.
 
 Only the new one is asked anything. An LLM that is gone or has become dear stands beside it with what it wrote once,
-and what would have to be asked of anybody else is left out.
+and what would have to be asked of anybody else is left out. How it ended is noted, so that what a budget or a failure
+left undone is taken up again by a later look.
 """
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
 from tasks.config import GeneratorConfig, Study, WatchConfig
-from tasks.discovery.memory import everyone, recall
+from tasks.discovery.memory import Known, Status, everyone, recall, remember
 from tasks.errors import UserError
 from tasks.planning import plan_study
 from tasks.settings import Settings
@@ -38,3 +43,37 @@ def newcomer_study(watch: WatchConfig, study: Study, model: str, month: str, set
         "budget_usd": watch.monthly_budget_usd,
     }
     return Study(config=study.config.model_copy(update=changed), folder=study.folder)
+
+
+def note_end(study: Study, model: str, results: Mapping[str, Any], started: str, settings: Settings) -> Known | None:
+    """Note how a ``newcomer_study`` ended, by what the store still lacks of it: ``results`` only say why.
+
+    ``started`` is the ISO time by which its month was chosen. Null for an LLM that was retired meanwhile.
+    """
+    plan = plan_study(study, settings)
+    if all(item.stored for group in (plan.syntheses, plan.trials, plan.baselines) for item in group):
+        return _note(model, "triggered", "", settings, started)
+    limit = next((item["stopped"] for item in results["syntheses"] if item["stopped"]), "")
+    if limit or results["status"] == "ok":  # nothing failed: an LLM's baseline has met the limit
+        why = f"{limit or 'the budget is reached'}; a look in the next month lets its study go on"
+        return _note(model, "stopped", why, settings, started)
+    return note_broken(model, next(_errors(results), "its study is unfinished"), started, settings)
+
+
+def note_broken(model: str, why: str, started: str, settings: Settings) -> Known | None:
+    """Note that a failure broke off the study of an LLM: the next look lets it go on."""
+    return _note(model, "broken", why, settings, started)
+
+
+def _note(model: str, status: Status, why: str, settings: Settings, now: str) -> Known | None:
+    store = Store(settings.store_url)
+    known = recall(store, model)
+    if known is None or known.status == "retired":
+        return None
+    attempts = known.attempts + (status == "broken")
+    return remember(store, replace(known, status=status, since=now, attempts=attempts, note=why))
+
+
+def _errors(results: Mapping[str, Any]) -> Iterator[str]:
+    parts = (*results["failures"], *results["syntheses"], *results["cells"])
+    return (str(part["error"]) for part in parts if part.get("error"))

@@ -1,7 +1,8 @@
 """One look at all providers: which LLMs are new, which of them write, which are gone.
 
 What is new is decided by the store's memory alone. A new LLM must write a few rows of the study's first task before
-anything larger is started for it; the study finds those calls in its journal and does not make them again.
+anything larger is started for it; the study finds those calls in its journal and does not make them again. One that
+was retired and is listed again must answer once, because its smoke test would be answered by the journal.
 """
 
 import logging
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from tasks.config import GeneratorConfig, ProviderConfig, StudyConfig, WatchConfig
-from tasks.discovery.listing import list_generators
+from tasks.discovery.listing import List, list_generators, wanted
 from tasks.discovery.memory import Known, everyone, recall, remember, take_over
 from tasks.errors import GoneError, RunError, UserError
 from tasks.planning import synthesis_jobs
@@ -20,9 +21,10 @@ from tasks.synthesis.prices import price
 LOGGER = logging.getLogger("synthgap")
 
 MOST_ATTEMPTS = 5
-"""Smoke tests of an LLM that fails them, one a look; it may only have been having a bad day."""
+"""Smoke tests and studies of an LLM that fails them, one a look; it may only have been having a bad day."""
+SERVED = ("studied", "triggered", "stopped", "broken")
+"""Status of an LLM that is missed when it is not listed any more."""
 
-List = Callable[[ProviderConfig], tuple[GeneratorConfig, ...]]
 Write = Callable[[SynthesisJob], Synthesis]
 """Generates the few rows of a smoke test. Raises ``RunError``; ``GoneError`` where the model is not served."""
 Ask = Callable[[GeneratorConfig], None]
@@ -34,11 +36,13 @@ class Look:
     """What one look at all providers came to."""
 
     ready: list[Known] = field(default_factory=list)
-    """LLMs whose study is to be triggered: new ones that write, and those whose trigger got lost."""
+    """LLMs whose study is to be triggered: new ones that write, and known ones whose study has to go on."""
     failed: list[Known] = field(default_factory=list)
     """New ones that do not."""
     passed_over: dict[str, str] = field(default_factory=dict)
     """New ones that were not tried, with the reason; looked at again next time."""
+    waiting: list[Known] = field(default_factory=list)
+    """LLMs whose study is unfinished and is not triggered now."""
     retired: list[Known] = field(default_factory=list)
     silent: dict[str, str] = field(default_factory=dict)
     """Providers that did not tell, with the reason: nothing is concluded from that."""
@@ -49,7 +53,7 @@ class Look:
         """A line for everything that is worth telling."""
         rows = [
             {"LLM": known.model, "provider": known.provider, "outcome": outcome, "why": known.note}
-            for outcome, group in (("ready", self.ready), ("failed", self.failed), ("retired", self.retired))
+            for outcome, group in self._groups.items()
             for known in group
         ]
         passed = self.passed_over.items()
@@ -60,11 +64,16 @@ class Look:
     @property
     def headline(self) -> str:
         """The look in one line."""
-        counts = {"ready": self.ready, "failed": self.failed, "passed over": self.passed_over, "retired": self.retired}
-        said = [f"{self.listed} LLMs listed", *(f"{len(items)} {name}" for name, items in counts.items() if items)]
+        counts = {**self._groups, "passed over": self.passed_over}
+        listed = f"{self.listed} LLM{'' if self.listed == 1 else 's'} listed"
+        said = [listed, *(f"{len(items)} {name}" for name, items in counts.items() if items)]
         if self.silent:
             said.append("no answer from " + ", ".join(self.silent))
         return "; ".join(said if len(said) > 1 else [*said, "nothing new"])
+
+    @property
+    def _groups(self) -> dict[str, list[Known]]:
+        return {"ready": self.ready, "failed": self.failed, "waiting": self.waiting, "retired": self.retired}
 
 
 def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
@@ -73,6 +82,123 @@ def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
     if job is None:
         raise UserError(f"study {config.name!r} generates no rows, so nothing is new to it; modes: {config.modes}")
     return job
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """One look under way: what is asked and tried, by what means, and what is found."""
+
+    config: WatchConfig
+    sample: SynthesisJob
+    store: Store
+    now: str
+    write: Write
+    ask: Ask
+    found: Look = field(default_factory=Look)
+
+    def meet(self, provider: ProviderConfig, generator: GeneratorConfig) -> None:
+        """Take up a listed LLM where it is new, is back, or its study has to go on."""
+        known = self._recall(provider, generator.model)
+        if known and known.status in ("ready", "stopped", "broken"):
+            if _goes_on(known, self.now):
+                self.found.ready.append(known)
+            else:
+                self.found.waiting.append(
+                    replace(known, note=f"{known.note}; start the deployment newcomer to go on now")
+                )
+        elif known is None or known.status == "retired" or _may_fail_again(known):
+            self._take_up(generator, known or Known(generator.model, provider.address, "failed", self.now))
+
+    def _recall(self, provider: ProviderConfig, model: str) -> Known | None:
+        """What is known of an LLM, with who lists it now. One that failed at an address of old starts anew."""
+        known = recall(self.store, model)
+        if known is None or known.provider == provider.address:
+            return known
+        moved = known.status == "failed" and known.provider not in {item.address for item in self.config.providers}
+        attempts = 0 if moved else known.attempts
+        return remember(self.store, replace(known, provider=provider.address, attempts=attempts))
+
+    def _take_up(self, generator: GeneratorConfig, known: Known) -> None:
+        tried = self._reason_against(generator) or (
+            self._ask_again(generator, known) if known.status == "retired" else self._try(generator, known)
+        )
+        if isinstance(tried, str):
+            self.found.passed_over[generator.model] = tried
+        else:
+            (self.found.ready if tried.status == "ready" else self.found.failed).append(remember(self.store, tried))
+
+    def _reason_against(self, generator: GeneratorConfig) -> str:
+        """Why an LLM is not tried now; empty when it is."""
+        most = self.config.most_new
+        taken_up = len(self.found.ready) + len(self.found.failed)
+        return _too_dear(generator, self.config) or (
+            f"{most} new LLMs are taken up at one look (most_new)" if taken_up >= most else ""
+        )
+
+    def _try(self, generator: GeneratorConfig, known: Known) -> Known | str:
+        """The record after a smoke test; why there was none where the budget ended it: that says nothing of the LLM."""
+        record = replace(known, status="failed", since=self.now, attempts=known.attempts + 1)
+        try:
+            made = self.write(_smoke_test(self.sample, generator, self.config.smoke_rows_per_label))
+        except (RunError, UserError) as error:
+            return replace(record, note=str(error))
+        missing = [label for label, kept in made.label_counts.items() if not kept]
+        if missing and made.stopped:
+            return made.stopped
+        if missing:
+            why = f"{made.yields.requested} asked, {made.yields.kept} kept"
+            return replace(record, note=f"no usable row of label {', '.join(map(repr, missing))} ({why})")
+        return replace(record, status="ready", note="")
+
+    def _ask_again(self, generator: GeneratorConfig, known: Known) -> Known | str:
+        """The record of a retired LLM that is served again; why it stays retired."""
+        try:
+            self.ask(generator)
+        except (RunError, UserError) as error:
+            return f"it was retired, is listed again and does not answer: {error}"
+        return replace(known, status="ready", since=self.now, note="it was retired and is back")
+
+    def miss(self, provider: ProviderConfig, listed: set[str]) -> None:
+        """Retire LLMs that this provider listed once and does not list any more, and that a call finds gone."""
+        for known in everyone(self.store):
+            missed = known.status in SERVED and known.provider == provider.address and known.model not in listed
+            if not missed or not wanted(known.model, provider):  # patterns hide models, which then are not missed
+                continue
+            try:
+                self.ask(provider.generator(known.model))
+            except GoneError as error:
+                retired = replace(known, status="retired", since=self.now, note=str(error))
+                self.found.retired.append(remember(self.store, retired))
+            except (RunError, UserError) as error:
+                LOGGER.warning(
+                    "%s is not listed any more, but whether it is retired is unknown: %s", known.model, error
+                )
+
+
+def _goes_on(known: Known, now: str) -> bool:
+    """Whether a study is to be triggered (again): its event got lost, there is a new month's budget, or it broke."""
+    if known.status == "stopped":
+        return known.since[:7] < now[:7]
+    return known.status == "ready" or known.attempts < MOST_ATTEMPTS
+
+
+def _may_fail_again(known: Known) -> bool:
+    return known.status == "failed" and known.attempts < MOST_ATTEMPTS
+
+
+def _smoke_test(sample: SynthesisJob, generator: GeneratorConfig, rows: int) -> SynthesisJob:
+    fewer = {label: n for label, n in sample.fewer.items() if n < rows}
+    return replace(sample, generator=generator, rows_per_label=rows, fewer=fewer)
+
+
+def _too_dear(generator: GeneratorConfig, config: WatchConfig) -> str:
+    cost = price(generator)
+    if cost is None:
+        return "" if config.unknown_prices else "its price is unknown (unknown_prices: false)"
+    dollars = cost.tokens_out * 1e6
+    if config.most_usd_per_million is not None and dollars > config.most_usd_per_million:
+        return f"${dollars:g} per million tokens is over most_usd_per_million {config.most_usd_per_million:g}"
+    return ""
 
 
 def look(
@@ -89,94 +215,15 @@ def look(
     ``sample`` is a synthesis of the study with its generator to be replaced; ``now`` is an ISO time.
     """
     take_over(store, now)
-    found = Look()
+    looking = _Looking(config, sample, store, now, write, ask)
     for provider in config.providers:
         try:
             listed = list_(provider)
         except RunError as error:
-            found.silent[provider.address] = str(error)
+            looking.found.silent[provider.address] = str(error)
             continue
-        found.listed += len(listed)
+        looking.found.listed += len(listed)
         for generator in listed:
-            _meet(config, sample, store, now, write, provider, generator, found)
-        found.retired += _gone(provider, {item.model for item in listed}, store, now, ask)
-    return found
-
-
-def _meet(
-    config: WatchConfig,
-    sample: SynthesisJob,
-    store: Store,
-    now: str,
-    write: Write,
-    provider: ProviderConfig,
-    generator: GeneratorConfig,
-    found: Look,
-) -> None:
-    """Take up a listed LLM, where it is new."""
-    known = recall(store, generator.model)
-    if known and known.provider != provider.address:
-        known = remember(store, replace(known, provider=provider.address))
-    if known and known.status == "ready":  # tried, but its study was never triggered
-        found.ready.append(known)
-        return
-    if known and (known.status != "failed" or known.attempts >= MOST_ATTEMPTS):
-        return
-    reason = _reason_against(generator, config)
-    if not reason and len(found.ready) + len(found.failed) >= config.most_new:
-        reason = f"{config.most_new} new LLMs are taken up at one look (most_new)"
-    if reason:
-        found.passed_over[generator.model] = reason
-        return
-    record = Known(generator.model, provider.address, "failed", now, known.attempts + 1 if known else 1)
-    tried = _try(record, _smoke_test(sample, generator, config.smoke_rows_per_label), write)
-    if isinstance(tried, str):
-        found.passed_over[generator.model] = tried
-        return
-    (found.ready if tried.status == "ready" else found.failed).append(remember(store, tried))
-
-
-def _smoke_test(sample: SynthesisJob, generator: GeneratorConfig, rows: int) -> SynthesisJob:
-    fewer = {label: n for label, n in sample.fewer.items() if n < rows}
-    return replace(sample, generator=generator, rows_per_label=rows, fewer=fewer)
-
-
-def _reason_against(generator: GeneratorConfig, config: WatchConfig) -> str:
-    """Why an LLM is not tried; empty when it is."""
-    cost = price(generator)
-    if cost is None:
-        return "" if config.unknown_prices else "its price is unknown (unknown_prices: false)"
-    dollars = cost.tokens_out * 1e6
-    if config.most_usd_per_million is not None and dollars > config.most_usd_per_million:
-        return f"${dollars:g} per million tokens is over most_usd_per_million {config.most_usd_per_million:g}"
-    return ""
-
-
-def _try(record: Known, job: SynthesisJob, write: Write) -> Known | str:
-    """The record after a smoke test; why there was none where the budget ended it, which says nothing of the LLM."""
-    try:
-        made = write(job)
-    except (RunError, UserError) as error:
-        return replace(record, note=str(error))
-    missing = [label for label, kept in made.label_counts.items() if not kept]
-    if missing and made.stopped:
-        return made.stopped
-    if missing:
-        why = f"{made.yields.requested} asked, {made.yields.kept} kept"
-        return replace(record, note=f"no usable row of label {', '.join(map(repr, missing))} ({why})")
-    return replace(record, status="ready")
-
-
-def _gone(provider: ProviderConfig, listed: set[str], store: Store, now: str, ask: Ask) -> list[Known]:
-    """LLMs that this provider listed once and does not list any more, and that a call finds gone."""
-    retired = []
-    for known in everyone(store):
-        if known.status not in ("studied", "triggered") or known.provider != provider.address or known.model in listed:
-            continue
-        try:
-            ask(provider.generator(known.model))
-        except GoneError as error:
-            retired.append(remember(store, replace(known, status="retired", since=now, note=str(error))))
-        except (RunError, UserError) as error:
-            LOGGER.warning("%s is not listed any more, but that it is retired is not certain: %s", known.model, error)
-    return retired
+            looking.meet(provider, generator)
+        looking.miss(provider, {item.model for item in listed})
+    return looking.found

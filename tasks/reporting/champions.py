@@ -37,11 +37,11 @@ def _of_task(rows: list[Row]) -> str:
     won = [row for row in rows if row["outcome"] in WON]
     lost = _lost(row for row in rows if row["outcome"] not in WON)
     if not won:
-        return f"{name(rows[0]['champion'])} stays the best so far; {lost}."
+        return f"{named(rows[0], 'champion')} stays the best so far; {lost}."
     best = won[-1]
     if best["outcome"] == "first":
-        return f"{name(best['challenger'])} is the first to be the best so far" + (f"; {lost}." if lost else ".")
-    return f"{name(best['challenger'])} is the best now. It {comparison(best)}" + (f"; {lost}." if lost else ".")
+        return f"{named(best, 'challenger')} is the first to be the best so far" + (f"; {lost}." if lost else ".")
+    return f"{named(best, 'challenger')} is the best now. It {comparison(best)}" + (f"; {lost}." if lost else ".")
 
 
 def _lost(rows: Iterable[Row]) -> str:
@@ -54,7 +54,7 @@ def comparison(row: Row) -> str:
     """``is better than few-shot, gpt-4o by +3.1 points of macro-F1 (+0.8 to +5.2)``."""
     if row["outcome"] == "first":
         return "is the first"
-    said = f"{VERBS[row['outcome']]} {name(row['champion'])}"
+    said = f"{VERBS[row['outcome']]} {named(row, 'champion')}"
     gap = row["gap"]
     if gap is None:
         return f"{said}: {row['note']}"
@@ -62,10 +62,11 @@ def comparison(row: Row) -> str:
     return f"{said}: {signed_points(gap['mean'])} points of macro-F1 {interval}"
 
 
-def name(maker: str | None) -> str:
-    """What wrote training rows, as it is called elsewhere in a report."""
-    mode, _, generator = (maker or "").rpartition(" · ")
-    return f"{mode_name(mode)}, {short(generator)}" if mode else short(generator)
+def named(row: Row, side: str) -> str:
+    """What wrote the rows of a side of a challenge, as it is called elsewhere in a report; said where it is retired."""
+    mode, _, generator = row[side].rpartition(" · ")
+    name = f"{mode_name(mode)}, {short(generator)}" if mode else short(generator)
+    return f"{name} (no longer served)" if row[side] in row.get("retired", ()) else name
 
 
 def _registered(model: Row, results: Row) -> str:

@@ -179,7 +179,7 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
             return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
         why = _failure(generator, error, attempts.failed + attempts.refused)
         if getattr(error, "status_code", None) in GONE:
-            raise GoneError(why, generator.model) from None
+            raise GoneError(why, generator.model, generator.api_base) from None
         if attempts.in_vain and gate.given_up == attempts.given_up:
             gate.give_up(why)
         raise RunError(why) from None

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tasks.config import ProviderConfig
-from tasks.discovery.listing import list_generators
+from tasks.discovery.listing import list_generators, lists_others_only
 from tasks.errors import RunError
 
 MODELS = ["chat-large", "chat-small", "embed-1", "speech"]
@@ -81,6 +81,25 @@ def test_an_empty_answer_is_an_error(serving: Serving) -> None:
 def test_nobody_there_is_an_error() -> None:
     with pytest.raises(RunError, match="cannot be reached"):
         list_generators(ProviderConfig(name="mine", api_base="http://127.0.0.1:9/v1"))
+
+
+def test_a_provider_is_asked_the_way_litellm_knows(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_BASE", serving.url.removesuffix("/v1"))
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-planted")
+    anthropic = ProviderConfig(name="anthropic", include=("chat-*",))
+    assert names(list_generators(anthropic)) == ["anthropic/chat-large", "anthropic/chat-small"]
+    serving.status, serving.body = 401, "sk-planted"
+    with pytest.raises(RunError, match="provider 'anthropic' does not list its models") as raised:
+        list_generators(anthropic)
+    assert "sk-planted" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("model", "gone"), [("openai/old", True), ("hosted_vllm/old", True), ("x/chat-large", False)])
+def test_an_llm_is_gone_where_others_are_listed_and_it_is_not(serving: Serving, model: str, gone: bool) -> None:
+    assert lists_others_only(model, serving.url) is gone
+    serving.body = '{"data": []}'
+    assert not lists_others_only(model, serving.url)
+    assert not lists_others_only(model, f"{serving.url}/wrong")
 
 
 def test_the_packaged_llms_are_listed() -> None:

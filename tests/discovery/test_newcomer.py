@@ -8,8 +8,8 @@ import pytest
 
 from tasks.config import GeneratorConfig, Study, WatchConfig, load_study
 from tasks.data.load import load
-from tasks.discovery.memory import Known, remember
-from tasks.discovery.newcomer import newcomer_study
+from tasks.discovery.memory import Known, recall, remember
+from tasks.discovery.newcomer import newcomer_study, note_broken, note_end
 from tasks.discovery.watch import sample_job
 from tasks.errors import UserError
 from tasks.planning import expected_synthesis, plan_study, resolve, synthesis_jobs
@@ -19,7 +19,7 @@ from tasks.synthesis.synthesize import synthesis_key
 from tests.data.conftest import make_data
 
 WATCH = WatchConfig(name="w", study="s", providers=[{"name": "mine", "api_base": "http://127.0.0.1:1/v1"}])
-NEW = "openai/new"
+NEW, NOW = "openai/new", "2026-11-30T23:59:00+00:00"
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def store_rows(study: Study, model: str, settings: Settings) -> None:
 
 
 def meet(model: str, settings: Settings, provider: str = "http://127.0.0.1:1/v1") -> None:
-    remember(Store(settings.store_url), Known(model, provider, "triggered", "2026-11-01"))
+    remember(Store(settings.store_url), Known(model, provider, "triggered", "2026-11-01", attempts=1))
 
 
 def models(study: Study) -> list[str]:
@@ -102,6 +102,39 @@ def test_nobody_is_asked_for_opinions(study: Study, settings: Settings) -> None:
 def test_an_llm_that_no_provider_listed_is_refused(study: Study, settings: Settings) -> None:
     with pytest.raises(UserError, match="'w' never met an LLM 'openai/new'; it asks http"):
         newcomer_study(WATCH, study, NEW, "2026-11", settings)
+
+
+def ended(status: str = "ok", stopped: str = "", error: str = "") -> dict[str, object]:
+    """Results as far as they say how a study ended."""
+    return {
+        "status": status,
+        "failures": [],
+        "syntheses": [{"stopped": stopped}],
+        "cells": [{"error": None}, {"error": error}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("results", "status", "why", "attempts"),
+    [
+        (ended(stopped="the budget of $10 is reached"), "stopped", "of $10 is reached; a look in the next month", 1),
+        (ended("failed", "the budget of $10 is reached", "no rows"), "stopped", "of $10", 1),
+        (ended(), "stopped", "the budget is reached; a look", 1),
+        (ended("failed", error="status 503"), "broken", "status 503", 2),
+    ],
+)
+def test_a_study_that_lacks_something_is_noted_with_the_reason(study, settings, results, status, why, attempts) -> None:
+    meet(NEW, settings)
+    known = note_end(newcomer_study(WATCH, study, NEW, "2026-11", settings), NEW, results, NOW, settings)
+    assert known == recall(Store(settings.store_url), NEW)
+    assert (known.status, known.since, known.attempts) == (status, NOW, attempts)
+    assert why in known.note
+
+
+def test_one_that_was_retired_meanwhile_stays_so(study: Study, settings: Settings) -> None:
+    remember(Store(settings.store_url), Known(NEW, "mine", "retired", NOW, note="404"))
+    assert note_broken(NEW, "404", NOW, settings) is None
+    assert recall(Store(settings.store_url), NEW).status == "retired"
 
 
 def test_a_study_that_generates_nothing_cannot_be_watched(study: Study) -> None:

@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from tasks.config import GeneratorConfig
 from tasks.discovery.memory import Known, everyone, recall, remember
 from tasks.discovery.watch import MOST_ATTEMPTS, Look
 from tasks.errors import GoneError, RunError
@@ -13,6 +14,10 @@ from tests.discovery.conftest import SAMPLE, World
 
 def models(found: list[Known]) -> list[str]:
     return [known.model for known in found]
+
+
+def gone(generator: GeneratorConfig) -> None:
+    raise GoneError(f"{generator.model} failed: 404", generator.model)
 
 
 def trigger(world: World, found: Look) -> None:
@@ -47,10 +52,6 @@ def test_llms_of_earlier_studies_are_not_new(world: World) -> None:
 def test_a_silent_or_empty_provider_retires_nobody(world: World, answer: RunError | list[str]) -> None:
     world.listed = {"openai": ["openai/a"]}
     trigger(world, world.look())
-
-    def gone(_: object) -> None:
-        raise GoneError("404")
-
     world.asks = gone
     world.listed = {"openai": answer if answer else RunError("provider 'openai' lists no models")}
     found = world.look()
@@ -64,15 +65,65 @@ def test_an_llm_that_is_not_listed_and_gone_is_retired_and_stays_known(world: Wo
     world.listed = {"openai": ["openai/a", "openai/b"]}
     trigger(world, world.look())
     world.listed = {"openai": ["openai/b"]}
-
-    def gone(_: object) -> None:
-        raise GoneError("openai/a failed: 404")
-
     world.asks = gone
     assert models(world.look().retired) == ["openai/a"]
     assert recall(world.store, "openai/a").note == "openai/a failed: 404"
-    world.listed = {"openai": ["openai/a", "openai/b"]}  # back again, under the same name: known, not new
+    world.listed = {"openai": ["openai/a", "openai/b"]}  # it is listed again, but a call says otherwise
+    found = world.look()
+    assert (found.ready, list(found.passed_over)) == ([], ["openai/a"])
+    assert "it was retired, is listed again and does not answer" in found.passed_over["openai/a"]
+    assert recall(world.store, "openai/a").status == "retired"
+
+
+def test_a_retired_one_that_is_listed_and_answers_again_comes_back_by_itself(world: World) -> None:
+    remember(world.store, Known("openai/a", "openai", "retired", "2026-10-01", note="404"))
+    world.listed = {"openai": ["openai/a"]}
+    found = world.look()
+    assert (models(found.ready), world.asked, world.tried) == (["openai/a"], ["openai/a"], [])
+    trigger(world, found)
     assert world.look().ready == []
+    world.listed = {"openai": ["openai/b"]}
+    world.asks = gone
+    assert models(world.look().retired) == ["openai/a"]  # and may go again
+
+
+def test_one_that_a_pattern_hides_is_not_missed(world: World) -> None:
+    world.listed = {"openai": ["openai/a", "openai/b"]}
+    trigger(world, world.look())
+    world.listed = {"openai": ["openai/b"]}
+    hiding = [{"name": "openai", "exclude": ["a"]}]
+    assert world.look(providers=hiding).retired == []
+    assert world.asked == []
+
+
+def test_a_study_that_the_budget_stopped_waits_for_the_next_month(world: World) -> None:
+    why = "the budget of $10 is reached"
+    remember(world.store, Known("openai/a", "openai", "stopped", world.now, note=why))
+    world.listed = {"openai": ["openai/a"]}
+    found = world.look()
+    assert (found.ready, models(found.waiting), found.headline) == ([], ["openai/a"], "1 LLM listed; 1 waiting")
+    [row] = found.table()
+    assert (row["LLM"], row["outcome"]) == ("openai/a", "waiting")
+    assert row["why"] == f"{why}; start the deployment newcomer to go on now"
+    world.now = "2026-12-01T06:00:00+00:00"
+    assert models(world.look().ready) == ["openai/a"]
+    assert world.tried == world.asked == []
+
+
+def test_a_study_that_a_failure_broke_off_goes_on_at_the_next_look_but_not_for_ever(world: World) -> None:
+    remember(world.store, Known("openai/a", "openai", "broken", world.now, MOST_ATTEMPTS - 1, "status 503"))
+    world.listed = {"openai": ["openai/a"]}
+    assert models(world.look().ready) == ["openai/a"]
+    remember(world.store, Known("openai/a", "openai", "broken", world.now, MOST_ATTEMPTS, "status 503"))
+    found = world.look()
+    assert (found.ready, models(found.waiting)) == ([], ["openai/a"])
+
+
+def test_one_that_failed_at_an_address_that_is_not_asked_any_more_starts_anew(world: World) -> None:
+    remember(world.store, Known("openai/a", "http://wrong/v1", "failed", world.now, MOST_ATTEMPTS, "404"))
+    world.listed = {"openai": ["openai/a"]}
+    assert models(world.look().ready) == ["openai/a"]
+    assert recall(world.store, "openai/a").attempts == 1
 
 
 def test_an_llm_that_is_not_listed_but_answers_is_not_retired(world: World) -> None:

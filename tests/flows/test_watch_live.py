@@ -4,14 +4,16 @@ The tests are one story, told in the order of the file.
 """
 
 import json
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.automations import REACTION
-from tasks.discovery.memory import recall
+from tasks.discovery.memory import recall, remember
 from tasks.settings import Settings
 from tasks.store import Store
 from tests.flows.test_operations_live import Place, free_port, until, write_study
@@ -19,7 +21,7 @@ from tests.provider import Provider, provider
 
 pytestmark = pytest.mark.slow
 
-FIRST, SECOND = "first", "second"
+FIRST, SECOND, THIRD = "first", "second", "third"
 
 
 @pytest.fixture(scope="module")
@@ -32,31 +34,61 @@ def endpoint() -> Iterator[Provider]:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, endpoint: Provider) -> Iterator[Place]:
     place = Place(tmp_path_factory.mktemp("home"), free_port(), free_port())
+    write_grid(place, endpoint)
+    write_watch(place, endpoint, "mine")
+    place.up()
+    yield place
+    place.synthgap("down")
+
+
+def write_grid(place: Place, endpoint: Provider, **change: Any) -> None:
     first = {"model": f"openai/{FIRST}", "api_base": endpoint.url}
-    write_study(place.home, endpoint, "grid", generators=[first], seeds=[0, 1])
+    write_study(place.home, endpoint, "grid", generators=[first], seeds=[0, 1], **change)
+
+
+def write_watch(place: Place, endpoint: Provider, name: str, **change: Any) -> None:
     watch = {
-        "name": "mine",
+        "name": name,
         "study": "grid",
         "providers": [{"name": "mine", "api_base": endpoint.url}],
         "unknown_prices": True,
         "schedule": None,
+        **change,
     }
-    (place.home / "watches").mkdir()
-    (place.home / "watches" / "mine.yaml").write_text(json.dumps(watch))
-    process = place.up()
-    yield place
-    place.synthgap("down")
-    process.wait(60)
+    (place.home / "watches").mkdir(exist_ok=True)
+    (place.home / "watches" / f"{name}.yaml").write_text(json.dumps(watch))
 
 
-def start_watch(place: Place) -> dict[str, Any]:
-    deployment = place.api("deployments/name/watch/mine")
+def send(place: Place, method: str, path: str, body: Any) -> None:
+    """What the user interface does behind its switches."""
+    content, address = json.dumps(body).encode(), f"http://127.0.0.1:{place.prefect}/api/{path}"
+    request = urllib.request.Request(address, content, {"content-type": "application/json"}, method=method)
+    with urllib.request.urlopen(request):
+        pass
+
+
+def start_watch(place: Place, name: str = "mine") -> dict[str, Any]:
+    deployment = place.api(f"deployments/name/watch/{name}")
     run = place.api(f"deployments/{deployment['id']}/create_flow_run", {})
     return place.ended(run["id"])
 
 
 def newcomers(place: Place) -> list[dict[str, Any]]:
-    return list(place.api("flow_runs/filter", {"flows": {"name": {"any_": ["newcomer"]}}}))
+    """Runs of the automation's deployment, newest first."""
+    wanted = {"flows": {"name": {"any_": ["newcomer"]}}, "sort": "EXPECTED_START_TIME_DESC"}
+    return list(place.api("flow_runs/filter", wanted))
+
+
+def newest(place: Place, count: int) -> dict[str, Any]:
+    """The newest of so many runs, when it has ended."""
+    [run, *_] = until(lambda: len(found := newcomers(place)) == count and found, "the automation started the study")
+    return place.ended(run["id"])
+
+
+def names(place: Place, flow: str) -> set[str]:
+    """Deployments of a flow."""
+    found = place.api("deployments/filter", {"flows": {"name": {"any_": [flow]}}})
+    return {item["name"] for item in found}
 
 
 def status_of(place: Place, model: str) -> str | None:
@@ -87,7 +119,7 @@ def test_an_llm_that_was_studied_is_not_new(place: Place, endpoint: Provider) ->
     assert place.ended(place.start("grid"))["state_type"] == "COMPLETED"
     asked = endpoint.stats()["asked"]
     run = start_watch(place)
-    assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "1 LLMs listed; nothing new")
+    assert (run["state_type"], run["state"]["message"]) == ("COMPLETED", "1 LLM listed; nothing new")
     assert endpoint.stats()["asked"] == asked
     assert status_of(place, FIRST) == "studied"
 
@@ -96,10 +128,9 @@ def test_a_new_llm_is_run_through_the_study_and_nobody_else_is_asked(place: Plac
     endpoint.serve(FIRST, SECOND)
     before = endpoint.stats()["asked_of"]
     assert "1 ready" in start_watch(place)["state"]["message"]
-    [run] = until(lambda: newcomers(place), "the automation started the study")
+    run = newest(place, 1)
     assert run["parameters"] == {"watch": "mine", "model": f"openai/{SECOND}"}
-    ended = place.ended(run["id"])
-    assert ended["state_type"] == "COMPLETED", ended["state"]
+    assert run["state_type"] == "COMPLETED", run["state"]
     stats = endpoint.stats()
     assert stats["asked_of"][FIRST] == before[FIRST]
     calls = journaled(place, SECOND)
@@ -124,6 +155,28 @@ def test_a_second_look_triggers_nothing(place: Place, endpoint: Provider) -> Non
     assert endpoint.stats()["asked"] == asked
 
 
+def test_what_a_month_s_budget_stops_goes_on_in_the_next_month(place: Place, endpoint: Provider) -> None:
+    [ledger] = (place.home / "budgets").glob("watch-mine-*.json")
+    spent = json.loads(ledger.read_text())["tokens"]
+    write_grid(place, endpoint, budget_tokens=int(1.7 * spent))  # the smoke test, and then not all of the study
+    endpoint.serve(FIRST, SECOND, THIRD)
+    assert "1 ready" in start_watch(place)["state"]["message"]
+    run = newest(place, 2)
+    assert "a look in the next month lets its study go on" in run["state"]["message"]
+    assert status_of(place, THIRD) == "stopped"
+    before = journaled(place, THIRD)
+    assert before
+    store = Store(Settings(home=place.home).store_url)
+    remember(store, replace(recall(store, f"openai/{THIRD}"), since="2026-01-31T00:00:00+00:00"))
+    write_grid(place, endpoint)
+    assert start_watch(place)["state"]["message"] == "3 LLMs listed; 1 ready"
+    run = newest(place, 3)
+    assert run["state_type"] == "COMPLETED", run["state"]
+    after = journaled(place, THIRD)
+    assert after[: len(before)] == before and len(after) == len(set(after)) > len(before)
+    assert status_of(place, THIRD) == "triggered"
+
+
 def test_a_provider_that_does_not_tell_ends_the_look_as_failed_and_retires_nobody(place, endpoint: Provider) -> None:
     endpoint.serve(status=500)
     run = start_watch(place)
@@ -136,13 +189,13 @@ def test_a_provider_that_does_not_tell_ends_the_look_as_failed_and_retires_nobod
 
 
 def test_one_that_is_not_listed_and_answers_404_is_retired(place: Place, endpoint: Provider) -> None:
-    endpoint.serve(FIRST, status=200, gone=[SECOND])
+    endpoint.serve(FIRST, THIRD, status=200, gone=[SECOND])
     assert "1 retired" in start_watch(place)["state"]["message"]
     assert (status_of(place, FIRST), status_of(place, SECOND)) == ("studied", "retired")
 
 
 def test_404_in_the_middle_of_a_study_fails_its_cells_and_retires_it(place: Place, endpoint: Provider) -> None:
-    endpoint.serve(gone=[FIRST, SECOND])
+    endpoint.serve(THIRD, gone=[FIRST, SECOND])
     run = place.ended(place.start("grid", rows_per_label=9))
     assert run["state_type"] == "FAILED"
     errors = {cell["error"] for cell in results(place)["cells"] if cell["generator"] == f"openai/{FIRST}"}
@@ -151,6 +204,45 @@ def test_404_in_the_middle_of_a_study_fails_its_cells_and_retires_it(place: Plac
     again = place.ended(place.start("grid"))  # what it wrote before it went stays comparable
     assert again["state_type"] == "COMPLETED"
     assert any(row["generator"] == f"openai/{FIRST}" and row["gap"] for row in results(place)["comparisons"])
+
+
+def test_one_that_is_listed_and_answers_again_comes_back_by_itself(place: Place, endpoint: Provider) -> None:
+    endpoint.serve(SECOND, THIRD, gone=[FIRST])
+    before = journaled(place, SECOND)
+    assert start_watch(place)["state"]["message"] == "2 LLMs listed; 1 ready"
+    run = newest(place, 4)
+    assert (run["state_type"], run["parameters"]["model"]) == ("COMPLETED", f"openai/{SECOND}")
+    assert journaled(place, SECOND) == before  # nothing was missing
+    assert (status_of(place, FIRST), status_of(place, SECOND)) == ("retired", "triggered")
+
+
+def test_what_was_changed_on_the_server_stays_and_what_has_no_file_goes(place: Place, endpoint: Provider) -> None:
+    for name in ("paused", "early", "late"):
+        write_watch(place, endpoint, name, schedule="0 5 * * *")
+    until(lambda: {"paused", "early", "late"} <= names(place, "watch"), "the watches are registered")
+    [schedule] = place.api("deployments/name/watch/new-llms")["schedules"]
+    send(place, "PATCH", f"deployments/{schedule['deployment_id']}/schedules/{schedule['id']}", {"active": False})
+    send(place, "POST", f"deployments/{place.api('deployments/name/watch/paused')['id']}/pause_deployment", {})
+    grid = place.api("deployments/name/study/grid")["id"]
+    weekly = {"schedule": {"cron": "0 3 * * 1"}, "active": True}
+    send(place, "POST", f"deployments/{grid}/schedules", [weekly])
+    [automation] = [item for item in place.api("automations/filter", {}) if item["name"] == REACTION]
+    send(place, "PATCH", f"automations/{automation['id']}", {"enabled": False})
+
+    (place.home / "watches" / "early.yaml").unlink()
+    until(lambda: "early" not in names(place, "watch"), "its deployment is gone, too")
+    place.synthgap("down")
+    (place.home / "watches" / "late.yaml").unlink()
+    (place.home / "studies" / "grid.yaml").rename(place.home / "studies" / "moved.yaml")
+    place.up()
+
+    assert names(place, "watch") == {"mine", "paused", "new-llms"}  # also one whose study is not found at the moment
+    assert not place.api("deployments/name/watch/new-llms")["schedules"][0]["active"]
+    assert place.api("deployments/name/watch/paused")["paused"]
+    found = place.api("deployments/name/study/grid")
+    assert (found["id"], found["parameters"]["study"]) == (grid, "moved")
+    assert [item["schedule"]["cron"] for item in found["schedules"]] == ["0 3 * * 1"]
+    assert "is switched off" in start_watch(place, "new-llms")["state"]["message"]
 
 
 def test_no_key_is_on_disk(place: Place) -> None:

@@ -11,10 +11,13 @@ from prefect.server.events.actions import RunDeployment
 from flows import deployments, watches
 from flows.automations import EVENT, reaction
 from flows.newcomer import newcomer
+from flows.registration import register
 from flows.watch import watch
 from tasks.config import load_watch
+from tasks.discovery.memory import Known, recall, remember
 from tasks.errors import UserError
 from tasks.settings import Settings
+from tasks.store import Store
 
 
 @pytest.fixture
@@ -87,7 +90,7 @@ def test_a_schedule_that_cannot_be_is_refused_before_anything_is_registered(sett
     write(settings.home, schedule="every morning")
     entry = next(entry for entry in deployments.watch_definitions(settings)[0] if entry["name"] == "mine")
     with pytest.raises(UserError, match="every morning"):
-        deployments.register(entry)
+        register(entry)
 
 
 @pytest.mark.parametrize("flow", [watch, newcomer])
@@ -97,6 +100,18 @@ def test_a_deployment_fills_in_what_its_flow_takes(flow: Any, settings: Settings
         assert fields == set(deployments.watch_definitions(settings)[0][0]["parameters"])
     else:
         assert fields == set(reaction(uuid.uuid4()).actions[0].parameters)
+
+
+def test_a_study_that_cannot_begin_is_one_line_and_goes_on_at_the_next_look(settings: Settings, monkeypatch) -> None:
+    monkeypatch.setenv("SYNTHGAP_HOME", str(settings.home))
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    write(settings.home, providers=["openai"])
+    store = Store(settings.store_url)
+    remember(store, Known("openai/gpt-4o-mini", "openai", "triggered", "2026-11-01", 1))
+    ended = newcomer.fn("mine", "openai/gpt-4o-mini")
+    known = recall(store, "openai/gpt-4o-mini")
+    assert (ended.type, known.status, known.attempts) == ("FAILED", "broken", 2)
+    assert "OPENAI_API_KEY" in ended.message == known.note
 
 
 def test_the_automation_runs_one_deployment_with_what_the_event_says() -> None:

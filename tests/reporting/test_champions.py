@@ -48,6 +48,13 @@ def test_a_champion_that_stays_is_named_with_how_it_was_challenged() -> None:
     )
 
 
+def test_a_champion_that_nobody_serves_any_more_is_marked() -> None:
+    found = results(challenge("worse", -0.1, retired=(OLD,)))
+    [sentence] = champions.sentences(found)
+    assert "zero-shot, old (no longer served) stays the best so far" in sentence
+    assert "<td>zero-shot, old (no longer served)</td>" in render(found, {})
+
+
 def test_the_first_one_is_said_to_be_no_more_than_that() -> None:
     [sentence] = said(challenge("first", champion=None))
     assert sentence.endswith("few-shot, new is the first to be the best so far.")

@@ -22,7 +22,8 @@ LOAD = """
 import json, sys, mlflow
 mlflow.set_tracking_uri(sys.argv[1])
 model = mlflow.pyfunc.load_model("models:/sms_spam@champion")
-print(json.dumps([model.metadata.signature.to_dict(), model.predict(["Free prize! Call now"]).to_dict("records")]))
+example, signature = model.input_example, model.metadata.signature.to_dict()
+print(json.dumps([list(example), signature, model.predict(["Free prize! Call now"]).to_dict("records")]))
 """
 CHAMPION = Champion("few_shot · openai/a", "few_shot", "openai/a", 80, {"0": "k"}, "embedded/minilm-l6", 0.9)
 
@@ -47,7 +48,8 @@ def test_the_champion_of_a_task_loads_and_predicts(settings, make_job, spam, tmp
     done = subprocess.run(
         [sys.executable, "-c", LOAD, settings.mlflow_uri], capture_output=True, text=True, check=True, timeout=300
     )
-    signature, [said] = json.loads(done.stdout.splitlines()[-1])
+    example, signature, [said] = json.loads(done.stdout.splitlines()[-1])
+    assert example == [train[0].text]
     assert {"inputs", "outputs"} <= signature.keys()
     assert said["label"] in ("ham", "spam")
     assert 0 < said["score"] <= 1
