@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,13 +31,19 @@ from benchmarks.generation import Figure
 from flows.run import quiet_prefect
 from flows.server import Server
 from tasks import planning, tracking
+from tasks.analysis import paper
+from tasks.analysis.agreement import rater_agreement
+from tasks.analysis.champion import crown
 from tasks.analysis.compare import compare
 from tasks.analysis.describe import describe_real, describe_synthesis
+from tasks.analysis.subjectivity import study_subjectivity
 from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.progress import LOGGER, Progress
-from tasks.records import Trial, TrialJob
+from tasks.records import Synthesis, TaskSummary, Trial, TrialJob
+from tasks.reporting import publish
+from tasks.reporting.results import assemble
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import open_ledger
@@ -48,7 +55,7 @@ from tests.provider import MODEL, Provider, provider
 LATENCY = 0.5
 MOST_SHARE, MOST_MS, MOST_KIB = 0.05, 60.0, 64.0
 """Of a small study's wall time; of a trial that is stored, and what it may add to this process's memory."""
-PAIRS, TRIALS, WINDOW = 4, 1000, 300
+PAIRS, TRIALS, WINDOW = 3, 1000, 300
 
 
 def small_study(endpoint: Provider, **change: Any) -> Study:
@@ -63,6 +70,7 @@ def small_study(endpoint: Provider, **change: Any) -> Study:
         "rows_per_label": 50,
         "test_rows": 200,
         "reference_rows": 0,
+        "baselines": [],
         **change,
     }
     return Study(config=StudyConfig.model_validate(fields), folder=Path.cwd())
@@ -78,16 +86,47 @@ def bare(study: Study, settings: Settings) -> list[Trial]:
     [job] = plan.synthesis_jobs
     with ThreadPoolExecutor(config.syntheses) as generating, ThreadPoolExecutor(config.trainings) as training:
         writing = generating.submit(synthesize, job, data, settings, open_ledger(settings.home, "bare", None))
-        measuring = [training.submit(describe_real, data, config.rows_per_label, settings)]
-        trials = [training.submit(_trial, job, data, settings) for job in plan.real_jobs]
+        real = training.submit(describe_real, data, config.rows_per_label, settings)
+        running = [training.submit(_trial, job, data, settings) for job in plan.real_jobs]
         synthesis = writing.result()
         rows = read_rows(store, synthesis.key)[0]
-        measuring.append(training.submit(describe_synthesis, rows, data, config.rows_per_label, settings))
+        made = training.submit(describe_synthesis, rows, data, config.rows_per_label, settings)
         jobs = planning.synthetic_jobs(config, data, key, synthesis)
-        trials += [training.submit(_trial, job, data, settings) for job in jobs]
-    done = [trial.result() for trial in trials]
-    compare(done, store, config.tolerance)
-    return done
+        running += [training.submit(_trial, job, data, settings) for job in jobs]
+    diversity, similarity = real.result()
+    summary = replace(planning.summarise(config, data), diversity=diversity, similarity=similarity)
+    diversity, similarity = made.result()
+    synthesis = replace(synthesis, diversity=diversity, similarity=similarity)
+    trials = [trial.result() for trial in running]
+    _report(config, summary, synthesis, trials, data, settings)
+    return trials
+
+
+def _report(
+    config: StudyConfig, summary: TaskSummary, synthesis: Synthesis, trials: list[Trial], data: Any, settings: Settings
+) -> None:
+    store = Store(settings.store_url)
+    comparisons = compare(trials, store, config.tolerance)
+    challenges = crown(trials, store)
+    agreement = {summary.name: rater_agreement(data.test)}
+    subjective = study_subjectivity(
+        trials, comparisons, [synthesis], [summary], store, agreement=agreement, ratings={}, judgements=()
+    )
+    results = assemble(
+        config,
+        [summary],
+        [synthesis],
+        trials,
+        comparisons,
+        created="",
+        subjectivity=subjective.tasks,
+        curves=subjective.curves,
+        correlations=subjective.correlations,
+        findings=subjective.findings,
+        paper=paper.beside(comparisons),
+        challenges=challenges,
+    )
+    publish.write(results, publish.report_html(results, settings), publish.folder_of(config.name, settings))
 
 
 def _trial(job: TrialJob, data: Any, settings: Settings, **how: Any) -> Trial:
@@ -109,7 +148,9 @@ def by_flow(study: Study, settings: Settings) -> dict[str, Any]:
 def servers(folder: Path) -> Iterator[None]:
     """A Prefect server that this process talks to."""
     os.environ["PREFECT_HOME"] = str(folder / "prefect")
+    os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"  # the bare loop's
     quiet_prefect()
+    from prefect.logging.handlers import APILogHandler
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     LOGGER.setLevel(logging.INFO)
@@ -118,6 +159,7 @@ def servers(folder: Path) -> Iterator[None]:
         server.wait()
         with temporary_settings({PREFECT_API_URL: server.url}):
             yield
+            APILogHandler().flush()
     finally:
         server.stop()
 
@@ -140,30 +182,39 @@ class Homes:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds of wall and of this process's CPU."""
-    wall, cpu = time.perf_counter(), time.process_time()
+    """Seconds of wall and of CPU, that of servers and trainings included."""
+    wall, cpu = time.perf_counter(), _cpu()
     work()
-    return time.perf_counter() - wall, time.process_time() - cpu
+    return time.perf_counter() - wall, _cpu() - cpu
+
+
+def _cpu() -> float:
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
+    return sum(spent.user + spent.system for spent in times)
 
 
 def share(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
     """The flow against the bare loop."""
     with provider(latency=LATENCY) as endpoint:
-        study = small_study(endpoint)
+        study, tiny = small_study(endpoint), small_study(endpoint, rows_per_label=5, test_rows=20, seeds=[0])
         kinds: dict[str, Callable[[Study, Settings], Any]] = {"bare": bare, "flow": by_flow}
+        for work in kinds.values():
+            work(tiny, homes.new(tiny.config.name))  # imports, worker processes, connections
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
-        for number in range(options.pairs + 1):
+        for number in range(options.pairs):
             for name in sorted(kinds, reverse=bool(number % 2)):  # in turn, and neither is always first
                 settings = homes.new(study.config.name)
                 taken[name].append(timed(lambda work=kinds[name], place=settings: work(study, place)))
-    walls = {name: [wall for wall, _ in runs[1:]] for name, runs in taken.items()}  # the first of each is a warm-up
+    walls = {name: [wall for wall, _ in runs] for name, runs in taken.items()}
     ratios = [flow / loop - 1 for flow, loop in zip(walls["flow"], walls["bare"], strict=True)]
     added = median(walls["flow"]) / median(walls["bare"]) - 1
-    spent = {name: median(cpu for _, cpu in runs[1:]) for name, runs in taken.items()}
+    spent = {name: median(cpu for _, cpu in runs) for name, runs in taken.items()}
     value = f"{median(walls['flow']):.1f} against {median(walls['bare']):.1f} s: {added:+.1%}"
     yield Figure("small study: flow against bare loop", value, f"< {MOST_SHARE:.0%}", added < MOST_SHARE)
     yield Figure(f"  single pairs of {len(ratios)}", ", ".join(f"{ratio:+.1%}" for ratio in ratios))
-    yield Figure("  CPU of this process", f"{spent['flow']:.1f} against {spent['bare']:.1f} s")
+    value = f"{spent['flow']:.1f} against {spent['bare']:.1f} s: {spent['flow'] / spent['bare'] - 1:+.1%}"
+    yield Figure("  CPU, with Prefect's server", value)
 
 
 class Marks(logging.Handler):

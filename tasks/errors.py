@@ -26,9 +26,9 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 def redacted(text: str) -> str:
     """The text without logins in URLs and without the secrets that this process's environment holds."""
-    values = (value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= SHORTEST)
-    for value in sorted(values, key=len, reverse=True):  # one may be the beginning of another
-        text = text.replace(value, "***")
+    named = (value.strip() for name, value in os.environ.items() if SECRET.search(name))  # as a header carries it
+    for value in sorted(named, key=len, reverse=True):  # one may be the beginning of another
+        text = text.replace(value, "***") if len(value) >= SHORTEST else text
     return LOGIN.sub("***@", text)
 
 

@@ -42,6 +42,8 @@ from tasks.views import BEST, TRIALS, view_tags
 
 KEY, CELL, STUDY, PROCESS, ERROR = (f"synthgap.{name}" for name in ("key", "cell", "study", "process", "error"))
 VERDICT = "synthgap.verdict"
+LONGEST_TAG = 8000
+"""Characters of a tag's value that MLflow keeps."""
 PARENT = "mlflow.parentRunId"
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Marks the experiment as one of model training; the list of experiments shows it so."""
@@ -50,6 +52,8 @@ VIEW = "workflowType=machine_learning"
 
 FOREIGN = {"boto3", "botocore", "mlflow", "requests", "sqlalchemy", "urllib3"}
 """Libraries below MLflow whose exceptions reach us as they are."""
+ASIDE = "(raised as a result of Query-invoked autoflush"
+"""With this SQLAlchemy begins some messages; what went wrong is in the next line."""
 
 Job = TrialJob | BaselineJob
 
@@ -57,6 +61,8 @@ Pairs = Callable[[], Sequence[tuple[str, str]]]
 """Reads a trial's (true label, predicted label) of each test row; called only for a run that is new."""
 
 _reading = threading.Lock()
+_begun: set[str] = set()
+"""Parent runs of this process, which knows of every run below them that it may find."""
 
 
 class StudyRun(NamedTuple):
@@ -123,6 +129,7 @@ def start_study(settings: Settings, experiment_id: str, config: StudyConfig) -> 
         run_id: str = client.create_run(experiment_id, tags=tags, run_name=f"{config.name} {started}").info.run_id
         client.log_batch(run_id, params=_params(config.model_dump(mode="json")))
         client.log_dict(run_id, config.model_dump(mode="json"), "study.yaml")
+        _begun.add(run_id)
         return run_id
 
 
@@ -136,21 +143,25 @@ def log_trial(
 ) -> str:
     """The id of the trial's child run: the one that its key and cell already have, or a new one.
 
-    Thread-safe, and called by workers of a cluster: what this process does not know of, another may have made, when it
+    Thread-safe, and called by workers of a cluster: what such a one does not know of, another may have made, when it
     died before its trial was done with.
     """
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
         children = _known(settings.mlflow_uri, experiment_id, parent_run_id)
         name = trial.key, trial.cell
-        child = children.get(name) or _children(client, experiment_id, f"tags.`{KEY}` = '{trial.key}'").get(name)
+        child = children.get(name)
+        if child is None and parent_run_id not in _begun:
+            child = _children(client, experiment_id, f"tags.`{KEY}` = '{trial.key}'").get(name)
         if child and child.finished and trial.status == "ok":
             if child.parent != parent_run_id:
                 client.set_tag(child.run_id, PARENT, parent_run_id)
         else:
             if child is None or child.finished:  # a finished run is never overwritten by a failure
-                child = _new_child(client, experiment_id, trial)
-            _fill(client, child.run_id, parent_run_id, trial, job, predictions)
+                child = _new_child(client, experiment_id, parent_run_id, trial)
+            else:
+                client.log_batch(child.run_id, tags=_tags(_outcome_tags(parent_run_id, trial)))
+            _fill(client, child.run_id, trial, job, predictions)
         children[name] = _Child(child.run_id, trial.status == "ok", parent_run_id)
         return child.run_id
 
@@ -176,7 +187,7 @@ def fail_study(settings: Settings, run_id: str, error: str) -> None:
     """End the parent run of a study that broke off before it had results."""
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
-        client.set_tag(run_id, ERROR, error[:8000])
+        client.set_tag(run_id, ERROR, error[:LONGEST_TAG])
         _end_twins(client, run_id)
         client.set_terminated(run_id, "FAILED")
 
@@ -223,6 +234,7 @@ def connect(uri: str) -> Any:
     from mlflow.tracking import MlflowClient
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # forty lines of migrations on first use
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # a traceback of what it raises all the same
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -295,8 +307,9 @@ def clear_errors(uri: str) -> Iterator[None]:
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in FOREIGN:
             raise
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise RunError(f"MLflow at {without_password(uri)!r}: {lines[0]}") from error
+        lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(ASIDE)]
+        said = lines[0] if lines else type(error).__name__
+        raise RunError(f"MLflow at {without_password(uri)!r}: {said}") from error
 
 
 def _artifacts_of(settings: Settings, study: str) -> str | None:
@@ -348,16 +361,20 @@ def _pages(client: Any, experiment_id: str, where: str) -> Iterator[Any]:
             return
 
 
-def _new_child(client: Any, experiment_id: str, trial: Trial) -> _Child:
+def _new_child(client: Any, experiment_id: str, parent_run_id: str, trial: Trial) -> _Child:
     tags = {KEY: trial.key, CELL: trial.cell, PROCESS: _process(), **_source("trial")}
+    tags |= _outcome_tags(parent_run_id, trial)
     started = int((time.time() - trial.seconds) * 1000)
     run = client.create_run(experiment_id, start_time=started, tags=tags, run_name=trial.cell)
-    return _Child(run.info.run_id, False, None)
+    return _Child(run.info.run_id, False, parent_run_id)
 
 
-def _fill(client: Any, run_id: str, parent_run_id: str, trial: Trial, job: Job, predictions: Pairs | None) -> None:
-    tags = {PARENT: parent_run_id, ERROR: trial.error or ""}
-    client.log_batch(run_id, _metrics(_trial_metrics(trial)), _params(_trial_params(trial, job)), _tags(tags))
+def _outcome_tags(parent_run_id: str, trial: Trial) -> dict[str, str]:
+    return {PARENT: parent_run_id, ERROR: (trial.error or "")[:LONGEST_TAG]}
+
+
+def _fill(client: Any, run_id: str, trial: Trial, job: Job, predictions: Pairs | None) -> None:
+    client.log_batch(run_id, _metrics(_trial_metrics(trial)), _params(_trial_params(trial, job)))
     _log_inputs(client, run_id, _datasets(trial, job))
     if predictions is not None and trial.status == "ok":
         _log_files(client, run_id, _prediction_files(predictions()))
@@ -562,7 +579,7 @@ def _params(values: Mapping[str, Any]) -> list[Any]:
 def _tags(values: Mapping[str, str]) -> list[Any]:
     from mlflow.entities import RunTag
 
-    return [RunTag(key, value[:8000]) for key, value in values.items()]
+    return [RunTag(key, value[:LONGEST_TAG]) for key, value in values.items()]
 
 
 def _name(key: str) -> str:

@@ -28,6 +28,11 @@ def test_an_error_never_says_a_key(kind: type[Exception]) -> None:
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
+def test_a_key_with_a_line_end_is_found_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_API_KEY", "sk-other-0123456789\r\n")  # as a file of another system has it
+    assert redacted("refused: 'sk-other-0123456789'") == "refused: '***'"
+
+
 @given(before=st.text(max_size=20), after=st.text(max_size=20))
 def test_a_secret_is_found_wherever_it_stands(before: str, after: str) -> None:
     assert SECRET not in redacted(before + SECRET + after)

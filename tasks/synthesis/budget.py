@@ -118,15 +118,22 @@ class Ledger:
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[dict[str, Any]]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.path}.lock"):
-            book = json.loads(self.path.read_text()) if self.path.exists() else _new()
-            _bury(book)
-            yield book
-            draft = self.path.with_suffix(f".{os.getpid()}.draft")
-            with writing("the ledger", self.path):
-                draft.write_text(json.dumps(book))
-                draft.replace(self.path)
+        with writing("the ledger", self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(f"{self.path}.lock"):
+                book = json.loads(self.path.read_text()) if self.path.exists() else _new()
+                _bury(book)
+                yield book
+                self._replace(json.dumps(book))
+
+    def _replace(self, content: str) -> None:
+        draft = self.path.with_suffix(f".{os.getpid()}.draft")
+        try:
+            draft.write_text(content)
+            draft.replace(self.path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def study_ledger(home: Path, config: StudyConfig, run: str) -> Ledger:

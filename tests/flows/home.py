@@ -140,10 +140,13 @@ class Up(Home):
 
     prefect: int = field(default_factory=free_port)
     mlflow: int = field(default_factory=free_port)
+    studies: int = 1
+    """Studies at once."""
 
     def up(self) -> subprocess.Popen[str]:
         """Start it; returns when it is ready."""
-        process = self.start("up", "--prefect-port", str(self.prefect), "--mlflow-port", str(self.mlflow))
+        options = {"prefect-port": self.prefect, "mlflow-port": self.mlflow, "studies": self.studies}
+        process = self.start("up", *[f"--{name}={value}" for name, value in options.items()])
         until(lambda: process.poll() is not None or ((found := self.state) and found.ready), "synthgap up is ready")
         assert process.poll() is None, process.communicate()
         return process
@@ -192,8 +195,35 @@ class Up(Home):
         )
         return found
 
-    def flow_process(self) -> psutil.Process:
-        """The process of the one run under way."""
-        below = psutil.Process(self.pid("worker")).children(recursive=True)
-        [found] = [process for process in below if any(part.endswith("engine") for part in process.cmdline())]
+    def events(self, name: str, run: str) -> list[dict[str, Any]]:
+        """Events of this name that a run has sent."""
+        chosen = {"event": {"name": [name]}, "resource": {"id": [f"prefect.flow-run.{run}"]}}
+        found: list[dict[str, Any]] = self.api("events/filter", {"filter": chosen})["events"]
         return found
+
+    def flow_process(self, run: str) -> psutil.Process:
+        """The process of a run, when there is one."""
+
+        def found() -> list[psutil.Process]:
+            below = psutil.Process(self.pid("worker")).children(recursive=True)
+            engines = [process for process in below if process.cmdline()[-1].endswith("engine")]
+            return [process for process in engines if process.environ().get("PREFECT__FLOW_RUN_ID") == run]
+
+        return until(lambda: _if_alive(found), "the run has a process")[0]
+
+    def training_process(self, run: str) -> psutil.Process:
+        """The process in which a run trains, when there is one."""
+        flow = self.flow_process(run)
+
+        def found() -> list[psutil.Process]:
+            return [child for child in flow.children() if any("spawn_main" in part for part in child.cmdline())]
+
+        return until(lambda: _if_alive(found), "the run trains")[0]
+
+
+def _if_alive(find: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
+    """Processes come and go while they are looked at."""
+    try:
+        return find()
+    except (psutil.NoSuchProcess, IndexError):
+        return []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.home import Home, until
+from tests.flows.home import SECONDS, Home, until
 from tests.provider import MODEL, provider
 
 pytestmark = pytest.mark.slow
@@ -54,7 +54,7 @@ def test_a_full_disk_is_one_message_and_the_next_run_goes_on(small_disk: Path, t
         process = home.start("run", str(study))
         until(lambda: endpoint.stats()["answered"] >= 8 or process.poll() is not None, "some calls are answered")
         ballast.load(leave)
-        _, said = process.communicate(timeout=400)
+        _, said = process.communicate(timeout=SECONDS)
         assert process.returncode == 1, said
         assert "Traceback" not in said
         assert str(home.path) in said and ("No space left" in said or "disk is full" in said), said
@@ -70,6 +70,29 @@ def test_a_full_disk_is_one_message_and_the_next_run_goes_on(small_disk: Path, t
         assert done.returncode == 0, done.stderr
         after = endpoint.stats()
     assert after["asked"] - before["asked"] <= 40 - journaled + 4
-    assert after["repeated"] <= 4  # those whose answers the disk refused
+    assert after["repeated"] <= 2 * 4  # those whose answers the disk refused, and those under way meanwhile
     assert {synthesis["kept"] for synthesis in home.results("full")["syntheses"]} == {40}
     assert "RUNNING" not in home.mlflow_states()
+
+
+def test_a_full_store_costs_no_call(small_disk: Path, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home", {"SYNTHGAP_STORE": str(small_disk / "store")})
+    home.path.mkdir()
+    ballast = Ballast(small_disk)
+    with provider(latency=0.5) as endpoint:
+        study = home.study(endpoint, "full", rows_per_label=20)
+        process = home.start("run", str(study))
+        until(lambda: endpoint.stats()["answered"] >= 8 or process.poll() is not None, "some calls are answered")
+        ballast.load(0)
+        _, said = process.communicate(timeout=SECONDS)
+        assert process.returncode == 1, said
+        assert "Traceback" not in said and "the store" in said and "No space left" in said, said
+        written = [item for item in home.results("full")["syntheses"] if item["status"] == "ok"]
+        assert written == [] and home.journaled() >= 40  # a few are asked ahead
+
+        ballast.unload()
+        before = endpoint.stats()["asked"]
+        done = home.run("run", str(study), "--json")
+        assert done.returncode == 0, done.stderr
+        assert endpoint.stats()["asked"] == before
+    assert {synthesis["kept"] for synthesis in home.results("full")["syntheses"]} == {40}

@@ -88,19 +88,19 @@ def test_keys_are_nowhere(up: Up, endpoint: Provider) -> None:
     shown = command_lines(up.state.token) + up.run("status", "--json").stdout
     assert up.ended(first)["state_type"] == "COMPLETED"
 
-    said = ""
-    for status in (400, 401, 403, 404):
-        refusing = Telltale(status)
-        writer = {"model": MODEL, "api_base": refusing.url}
-        study = up.study(endpoint, f"refused-{status}", generators=[writer])
-        ended = run(up, f"refused-{status}")
-        assert ended["state_type"] == "FAILED", ended["state"]
-        [synthesis] = up.results(f"refused-{status}")["syntheses"]
-        assert synthesis["status"] == "failed" and synthesis["error"]
-        done = up.run("run", str(study), "--json")
-        assert done.returncode == 1 and len(refusing.bodies) >= 2  # the key did travel to the provider
-        said += done.stdout + done.stderr
-        refusing.server.shutdown()
+    refusing = {status: Telltale(status) for status in (400, 401, 403, 404)}
+    writers = [{"model": f"{MODEL}-{status}", "api_base": place.url} for status, place in refusing.items()]
+    study = up.study(endpoint, "refused", generators=writers)
+    ended = run(up, "refused")
+    assert ended["state_type"] == "FAILED", ended["state"]
+    syntheses = up.results("refused")["syntheses"]
+    assert len(syntheses) == len(refusing) and all(item["status"] == "failed" and item["error"] for item in syntheses)
+    done = up.run("run", str(study), "--json")
+    assert done.returncode == 1
+    assert all(len(place.bodies) >= 2 for place in refusing.values())  # the key did travel to the provider
+    said = done.stdout + done.stderr
+    for place in refusing.values():
+        place.server.shutdown()
 
     login = {"model": MODEL, "api_base": endpoint.url.replace("://", f"://someone:{LOGIN}@")}
     for name, writer in (("login", login), ("parameter", {"model": MODEL, "params": {"api_key": LOGIN}})):

@@ -1,4 +1,6 @@
-"""Studies that are interrupted and killed: they end at once, leave nothing behind, and the next run goes on."""
+"""Studies that are interrupted and killed: they end at once, leave nothing behind, and the next run goes on. A process
+that stands still has crashed, one that waits for a long training has not.
+"""
 
 import signal
 import time
@@ -7,7 +9,9 @@ from typing import Any
 
 import psutil
 import pytest
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
+from flows import house
 from tests.flows.home import Home, Up, family, left_of, until
 from tests.provider import MODEL, Provider, provider
 
@@ -15,6 +19,8 @@ pytestmark = pytest.mark.slow
 
 PROMPT_S = 15
 """Seconds to the end of a run that is told to end; a busy machine is slow."""
+HEARTBEAT_S, SILENCE_S = 30, 50
+"""Seconds between two heartbeats, Prefect's fewest, and without any in this test."""
 
 
 @pytest.fixture
@@ -59,7 +65,7 @@ def test_a_run_that_is_told_to_end(home: Home, endpoint: Provider, number: signa
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    up = Up(tmp_path_factory.mktemp("up"))
+    up = Up(tmp_path_factory.mktemp("up"), {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S)}, studies=2)
     process = up.up()
     yield up
     up.run("down")
@@ -72,7 +78,7 @@ def test_a_run_of_the_worker_that_is_told_to_end(up: Up, endpoint: Provider, how
     up.study(endpoint, study, rows_per_label=20, generators=[writer(endpoint)])
     run = up.press(study)
     until(lambda: endpoint.stats()["answered"] >= 8, "some calls are answered")
-    process = up.flow_process()
+    process = up.flow_process(run)
     everybody = family(process.pid)
     if how == "cancelled":
         up.api(f"flow_runs/{run}/set_state", {"state": {"type": "CANCELLING"}})
@@ -87,3 +93,32 @@ def test_a_run_of_the_worker_that_is_told_to_end(up: Up, endpoint: Provider, how
     assert again["state_type"] == "COMPLETED", again["state"]
     assert "RUNNING" not in up.mlflow_states()
     assert endpoint.stats()["repeated"] <= 4
+
+
+def test_a_run_that_sends_nothing_has_crashed_and_a_long_training_has_not(up: Up, endpoint: Provider) -> None:
+    [automation] = [item for item in up.api("automations/filter", {}) if item["name"] == house.ZOMBIES]
+    assert automation["enabled"] and automation["trigger"]["within"] == house.SILENCE_S
+    assert 3 * PREFECT_FLOWS_HEARTBEAT_FREQUENCY.default() <= house.SILENCE_S
+
+    same = {name: automation[name] for name in ("description", "trigger", "actions")}
+    del same["trigger"]["id"]
+    up.api("automations/", {**same, "name": "impatient", "trigger": same["trigger"] | {"within": SILENCE_S}})
+    runs = {}
+    for number, name in enumerate(("trains-for-long", "stands-still")):
+        up.study(endpoint, name, modes=["real"], seeds=[100 + number])
+        runs[name] = up.press(name)
+    training = up.training_process(runs["trains-for-long"])
+    training.suspend()
+    suspended = time.monotonic()
+    up.training_process(runs["stands-still"]).suspend()
+    until(lambda: up.events("prefect.flow-run.heartbeat", runs["stands-still"]), "it has sent a heartbeat")
+    up.flow_process(runs["stands-still"]).suspend()
+
+    crashed = up.ended(runs["stands-still"])
+    assert crashed["state_type"] == "CRASHED" and "no heartbeat" in crashed["state"]["message"]
+    time.sleep(max(0.0, suspended + SILENCE_S + HEARTBEAT_S - time.monotonic()))
+    assert up.api(f"flow_runs/{runs['trains-for-long']}")["state_type"] == "RUNNING"
+    training.resume()
+    assert up.ended(runs["trains-for-long"])["state_type"] == "COMPLETED"
+    [cell] = [cell for cell in up.results("trains-for-long")["cells"] if cell["mode"] == "real"]
+    assert cell["status"] == "ok"

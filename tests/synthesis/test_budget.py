@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tasks.config import GeneratorConfig, StudyConfig
+from tasks.errors import RunError
 from tasks.synthesis.budget import BudgetReachedError, Ledger, Spending, open_ledger, study_ledger, worst_case
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.prices import Price
+from tests.synthesis.test_journal import largest_file
 
 PRICE = Price(1e-6, 1e-6)
 REQUEST = Request(({"role": "user", "content": "x" * 84},), GeneratorConfig(model="m"), max_tokens=100, seed=0)
@@ -73,6 +75,16 @@ def test_what_a_dead_process_had_reserved_is_spent(tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.json")], check=True)
     assert json.loads((tmp_path / "b.json").read_text())["reserved"]
     assert Ledger(tmp_path / "b.json", 1.0).spent_usd == pytest.approx(0.3)
+
+
+def test_a_full_disk_is_one_message_and_the_ledger_stays_as_it_was(tmp_path):
+    ledger = open_ledger(tmp_path, "run", 10.0)
+    ledger.settle(ledger.reserve(1.0), 0.5, 7)
+    files = sorted(path.name for path in ledger.path.parent.iterdir())
+    with largest_file(10), pytest.raises(RunError, match=r"cannot write the ledger .*free some space"):
+        ledger.reserve(1.0)
+    assert sorted(path.name for path in ledger.path.parent.iterdir()) == files
+    assert ledger.spent_usd == 0.5 and ledger.reserve(9.5)
 
 
 def test_runs_have_a_ledger_each(tmp_path):
