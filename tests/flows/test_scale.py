@@ -14,8 +14,13 @@ from typing import Any
 import psutil
 import pytest
 
+from flows import runners
+from tasks.errors import RunError
+from tasks.settings import Settings
+from tasks.tracking import StudyRun
 from tests import postgres, s3
 from tests.flows import small_study
+from tests.flows.home import Up
 from tests.flows.small_study import Writer
 
 pytestmark = pytest.mark.slow
@@ -54,7 +59,6 @@ def refusal(place: Path, url: str, **ours: str) -> str:
     out, said = process.communicate(timeout=600)
     assert process.returncode in (1, 2), said
     assert (out, "Traceback" in said) == ("", False), said
-    assert postgres.QUOTED not in said
     [line] = [line for line in said.splitlines() if line.startswith("synthgap: ")]
     return line
 
@@ -64,26 +68,24 @@ def secrets_in(place: Path, secret: str) -> list[Path]:
 
 
 def test_on_postgres_the_results_are_those_on_sqlite(tmp_path: Path, writer: Writer, alone) -> None:
-    installed("psycopg2")
-    import psycopg2
-
-    study = small_study.write_study(tmp_path, writer.url)
+    """Once as `synthgap run` with a server of its own for Prefect, then from the form of `synthgap up`."""
+    psycopg = pytest.importorskip("psycopg")
+    home = tmp_path / "home"
+    study = small_study.write_study(home / "studies", writer.url)
     with postgres.server("prefect", "mlflow") as address:
         ours = {
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{address}/prefect",
             "SYNTHGAP_TRACKING_URI": f"postgresql://{address}/mlflow",
         }
-        environment = small_study.environment(tmp_path, **ours)
-        results, said = small_study.run(study, environment)
+        results, said = small_study.run(study, small_study.environment(tmp_path, **ours))
         assert small_study.scores(results) == small_study.scores(alone[1])
         runs = mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])
         assert {run.info.run_id for run in runs} > {cell["run_id"] for cell in results["cells"]}
         assert {run.info.status for run in runs} == {"FINISHED"}
-        with psycopg2.connect(f"postgresql://{address}/prefect") as connection, connection.cursor() as cursor:
-            cursor.execute("select state_type, count(*) from task_run group by state_type")
-            [(state, count)] = cursor.fetchall()
+        with psycopg.connect(f"postgresql://{address}/prefect") as prefect:
+            [(state, count)] = prefect.execute("select state_type, count(*) from task_run group by state_type")
         assert (state, count > 8) == ("COMPLETED", True)
-        again, _ = small_study.run(study, environment)
+        again = from_the_form(Up(home, ours), "small")
         assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in results["cells"]]
         assert len(mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])) == len(runs) + 1  # a parent; no twin of a cell
     assert not list(tmp_path.rglob("*.db"))
@@ -92,12 +94,17 @@ def test_on_postgres_the_results_are_those_on_sqlite(tmp_path: Path, writer: Wri
         assert secrets_in(tmp_path, secret) == []
 
 
-def test_a_postgres_that_does_not_answer_is_one_line_without_its_password(tmp_path: Path, writer: Writer) -> None:
-    installed("psycopg2")
-    uri = f"postgresql://{postgres.USER}:{postgres.QUOTED}@127.0.0.1:9/mlflow"
-    said = refusal(tmp_path, writer.url, SYNTHGAP_TRACKING_URI=uri)
-    assert "MLflow at 'postgresql://127.0.0.1:9/mlflow': " in said
-    assert "refused" in said
+def from_the_form(place: Up, study: str) -> dict:
+    """The results of a study that the worker of ``synthgap up`` has run."""
+    watcher = place.up()
+    try:
+        run = place.ended(place.press(study))
+        assert run["state_type"] == "COMPLETED", run["state"]
+        assert "synthgap is down" in place.run("down").stdout
+        assert watcher.wait(60) == 0
+    finally:
+        place.run("down")
+    return place.results(study)
 
 
 def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer, alone) -> None:
@@ -111,8 +118,8 @@ def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer,
         assert small_study.scores(results) == small_study.scores(alone[1])
         pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=s3.BUCKET)
         keys = {item["Key"] for page in pages for item in page["Contents"]}
-        asked = len(writer.bodies)
-        again, _ = small_study.run(study, environment)
+        plan = [sys.executable, "-m", "flows.cli", "plan", str(study), "--json"]
+        again = subprocess.run(plan, env=environment, capture_output=True, text=True, timeout=300, check=True).stdout
     trials = {cell["key"] for cell in results["cells"]}
     assert {f"store/trials/{key}/manifest.json" for key in trials} <= keys
     assert {key.rsplit("/", 1)[1] for key in keys if key.startswith("mlflow/small/")} == {
@@ -121,8 +128,8 @@ def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer,
     }
     assert not (tmp_path / "home" / "store").exists()
     assert not (tmp_path / "home" / "mlflow-artifacts").exists()
-    assert again["totals"]["cells_stored"] == len(results["cells"])
-    assert len(writer.bodies) == asked
+    assert json.loads(again)["trials"] == {"total": len(results["cells"]), "stored": len(results["cells"])}
+    assert json.loads(again)["totals"]["calls"] == 0
     assert s3.SECRET not in said
     assert secrets_in(tmp_path, s3.SECRET) == []
 
@@ -212,18 +219,27 @@ def test_workers_that_cannot_train_are_refused_before_anything_is_asked(tmp_path
     assert len(writer.bodies) == asked
 
 
-def test_workers_that_are_daemons_are_refused(tmp_path: Path, writer: Writer) -> None:
+def test_workers_that_are_daemons_are_refused(tmp_path: Path) -> None:
     with dask_cluster(tmp_path, "--nanny") as (address, _):
-        said = refusal(tmp_path, writer.url, SYNTHGAP_RUNNER="dask", SYNTHGAP_RUNNER_ADDRESS=address)
+        said = said_of_a_cluster(Settings(home=tmp_path, runner="dask", runner_address=address))
+    assert "Dask worker tcp://127.0.0.1:" in said
     assert "it is a daemon" in said
     assert "--no-nanny" in said
 
 
-def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path, writer: Writer) -> None:
+def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     installed("dask", "prefect_dask")
-    ours = {"SYNTHGAP_RUNNER": "dask", "SYNTHGAP_RUNNER_ADDRESS": "tcp://127.0.0.1:9"}
-    said = refusal(tmp_path, writer.url, **ours, DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="3s")
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "3s"}):
+        said = said_of_a_cluster(Settings(home=tmp_path, runner="dask", runner_address="tcp://127.0.0.1:9"))
     assert "Dask at 'tcp://127.0.0.1:9' cannot be used" in said
+
+
+def said_of_a_cluster(settings: Settings) -> str:
+    with pytest.raises(RunError) as caught, runners.trainers(settings, StudyRun("1", "r"), "key", trainings=2):
+        pass
+    return str(caught.value)
 
 
 def test_an_unknown_runner_is_one_line_that_names_the_known_ones(tmp_path: Path, writer: Writer) -> None:
