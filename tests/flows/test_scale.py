@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,14 +69,16 @@ def secrets_in(place: Path, secret: str) -> list[Path]:
 
 
 def test_on_postgres_the_results_are_those_on_sqlite(tmp_path: Path, writer: Writer, alone) -> None:
-    """Once as `synthgap run` with a server of its own for Prefect, then from the form of `synthgap up`."""
+    """With MLflow's files on S3: once as `synthgap run`, then from the form of `synthgap up` on the same databases."""
     psycopg = pytest.importorskip("psycopg")
     home = tmp_path / "home"
     study = small_study.write_study(home / "studies", writer.url)
-    with postgres.server("prefect", "mlflow") as address:
+    with postgres.server("prefect", "mlflow") as address, s3.server() as reached:
         ours = {
+            **reached,
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{address}/prefect",
             "SYNTHGAP_TRACKING_URI": f"postgresql://{address}/mlflow",
+            "SYNTHGAP_ARTIFACTS": f"s3://{s3.BUCKET}/mlflow",
         }
         results, said = small_study.run(study, small_study.environment(tmp_path, **ours))
         assert small_study.scores(results) == small_study.scores(alone[1])
@@ -85,26 +88,36 @@ def test_on_postgres_the_results_are_those_on_sqlite(tmp_path: Path, writer: Wri
         with psycopg.connect(f"postgresql://{address}/prefect") as prefect:
             [(state, count)] = prefect.execute("select state_type, count(*) from task_run group by state_type")
         assert (state, count > 8) == ("COMPLETED", True)
-        again = from_the_form(Up(home, ours), "small")
-        assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in results["cells"]]
+        with being_up(Up(home, ours)) as place:
+            run = place.ended(place.press("small"))
+            assert run["state_type"] == "COMPLETED", run["state"]
+            again = place.results("small")
+            assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in results["cells"]]
+            for cell in again["cells"]:
+                assert "true \\ predicted" in artifact(place, cell["run_id"], "confusion.csv")
         assert len(mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])) == len(runs) + 1  # a parent; no twin of a cell
     assert not list(tmp_path.rglob("*.db"))
-    for secret in (postgres.PASSWORD, postgres.QUOTED):
+    assert not (home / "mlflow-artifacts").exists()
+    for secret in (postgres.PASSWORD, postgres.QUOTED, s3.SECRET):
         assert secret not in said
         assert secrets_in(tmp_path, secret) == []
 
 
-def from_the_form(place: Up, study: str) -> dict:
-    """The results of a study that the worker of ``synthgap up`` has run."""
+@contextmanager
+def being_up(place: Up) -> Iterator[Up]:
     watcher = place.up()
     try:
-        run = place.ended(place.press(study))
-        assert run["state_type"] == "COMPLETED", run["state"]
-        assert "synthgap is down" in place.run("down").stdout
-        assert watcher.wait(60) == 0
+        yield place
     finally:
         place.run("down")
-    return place.results(study)
+        assert watcher.wait(60) == 0
+
+
+def artifact(place: Up, run_id: str, name: str) -> str:
+    """A run's file as MLflow's page shows it, read by MLflow's server."""
+    address = f"http://127.0.0.1:{place.mlflow}/get-artifact?path={name}&run_uuid={run_id}"
+    with urllib.request.urlopen(address, timeout=120) as answer:
+        return str(answer.read().decode())
 
 
 def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer, alone) -> None:
@@ -147,7 +160,7 @@ def check_like_threads(results: dict, said: str, alone: tuple[Path, dict, str], 
     assert len(runs) == len(results["cells"]) + 1
     assert {cell["run_id"] for cell in results["cells"]} < {run.info.run_id for run in runs}
     main = {process_of(run) for run in runs if "mlflow.parentRunId" not in run.data.tags}
-    workers = {process_of(run) for run in runs if "mlflow.parentRunId" in run.data.tags}
+    workers = {process_of(run) for run in runs if run.data.params.get("classifier", "").startswith("probe/")}
     assert workers
     assert not workers & main  # trials were logged where they ran
 
