@@ -6,6 +6,7 @@ provider allows, and the journal is a local file. A worker gets records and keys
 
 import multiprocessing
 import os
+import signal
 import socket
 import urllib.request
 from collections import Counter
@@ -102,7 +103,9 @@ def _ray(address: str | None, trainings: int, seen: tuple[Any, ...]) -> Iterator
     with ExitStack() as stack:
         with _reached("Ray", address):
             runner = RayTaskRunner(address, quiet) if address else RayTaskRunner("local", {**quiet, **local})
+            ending = signal.getsignal(signal.SIGTERM)
             stack.enter_context(runner)
+            signal.signal(signal.SIGTERM, ending)  # Ray has set one that waits for all that runs
             nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
             asked = {
                 node["NodeManagerAddress"]: ray.remote(complaint)

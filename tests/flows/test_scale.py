@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tasks.settings import Settings
 from tasks.tracking import StudyRun
 from tests import postgres, s3
 from tests.flows import small_study
-from tests.flows.home import Up
+from tests.flows.home import Up, family, left_of
 from tests.flows.small_study import Writer
 
 pytestmark = pytest.mark.slow
@@ -175,6 +175,30 @@ def test_on_two_workers_the_results_are_those_of_threads(runner: str, tmp_path: 
     study = small_study.write_study(tmp_path, writer.url, trainings=2)
     results, said = small_study.run(study, small_study.environment(tmp_path, SYNTHGAP_RUNNER=runner))
     check_like_threads(results, said, alone, tmp_path)
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_a_study_that_is_told_to_end_leaves_nothing_of_its_cluster(runner: str, tmp_path: Path, writer: Writer) -> None:
+    installed(runner, f"prefect_{runner}")
+    study = small_study.write_study(tmp_path, writer.url, trainings=2)
+    process = small_study.start(study, small_study.environment(tmp_path, SYNTHGAP_RUNNER=runner))
+    until(lambda: trainings(process.pid) or process.poll() is not None)
+    processes = family(process.pid)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "Traceback" not in said
+    until(lambda: not left_of(processes))
+
+
+def trainings(pid: int) -> list[psutil.Process]:
+    """Training processes of a study's cluster: started by a process that the study has started."""
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(process.cmdline()) and process.ppid() != pid:
+                found.append(process)
+    return found
 
 
 @contextmanager
