@@ -5,6 +5,8 @@ provider allows, and the journal is a local file. A worker gets records and keys
 """
 
 import multiprocessing
+import os
+import signal
 import socket
 import urllib.request
 from collections import Counter
@@ -92,17 +94,31 @@ def _ray(address: str | None, trainings: int, seen: tuple[Any, ...]) -> Iterator
     try:
         import ray
         from prefect_ray import RayTaskRunner
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
     except ImportError as error:
         raise _missing("ray", error) from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     local = {"num_cpus": trainings, "include_dashboard": False}
     quiet = {"log_to_driver": False, "configure_logging": False}  # stdout may be a --json document
     with ExitStack() as stack:
         with _reached("Ray", address):
-            runner = stack.enter_context(RayTaskRunner(address, quiet if address else {**quiet, **local}))
-            slots = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-            answers = {"a worker": ray.get(ray.remote(complaint).remote(*seen))}
+            runner = RayTaskRunner(address, quiet) if address else RayTaskRunner("local", {**quiet, **local})
+            ending = signal.getsignal(signal.SIGTERM)
+            stack.enter_context(runner)
+            signal.signal(signal.SIGTERM, ending)  # Ray has set one that waits for all that runs
+            nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+            asked = {
+                node["NodeManagerAddress"]: ray.remote(complaint)
+                .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+                .remote(*seen)
+                for node in nodes
+            }
+            answers = dict(zip(asked, ray.get(list(asked.values())), strict=True))
         _check("Ray", address, answers)
-        yield Trainers(runner, int(max(slots)), remote=True)
+        slots = Counter[str]()
+        for node in nodes:
+            slots[node["NodeManagerAddress"]] += int(node["Resources"]["CPU"])
+        yield Trainers(runner, max(slots.values()), remote=True)
 
 
 STARTS: dict[str, Callable[..., Any]] = {"threads": _threads, "dask": _dask, "ray": _ray}

@@ -153,9 +153,9 @@ def prefect_server(address: Address, environment: Mapping[str, str], settings: S
     home = settings.home / "prefect"
     home.mkdir(exist_ok=True)
     ours = {
-        **environment,
-        "PREFECT_HOME": str(home),
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
+        **environment,  # which may name a database; the newer name of that setting goes before this one
+        "PREFECT_HOME": str(home),
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite's lock is waited for: a busy machine shall lose no event
         "PREFECT_SERVER_UI_API_URL": f"http://{address.local}:{address.prefect_port}/api",
     }

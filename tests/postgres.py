@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -51,7 +52,7 @@ def server(*databases: str) -> Iterator[str]:
             _create(bin_, port, name)
         yield f"{USER}:{QUOTED}@127.0.0.1:{port}"
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # SIGTERM would wait for the connections of clients
         process.wait(60)
         shutil.rmtree(place)
 

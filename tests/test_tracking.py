@@ -20,6 +20,7 @@ from tasks.config import ClassifierConfig, StudyConfig, TaskConfig
 from tasks.errors import RunError
 from tasks.records import Trial, TrialJob
 from tasks.settings import Settings
+from tests import postgres
 from tests.mlflow_server import Server
 
 CONFIG = StudyConfig(name="small", tasks=("sms_spam",), modes=("real", "few_shot"))
@@ -272,6 +273,16 @@ def test_no_server_is_one_clear_message_at_once() -> None:
         tracking.prepare(Settings(home=Path("/nonexistent"), tracking_uri=uri), "small")
     assert time.monotonic() - started < 5
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_postgres_that_does_not_answer_is_one_clear_message_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    uri = f"postgresql://{postgres.USER}:{postgres.QUOTED}@127.0.0.1:9/mlflow"
+    started = time.monotonic()
+    with pytest.raises(RunError, match=r"^MLflow at 'postgresql://127\.0\.0\.1:9/mlflow': .*refused") as caught:
+        tracking.prepare(Settings(home=tmp_path, tracking_uri=uri), "small")
+    assert time.monotonic() - started < 30
+    assert "pg-secret" not in str(caught.value)
 
 
 def test_a_file_that_is_no_database_is_one_clear_message(tmp_path: Path) -> None:

@@ -1,20 +1,29 @@
 """Job templates of work pools: what Prefect makes of them, and that none holds a secret."""
 
+import asyncio
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
+import httpx
 import pytest
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.templating import apply_values, find_placeholders
 
+from flows import studies, watches
 from flows.server import Server
 from tests.flows.small_study import environment
 
 ROOT = Path(__file__).parents[2]
 POOLS = ROOT / "deployments" / "pools"
+START = "prefect flow-run execute"
+"""What Prefect starts a run with."""
 KINDS = sorted(path.stem for path in POOLS.glob("*.json"))
 
 
@@ -72,22 +81,73 @@ def test_a_container_drops_empty_variables() -> None:
     assert "a b=" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("kind", "worker"), [("docker", "DockerWorkerJobConfiguration"), ("kubernetes", "KubernetesWorkerJobConfiguration")]
+)
+def test_the_worker_of_that_kind_makes_a_job_of_it(kind: str, worker: str) -> None:
+    """With the extra package of Prefect that a machine with such a worker has."""
+    made_by = getattr(pytest.importorskip(f"prefect_{kind}.worker"), worker)
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):  # nobody is asked
+        job = asyncio.run(made_by.from_template_and_values(template(kind), {}))
+    job.prepare_for_flow_run(FlowRun(id=uuid4(), flow_id=uuid4(), name="small"))
+    if kind == "docker":
+        assert (job.command, job.image, job.volumes) == (START, "synthgap:0.1.0", ["synthgap-home:/data"])
+        return
+    [container] = job.job_manifest["spec"]["template"]["spec"]["containers"]
+    assert (container["args"], container["image"]) == (START.split(), "synthgap:0.1.0")
+    assert {"name": "SYNTHGAP_HOME", "value": "/data"} in container["env"]
+
+
+def test_the_files_of_the_image_are_all_that_a_run_reads(tmp_path: Path) -> None:
+    """What the Dockerfile copies, as far as Docker is shown it, and nothing else of the repository."""
+    dockerfile = (ROOT / "deployments" / "Dockerfile").read_text()
+    shown = (ROOT / "deployments" / "Dockerfile.dockerignore").read_text()
+    copied = [name for line in re.findall("^COPY (.*)", dockerfile, re.MULTILINE) for name in line.split()[:-1]]
+    assert sorted(copied) == sorted(re.findall("^!(.*)", shown, re.MULTILINE))
+    for name in copied:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, tmp_path / name)
+    read = (
+        "import flows.deployed; from flows import studies, watches\n"
+        "print(sorted(studies.shipped_studies()), sorted(watches.shipped_watches()), flows.__path__)"
+    )
+    command = [sys.executable, "-c", read]
+    client = environment(tmp_path, PYTHONPATH=str(tmp_path))
+    done = subprocess.run(command, cwd=tmp_path, env=client, capture_output=True, text=True, timeout=300, check=True)
+    names = [sorted(path.stem for path in folder.glob("*.yaml")) for folder in (studies.SHIPPED, watches.SHIPPED)]
+    assert done.stdout.strip() == f"{names[0]} {names[1]} {[str(tmp_path / 'flows')]}"
+
+
 @pytest.mark.slow
-def test_a_prefect_server_takes_every_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prefect_server_takes_every_template_and_deployments_onto_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     server = Server(tmp_path / "log")
     try:
         server.wait()
         client = environment(tmp_path, PREFECT_API_URL=server.url)
+
+        def prefect(*arguments: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
+            return subprocess.run(
+                command, cwd=ROOT, env=client, capture_output=True, text=True, timeout=300, check=False
+            )
+
         for kind in KINDS:
             file = str(POOLS / f"{kind}.json")
-            prefect = [sys.executable, "-m", "prefect", "work-pool"]
-            create = [*prefect, "create", kind, "--type", kind, "--base-job-template", file]
-            done = subprocess.run(create, env=client, capture_output=True, text=True, timeout=300, check=False)
+            done = prefect("work-pool", "create", kind, "--type", kind, "--base-job-template", file)
             assert done.returncode == 0, done.stdout + done.stderr
-            inspect = [*prefect, "inspect", kind, "--output", "json"]
-            kept = subprocess.run(inspect, env=client, capture_output=True, text=True, timeout=300, check=True).stdout
-            pool = json.loads(kept)
+            pool = httpx.get(f"{server.url}/work_pools/{kind}").json()
             assert (pool["type"], pool["base_job_template"]) == (kind, template(kind))
+            deploy = ["deploy", "--name", "quickstart", "--pool", kind]
+            assert "Sometimes" in (refused := prefect(*deploy, "--job-variable", "image_pull_policy=Sometimes")).stderr
+            assert refused.returncode == 1
+            done = prefect(*deploy, "--job-variable", "image_pull_policy=Always")
+            assert done.returncode == 0, done.stdout + done.stderr
+            deployment = httpx.get(f"{server.url}/deployments/name/study/quickstart").json()
+            assert (deployment["work_pool_name"], deployment["entrypoint"]) == (kind, "flows.deployed.study")
+            assert deployment["job_variables"] == {"image_pull_policy": "Always"}
     finally:
         server.stop()

@@ -6,16 +6,22 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from flows import runners
+from tasks.errors import RunError
+from tasks.settings import Settings
+from tasks.tracking import StudyRun
 from tests import postgres, s3
 from tests.flows import small_study
+from tests.flows.home import Up, family, left_of
 from tests.flows.small_study import Writer
 
 pytestmark = pytest.mark.slow
@@ -54,7 +60,6 @@ def refusal(place: Path, url: str, **ours: str) -> str:
     out, said = process.communicate(timeout=600)
     assert process.returncode in (1, 2), said
     assert (out, "Traceback" in said) == ("", False), said
-    assert postgres.QUOTED not in said
     [line] = [line for line in said.splitlines() if line.startswith("synthgap: ")]
     return line
 
@@ -64,40 +69,55 @@ def secrets_in(place: Path, secret: str) -> list[Path]:
 
 
 def test_on_postgres_the_results_are_those_on_sqlite(tmp_path: Path, writer: Writer, alone) -> None:
-    installed("psycopg2")
-    import psycopg2
-
-    study = small_study.write_study(tmp_path, writer.url)
-    with postgres.server("prefect", "mlflow") as address:
+    """With MLflow's files on S3: once as `synthgap run`, then from the form of `synthgap up` on the same databases."""
+    psycopg = pytest.importorskip("psycopg")
+    home = tmp_path / "home"
+    study = small_study.write_study(home / "studies", writer.url)
+    with postgres.server("prefect", "mlflow") as address, s3.server() as reached:
         ours = {
+            **reached,
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"postgresql+asyncpg://{address}/prefect",
             "SYNTHGAP_TRACKING_URI": f"postgresql://{address}/mlflow",
+            "SYNTHGAP_ARTIFACTS": f"s3://{s3.BUCKET}/mlflow",
         }
-        environment = small_study.environment(tmp_path, **ours)
-        results, said = small_study.run(study, environment)
+        results, said = small_study.run(study, small_study.environment(tmp_path, **ours))
         assert small_study.scores(results) == small_study.scores(alone[1])
         runs = mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])
         assert {run.info.run_id for run in runs} > {cell["run_id"] for cell in results["cells"]}
         assert {run.info.status for run in runs} == {"FINISHED"}
-        with psycopg2.connect(f"postgresql://{address}/prefect") as connection, connection.cursor() as cursor:
-            cursor.execute("select state_type, count(*) from task_run group by state_type")
-            [(state, count)] = cursor.fetchall()
+        with psycopg.connect(f"postgresql://{address}/prefect") as prefect:
+            [(state, count)] = prefect.execute("select state_type, count(*) from task_run group by state_type")
         assert (state, count > 8) == ("COMPLETED", True)
-        again, _ = small_study.run(study, environment)
-        assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in results["cells"]]
+        with being_up(Up(home, ours)) as place:
+            run = place.ended(place.press("small"))
+            assert run["state_type"] == "COMPLETED", run["state"]
+            again = place.results("small")
+            assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in results["cells"]]
+            for cell in again["cells"]:
+                assert "true \\ predicted" in artifact(place, cell["run_id"], "confusion.csv")
         assert len(mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])) == len(runs) + 1  # a parent; no twin of a cell
     assert not list(tmp_path.rglob("*.db"))
-    for secret in (postgres.PASSWORD, postgres.QUOTED):
+    assert not (home / "mlflow-artifacts").exists()
+    for secret in (postgres.PASSWORD, postgres.QUOTED, s3.SECRET):
         assert secret not in said
         assert secrets_in(tmp_path, secret) == []
 
 
-def test_a_postgres_that_does_not_answer_is_one_line_without_its_password(tmp_path: Path, writer: Writer) -> None:
-    installed("psycopg2")
-    uri = f"postgresql://{postgres.USER}:{postgres.QUOTED}@127.0.0.1:9/mlflow"
-    said = refusal(tmp_path, writer.url, SYNTHGAP_TRACKING_URI=uri)
-    assert "MLflow at 'postgresql://127.0.0.1:9/mlflow': " in said
-    assert "refused" in said
+@contextmanager
+def being_up(place: Up) -> Iterator[Up]:
+    watcher = place.up()
+    try:
+        yield place
+    finally:
+        place.run("down")
+        assert watcher.wait(60) == 0
+
+
+def artifact(place: Up, run_id: str, name: str) -> str:
+    """A run's file as MLflow's page shows it, read by MLflow's server."""
+    address = f"http://127.0.0.1:{place.mlflow}/get-artifact?path={name}&run_uuid={run_id}"
+    with urllib.request.urlopen(address, timeout=120) as answer:
+        return str(answer.read().decode())
 
 
 def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer, alone) -> None:
@@ -111,8 +131,8 @@ def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer,
         assert small_study.scores(results) == small_study.scores(alone[1])
         pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=s3.BUCKET)
         keys = {item["Key"] for page in pages for item in page["Contents"]}
-        asked = len(writer.bodies)
-        again, _ = small_study.run(study, environment)
+        plan = [sys.executable, "-m", "flows.cli", "plan", str(study), "--json"]
+        again = subprocess.run(plan, env=environment, capture_output=True, text=True, timeout=300, check=True).stdout
     trials = {cell["key"] for cell in results["cells"]}
     assert {f"store/trials/{key}/manifest.json" for key in trials} <= keys
     assert {key.rsplit("/", 1)[1] for key in keys if key.startswith("mlflow/small/")} == {
@@ -121,8 +141,8 @@ def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer,
     }
     assert not (tmp_path / "home" / "store").exists()
     assert not (tmp_path / "home" / "mlflow-artifacts").exists()
-    assert again["totals"]["cells_stored"] == len(results["cells"])
-    assert len(writer.bodies) == asked
+    assert json.loads(again)["trials"] == {"total": len(results["cells"]), "stored": len(results["cells"])}
+    assert json.loads(again)["totals"]["calls"] == 0
     assert s3.SECRET not in said
     assert secrets_in(tmp_path, s3.SECRET) == []
 
@@ -140,7 +160,7 @@ def check_like_threads(results: dict, said: str, alone: tuple[Path, dict, str], 
     assert len(runs) == len(results["cells"]) + 1
     assert {cell["run_id"] for cell in results["cells"]} < {run.info.run_id for run in runs}
     main = {process_of(run) for run in runs if "mlflow.parentRunId" not in run.data.tags}
-    workers = {process_of(run) for run in runs if "mlflow.parentRunId" in run.data.tags}
+    workers = {process_of(run) for run in runs if run.data.params.get("classifier", "").startswith("probe/")}
     assert workers
     assert not workers & main  # trials were logged where they ran
 
@@ -155,6 +175,30 @@ def test_on_two_workers_the_results_are_those_of_threads(runner: str, tmp_path: 
     study = small_study.write_study(tmp_path, writer.url, trainings=2)
     results, said = small_study.run(study, small_study.environment(tmp_path, SYNTHGAP_RUNNER=runner))
     check_like_threads(results, said, alone, tmp_path)
+
+
+@pytest.mark.parametrize("runner", ["dask", "ray"])
+def test_a_study_that_is_told_to_end_leaves_nothing_of_its_cluster(runner: str, tmp_path: Path, writer: Writer) -> None:
+    installed(runner, f"prefect_{runner}")
+    study = small_study.write_study(tmp_path, writer.url, trainings=2)
+    process = small_study.start(study, small_study.environment(tmp_path, SYNTHGAP_RUNNER=runner))
+    until(lambda: trainings(process.pid) or process.poll() is not None)
+    processes = family(process.pid)
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "Traceback" not in said
+    until(lambda: not left_of(processes))
+
+
+def trainings(pid: int) -> list[psutil.Process]:
+    """Training processes of a study's cluster: started by a process that the study has started."""
+    found = []
+    for process in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(process.cmdline()) and process.ppid() != pid:
+                found.append(process)
+    return found
 
 
 @contextmanager
@@ -212,18 +256,27 @@ def test_workers_that_cannot_train_are_refused_before_anything_is_asked(tmp_path
     assert len(writer.bodies) == asked
 
 
-def test_workers_that_are_daemons_are_refused(tmp_path: Path, writer: Writer) -> None:
+def test_workers_that_are_daemons_are_refused(tmp_path: Path) -> None:
     with dask_cluster(tmp_path, "--nanny") as (address, _):
-        said = refusal(tmp_path, writer.url, SYNTHGAP_RUNNER="dask", SYNTHGAP_RUNNER_ADDRESS=address)
+        said = said_of_a_cluster(Settings(home=tmp_path, runner="dask", runner_address=address))
+    assert "Dask worker tcp://127.0.0.1:" in said
     assert "it is a daemon" in said
     assert "--no-nanny" in said
 
 
-def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path, writer: Writer) -> None:
+def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     installed("dask", "prefect_dask")
-    ours = {"SYNTHGAP_RUNNER": "dask", "SYNTHGAP_RUNNER_ADDRESS": "tcp://127.0.0.1:9"}
-    said = refusal(tmp_path, writer.url, **ours, DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT="3s")
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "3s"}):
+        said = said_of_a_cluster(Settings(home=tmp_path, runner="dask", runner_address="tcp://127.0.0.1:9"))
     assert "Dask at 'tcp://127.0.0.1:9' cannot be used" in said
+
+
+def said_of_a_cluster(settings: Settings) -> str:
+    with pytest.raises(RunError) as caught, runners.trainers(settings, StudyRun("1", "r"), "key", trainings=2):
+        pass
+    return str(caught.value)
 
 
 def test_an_unknown_runner_is_one_line_that_names_the_known_ones(tmp_path: Path, writer: Writer) -> None:
