@@ -218,11 +218,12 @@ def share(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
 
 
 class Marks(logging.Handler):
-    """When each trial was done with, and this process's memory then."""
+    """When each trial was done with, and this process's CPU time and memory then."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seconds: list[float] = []
+        self.cpu: list[float] = []
         self.bytes: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -230,6 +231,7 @@ class Marks(logging.Handler):
         progress = getattr(record, "progress", None)
         if isinstance(progress, Progress) and progress.stage == "trial":
             self.seconds.append(time.perf_counter())
+            self.cpu.append(time.process_time())
             self.bytes.append(psutil.Process().memory_info().rss)
 
 
@@ -275,6 +277,7 @@ def _trend(name: str, marks: Marks) -> Iterator[Figure]:
     early, late = (_per_trial(part) * 1000 for part in (marks.seconds[:window], marks.seconds[-window:]))
     value = f"{whole:.1f} ms a trial; first {window} {early:.1f}, last {window} {late:.1f}"
     yield Figure(name, value, f"< {MOST_MS:g} ms", whole < MOST_MS)
+    yield Figure("  CPU of this process", f"{_per_trial(marks.cpu) * 1000:.1f} ms a trial")
     early, late = (_per_trial(part) / 1024 for part in (marks.bytes[:window], marks.bytes[-window:]))
     value = f"{early:+.0f} KiB a trial in the first {window}, {late:+.0f} in the last"
     yield Figure("  memory", value, f"last < {MOST_KIB:g} KiB", late < MOST_KIB)
