@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from tasks.config import GeneratorConfig
 from tasks.discovery.listing import List, list_generators, lists_others_only
 from tasks.errors import GoneError
 from tasks.records import Challenge, content_key
@@ -41,6 +42,11 @@ class Known:
     """Smoke tests so far, and studies that a failure broke off."""
     note: str = ""
     """Why it failed, or how it ended."""
+
+    @property
+    def generator(self) -> GeneratorConfig:
+        """The LLM as its provider's study names it: what it wrote is kept under its endpoint's address."""
+        return GeneratorConfig(model=self.model, api_base=self.provider if "://" in self.provider else None)
 
 
 def recall(store: Store, model: str) -> Known | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tasks.config import GeneratorConfig, Study, WatchConfig
+from tasks.config import Study, WatchConfig
 from tasks.discovery.memory import Known, Status, everyone, recall, remember
 from tasks.errors import UserError
 from tasks.planning import plan_study
@@ -31,7 +31,7 @@ def newcomer_study(watch: WatchConfig, study: Study, model: str, month: str, set
         raise UserError(f"watch {watch.name!r} never met an LLM {model!r}; it asks {names}")
     others = [item for item in study.config.generators if item.model != model]
     listed = {item.model for item in others} | {model}
-    others += [GeneratorConfig(model=item.model) for item in everyone(store) if item.model not in listed]
+    others += [item.generator for item in everyone(store) if item.model not in listed]
     before = Study(config=study.config.model_copy(update={"generators": tuple(others)}), folder=study.folder)
     plan = plan_study(before, settings)
     missing = [item.job.generator for item in plan.syntheses if not item.stored and item.job.imported is None]

@@ -101,7 +101,7 @@ class _Looking:
         known = self._recall(provider, generator.model)
         if known and known.status in ("ready", "stopped", "broken"):
             if _goes_on(known, self.now):
-                self.found.ready.append(known)
+                self.found.ready.append(known if known.status == "ready" else replace(known, note="its study goes on"))
             else:
                 self.found.waiting.append(
                     replace(known, note=f"{known.note}; start the deployment newcomer to go on now")

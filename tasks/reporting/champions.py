@@ -10,6 +10,8 @@ from tasks.reporting.sections import in_order, titles
 Row = Mapping[str, Any]
 
 WON = ("first", "better")
+NAMED = 2
+"""So many challengers that did not win are named, more are counted."""
 VERBS = {"better": "is better than", "worse": "is worse than", "undecided": "is neither clearly better nor worse than"}
 
 
@@ -37,7 +39,7 @@ def _of_task(rows: list[Row]) -> str:
     won = [row for row in rows if row["outcome"] in WON]
     lost = _lost(row for row in rows if row["outcome"] not in WON)
     if not won:
-        return f"{named(rows[0], 'champion')} stays the best so far; {lost}."
+        return f"{named(rows[0], 'champion')} stays the best so far: {lost}."
     best = won[-1]
     if best["outcome"] == "first":
         return f"{named(best, 'challenger')} is the first to be the best so far" + (f"; {lost}." if lost else ".")
@@ -45,7 +47,10 @@ def _of_task(rows: list[Row]) -> str:
 
 
 def _lost(rows: Iterable[Row]) -> str:
-    outcomes = [row["outcome"] for row in rows]
+    losers = list(rows)
+    if len(losers) <= NAMED:
+        return listed([f"{named(row, 'challenger')} is {row['outcome']}" for row in losers])
+    outcomes = [row["outcome"] for row in losers]
     found = ((outcomes.count(outcome), outcome) for outcome in ("worse", "undecided"))
     return listed([f"{count(n, 'challenger')} {'are' if n > 1 else 'is'} {outcome}" for n, outcome in found if n])
 

@@ -43,9 +43,9 @@ def study(tmp_path: Path) -> Study:
     return load_study(tmp_path / "s.yaml")
 
 
-def store_rows(study: Study, model: str, settings: Settings) -> None:
+def store_rows(study: Study, model: str, settings: Settings, api_base: str | None = None) -> None:
     """As if the study had been run with an LLM."""
-    config = study.config.model_copy(update={"generators": (GeneratorConfig(model=model),)})
+    config = study.config.model_copy(update={"generators": (GeneratorConfig(model=model, api_base=api_base),)})
     changed = Study(config=config, folder=study.folder)
     data = load(resolve(changed)[0], settings, config.pool_share, None)
     for job in synthesis_jobs(changed.config, data):
@@ -71,12 +71,14 @@ def models(study: Study) -> list[str]:
 
 def test_only_llms_whose_rows_are_stored_stand_beside_the_new_one(study: Study, settings: Settings) -> None:
     store_rows(study, "openai/stored", settings)
-    store_rows(study, "openai/retired", settings)
+    store_rows(study, "openai/retired", settings, "http://elsewhere/v1")
+    store_rows(study, "openai/found", settings, "http://127.0.0.1:1/v1")
     meet(NEW, settings)
-    meet("openai/retired", settings, "elsewhere")
+    meet("openai/retired", settings, "http://elsewhere/v1")
+    meet("openai/found", settings)
     meet("openai/never-run", settings)
     changed = newcomer_study(WATCH, study, NEW, "2026-11", settings)
-    assert models(changed) == ["openai/stored", "openai/retired", NEW]
+    assert sorted(models(changed)) == ["openai/found", NEW, "openai/retired", "openai/stored"]
     assert changed.config.generators[-1].api_base == "http://127.0.0.1:1/v1"
     missing = {item.job.generator.model for item in plan_study(changed, settings).syntheses if not item.stored}
     assert missing == {NEW}

@@ -106,7 +106,8 @@ def test_a_study_that_the_budget_stopped_waits_for_the_next_month(world: World) 
     assert (row["LLM"], row["outcome"]) == ("openai/a", "waiting")
     assert row["why"] == f"{why}; start the deployment newcomer to go on now"
     world.now = "2026-12-01T06:00:00+00:00"
-    assert models(world.look().ready) == ["openai/a"]
+    [row] = world.look().table()
+    assert (row["outcome"], row["why"]) == ("ready", "its study goes on")
     assert world.tried == world.asked == []
 
 

@@ -175,6 +175,8 @@ def test_what_a_month_s_budget_stops_goes_on_in_the_next_month(place: Place, end
     after = journaled(place, THIRD)
     assert after[: len(before)] == before and len(after) == len(set(after)) > len(before)
     assert status_of(place, THIRD) == "triggered"
+    beside = {cell["generator"] for cell in results(place)["cells"]} - {None}
+    assert beside == {f"openai/{name}" for name in (FIRST, SECOND, THIRD)}  # also one that a watch found itself
 
 
 def test_a_provider_that_does_not_tell_ends_the_look_as_failed_and_retires_nobody(place, endpoint: Provider) -> None:

@@ -43,9 +43,10 @@ def test_a_better_one_is_named_with_its_lead_and_interval() -> None:
 def test_a_champion_that_stays_is_named_with_how_it_was_challenged() -> None:
     lost = [challenge("worse", -0.1), challenge("undecided", 0.01, challenger="few_shot · openai/other")]
     [sentence] = said(*lost)
-    assert sentence.endswith(
-        "zero-shot, old stays the best so far; 1 challenger is worse and 1 challenger is undecided."
-    )
+    told = "zero-shot, old stays the best so far: few-shot, new is worse and few-shot, other is undecided."
+    assert sentence.endswith(told)
+    [sentence] = said(*lost, challenge("worse", -0.2, challenger="few_shot · openai/third"))
+    assert sentence.endswith("stays the best so far: 2 challengers are worse and 1 challenger is undecided.")
 
 
 def test_a_champion_that_nobody_serves_any_more_is_marked() -> None:
