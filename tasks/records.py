@@ -42,6 +42,12 @@ def readable(*parts: str | None) -> str:
     return " · ".join(part for part, _ in groupby(filter(None, parts)))
 
 
+def short(name: str) -> str:
+    """A model's name without its provider; a probe of an encoder is not the encoder fine-tuned."""
+    model = name.rsplit("/", 1)[-1]
+    return f"probe {model}" if name.startswith("probe/") else model
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One labelled text. ``agreement`` is the share of human raters behind the label, 0 to 1, where known."""

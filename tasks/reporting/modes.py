@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.records import short
+
 Outcome = Literal["yes", "no", "open", "none"]
 
 
@@ -82,12 +84,6 @@ def all_synthetic(row: Mapping[str, Any]) -> bool:
     """Whether a comparison's classifier was trained on generated rows and nothing else."""
     mode = row["mode"]
     return row["generator"] is not None and not (mode in BASELINES or mode == "pool_plus_synthetic" or MIX.match(mode))
-
-
-def short(name: str) -> str:
-    """A model's name without its provider; a probe of an encoder is not the encoder fine-tuned."""
-    model = name.rsplit("/", 1)[-1]
-    return f"probe {model}" if name.startswith("probe/") else model
 
 
 def judged(row: Mapping[str, Any]) -> bool:

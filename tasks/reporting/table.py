@@ -6,7 +6,8 @@ Intervals come last: a page narrower than the table cuts them off, and never the
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.reporting.modes import BASELINES, judged, llm, outcome, rows_of, short, varying
+from tasks.records import short
+from tasks.reporting.modes import BASELINES, judged, llm, outcome, rows_of, varying
 from tasks.reporting.sections import in_order
 
 WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": None}
@@ -23,11 +24,11 @@ def table(results: Mapping[str, Any]) -> list[dict[str, str | float | None]]:
 def _row(results: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, str | float | None]:
     score, gap = row["macro_f1"] or {}, row["gap"] or {}
     state = outcome(row, results["config"]["tolerance"]) if judged(row) else "none"
-    classifier = None if row["mode"] in BASELINES else short(row["classifier"])
+    writer, classifier = llm(row), None if row["mode"] in BASELINES else short(row["classifier"])
     return {
         "task": row["task"],
         "training rows": rows_of(row, results),
-        "LLM": llm(row),
+        "LLM": writer and short(writer),
         **({"classifier": classifier} if "classifier" in varying(results["comparisons"]) else {}),
         "macro-F1": _rounded(score.get("mean"), 3),
         "gap": _rounded(gap.get("mean"), 1, 100),
