@@ -149,7 +149,7 @@ def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
     gaps = [[found.metrics.get(name) for name in ("gap", "gap_low", "gap_high")] for found in data]
     assert gaps == [[-0.1, -0.2, 0.1], [-0.1, -0.2, 0.1], [None] * 3, [None] * 3]
     assert [found.tags.get("synthgap.verdict") for found in data] == ["undecided", "undecided", None, None]
-    assert {found.params["arm"] for found in data[:2]} == {"sms_spam · few_shot · g · c · 100 rows"}
+    assert {found.params["arm"] for found in data[:2]} == {"sms_spam · few_shot · g · 100 rows · c"}
 
 
 def test_views_are_there_and_stay_as_somebody_changed_them(settings: Settings) -> None:
