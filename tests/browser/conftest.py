@@ -1,7 +1,7 @@
 """A browser, and a place where ``synthgap up`` runs, with a study whose LLMs answer from this process.
 
 ``SYNTHGAP_PICTURES`` names a folder for the pictures that the tests take; those that docs/OPERATIONS.md shows are made
-so. Nothing waits for a time, everything for what it needs to see.
+so. No test waits for a time, each for what it needs to see; a picture waits for what glides.
 """
 
 import io
@@ -95,7 +95,7 @@ def picture() -> Callable[..., None]:
         if not folder:
             return
         page.set_viewport_size({"width": WIDTH, "height": height})
-        for button in page.locator("[aria-label='Hide banner']:visible").all():  # MLflow says that the view is not one's own
+        for button in page.locator("[aria-label='Hide banner']:visible").all():  # on a view of MLflow
             button.click()
         page.wait_for_timeout(3000)  # for fonts, and graphs that glide
         taken = Image.open(io.BytesIO(page.screenshot(animations="disabled")))

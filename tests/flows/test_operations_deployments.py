@@ -110,8 +110,8 @@ def test_a_form_has_a_field_for_each_value_and_no_other(mine: Study) -> None:
 
 def test_a_list_that_may_be_empty_may_be_left_out_as_forms_do() -> None:
     assert {"tasks", "own_tasks"}.isdisjoint(parameter_schema(deployed).required)
-    values = dict.fromkeys(("modes", "generators", "classifiers"), ["x"])
-    given = {"study": "x", **values, "seeds": [0], "rows_per_label": 1, "budget_usd": None, "tolerance": 0.1}
+    names = {name: ["x"] for name in ("modes", "generators", "classifiers")}
+    given = {"study": "x", **names, "seeds": [0], "rows_per_label": 1, "budget_usd": None, "tolerance": 0.1}
     assert deployed.validate_parameters(given)["own_tasks"] == []
 
 
