@@ -17,7 +17,7 @@ BEST, TRIALS, RUNS = "synthgap-best", "synthgap-trials", "synthgap-runs"
 TRIALS_ONLY = "params.task LIKE '%'"
 """Runs of cells; the runs of whole studies have no task."""
 STUDIES_ONLY = "tags.`synthgap.study` LIKE '%'"
-WIDTHS = {"attributes.`Run Name`": 660, "metrics.`macro_f1`": 140, "metrics.`gap`": 140}
+WIDTHS = {"attributes.`Run Name`": 650, "metrics.`macro_f1`": 140, "metrics.`gap`": 150}
 """Pixels, for the name of a group of trials, and for what MLflow writes beside a mean."""
 CHARTS = ("macro_f1", "gap", "accuracy", "cost_usd")
 SECTIONS = ("Scores", "Model metrics")
