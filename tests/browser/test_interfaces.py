@@ -75,8 +75,11 @@ def form(place: Place, page: Page) -> Page:
 @pytest.fixture(scope="module")
 def run(place: Place, form: Page) -> str:
     """A custom run of the study, started from its form with more rows than its file says; the run's id."""
+    form.reload()  # a form that was just refused may send its old values once more
+    expect(field(form, "rows_per_label")).to_have_value("10")
     field(form, "rows_per_label").fill("20")
     form.get_by_role("button", name="Submit").click()
+    expect(form.get_by_role("button", name="Submit")).to_be_hidden()  # it was taken
     return str(until(lambda: started(place), "the run is there")[0]["id"])
 
 
