@@ -26,9 +26,10 @@ ModeChoice = Annotated[str, Field(json_schema_extra={"enum": sorted(MODES)})]
 
 @flow(name="study", flow_run_name="{study}")
 def study(
+    *,
     study: str,
-    tasks: list[TaskChoice],
-    own_tasks: list[str],
+    tasks: list[TaskChoice] = [],  # noqa: B006 - a form leaves out a list that is empty
+    own_tasks: list[str] = [],  # noqa: B006
     modes: Annotated[list[ModeChoice], Field(min_length=1)],
     generators: Annotated[list[str], Field(min_length=1)],
     classifiers: Annotated[list[str], Field(min_length=1)],

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
 from tasks.config import ClassifierConfig, GeneratorConfig, ImportConfig, TaskConfig
@@ -35,8 +36,16 @@ def _plain(value: Any) -> Any:
 
 
 def readable(*parts: str | None) -> str:
-    """The parts that are there, as one name for people: ``sms_spam · few_shot · seed 0``."""
-    return " · ".join(part for part in parts if part)
+    """The parts that are there, as one name for people: ``sms_spam · few_shot · seed 0``. What repeats the part before
+    it, as a baseline's classifier its mode, is said once.
+    """
+    return " · ".join(part for part, _ in groupby(filter(None, parts)))
+
+
+def short(name: str) -> str:
+    """A model's name without its provider; a probe of an encoder is not the encoder fine-tuned."""
+    model = name.rsplit("/", 1)[-1]
+    return f"probe {model}" if name.startswith("probe/") else model
 
 
 @dataclass(frozen=True, slots=True)

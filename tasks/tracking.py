@@ -36,7 +36,7 @@ from tasks.annotation.baselines import BaselineJob
 from tasks.config import StudyConfig
 from tasks.errors import RunError, without_password
 from tasks.outage import Outage
-from tasks.records import Trial, TrialJob, content_key, readable
+from tasks.records import Trial, TrialJob, content_key, readable, short
 from tasks.settings import Settings
 from tasks.views import BEST, TRIALS, view_tags
 
@@ -45,8 +45,12 @@ VERDICT = "synthgap.verdict"
 LONGEST_TAG = 8000
 """Characters of a tag's value that MLflow keeps."""
 PARENT = "mlflow.parentRunId"
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Marks the experiment as one of model training; the list of experiments shows it so."""
+NOTE = (
+    "A run for each run of this study, and below it one for each trial. `gap`: macro-F1 less that of as many real rows."
+)
+"""One line, which is what MLflow shows of it above the table."""
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development", "mlflow.note.content": NOTE}
+"""Marks the experiment as one of model training; the list of experiments shows it so, with its note."""
 VIEW = "workflowType=machine_learning"
 """Opens a page in the UI's "Model training" view: a link without it opens in the view that the browser had last."""
 
@@ -104,10 +108,10 @@ def prepare(settings: Settings, study: str) -> str:
         found = client.get_experiment_by_name(study)
         if found and found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
+        tags = {**EXPERIMENT_TAGS, **view_tags()}
         if not found:
-            tags = {**EXPERIMENT_TAGS, **view_tags()}
             return str(client.create_experiment(study, _artifacts_of(settings, study), tags=tags))
-        for name, value in view_tags().items():
+        for name, value in tags.items():
             if name not in found.tags:  # one that somebody changed stays as it is
                 client.set_experiment_tag(found.experiment_id, name, value)
         return str(found.experiment_id)
@@ -365,8 +369,14 @@ def _new_child(client: Any, experiment_id: str, parent_run_id: str, trial: Trial
     tags = {KEY: trial.key, CELL: trial.cell, PROCESS: _process(), **_source("trial")}
     tags |= _outcome_tags(parent_run_id, trial)
     started = int((time.time() - trial.seconds) * 1000)
-    run = client.create_run(experiment_id, start_time=started, tags=tags, run_name=trial.cell)
+    run = client.create_run(experiment_id, start_time=started, tags=tags, run_name=_title(trial))
     return _Child(run.info.run_id, False, parent_run_id)
+
+
+def _title(trial: Trial) -> str:
+    """The cell in names that a column of a table holds; the whole ones are parameters."""
+    writer = trial.generator and short(trial.generator)
+    return readable(trial.task, trial.mode, writer, short(trial.classifier), f"seed {trial.seed}")
 
 
 def _outcome_tags(parent_run_id: str, trial: Trial) -> dict[str, str]:
@@ -441,16 +451,19 @@ def _source(name: str) -> dict[str, str]:
 def _trial_params(trial: Trial, job: Job) -> dict[str, Any]:
     shape = {"task": trial.task, "mode": trial.mode, "generator": trial.generator, "seed": trial.seed}
     training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
-    arm = readable(trial.task, trial.mode, trial.generator, trial.classifier)  # what is repeated with other seeds
+    rows = f"{sum(job.label_counts.values())} rows" if isinstance(job, TrialJob) else None
+    arm = readable(trial.task, trial.mode, trial.generator, rows, trial.classifier)  # what other seeds repeat
     return {**shape, "classifier": trial.classifier, "arm": arm, **training}
 
 
 def _trial_metrics(trial: Trial) -> dict[str, float | None]:
     """Rows are metrics, not parameters: a failed trial that later succeeds may change them."""
-    scores = {"macro_f1": trial.macro_f1, "accuracy": trial.accuracy, "seconds": trial.seconds}
+    scores = {"macro_f1": _rounded(trial.macro_f1), "accuracy": _rounded(trial.accuracy), "seconds": trial.seconds}
     scores |= {"cost_usd": trial.cost_usd, "latency_s": trial.latency_s}
     sizes = {"n_train": float(trial.n_train), "n_test": float(trial.n_test)}
-    per_label = {f"{kind}/{label}": value for label, row in trial.per_label.items() for kind, value in row.items()}
+    per_label = {
+        f"{kind}/{label}": _rounded(value) for label, row in trial.per_label.items() for kind, value in row.items()
+    }
     return {**scores, **sizes, **per_label}
 
 
@@ -463,7 +476,8 @@ def _log_gaps(client: Any, results: Mapping[str, Any]) -> None:
     for cell in results["cells"]:
         row = compared.get(tuple(cell[part] for part in parts))
         if row and cell["run_id"] and cell["status"] == "ok":
-            gap = {"gap": row["gap"]["mean"], "gap_low": row["gap"]["low"], "gap_high": row["gap"]["high"]}
+            parts_of = {"gap": "mean", "gap_low": "low", "gap_high": "high"}
+            gap = {name: _rounded(row["gap"][part]) for name, part in parts_of.items()}
             client.log_batch(cell["run_id"], metrics=_metrics(gap), tags=_tags({VERDICT: row["verdict"]}))
 
 
@@ -476,7 +490,7 @@ def _study_metrics(results: Mapping[str, Any]) -> dict[str, float | None]:
         place = "/".join(row[part] for part in ("task", "mode", *varying) if row[part])
         for name in ("macro_f1", "gap"):
             if row[name] is not None:
-                metrics[f"{name}/{place}"] = row[name]["mean"]
+                metrics[f"{name}/{place}"] = _rounded(row[name]["mean"])
     return metrics
 
 
@@ -567,6 +581,11 @@ def _metrics(values: Mapping[str, float | None]) -> list[Any]:
 
     now = int(time.time() * 1000)
     return [Metric(_name(key), float(value), now, 0) for key, value in values.items() if value is not None]
+
+
+def _rounded(value: float | None) -> float | None:
+    """To what a column of MLflow's tables holds; ``results.json`` has all digits."""
+    return None if value is None else round(value, 4)
 
 
 def _params(values: Mapping[str, Any]) -> list[Any]:

@@ -17,6 +17,8 @@ BEST, TRIALS, RUNS = "synthgap-best", "synthgap-trials", "synthgap-runs"
 TRIALS_ONLY = "params.task LIKE '%'"
 """Runs of cells; the runs of whole studies have no task."""
 STUDIES_ONLY = "tags.`synthgap.study` LIKE '%'"
+WIDTHS = {"attributes.`Run Name`": 650, "metrics.`macro_f1`": 140, "metrics.`gap`": 150}
+"""Pixels, for the name of a group of trials, and for what MLflow writes beside a mean."""
 CHARTS = ("macro_f1", "gap", "accuracy", "cost_usd")
 SECTIONS = ("Scores", "Model metrics")
 """Of the page of charts; MLflow puts the metrics that have no chart in a view into its own section, the second."""
@@ -48,7 +50,7 @@ def _view(name: str, where: str, shown: Sequence[str], **more: Any) -> str:
         "datasetsFilter": [],
         "selectedColumns": list(shown),
         "columnOrder": ["attributes.`Run Name`", *shown],
-        "columnWidths": {"attributes.`Run Name`": 420},
+        "columnWidths": WIDTHS,
         "groupBy": None,
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,

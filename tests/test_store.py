@@ -98,3 +98,4 @@ def test_a_label_without_rows_counts_zero() -> None:
 
 def test_a_readable_name_leaves_out_what_is_not_there() -> None:
     assert readable("sms_spam", "real", None, "seed 0") == "sms_spam · real · seed 0"
+    assert readable("sms_spam", "majority", None, "majority", "seed 0") == "sms_spam · majority · seed 0"

@@ -112,7 +112,8 @@ def test_a_study_from_start_to_end(settings: Settings) -> None:
     mlflow = client(settings)
     assert mlflow.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"
     child = mlflow.get_run(run_id)
-    assert child.info.run_name == trial().cell
+    assert child.info.run_name == "sms_spam · few_shot · smollm2-135m-instruct · minilm-l6 · seed 0"
+    assert child.data.tags["synthgap.cell"] == trial().cell
     assert child.info.status == "FINISHED"
     assert child.data.tags["mlflow.parentRunId"] == parent
     assert child.data.metrics["macro_f1"] == 0.8
@@ -149,7 +150,7 @@ def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
     gaps = [[found.metrics.get(name) for name in ("gap", "gap_low", "gap_high")] for found in data]
     assert gaps == [[-0.1, -0.2, 0.1], [-0.1, -0.2, 0.1], [None] * 3, [None] * 3]
     assert [found.tags.get("synthgap.verdict") for found in data] == ["undecided", "undecided", None, None]
-    assert {found.params["arm"] for found in data[:2]} == {"sms_spam · few_shot · g · c"}
+    assert {found.params["arm"] for found in data[:2]} == {"sms_spam · few_shot · g · 100 rows · c"}
 
 
 def test_views_are_there_and_stay_as_somebody_changed_them(settings: Settings) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tasks.reporting.modes import mode_name, short
+from tasks.records import short
+from tasks.reporting.modes import mode_name
 from tasks.reporting.phrases import count, listed, signed_points
 from tasks.reporting.sections import in_order, titles
 

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.records import short
+
 Outcome = Literal["yes", "no", "open", "none"]
 
 
@@ -84,12 +86,6 @@ def all_synthetic(row: Mapping[str, Any]) -> bool:
     return row["generator"] is not None and not (mode in BASELINES or mode == "pool_plus_synthetic" or MIX.match(mode))
 
 
-def short(name: str) -> str:
-    """A model's name without its provider; a probe of an encoder is not the encoder fine-tuned."""
-    model = name.rsplit("/", 1)[-1]
-    return f"probe {model}" if name.startswith("probe/") else model
-
-
 def judged(row: Mapping[str, Any]) -> bool:
     """Whether a comparison has an answer to whether its generated rows are good enough."""
     return row["gap"] is not None and row["generator"] is not None and row["mode"] not in BASELINES
@@ -102,9 +98,7 @@ def llm(row: Mapping[str, Any]) -> str | None:
 
 def place(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     """A comparison, synthesis or cell in words, its generator and classifier only where the study has several."""
-    parts = [_rows_of(row, results)]
-    if row["mode"] == "imported" and row.get("generator"):
-        parts.append(short(row["generator"]))
+    parts = [rows_of(row, results)]
     for part in varying(results["comparisons"]):
         name = llm(row) if part == "generator" else None if row["mode"] in BASELINES else row.get("classifier")
         if name:
@@ -112,13 +106,17 @@ def place(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     return " · ".join(parts)
 
 
-def _rows_of(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    """The mode; a smaller baseline, for a synthesis that fell short, is told from the main one by its size."""
+def rows_of(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+    """The mode, and of imported rows where they are from; a smaller baseline, for a synthesis that fell short, is told
+    from the main one by its size.
+    """
     same = ("task", "mode", "classifier")
     if row["mode"] == "real" and row.get("n_train"):
         others = [other for other in results["comparisons"] if all(other[part] == row[part] for part in same)]
         if row["n_train"] < max((other["n_train"] or 0 for other in others), default=0):
             return f"real, {row['n_train']} rows"
+    if row["mode"] == "imported" and row.get("generator"):
+        return f"{mode_name(row['mode'])} · {short(row['generator'])}"
     return mode_name(row["mode"])
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasks.records import short
 from tasks.reporting import sections, trends, words
-from tasks.reporting.modes import mode_name, short
+from tasks.reporting.modes import mode_name
 from tasks.reporting.sections import ABLATION, Row
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
+from tasks.records import short
 from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure
-from tasks.reporting.modes import BASELINES, judged, mode_name, outcome, place, short
+from tasks.reporting.modes import BASELINES, judged, mode_name, outcome, place
 from tasks.reporting.phrases import MINUS
 
 LONGEST_LABEL = 28

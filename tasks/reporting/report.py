@@ -15,7 +15,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.records import Row
+from tasks.records import Row, short
 from tasks.reporting import champions, panels, phrases, plots, sections, words
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.modes import (
@@ -30,7 +30,6 @@ from tasks.reporting.modes import (
     mode_name,
     outcome,
     place,
-    short,
 )
 from tasks.reporting.phrases import MINUS
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.records import Interval
-from tasks.reporting.modes import BASELINES, MIX, MIX_FROM, all_synthetic, llm, mixed, short, varying
+from tasks.records import Interval, short
+from tasks.reporting.modes import BASELINES, MIX, MIX_FROM, all_synthetic, llm, mixed, varying
 
 Row = Mapping[str, Any]
 

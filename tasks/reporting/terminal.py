@@ -17,8 +17,9 @@ from rich.text import Text
 
 from tasks.config import TaskConfig
 from tasks.progress import Progress
+from tasks.records import short
 from tasks.reporting import champions, words
-from tasks.reporting.modes import judged, outcome, place, short
+from tasks.reporting.modes import judged, outcome, place
 from tasks.reporting.sections import in_order
 
 STYLES = {"yes": "green", "no": "red", "open": "yellow", "none": "dim"}

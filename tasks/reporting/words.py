@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from tasks.records import short
 from tasks.reporting import sections
-from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mixed, mode_name, outcome, place, short
+from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mixed, mode_name, outcome, place
 from tasks.reporting.phrases import among, count, listed, points, sentence, signed, signed_points, times
 from tasks.reporting.sections import Row
 

@@ -1,9 +1,10 @@
 """A browser, and a place where ``synthgap up`` runs, with a study whose LLMs answer from this process.
 
 ``SYNTHGAP_PICTURES`` names a folder for the pictures that the tests take; those that docs/OPERATIONS.md shows are made
-so. Nothing waits for a time, everything for what it needs to see.
+so. No test waits for a time, each for what it needs to see; a picture waits for what glides.
 """
 
+import io
 import json
 import os
 import shutil
@@ -11,16 +12,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from flows import state
-from tests.browser.writer import Writer
+from tests.browser.writer import NEWER, OLDER, Writer
 from tests.flows.test_operations_live import Place, free_port
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 MINUTES = 3 * 60_000
 """Milliseconds that a page may take on a busy machine."""
-WIDTH, HEIGHT = 1280, 900
+WIDTH, HEIGHT = 1440, 900
 NO_ASSISTANT = "localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')"
 """MLflow opens a panel on a first visit, over the table that we look at."""
 STUDY = {
@@ -41,12 +43,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A home where ``up`` runs, until the end of the module."""
     writer = Writer()
     place = Place(tmp_path_factory.mktemp("home"), free_port(), free_port())
-    models = [{"model": f"openai/{name}", "api_base": writer.url} for name in ("old-llm", "new-llm")]
+    models = [{"model": name, "api_base": writer.url} for name in (OLDER, NEWER)]
     (place.home / "studies").mkdir()
-    text = (
-        f"# Does the new LLM write better training rows than the old one?\n{json.dumps(STUDY | {'generators': models})}"
-    )
-    (place.home / "studies" / "new-llm.yaml").write_text(text)
+    comment = "# Does the new version of our LLM write better training rows than the one before?"
+    text = json.dumps(STUDY | {"generators": models})
+    (place.home / "studies" / "new-llm.yaml").write_text(f"{comment}\n{text}")
     process = place.up()
     token = place.state.token
     yield place
@@ -86,12 +87,19 @@ def seen_at_failure(page: Page, request: pytest.FixtureRequest) -> Iterator[None
 
 
 @pytest.fixture(scope="module")
-def picture() -> Callable[[Page, str], None]:
-    """Saves what a page shows, where pictures are wanted."""
+def picture() -> Callable[..., None]:
+    """Saves what a page shows, where pictures are wanted, in fewer colours than a screen has."""
     folder = os.environ.get("SYNTHGAP_PICTURES")
 
-    def save(page: Page, name: str) -> None:
-        if folder:
-            page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
+    def save(page: Page, name: str, height: int = HEIGHT) -> None:
+        if not folder:
+            return
+        page.set_viewport_size({"width": WIDTH, "height": height})
+        for button in page.locator("[aria-label='Hide banner']:visible").all():  # on a view of MLflow
+            button.click()
+        page.wait_for_timeout(3000)  # for fonts, and graphs that glide
+        taken = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
+        taken.quantize(256, Image.Quantize.FASTOCTREE).save(Path(folder) / f"{name}.png", optimize=True)
+        page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
     return save

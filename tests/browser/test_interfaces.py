@@ -1,4 +1,7 @@
-"""A person's way through both interfaces: start a study from its form, watch it, read its answer, compare trials."""
+"""A person's way through both interfaces: start a study from its form, watch it, read its answer, compare trials.
+
+Both are looked at as they open for somebody who is new to them; Prefect's opens in its second version.
+"""
 
 import re
 from collections.abc import Callable
@@ -7,21 +10,39 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.writer import NEWER, OLDER
 from tests.flows.test_operations_live import Place, until
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=180_000)  # a busy machine draws slowly
 
-Picture = Callable[[Page, str], None]
+Picture = Callable[..., None]
+TRIALS = 11
+"""Two seeds of real rows and of each LLM in two modes, and the most frequent label."""
 
 
-def prefect(place: Place, path: str) -> str:
-    return f"http://127.0.0.1:{place.prefect}/{path}"
+def prefect(place: Place, path: str = "") -> str:
+    return f"http://127.0.0.1:{place.prefect}/v2/{path}"
 
 
 def artifacts(place: Place, run: str, kind: str) -> list[dict[str, Any]]:
     found = place.api("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}, "type": {"any_": [kind]}}})
     return sorted(found, key=lambda artifact: str(artifact["key"]))
+
+
+def links(place: Place, run: str) -> list[dict[str, Any]]:
+    """Artifacts that are a link, which Prefect keeps as Markdown."""
+    return [one for one in artifacts(place, run, "markdown") if one["data"].startswith("[")]
+
+
+def address(link: dict[str, Any]) -> str:
+    return str(re.search(r"\((http[^)]+)\)", link["data"])[1])
+
+
+def linked(place: Place, run: str, name: str) -> str:
+    """The address of one of the links that a study ends with."""
+    [link] = [one for one in links(place, run) if one["key"] and one["key"].endswith(name)]
+    return address(link)
 
 
 def opened(link: Locator) -> Page:
@@ -31,45 +52,77 @@ def opened(link: Locator) -> Page:
     return tab.value
 
 
+def field(page: Page, name: str) -> Locator:
+    return page.get_by_text(name, exact=True).locator("xpath=following::input[1]")
+
+
+def started(place: Place) -> list[dict[str, Any]]:
+    return list(place.api("flow_runs/filter", {"deployments": {"name": {"any_": ["new-llm"]}}}))
+
+
 @pytest.fixture(scope="module")
-def run(place: Place, page: Page, picture: Picture) -> str:
-    """A custom run of the study, started from its form with more rows than its file says; the run's id."""
-    page.goto(prefect(place, "deployments"))
+def form(place: Place, page: Page) -> Page:
+    """The form of a custom run, reached from the address that ``up`` prints."""
+    page.goto(f"http://127.0.0.1:{place.prefect}/")
+    page.get_by_role("link", name="Deployments").click()
     page.get_by_role("link", name="new-llm", exact=True).click()
-    expect(page.get_by_text("Does the new LLM write better training rows")).to_be_visible()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
-    field = page.get_by_text("rows_per_label", exact=True).locator("xpath=following::input[1]")
-    expect(field).to_have_value("10")
-    field.fill("20")
-    picture(page, "prefect-form")
-    page.get_by_role("button", name="Submit").click()
-    started = {"deployments": {"name": {"any_": ["new-llm"]}}}
-    return str(until(lambda: place.api("flow_runs/filter", started), "the run is there")[0]["id"])
+    expect(field(page, "rows_per_label")).to_have_value("10")
+    return page
 
 
 @pytest.fixture(scope="module")
-def ended(place: Place, page: Page, run: str) -> str:
+def run(place: Place, form: Page) -> str:
+    """A custom run of the study, started from its form with more rows than its file says; the run's id."""
+    form.reload()  # a form that was just refused may send its old values once more
+    expect(field(form, "rows_per_label")).to_have_value("10")
+    field(form, "rows_per_label").fill("20")
+    form.get_by_role("button", name="Submit").click()
+    expect(form.get_by_role("button", name="Submit")).to_be_hidden()  # it was taken
+    return str(until(lambda: started(place), "the run is there")[0]["id"])
+
+
+@pytest.fixture(scope="module")
+def ended(place: Place, run: str) -> str:
     """The same run when it has ended."""
     assert place.ended(run)["state_type"] == "COMPLETED"
     return run
 
 
+def test_a_form_says_what_can_be_chosen(form: Page, picture: Picture) -> None:
+    expect(form.get_by_text("Training rows for each label, synthetic and real alike.")).to_be_visible()
+    assert [form.locator("textarea").nth(row).input_value() for row in (1, 2)] == [OLDER, NEWER]
+    picture(form, "prefect-form", height=1110)
+    form.get_by_label("Select modes").click()
+    expect(form.get_by_role("option", name="pool_plus_synthetic")).to_be_visible()
+    form.keyboard.press("Escape")
+
+
+def test_a_form_refuses_what_can_never_be(place: Place, form: Page) -> None:
+    field(form, "rows_per_label").fill("0")
+    form.get_by_role("button", name="Submit").click()
+    expect(form.get_by_text("0 is less than or equal to the minimum of 0", exact=True)).to_be_visible()
+    assert started(place) == []
+
+
 def test_a_form_starts_a_run_with_what_was_changed(place: Place, run: str) -> None:
-    assert place.api(f"flow_runs/{run}")["parameters"]["rows_per_label"] == 20
+    parameters = place.api(f"flow_runs/{run}")["parameters"]
+    assert (parameters["rows_per_label"], parameters["seeds"], parameters["own_tasks"]) == (20, [0, 1], [])
 
 
 def test_a_run_is_watched_to_its_end(place: Place, page: Page, run: str, picture: Picture) -> None:
-    page.goto(prefect(place, f"runs/flow-run/{run}"))
     [progress] = until(
         lambda: [one for one in artifacts(place, run, "progress") if one["key"]], "the progress of the study"
     )
-    until(lambda: place.api(f"artifacts/{progress['id']}")["data"] > 30, "a third is done")
+    until(lambda: place.api(f"artifacts/{progress['id']}")["data"] > 40, "synthesized, and some trials are done")
+    page.goto(prefect(place, f"runs/flow-run/{run}"))
     expect(page.get_by_text("Running", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Beginning flow run")).to_be_visible()
+    page.get_by_role("tab", name="Task Runs").click()
+    expect(page.locator("a[title^='trial · sms_spam · real · ']").first).to_be_visible()
     picture(page, "prefect-running")
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
-    expect(page.get_by_text(re.compile("trial sms_spam · real · .* seed 0: 1/1 .macro-F1")).first).to_be_visible()
-    picture(page, "prefect-run")
 
 
 def test_stages_and_study_have_their_logs(place: Place, ended: str) -> None:
@@ -77,7 +130,7 @@ def test_stages_and_study_have_their_logs(place: Place, ended: str) -> None:
     ours = [log for log in logs if log["name"] == "synthgap" and log["level"] >= 20]
     of_stages = [log["message"] for log in ours if log["task_run_id"]]
     assert sum(message.startswith("synthesize ") for message in of_stages) == 4
-    assert sum(message.startswith("trial ") for message in of_stages) == 10
+    assert sum(message.startswith("trial ") for message in of_stages) == TRIALS
     assert any("4 syntheses" in log["message"] and not log["task_run_id"] for log in ours)
     assert not [log for log in logs if log["level"] < 20], "steps are kept out"
 
@@ -86,49 +139,46 @@ def test_stages_are_named_for_people(place: Place, ended: str) -> None:
     runs = place.api("task_runs/filter", {"flow_runs": {"id": {"any_": [ended]}}, "limit": 200})
     names = {run["name"] for run in runs}
     assert len(names) == len(runs)
-    assert {"load · sms_spam", "compare", "report"} <= names
-    assert "trial · sms_spam · few_shot · openai/new-llm · probe/embedded/minilm-l6 · seed 1" in names
-    assert "describe · sms_spam · zero_shot · openai/old-llm · draw 0" in names
+    assert {"load · sms_spam", "compare", "report", "classify · sms_spam · majority · seed 0"} <= names
+    assert f"trial · sms_spam · few_shot · {NEWER} · probe/embedded/minilm-l6 · seed 1" in names
+    assert f"describe · sms_spam · zero_shot · {OLDER} · draw 0" in names
 
 
 def test_progress_is_shown_of_the_study_and_each_synthesis(place: Place, ended: str) -> None:
     found = artifacts(place, ended, "progress")
     assert len(found) == 5 and {one["data"] for one in found} == {100}
     [study] = [one for one in found if one["key"]]
-    assert study["description"] == "4 of 4 syntheses, 11 of 11 trials"
+    assert study["description"] == f"4 of 4 syntheses, {TRIALS} of {TRIALS} trials"
     assert all("done" in one["description"] and one["task_run_id"] for one in found if not one["key"])
 
 
 def test_the_table_is_a_row_for_each_comparison(place: Place, page: Page, ended: str, picture: Picture) -> None:
     page.goto(prefect(place, "artifacts"))
     page.get_by_text("synthgap-new-llm-comparisons").first.click()
-    expect(page.get_by_text("few-shot · new-llm").first).to_be_visible()
-    expect(page.get_by_text("good enough?").first).to_be_visible()
+    [table] = artifacts(place, ended, "table")
+    page.locator(f"a[href*='{table['id']}']").first.click()
+    expect(page.get_by_role("cell", name="in-house-v2")).to_have_count(2)
+    expect(page.get_by_role("columnheader", name="good enough?")).to_be_in_viewport()
     picture(page, "prefect-table")
 
 
 def test_the_summary_leads_to_mlflow_where_two_trials_are_compared(
     place: Place, page: Page, ended: str, picture: Picture
 ) -> None:
-    [summary] = artifacts(place, ended, "markdown")
+    [summary] = [one for one in artifacts(place, ended, "markdown") if one["data"].startswith("#")]
     page.goto(prefect(place, f"artifacts/artifact/{summary['id']}"))
     expect(page.get_by_text("can I train on synthetic data?").first).to_be_visible()
-    picture(page, "prefect-summary")
     runs = opened(page.get_by_role("link", name="Trial by trial"))
-    boxes = runs.get_by_role("row").filter(has_text="few_shot").get_by_role("checkbox")
-    boxes.nth(0).check()
-    boxes.nth(1).check()
+    for writer in ("in-house-v1", "in-house-v2"):
+        name = f"sms_spam · few_shot · {writer} · probe minilm-l6 · seed 0"
+        row = runs.locator(".ag-row").filter(has=runs.get_by_text(name, exact=True)).first
+        row.get_by_role("checkbox").first.click()
     runs.get_by_role("button", name="Compare").click()
-    expect(runs.get_by_text(re.compile("Comparing 2 Runs"))).to_be_visible()
-    expect(runs.get_by_text("macro_f1").first).to_be_visible()
-    picture(runs, "mlflow-compare")
+    expect(runs.get_by_text("Comparing 2 Runs")).to_be_visible()
+    expect(runs.get_by_text("macro_f1").last).to_be_visible()
+    runs.get_by_text("Run details").evaluate("heading => heading.scrollIntoView()")
+    picture(runs, "mlflow-compare", height=1400)
     runs.close()
-
-
-def linked(place: Place, run: str, name: str) -> str:
-    """The address of one of the links that a study ends with."""
-    [link] = [one for one in artifacts(place, run, "link") if one["key"] and one["key"].endswith(name)]
-    return re.search(r"\((http[^)]+)\)", link["data"])[1]
 
 
 def test_a_view_of_mlflow_says_which_llm_and_mode_is_best(
@@ -136,27 +186,27 @@ def test_a_view_of_mlflow_says_which_llm_and_mode_is_best(
 ) -> None:
     page.goto(linked(place, ended, "best"))
     groups = page.get_by_text(re.compile("^Group: sms_spam · "))
-    expect(groups).to_have_count(6)
-    assert "real" in groups.first.inner_text()
+    expect(page.get_by_text("Group: sms_spam · real · 40 rows · probe/embedded/minilm-l6").first).to_be_visible()
+    expect(page.get_by_text("matching runs")).to_contain_text(str(TRIALS))
+    assert NEWER in groups.nth(1).inner_text(), "best first, and real rows before them"
     picture(page, "mlflow-best")
     page.goto(linked(place, ended, "best") + "&compareRunsMode=CHART")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     picture(page, "mlflow-charts")
 
 
-def test_a_trial_leads_to_its_run(place: Place, page: Page, ended: str, picture: Picture) -> None:
-    trials = [one for one in artifacts(place, ended, "link") if not one["key"]]
-    assert len(trials) == 11 and all(one["task_run_id"] for one in trials)
-    [trial] = [
-        one for one in trials if "few_shot · openai/new-llm" in one["description"] and "seed 0" in one["description"]
-    ]
-    page.goto(re.search(r"\((http[^)]+)\)", trial["data"])[1])
+def test_a_trial_leads_to_its_run(place: Place, page: Page, ended: str) -> None:
+    trials = [one for one in links(place, ended) if not one["key"]]
+    assert len(trials) == TRIALS and all(one["task_run_id"] for one in trials)
+    [trial] = [one for one in trials if f"few_shot · {NEWER}" in one["description"] and "seed 0" in one["description"]]
+    page.goto(prefect(place, f"runs/task-run/{trial['task_run_id']}?tab=Artifacts"))
+    expect(page.get_by_text(re.compile("macro-F1 0")).first).to_be_visible()
+    page.goto(address(trial))
     expect(page.get_by_text("gap_low").first).to_be_visible()
-    picture(page, "mlflow-trial")
 
 
 def test_the_report_is_a_page_of_mlflow(place: Place, page: Page, ended: str, picture: Picture) -> None:
     page.goto(linked(place, ended, "report"))
     report = page.frame_locator("iframe").first
-    expect(report.get_by_text("SMS").first).to_be_visible()
+    expect(report.get_by_text("Can I train my classifier on synthetic data?").first).to_be_visible()
     picture(page, "mlflow-report")

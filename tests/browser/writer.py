@@ -1,16 +1,22 @@
-"""LLMs of a small world: an old one that often writes what was not asked for, and a new one that rarely does."""
+"""Two versions of an LLM in a small world: the older often writes what was not asked for, the newer rarely does."""
 
 import json
 import random
+import time
 
 from tests.endpoint import Endpoint, Reply, chat
 
-WORDS = {
-    "spam": "free prize claim call now win cash urgent txt reply stop mobile awarded guaranteed voucher tone offer",
-    "ham": "home later love going dinner see tonight ok sorry work mum meeting tomorrow bus sleep lunch lol class",
+PHRASES = {
+    "spam": "you have won|a free prize|call now|claim your voucher|urgent reply|txt STOP to end|cash awarded|"
+    "guaranteed offer|win a mobile|new ringtone|free entry|last chance",
+    "ham": "see you tonight|sorry I'm late|home for dinner|love you|going to the gym|ok lol|mum says hi|"
+    "meeting at work|on the bus|lunch tomorrow|just woke up|after class",
 }
-MISSES = {"old-llm": 0.6, "new-llm": 0.1}
-"""Share of the words of a text that belong to the other label."""
+OLDER, NEWER = "openai/in-house-v1", "openai/in-house-v2"
+MISSES = {"in-house-v1": 0.45, "in-house-v2": 0.1}
+"""Share of the phrases of a text that belong to the other label."""
+SECONDS = 0.3
+"""Until an answer comes: long enough to watch a synthesis."""
 
 
 class Writer(Endpoint):
@@ -20,9 +26,10 @@ class Writer(Endpoint):
         super().__init__(chat())
 
     def reply(self, body: dict[str, object]) -> Reply:
-        asked = json.dumps(body["messages"])
+        time.sleep(SECONDS)
+        asked, model = json.dumps(body["messages"]), str(body["model"])
         label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
         other = "ham" if label == "spam" else "spam"
-        rng = random.Random(f"{asked} {body.get('seed')} {body['model']}")
-        kinds = [other if rng.random() < MISSES[str(body["model"])] else label for _ in range(10)]
-        return chat(" ".join(rng.choice(WORDS[kind].split()) for kind in kinds), model=str(body["model"]))
+        rng = random.Random(f"{asked} {body.get('seed')} {model}")
+        kinds = [other if rng.random() < MISSES[model] else label for _ in range(5)]
+        return chat(", ".join(rng.choice(PHRASES[kind].split("|")) for kind in kinds), model=model)

@@ -108,6 +108,13 @@ def test_a_form_has_a_field_for_each_value_and_no_other(mine: Study) -> None:
     assert set(parameter_schema(deployed).properties) == {"study", *form_values(mine)}
 
 
+def test_a_list_that_may_be_empty_may_be_left_out_as_forms_do() -> None:
+    assert {"tasks", "own_tasks"}.isdisjoint(parameter_schema(deployed).required)
+    names = {name: ["x"] for name in ("modes", "generators", "classifiers")}
+    given = {"study": "x", **names, "seeds": [0], "rows_per_label": 1, "budget_usd": None, "tolerance": 0.1}
+    assert deployed.validate_parameters(given)["own_tasks"] == []
+
+
 def test_a_deployment_is_described_by_the_comment_that_its_file_begins_with(tmp_path: Path) -> None:
     entry = deployments.definition("mine", write(tmp_path))
     assert entry["description"].startswith("First line, second line.\n\n- Tasks: tickets, sms_spam")

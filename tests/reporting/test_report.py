@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.records import Finding, Interval, Row
-from tasks.reporting.modes import short
+from tasks.records import Finding, Interval, Row, short
 from tasks.reporting.report import render
 from tasks.reporting.results import assemble
 
