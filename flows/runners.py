@@ -105,7 +105,7 @@ def _ray(address: str | None, trainings: int, seen: tuple[Any, ...]) -> Iterator
             runner = RayTaskRunner(address, quiet) if address else RayTaskRunner("local", {**quiet, **local})
             ending = signal.getsignal(signal.SIGTERM)
             stack.enter_context(runner)
-            signal.signal(signal.SIGTERM, ending)  # Ray has set one that waits for all that runs
+            signal.signal(signal.SIGTERM, ending)  # Ray has put its own there
             nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
             asked = {
                 node["NodeManagerAddress"]: ray.remote(complaint)

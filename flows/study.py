@@ -104,6 +104,7 @@ class _Trainings:
     def outcomes(self) -> list[Cell]:
         """All jobs and their trials, when they have ended."""
         cells = self._cells.values()
+        _wait([future for _, future in cells])
         return [(job, _outcome(future, partial(planning.failed_trial, job))) for job, future in cells]
 
 
@@ -142,6 +143,7 @@ def _run_cells(run: _Run) -> _Found:
         answering(found)
         found.cells = trainings.outcomes()
         found.trials += [trial for _, trial in found.cells]
+        _wait([*real.values(), *(future for future, _ in described)])
         found.syntheses += [_outcome(future, partial(planning.undescribed, bare)) for future, bare in described]
         for name, rows in run.data.items():
             bare = planning.summarise(study, rows)
@@ -185,6 +187,12 @@ def _ask(run: _Run, runner: ThreadPoolTaskRunner[Any]) -> Callable[[_Found], Non
             found.judgements += _outcome(judging, partial(found.lost, "judge", ()))
 
     return collect
+
+
+def _wait(futures: list[PrefectFuture[Any]]) -> None:
+    """Return when all have ended; in Python, because Ray's own wait drops what the handler of a signal raises."""
+    for _ in as_completed(futures):
+        pass
 
 
 def _outcome(future: PrefectFuture[R], failed: Callable[[str], R]) -> R:

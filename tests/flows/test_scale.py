@@ -21,7 +21,7 @@ from tasks.settings import Settings
 from tasks.tracking import StudyRun
 from tests import postgres, s3
 from tests.flows import small_study
-from tests.flows.home import Up, family, left_of
+from tests.flows.home import Up
 from tests.flows.small_study import Writer
 
 pytestmark = pytest.mark.slow
@@ -184,22 +184,27 @@ def test_a_study_that_is_told_to_end_leaves_nothing_of_its_cluster(runner: str, 
     installed(runner, f"prefect_{runner}")
     study = small_study.write_study(tmp_path, writer.url, trainings=2)
     process = small_study.start(study, small_study.environment(tmp_path, SYNTHGAP_RUNNER=runner))
-    until(lambda: trainings(process.pid) or process.poll() is not None)
-    processes = family(process.pid)
+    until(lambda: any("spawn_main" in command for command in commands_of(tmp_path, but=process.pid)))
+    assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=120)
     assert process.returncode == 128 + signal.SIGTERM, said
     assert "Traceback" not in said
-    until(lambda: not left_of(processes))
+    until(lambda: not commands_of(tmp_path), seconds=120)
 
 
-def trainings(pid: int) -> list[psutil.Process]:
-    """Training processes of a study's cluster: started by a process that the study has started."""
+def commands_of(place: Path, but: int | None = None) -> list[str]:
+    """Processes of a study by their home folder, and not by their parents: Ray's have none in the study. Those that
+    ``but`` itself has started are its own, such as Prefect's server.
+    """
     found = []
-    for process in psutil.Process(pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if "spawn_main" in " ".join(process.cmdline()) and process.ppid() != pid:
-                found.append(process)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("SYNTHGAP_HOME") == str(place / "home") and but not in (
+                process.pid,
+                process.ppid(),
+            ):
+                found.append(" ".join(process.cmdline()))
     return found
 
 
