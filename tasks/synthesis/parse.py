@@ -53,7 +53,9 @@ def _unwrap(text: str, labels: tuple[str, ...]) -> str:
 
 def _without_label(text: str, labels: tuple[str, ...]) -> str:
     head, _, rest = text.partition(":")
-    rest = rest.strip().removeprefix("**").strip()
+    rest = rest.strip()
+    if head.startswith("**"):  # the label's own marks; the text may have a pair of its own
+        rest = rest.removeprefix("**").strip()
     return rest if rest and _plain(head) in {_plain(label) for label in labels} else text
 
 

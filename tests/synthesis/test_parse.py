@@ -66,6 +66,7 @@ PLAIN = st.lists(st.sampled_from(WORDS), min_size=2).map(" ".join)
 
 
 @example("we we", ["Text: {}", "**{}**"])
+@example("we we", ["**{}**", "ham: {}"])
 @given(PLAIN, st.lists(st.sampled_from(WRAPS), max_size=2))
 def test_any_wrapping_of_a_plain_text_comes_off(text, wraps):
     answer = text
