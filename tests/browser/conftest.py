@@ -91,10 +91,10 @@ def picture() -> Callable[..., None]:
     """Saves what a page shows, where pictures are wanted, in fewer colours than a screen has."""
     folder = os.environ.get("SYNTHGAP_PICTURES")
 
-    def save(page: Page, name: str, height: int = HEIGHT) -> None:
+    def save(page: Page, name: str, height: int = HEIGHT, width: int = WIDTH) -> None:
         if not folder:
             return
-        page.set_viewport_size({"width": WIDTH, "height": height})
+        page.set_viewport_size({"width": width, "height": height})
         for button in page.locator("[aria-label='Hide banner']:visible").all():  # on a view of MLflow
             button.click()
         page.wait_for_timeout(3000)  # for fonts, and graphs that glide

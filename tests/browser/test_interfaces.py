@@ -189,7 +189,7 @@ def test_a_view_of_mlflow_says_which_llm_and_mode_is_best(
     expect(page.get_by_text("Group: sms_spam · real · 40 rows · probe/embedded/minilm-l6").first).to_be_visible()
     expect(page.get_by_text("matching runs")).to_contain_text(str(TRIALS))
     assert NEWER in groups.nth(1).inner_text(), "best first, and real rows before them"
-    picture(page, "mlflow-best")
+    picture(page, "mlflow-best", width=1760)
     page.goto(linked(place, ended, "best") + "&compareRunsMode=CHART")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     picture(page, "mlflow-charts")
