@@ -229,7 +229,7 @@ def dask_cluster(place: Path, *options: str) -> Iterator[tuple[str, list[subproc
         yield address, workers
     finally:
         for process in (*workers, scheduler):
-            process.terminate()
+            process.kill()  # a worker that is asked to end may wait for a thread that never does
             process.wait(60)
 
 
