@@ -280,7 +280,7 @@ def _trend(name: str, marks: Marks) -> Iterator[Figure]:
     yield Figure("  CPU of this process", f"{_per_trial(marks.cpu) * 1000:.1f} ms a trial")
     early, late = (_per_trial(part) / 1024 for part in (marks.bytes[:window], marks.bytes[-window:]))
     value = f"{early:+.0f} KiB a trial in the first {window}, {late:+.0f} in the last"
-    yield Figure("  memory", value, f"last < {MOST_KIB:g} KiB", late < MOST_KIB)
+    yield Figure("  memory", value, f"< {MOST_KIB:g} KiB", late < MOST_KIB)
 
 
 def _per_trial(values: Sequence[float]) -> float:
