@@ -16,8 +16,10 @@ from uuid import UUID
 
 from prefect import runtime
 from prefect.artifacts import create_link_artifact, create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
 from prefect.context import get_run_context
 from prefect.exceptions import MissingContextError
+from prefect.states import Running
 
 from tasks.plan import Plan
 from tasks.progress import LOGGER, Progress, announce
@@ -25,6 +27,8 @@ from tasks.reporting.publish import artifact_key
 
 FASTEST_S, SLOWEST_S = 2.0, 60.0
 """Seconds between two updates of an artifact: a tenth of its age, within these."""
+FOUND_DEAD_S = 30.0
+"""Seconds between two looks whether Prefect takes this run for dead."""
 
 
 class Share(NamedTuple):
@@ -68,6 +72,35 @@ class Chosen(logging.Filter):
         except MissingContextError:  # the event loop of LLM calls
             record.flow_run_id = self._flow_run_id
         return True
+
+
+@contextmanager
+def shown_alive() -> Iterator[None]:
+    """The run that this is called in is Running again where Prefect takes it for dead meanwhile.
+
+    A machine that sleeps sends no heartbeats; when it wakes, the server finds that they are missing before new ones
+    have come.
+    """
+    ended, turn, run = threading.Event(), threading.Lock(), UUID(runtime.flow_run.id)
+
+    def look() -> None:
+        with turn, _never_failing(), get_client(sync_client=True) as client:
+            state = None if ended.is_set() else client.read_flow_run(run).state
+            if state and state.is_crashed():
+                client.set_flow_run_state(run, Running(message="it lives: its machine had slept"), force=True)
+                LOGGER.warning("Prefect took this run for dead; it lives and goes on")
+
+    def keep_looking() -> None:
+        while not ended.wait(FOUND_DEAD_S):
+            look()
+
+    thread = threading.Thread(target=partial(copy_context().run, keep_looking), name="alive", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with turn:  # or a look that is under way would start again what ends now
+            ended.set()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows import runners, stages
 from flows.interruption import ending_at_once
-from flows.observed import run_log, study_progress
+from flows.observed import run_log, shown_alive, study_progress
 from tasks import planning, tracking
 from tasks.analysis import paper
 from tasks.annotation.baselines import failed_baseline
@@ -244,7 +244,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     keys = {item.name: stages.load_stage(item, *pool, settings) for item in tasks}
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
     plan = planning.make_plan(config, tuple(data.values()), settings)
-    with run_log(), tracking.study_run(settings, config) as parent:
+    with run_log(), shown_alive(), tracking.study_run(settings, config) as parent:
         ledger = study_ledger(settings.home, config, parent.run_id)
         run = _Run(plan, data, keys, parent, ledger, settings)
         with study_progress(plan):

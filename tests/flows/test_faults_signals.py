@@ -1,5 +1,5 @@
 """Studies that are interrupted and killed: they end at once, leave nothing behind, and the next run goes on. A process
-that stands still has crashed, one that waits for a long training has not.
+that stands still has crashed until it goes on, one that waits for a long training has not.
 """
 
 import signal
@@ -95,7 +95,7 @@ def test_a_run_of_the_worker_that_is_told_to_end(up: Up, endpoint: Provider, how
     assert endpoint.stats()["repeated"] <= 4
 
 
-def test_a_run_that_sends_nothing_has_crashed_and_a_long_training_has_not(up: Up, endpoint: Provider) -> None:
+def test_a_run_that_sends_nothing_has_crashed_until_it_wakes_and_one_that_trains_has_not(up: Up, endpoint: Provider) -> None:
     [automation] = [item for item in up.api("automations/filter", {}) if item["name"] == house.ZOMBIES]
     assert automation["enabled"] and automation["trigger"]["within"] == house.SILENCE_S
     assert 3 * PREFECT_FLOWS_HEARTBEAT_FREQUENCY.default() <= house.SILENCE_S
@@ -110,9 +110,11 @@ def test_a_run_that_sends_nothing_has_crashed_and_a_long_training_has_not(up: Up
     training = up.training_process(runs["trains-for-long"])
     training.suspend()
     suspended = time.monotonic()
-    up.training_process(runs["stands-still"]).suspend()
+    sleeping = [up.training_process(runs["stands-still"])]
+    sleeping[0].suspend()
     until(lambda: up.events("prefect.flow-run.heartbeat", runs["stands-still"]), "it has sent a heartbeat")
-    up.flow_process(runs["stands-still"]).suspend()
+    sleeping.append(up.flow_process(runs["stands-still"]))
+    sleeping[1].suspend()
 
     crashed = up.ended(runs["stands-still"])
     assert crashed["state_type"] == "CRASHED" and "no heartbeat" in crashed["state"]["message"]
@@ -122,3 +124,8 @@ def test_a_run_that_sends_nothing_has_crashed_and_a_long_training_has_not(up: Up
     assert up.ended(runs["trains-for-long"])["state_type"] == "COMPLETED"
     [cell] = [cell for cell in up.results("trains-for-long")["cells"] if cell["mode"] == "real"]
     assert cell["status"] == "ok"
+
+    sleeping[1].resume()  # as on a laptop that is opened again
+    until(lambda: up.api(f"flow_runs/{runs['stands-still']}")["state_type"] == "RUNNING", "it is seen to live")
+    sleeping[0].resume()
+    assert up.ended(runs["stands-still"])["state_type"] == "COMPLETED"

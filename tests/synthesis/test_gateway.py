@@ -44,7 +44,7 @@ def test_a_known_model_has_a_price(serve):
 
 
 def test_a_busy_provider_is_asked_again_when_it_says(serve):
-    endpoint = serve(busy(**{"Retry-After": "1"}), chat())
+    endpoint = serve(busy(**{"Retry-After": "2"}), chat())
     assert ask(endpoint.url).answers == (Answer("hello", "stop"),)
     assert len(endpoint.times) == 2
     assert 0.95 < endpoint.times[1] - endpoint.times[0] < 3
