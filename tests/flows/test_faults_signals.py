@@ -95,7 +95,7 @@ def test_a_run_of_the_worker_that_is_told_to_end(up: Up, endpoint: Provider, how
     assert endpoint.stats()["repeated"] <= 4
 
 
-def test_a_run_that_sends_nothing_has_crashed_until_it_wakes_and_one_that_trains_has_not(up: Up, endpoint: Provider) -> None:
+def test_a_silent_run_has_crashed_until_it_wakes_and_a_long_training_has_not(up: Up, endpoint: Provider) -> None:
     [automation] = [item for item in up.api("automations/filter", {}) if item["name"] == house.ZOMBIES]
     assert automation["enabled"] and automation["trigger"]["within"] == house.SILENCE_S
     assert 3 * PREFECT_FLOWS_HEARTBEAT_FREQUENCY.default() <= house.SILENCE_S
