@@ -30,7 +30,7 @@ import psutil
 from benchmarks.generation import Figure
 from flows.run import quiet_prefect
 from flows.server import Server
-from tasks import planning, tracking
+from tasks import planning
 from tasks.analysis import paper
 from tasks.analysis.agreement import rater_agreement
 from tasks.analysis.champion import crown
@@ -48,6 +48,7 @@ from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import open_ledger
 from tasks.synthesis.synthesize import read_rows, synthesize
+from tasks.tracking import runs
 from tasks.training.request import Training
 from tasks.training.trial import run_trial
 from tests.provider import MODEL, Provider, provider
@@ -170,14 +171,14 @@ class Homes:
     def __init__(self, folder: Path) -> None:
         self._folder, self._numbers = folder, itertools.count()
         self._migrated = Settings(home=folder / "migrated")
-        tracking.prepare(self._migrated, "warm-up")
+        runs.prepare(self._migrated, "warm-up")
 
     def new(self, study: str) -> Settings:
         """A home in which the study's experiment is there and the database is open."""
         settings = Settings(home=self._folder / f"home-{next(self._numbers)}")
         settings.home.mkdir()
         shutil.copy(self._migrated.home / "mlflow.db", settings.home)
-        tracking.prepare(settings, study)
+        runs.prepare(settings, study)
         return settings
 
 
@@ -206,10 +207,10 @@ def share(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
             for name in sorted(kinds, reverse=bool(number % 2)):  # in turn, and neither is always first
                 settings = homes.new(study.config.name)
                 taken[name].append(timed(lambda work=kinds[name], place=settings: work(study, place)))
-    walls = {name: [wall for wall, _ in runs] for name, runs in taken.items()}
+    walls = {name: [wall for wall, _ in times] for name, times in taken.items()}
     ratios = [flow / loop - 1 for flow, loop in zip(walls["flow"], walls["bare"], strict=True)]
     added = median(walls["flow"]) / median(walls["bare"]) - 1
-    spent = {name: median(cpu for _, cpu in runs) for name, runs in taken.items()}
+    spent = {name: median(cpu for _, cpu in times) for name, times in taken.items()}
     value = f"{median(walls['flow']):.1f} against {median(walls['bare']):.1f} s: {added:+.1%}"
     yield Figure("small study: flow against bare loop", value, f"< {MOST_SHARE:.0%}", added < MOST_SHARE)
     yield Figure(f"  single pairs of {len(ratios)}", ", ".join(f"{ratio:+.1%}" for ratio in ratios))

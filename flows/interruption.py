@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from prefect import runtime
 from prefect.exceptions import TerminationSignal
 
-from tasks import tracking
 from tasks.errors import RunError
 from tasks.settings import Settings
+from tasks.tracking import runs
 
 GRACE_S = 5.0
 """Seconds for Prefect's own ending, where its threads happen to be idle."""
@@ -24,7 +24,7 @@ CODE = 128 + signal.SIGTERM
 
 
 @contextlib.contextmanager
-def ending_at_once(run: tracking.StudyRun, settings: Settings) -> Iterator[None]:
+def ending_at_once(run: runs.StudyRun, settings: Settings) -> Iterator[None]:
     """To be entered after whatever waits for threads when left. Other processes than a worker's are left alone."""
     try:
         yield
@@ -34,5 +34,5 @@ def ending_at_once(run: tracking.StudyRun, settings: Settings) -> Iterator[None]
             deadline.daemon = True
             deadline.start()
             with contextlib.suppress(RunError):
-                tracking.fail_study(settings, run.run_id, "interrupted; the next run goes on where it stopped")
+                runs.fail_study(settings, run.run_id, "interrupted; the next run goes on where it stopped")
         raise

@@ -20,10 +20,10 @@ from prefect.futures import PrefectConcurrentFuture, PrefectFuture
 from prefect.settings import PREFECT_API_URL
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-from tasks import tracking
 from tasks.errors import RunError, UserError
 from tasks.settings import Settings
 from tasks.store import Store
+from tasks.tracking import runs
 
 ANSWER_S = 10.0
 """Seconds that Prefect may take to answer a worker."""
@@ -47,7 +47,7 @@ class Trainers:
 
 
 @contextmanager
-def trainers(settings: Settings, run: tracking.StudyRun, data_key: str, trainings: int) -> Iterator[Trainers]:
+def trainers(settings: Settings, run: runs.StudyRun, data_key: str, trainings: int) -> Iterator[Trainers]:
     """The runner that the settings name, started; a study trains ``trainings`` cells at once on a machine.
 
     Raises ``UserError`` where its package is not installed, ``RunError`` where nobody answers, or a worker does not see
@@ -124,7 +124,7 @@ def _ray(address: str | None, trainings: int, seen: tuple[Any, ...]) -> Iterator
 STARTS: dict[str, Callable[..., Any]] = {"threads": _threads, "dask": _dask, "ray": _ray}
 
 
-def complaint(settings: Settings, run: tracking.StudyRun, data_key: str, api: str) -> str:
+def complaint(settings: Settings, run: runs.StudyRun, data_key: str, api: str) -> str:
     """What keeps this process, a cluster's worker, from training for a study; empty where nothing does."""
     if multiprocessing.current_process().daemon:
         return (
@@ -135,7 +135,7 @@ def complaint(settings: Settings, run: tracking.StudyRun, data_key: str, api: st
         store = Store(settings.store_url)
         if store.get("data", data_key) is None:
             return f"the store {store.url!r} is another one there; set SYNTHGAP_STORE to one that both reach"
-        tracking.check_run(settings, run)
+        runs.check_run(settings, run)
         with urllib.request.urlopen(f"{api}/health", timeout=ANSWER_S):
             return ""
     except RunError as error:

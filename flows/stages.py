@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from flows.observed import show_link, synthesis_progress
-from tasks import planning, tracking
+from tasks import planning
 from tasks.analysis.agreement import rater_agreement
 from tasks.analysis.champion import crown
 from tasks.analysis.compare import compare
@@ -41,7 +41,6 @@ from tasks.records import (
     Trial,
     TrialJob,
 )
-from tasks.registry import Cell, Logging, log_model, worth_logging
 from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
 from tasks.reporting.table import table
@@ -49,6 +48,8 @@ from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import Ledger
 from tasks.synthesis.synthesize import read_rows, synthesize
+from tasks.tracking import runs
+from tasks.tracking.registry import Cell, Logging, log_model, worth_logging
 from tasks.training.trial import label_pairs, run_trial
 
 
@@ -87,7 +88,7 @@ def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, set
 
 
 @task(name="trial", task_run_name="trial · {job.cell}")
-def trial_stage(job: TrialJob, run: tracking.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
+def trial_stage(job: TrialJob, run: runs.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
     """Train and test one cell, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
     data = _real_rows(settings, job.data_key)
@@ -104,7 +105,7 @@ def _real_rows(settings: Settings, key: str) -> TaskData:
 
 @task(name="classify", task_run_name="classify · {job.cell}")
 def classify_stage(
-    job: BaselineJob, data_key: str, run: tracking.StudyRun, ledger: Ledger, settings: Settings
+    job: BaselineJob, data_key: str, run: runs.StudyRun, ledger: Ledger, settings: Settings
 ) -> Trial | State[Trial]:
     """Test one baseline that trains nothing, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
@@ -114,14 +115,12 @@ def classify_stage(
 
 
 def _logged(
-    trial: Trial, job: TrialJob | BaselineJob, run: tracking.StudyRun, store: Store, settings: Settings
+    trial: Trial, job: TrialJob | BaselineJob, run: runs.StudyRun, store: Store, settings: Settings
 ) -> Trial | State[Trial]:
     """The trial with its MLflow run; as a failed state where it failed."""
-    trial = replace(
-        trial, run_id=tracking.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key))
-    )
+    trial = replace(trial, run_id=runs.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key)))
     announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
-    page = tracking.run_url(settings, run.experiment_id, trial.run_id) if trial.run_id else None
+    page = runs.run_url(settings, run.experiment_id, trial.run_id) if trial.run_id else None
     show_link(page, "its run in MLflow", f"{job.cell}: {trial.outcome}")
     return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
 
@@ -198,13 +197,13 @@ def subjectivity_stage(
 
 
 @task(name="report", task_run_name="report")
-def report_stage(results: dict[str, Any], run: tracking.StudyRun, settings: Settings) -> None:
+def report_stage(results: dict[str, Any], run: runs.StudyRun, settings: Settings) -> None:
     """results.json and report.html on disk and in MLflow, and what they say as Prefect artifacts, which link there."""
     html = publish.report_html(results, settings)
     publish.write(results, html, publish.folder_of(results["study"], settings))
     summary, key = markdown(results), publish.artifact_key(results["study"])
-    tracking.finish_study(settings, run.run_id, results, html, summary)
-    pages = tracking.study_urls(settings, run)
+    runs.finish_study(settings, run.run_id, results, html, summary)
+    pages = runs.study_urls(settings, run)
     links = [f"[{name}]({page})" for name, page in pages.items()]
     elsewhere = f"\nIn MLflow: {' · '.join(links)}\n" if links else ""
     create_markdown_artifact(summary + elsewhere, key, "What the study found")

@@ -20,7 +20,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import runners, stages
 from flows.interruption import ending_at_once
 from flows.observed import run_log, shown_alive, study_progress
-from tasks import planning, tracking
+from tasks import planning
 from tasks.analysis import paper
 from tasks.annotation.baselines import failed_baseline
 from tasks.annotation.people import read_judgements
@@ -40,12 +40,13 @@ from tasks.records import (
     TrialJob,
     content_key,
 )
-from tasks.registry import Cell, Logging
 from tasks.reporting import publish
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import Ledger, study_ledger
+from tasks.tracking import runs
+from tasks.tracking.registry import Cell, Logging
 
 R = TypeVar("R")
 
@@ -58,7 +59,7 @@ class _Run:
     data: dict[str, TaskData]
     keys: dict[str, str]
     """Task to the key of its real rows."""
-    parent: tracking.StudyRun
+    parent: runs.StudyRun
     ledger: Ledger
     settings: Settings
 
@@ -244,7 +245,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     keys = {item.name: stages.load_stage(item, *pool, settings) for item in tasks}
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
     plan = planning.make_plan(config, tuple(data.values()), settings)
-    with run_log(), shown_alive(), tracking.study_run(settings, config) as parent:
+    with run_log(), shown_alive(), runs.study_run(settings, config) as parent:
         ledger = study_ledger(settings.home, config, parent.run_id)
         run = _Run(plan, data, keys, parent, ledger, settings)
         with study_progress(plan):

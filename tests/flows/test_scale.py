@@ -18,7 +18,7 @@ import pytest
 from flows import runners
 from tasks.errors import RunError
 from tasks.settings import Settings
-from tasks.tracking import StudyRun
+from tasks.tracking.runs import StudyRun
 from tests import postgres, s3
 from tests.flows import small_study
 from tests.flows.home import Up

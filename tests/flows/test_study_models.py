@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tasks import tracking
-from tasks.registry import CHAMPION
+from tasks.tracking.connection import connect
+from tasks.tracking.registry import CHAMPION
 from tests.flows.test_study import Writer, synthgap, write_study
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ def run(place: Path, writer: Writer, code: int = 0, **change: Any) -> dict[str, 
 
 
 def version(place: Path) -> str:
-    client = tracking.connect(f"sqlite:///{place / 'home' / 'mlflow.db'}")
+    client = connect(f"sqlite:///{place / 'home' / 'mlflow.db'}")
     return str(client.get_model_version_by_alias("sms_spam", CHAMPION).version)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks import tracking
 from tasks.analysis.champion import Champion, crown, reigning
 from tasks.config import StudyConfig
 from tasks.records import Trial
-from tasks.registry import register, registered, worth_logging
 from tasks.store import Store
+from tasks.tracking import runs
+from tasks.tracking.connection import connect
+from tasks.tracking.registry import register, registered, worth_logging
 from tasks.training.trial import run_trial, train_model
 
 pytestmark = pytest.mark.slow
@@ -37,8 +38,8 @@ def test_the_champion_of_a_task_loads_and_predicts(settings, make_job, spam, tmp
     train, test = spam[:80], spam[80:]
     job = make_job()
     trial = run_trial(job, settings, train, test)
-    with tracking.study_run(settings, config("embedded/minilm-l6")) as run:
-        run_id = tracking.log_trial(settings, *run, trial, job)
+    with runs.study_run(settings, config("embedded/minilm-l6")) as run:
+        run_id = runs.log_trial(settings, *run, trial, job)
     folder = settings.home / "model"
     assert train_model(job, settings, train, test, folder) > 0.9
     assert registered(settings, "sms_spam") is None
@@ -53,7 +54,7 @@ def test_the_champion_of_a_task_loads_and_predicts(settings, make_job, spam, tmp
     assert {"inputs", "outputs"} <= signature.keys()
     assert said["label"] in ("ham", "spam")
     assert 0 < said["score"] <= 1
-    client = tracking.connect(settings.mlflow_uri)
+    client = connect(settings.mlflow_uri)
     version = client.get_model_version_by_alias("sms_spam", "champion")
     assert str(version.version) == "2"
     assert client.get_run(run_id).info.status == "FINISHED"
@@ -85,13 +86,13 @@ def test_only_a_better_one_is_worth_a_model(settings, make_job) -> None:
         crown([trial for _, trial in made], store)
         return made
 
-    tracking.prepare(settings, "s")
+    runs.prepare(settings, "s")
     first = crowned("openai/first", 4)
     [logging] = worth_logging(config(classifier), first, settings)
     assert (logging.challenge.outcome, logging.job.seed, logging.run_id) == ("first", 0, "run-0")
     assert worth_logging(config("probe/embedded/minilm-l6"), first, settings) == []  # no model to log
 
-    client = tracking.connect(settings.mlflow_uri)
+    client = connect(settings.mlflow_uri)
     client.create_registered_model("sms_spam")
     client.create_model_version("sms_spam", str(settings.home))
     client.set_registered_model_alias("sms_spam", "champion", "1")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tasks.outage import Outage
+from tasks.tracking.outage import Outage
 
 
 class AwayError(Exception):

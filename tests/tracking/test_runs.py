@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from tasks import tracking, views
 from tasks.config import ClassifierConfig, StudyConfig, TaskConfig
 from tasks.errors import RunError
 from tasks.records import Trial, TrialJob
 from tasks.settings import Settings
+from tasks.tracking import runs, views
 from tests import postgres
 from tests.mlflow_server import Server
 
@@ -68,7 +68,7 @@ def job(seed: int = 0) -> TrialJob:
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated database, copied by each test: migrating takes seconds."""
     home = tmp_path_factory.mktemp("migrated")
-    tracking.prepare(Settings(home=home), "warm-up")
+    runs.prepare(Settings(home=home), "warm-up")
     return home / "mlflow.db"
 
 
@@ -104,10 +104,10 @@ def outcome(status: str = "ok", *cells: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_study_from_start_to_end(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
-    parent = tracking.start_study(settings, experiment, CONFIG)
-    run_id = tracking.log_trial(settings, experiment, parent, trial(), job(), lambda: PAIRS)
-    tracking.finish_study(settings, parent, outcome(), "<!doctype html>", "**note**")
+    experiment = runs.prepare(settings, "small")
+    parent = runs.start_study(settings, experiment, CONFIG)
+    run_id = runs.log_trial(settings, experiment, parent, trial(), job(), lambda: PAIRS)
+    runs.finish_study(settings, parent, outcome(), "<!doctype html>", "**note**")
 
     mlflow = client(settings)
     assert mlflow.get_experiment(experiment).tags["mlflow.experimentKind"] == "custom_model_development"
@@ -138,15 +138,15 @@ def test_a_study_from_start_to_end(settings: Settings) -> None:
 
 
 def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
-    parent = tracking.start_study(settings, experiment, CONFIG)
+    experiment = runs.prepare(settings, "small")
+    parent = runs.start_study(settings, experiment, CONFIG)
     made = [replace(trial(seed), generator="g", classifier="c") for seed in (0, 1)]
     made += [replace(trial(2), mode="real", generator=None, classifier="c")]
     made += [replace(trial(3), generator="g", classifier="c", status="failed", macro_f1=None)]
-    runs = [tracking.log_trial(settings, experiment, parent, one, job()) for one in made]
-    cells = [asdict(one) | {"run_id": run} for one, run in zip(made, runs, strict=True)]
-    tracking.finish_study(settings, parent, outcome("failed", *cells), "")
-    data = [client(settings).get_run(run).data for run in runs]
+    ids = [runs.log_trial(settings, experiment, parent, one, job()) for one in made]
+    cells = [asdict(one) | {"run_id": run} for one, run in zip(made, ids, strict=True)]
+    runs.finish_study(settings, parent, outcome("failed", *cells), "")
+    data = [client(settings).get_run(run).data for run in ids]
     gaps = [[found.metrics.get(name) for name in ("gap", "gap_low", "gap_high")] for found in data]
     assert gaps == [[-0.1, -0.2, 0.1], [-0.1, -0.2, 0.1], [None] * 3, [None] * 3]
     assert [found.tags.get("synthgap.verdict") for found in data] == ["undecided", "undecided", None, None]
@@ -154,55 +154,55 @@ def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
 
 
 def test_views_are_there_and_stay_as_somebody_changed_them(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
+    experiment = runs.prepare(settings, "small")
     best = views.TAG + views.BEST
     client(settings).set_experiment_tag(experiment, best, "changed")
     client(settings).delete_experiment_tag(experiment, views.TAG + views.TRIALS)
-    tracking.prepare(settings, "small")
+    runs.prepare(settings, "small")
     tags = client(settings).get_experiment(experiment).tags
     assert set(views.view_tags()) <= set(tags)
     assert tags[best] == "changed"
 
 
 def test_pages_are_those_of_a_server_and_show_no_password(tmp_path: Path) -> None:
-    run = tracking.StudyRun("7", "abc")
-    assert tracking.study_urls(Settings(home=tmp_path), run) == {}
-    pages = tracking.study_urls(Settings(home=tmp_path, tracking_uri="https://me:hunter2@mlflow.example/"), run)
+    run = runs.StudyRun("7", "abc")
+    assert runs.study_urls(Settings(home=tmp_path), run) == {}
+    pages = runs.study_urls(Settings(home=tmp_path, tracking_uri="https://me:hunter2@mlflow.example/"), run)
     assert all(page.startswith("https://mlflow.example/#/experiments/7/runs") for page in pages.values())
     assert pages["Report"].partition("?")[0].endswith("/runs/abc/artifacts/report.html")
 
 
 def test_a_later_run_finds_its_cells_again(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
-    parents = [tracking.start_study(settings, experiment, CONFIG) for _ in range(2)]
+    experiment = runs.prepare(settings, "small")
+    parents = [runs.start_study(settings, experiment, CONFIG) for _ in range(2)]
     for parent in parents:
         for seed in range(3):
-            tracking.log_trial(settings, experiment, parent, trial(seed), job(seed))
+            runs.log_trial(settings, experiment, parent, trial(seed), job(seed))
     found = children(settings, experiment)
     assert len(found) == 3
     assert {run.data.tags["mlflow.parentRunId"] for run in found} == {parents[1]}
 
 
 def test_same_rows_in_two_cells_are_two_runs(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
-    parent = tracking.start_study(settings, experiment, CONFIG)
+    experiment = runs.prepare(settings, "small")
+    parent = runs.start_study(settings, experiment, CONFIG)
     for mode in ("real", "real_full"):
-        tracking.log_trial(settings, experiment, parent, trial(mode=mode), job())
+        runs.log_trial(settings, experiment, parent, trial(mode=mode), job())
     assert len(children(settings, experiment)) == 2
 
 
 def test_a_failed_cell_is_failed_and_its_success_takes_its_place(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
-    first = tracking.start_study(settings, experiment, CONFIG)
+    experiment = runs.prepare(settings, "small")
+    first = runs.start_study(settings, experiment, CONFIG)
     broken = trial(status="failed", error="out of memory", macro_f1=None, accuracy=None, per_label={}, n_train=0)
-    tracking.log_trial(settings, experiment, first, broken, job())
+    runs.log_trial(settings, experiment, first, broken, job())
     (run,) = children(settings, experiment)
     assert run.info.status == "FAILED"
     assert run.data.tags["synthgap.error"] == "out of memory"
     assert "macro_f1" not in run.data.metrics
 
-    second = tracking.start_study(settings, experiment, CONFIG)
-    tracking.log_trial(settings, experiment, second, trial(), job())
+    second = runs.start_study(settings, experiment, CONFIG)
+    runs.log_trial(settings, experiment, second, trial(), job())
     (run,) = children(settings, experiment)
     assert run.info.status == "FINISHED"
     assert run.data.tags["synthgap.error"] == ""
@@ -210,15 +210,15 @@ def test_a_failed_cell_is_failed_and_its_success_takes_its_place(settings: Setti
 
 
 def test_threads_do_not_mix_parents(settings: Settings) -> None:
-    experiments = [tracking.prepare(settings, name) for name in ("one", "two")]
-    parents = [tracking.start_study(settings, experiment, CONFIG) for experiment in experiments]
+    experiments = [runs.prepare(settings, name) for name in ("one", "two")]
+    parents = [runs.start_study(settings, experiment, CONFIG) for experiment in experiments]
 
     together = Barrier(6)  # trials that end at the same moment and share their data sets
 
     def log(number: int) -> str:
         which = number % 2
         together.wait(60)
-        return tracking.log_trial(settings, experiments[which], parents[which], trial(number), job(number))
+        return runs.log_trial(settings, experiments[which], parents[which], trial(number), job(number))
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(log, range(24)))) == 24
@@ -229,7 +229,7 @@ def test_threads_do_not_mix_parents(settings: Settings) -> None:
 
 
 def test_orphans_of_dead_processes_are_ended_and_others_left(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
+    experiment = runs.prepare(settings, "small")
     host = socket.gethostname()
     mlflow = client(settings)
     owners = {"dead": f"{host}/999999/1", "recycled": f"{host}/{os.getpid()}/1", "elsewhere": "other-host/1/1"}
@@ -238,8 +238,8 @@ def test_orphans_of_dead_processes_are_ended_and_others_left(settings: Settings)
         for name, owner in owners.items()
     }
     made["stranger"] = mlflow.create_run(experiment).info.run_id
-    made["mine"] = tracking.start_study(settings, experiment, CONFIG)
-    tracking.start_study(settings, experiment, CONFIG)
+    made["mine"] = runs.start_study(settings, experiment, CONFIG)
+    runs.start_study(settings, experiment, CONFIG)
     status = {name: mlflow.get_run(run_id).info.status for name, run_id in made.items()}
     assert status == {
         "dead": "KILLED",
@@ -251,18 +251,18 @@ def test_orphans_of_dead_processes_are_ended_and_others_left(settings: Settings)
 
 
 def test_a_failed_study_ends_failed(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
-    parents = [tracking.start_study(settings, experiment, CONFIG) for _ in range(2)]
-    tracking.finish_study(settings, parents[0], outcome("failed"), "")
-    tracking.fail_study(settings, parents[1], "no rows")
+    experiment = runs.prepare(settings, "small")
+    parents = [runs.start_study(settings, experiment, CONFIG) for _ in range(2)]
+    runs.finish_study(settings, parents[0], outcome("failed"), "")
+    runs.fail_study(settings, parents[1], "no rows")
     assert [client(settings).get_run(parent).info.status for parent in parents] == ["FAILED", "FAILED"]
 
 
 def test_a_study_deleted_in_the_ui_is_brought_back(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
+    experiment = runs.prepare(settings, "small")
     client(settings).delete_experiment(experiment)
-    assert tracking.prepare(settings, "small") == experiment
-    assert tracking.start_study(settings, experiment, CONFIG)
+    assert runs.prepare(settings, "small") == experiment
+    assert runs.start_study(settings, experiment, CONFIG)
 
 
 def test_no_server_is_one_clear_message_at_once() -> None:
@@ -271,7 +271,7 @@ def test_no_server_is_one_clear_message_at_once() -> None:
         uri = f"http://someone:hunter2@127.0.0.1:{probe.getsockname()[1]}"
     started = time.monotonic()
     with pytest.raises(RunError, match="no MLflow server answers") as caught:
-        tracking.prepare(Settings(home=Path("/nonexistent"), tracking_uri=uri), "small")
+        runs.prepare(Settings(home=Path("/nonexistent"), tracking_uri=uri), "small")
     assert time.monotonic() - started < 5
     assert "hunter2" not in str(caught.value)
 
@@ -281,7 +281,7 @@ def test_a_postgres_that_does_not_answer_is_one_clear_message_at_once(tmp_path: 
     uri = f"postgresql://{postgres.USER}:{postgres.QUOTED}@127.0.0.1:9/mlflow"
     started = time.monotonic()
     with pytest.raises(RunError, match=r"^MLflow at 'postgresql://127\.0\.0\.1:9/mlflow': .*refused") as caught:
-        tracking.prepare(Settings(home=tmp_path, tracking_uri=uri), "small")
+        runs.prepare(Settings(home=tmp_path, tracking_uri=uri), "small")
     assert time.monotonic() - started < 30
     assert "pg-secret" not in str(caught.value)
 
@@ -289,13 +289,15 @@ def test_a_postgres_that_does_not_answer_is_one_clear_message_at_once(tmp_path: 
 def test_a_file_that_is_no_database_is_one_clear_message(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("not a database, not a database, not a database" * 99)
     with pytest.raises(RunError, match=r"mlflow\.db"):
-        tracking.prepare(Settings(home=tmp_path), "small")
+        runs.prepare(Settings(home=tmp_path), "small")
 
 
 @pytest.mark.slow
 def test_two_processes_prepare_one_database(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from tasks import tracking; from tasks.settings import Settings\n"
-    code += "print(tracking.prepare(Settings(home=Path(sys.argv[1])), 'small'))"
+    code = (
+        "import sys; from pathlib import Path\nfrom tasks.tracking import runs; from tasks.settings import Settings\n"
+    )
+    code += "print(runs.prepare(Settings(home=Path(sys.argv[1])), 'small'))"
     command = [sys.executable, "-c", code, str(tmp_path)]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     ids = [process.communicate(timeout=120)[0] for process in started]
@@ -319,16 +321,16 @@ def server(running: Server) -> str:
 @pytest.mark.slow
 def test_through_a_real_server(tmp_path: Path, server: str, capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(home=tmp_path / "home", tracking_uri=server)
-    experiment = tracking.prepare(settings, "small")
+    experiment = runs.prepare(settings, "small")
     for _ in range(2):
-        parent = tracking.start_study(settings, experiment, CONFIG)
+        parent = runs.start_study(settings, experiment, CONFIG)
         for seed in range(3):
-            run_id = tracking.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
-        tracking.finish_study(settings, parent, outcome(), "<!doctype html>")
+            run_id = runs.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
+        runs.finish_study(settings, parent, outcome(), "<!doctype html>")
     assert len(children(settings, experiment)) == 3
     assert "ham,8,0" in Path(client(settings).download_artifacts(run_id, "confusion.csv")).read_text()
     address = f"{server}/#/experiments/{experiment}/runs/{run_id}?workflowType=machine_learning"
-    assert tracking.run_url(settings, experiment, run_id) == address
+    assert runs.run_url(settings, experiment, run_id) == address
     assert capsys.readouterr().out == "", "stdout belongs to `synthgap run --json`"
 
 
@@ -337,12 +339,12 @@ def test_a_server_that_is_away_for_a_while_costs_time_and_nothing_else(
     tmp_path: Path, running: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = Settings(home=tmp_path / "home", tracking_uri=running.uri)
-    experiment = tracking.prepare(settings, "small")
-    parent = tracking.start_study(settings, experiment, CONFIG)
+    experiment = runs.prepare(settings, "small")
+    parent = runs.start_study(settings, experiment, CONFIG)
 
     def log(seed: int) -> str:
         time.sleep(seed / 4)  # some end before the outage, some in it, some at its edge
-        return tracking.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
+        return runs.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
 
     with ThreadPoolExecutor(4) as pool:
         logged = [pool.submit(log, seed) for seed in range(16)]
@@ -351,7 +353,7 @@ def test_a_server_that_is_away_for_a_while_costs_time_and_nothing_else(
         time.sleep(15)
         running.start()
         assert len({future.result() for future in logged}) == 16
-    tracking.finish_study(settings, parent, outcome(), "<!doctype html>")
+    runs.finish_study(settings, parent, outcome(), "<!doctype html>")
     found = client(settings).search_runs([experiment])
     states = [(run.data.tags.get("synthgap.cell", "parent"), run.info.status) for run in found]
     assert sorted(status for _, status in states if status != "KILLED") == ["FINISHED"] * 17
@@ -362,11 +364,11 @@ def test_a_server_that_is_away_for_a_while_costs_time_and_nothing_else(
 
 
 def test_a_run_that_was_made_twice_is_ended_with_its_study(settings: Settings) -> None:
-    experiment = tracking.prepare(settings, "small")
-    parent = tracking.start_study(settings, experiment, CONFIG)
+    experiment = runs.prepare(settings, "small")
+    parent = runs.start_study(settings, experiment, CONFIG)
     tags = client(settings).get_run(parent).data.tags
     twin = client(settings).create_run(experiment, tags={"synthgap.process": tags["synthgap.process"]}).info.run_id
     stranger = client(settings).create_run(experiment).info.run_id
-    tracking.finish_study(settings, parent, outcome(), "")
+    runs.finish_study(settings, parent, outcome(), "")
     ended = [client(settings).get_run(run).info.status for run in (parent, twin, stranger)]
     assert ended == ["FINISHED", "KILLED", "RUNNING"]

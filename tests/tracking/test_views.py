@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tasks import tracking
-from tasks.views import TAG, TRIALS_ONLY, view_tags
-from tests.test_tracking import job, trial
+from tasks.tracking.contents import as_metrics, as_params, trial_metrics, trial_params
+from tasks.tracking.views import TAG, TRIALS_ONLY, view_tags
+from tests.tracking.test_runs import job, trial
 
 VIEWS = view_tags()
 
@@ -32,8 +32,8 @@ def test_trials_are_shown_by_what_they_have(tag: str) -> None:
     view = state(tag)
     if view["searchFilter"] != TRIALS_ONLY:
         return
-    params = {param.key for param in tracking._params(tracking._trial_params(trial(), job()))}
-    metrics = {metric.key for metric in tracking._metrics(tracking._trial_metrics(trial()))} | {
+    params = {param.key for param in as_params(trial_params(trial(), job()))}
+    metrics = {metric.key for metric in as_metrics(trial_metrics(trial()))} | {
         "gap",
         "gap_low",
         "gap_high",

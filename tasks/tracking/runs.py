@@ -1,49 +1,49 @@
-"""MLflow: one parent run for each run of a study, one child run for each cell. This and ``registry`` alone import it.
+"""MLflow's runs: one parent run for each run of a study, one child run for each cell.
 
 Everything goes through a client with explicit run ids, because MLflow's active run is thread-local and trials finish on
 many threads. There is one child for a cell and key in an experiment: a later run of the study that meets the same
 trial again moves that child below itself instead of logging a twin, so the newest parent always shows the whole grid
 and the table of runs never counts a cell twice. What an older parent had stays in its ``results.json``.
 
-A server that goes away in the middle of a study is waited for (``outage``); MLflow's own repeats are off.
+This package alone imports mlflow. A server that goes away in the middle of a study is waited for (``outage``).
 """
 
 import contextlib
-import csv
 import functools
-import html
-import io
-import json
-import os
-import posixpath
-import re
 import socket
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from filelock import FileLock
 
-from tasks.annotation.baselines import BaselineJob
 from tasks.config import StudyConfig
 from tasks.errors import RunError, without_password
-from tasks.outage import Outage
-from tasks.records import Trial, TrialJob, content_key, readable, short
+from tasks.records import Trial, readable, short
 from tasks.settings import Settings
-from tasks.views import BEST, TRIALS, view_tags
+from tasks.tracking.connection import check_alive, check_database, clear_errors, connect, database_of
+from tasks.tracking.contents import (
+    LONGEST_TAG,
+    Job,
+    as_metrics,
+    as_params,
+    as_tags,
+    challenge_tags,
+    datasets_of,
+    prediction_files,
+    rounded,
+    study_metrics,
+    trial_metrics,
+    trial_params,
+)
+from tasks.tracking.views import BEST, TRIALS, view_tags
 
 KEY, CELL, STUDY, PROCESS, ERROR = (f"synthgap.{name}" for name in ("key", "cell", "study", "process", "error"))
 VERDICT = "synthgap.verdict"
-LONGEST_TAG = 8000
-"""Characters of a tag's value that MLflow keeps."""
 PARENT = "mlflow.parentRunId"
 NOTE = (
     "A run for each run of this study, and below it one for each trial. `gap`: macro-F1 less that of as many real rows."
@@ -53,13 +53,6 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development", "mlflow.
 """Marks the experiment as one of model training; the list of experiments shows it so, with its note."""
 VIEW = "workflowType=machine_learning"
 """Opens a page in the UI's "Model training" view: a link without it opens in the view that the browser had last."""
-
-FOREIGN = {"boto3", "botocore", "mlflow", "requests", "sqlalchemy", "urllib3"}
-"""Libraries below MLflow whose exceptions reach us as they are."""
-ASIDE = "(raised as a result of Query-invoked autoflush"
-"""With this SQLAlchemy begins some messages; what went wrong is in the next line."""
-
-Job = TrialJob | BaselineJob
 
 Pairs = Callable[[], Sequence[tuple[str, str]]]
 """Reads a trial's (true label, predicted label) of each test row; called only for a run that is new."""
@@ -99,11 +92,11 @@ def prepare(settings: Settings, study: str) -> str:
     """
     uri = settings.mlflow_uri
     if uri.startswith(("http://", "https://")):
-        _check_alive(uri)
+        check_alive(uri)
     settings.home.mkdir(parents=True, exist_ok=True)
     with clear_errors(uri), FileLock(settings.home / "mlflow.lock"):
-        if _database(uri) not in (None, "sqlite"):
-            _check_database(uri)
+        if database_of(uri) not in (None, "sqlite"):
+            check_database(uri)
         client = connect(uri)
         found = client.get_experiment_by_name(study)
         if found and found.lifecycle_stage == "deleted":
@@ -131,7 +124,7 @@ def start_study(settings: Settings, experiment_id: str, config: StudyConfig) -> 
         started = time.strftime("%Y-%m-%d %H:%M:%S")
         tags = {STUDY: config.name, PROCESS: _process(), **_source(config.name)}
         run_id: str = client.create_run(experiment_id, tags=tags, run_name=f"{config.name} {started}").info.run_id
-        client.log_batch(run_id, params=_params(config.model_dump(mode="json")))
+        client.log_batch(run_id, params=as_params(config.model_dump(mode="json")))
         client.log_dict(run_id, config.model_dump(mode="json"), "study.yaml")
         _begun.add(run_id)
         return run_id
@@ -164,7 +157,7 @@ def log_trial(
             if child is None or child.finished:  # a finished run is never overwritten by a failure
                 child = _new_child(client, experiment_id, parent_run_id, trial)
             else:
-                client.log_batch(child.run_id, tags=_tags(_outcome_tags(parent_run_id, trial)))
+                client.log_batch(child.run_id, tags=as_tags(_outcome_tags(parent_run_id, trial)))
             _fill(client, child.run_id, trial, job, predictions)
         children[name] = _Child(child.run_id, trial.status == "ok", parent_run_id)
         return child.run_id
@@ -178,8 +171,8 @@ def finish_study(settings: Settings, run_id: str, results: Mapping[str, Any], re
     """
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
-        tags = {**_champions(results), **({"mlflow.note.content": note} if note else {})}
-        client.log_batch(run_id, metrics=_metrics(_study_metrics(results)), tags=_tags(tags))
+        tags = {**challenge_tags(results), **({"mlflow.note.content": note} if note else {})}
+        client.log_batch(run_id, metrics=as_metrics(study_metrics(results)), tags=as_tags(tags))
         client.log_dict(run_id, dict(results), "results.json")
         client.log_text(run_id, report_html, "report.html")
         _log_gaps(client, results)
@@ -218,110 +211,9 @@ def _page(settings: Settings, place: str) -> str | None:
     return f"{uri}/#/{place}" if uri.startswith("http") else None
 
 
-# ---- connection ----------------------------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=8)
-def connect(uri: str) -> Any:
-    """One client for each URI: opening a database costs a second, and both kinds of store are thread-safe."""
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to `synthgap run --json`
-        "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # ours repeat a call; two layers would multiply
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-    }.items():
-        os.environ.setdefault(name, value)
-    import logging
-
-    from mlflow.tracking import MlflowClient
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # forty lines of migrations on first use
-    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # a traceback of what it raises all the same
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=uri)
-    return _Patient(client, Outage(f"MLflow at {without_password(uri)!r}", _away)) if uri.startswith("http") else client
-
-
-class _Patient:
-    """A client whose calls wait for a server that is away."""
-
-    def __init__(self, client: Any, outage: Outage) -> None:
-        self._client, self._outage = client, outage
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        return functools.partial(self._outage.call, getattr(self._client, name))
-
-
-def _away(error: BaseException) -> bool:
-    """Whether a server did not answer, or said that the failure is its own (5xx): it may do better in a moment."""
-    from mlflow.exceptions import MlflowException
-    from requests.exceptions import ConnectionError as NoConnection
-    from requests.exceptions import HTTPError, Timeout
-
-    if isinstance(error, HTTPError) and error.response is not None:
-        return bool(error.response.status_code >= 500)
-    if isinstance(error, MlflowException):  # one without a connection is an internal error to MLflow
-        return bool(error.get_http_status_code() >= 500)
-    return isinstance(error, NoConnection | Timeout)
-
-
-def _check_alive(uri: str) -> None:
-    """MLflow's own client retries for minutes before it says that nobody is there; ask once instead."""
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
-            return
-    except urllib.error.HTTPError:
-        return  # somebody answers: a proxy or a login page; the client's own message will be better
-    except OSError as error:
-        reason = getattr(error, "reason", error)
-        raise RunError(
-            f"no MLflow server answers at {without_password(uri)!r} ({reason}); "
-            "start it, or unset SYNTHGAP_TRACKING_URI to log to a local database"
-        ) from None
-
-
-def _check_database(uri: str) -> None:
-    """The same of a database, for which MLflow would wait a hundred seconds."""
-    from sqlalchemy import create_engine
-
-    engine = create_engine(uri)
-    engine.connect().close()
-    engine.dispose()
-
-
-def _database(uri: str) -> str | None:
-    """The kind of database that a tracking URI names; null where it is none."""
-    kind = urlsplit(uri).scheme.split("+")[0]
-    return kind if kind in {"sqlite", "postgresql", "mysql", "mssql"} else None
-
-
-@contextlib.contextmanager
-def clear_errors(uri: str) -> Iterator[None]:
-    """Turn what MLflow, its HTTP client, the database or the disk raise into one ``RunError`` that names the place."""
-    try:
-        yield
-    except ModuleNotFoundError as error:  # the driver of a database
-        raise RunError(f"MLflow at {without_password(uri)!r}: {error}; install the package") from None
-    except OSError as error:  # a full disk, or no connection
-        raise RunError(f"MLflow at {without_password(uri)!r} and its files: {error}") from error
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in FOREIGN:
-            raise
-        lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(ASIDE)]
-        said = lines[0] if lines else type(error).__name__
-        raise RunError(f"MLflow at {without_password(uri)!r}: {said}") from error
-
-
 def _artifacts_of(settings: Settings, study: str) -> str | None:
     """Where a new experiment keeps its files: a server decides for itself, a bare database would use ``./mlruns``."""
-    return f"{settings.artifacts_uri}/{study}" if _database(settings.mlflow_uri) else None
-
-
-# ---- runs ----------------------------------------------------------------------------------------------------------
+    return f"{settings.artifacts_uri}/{study}" if database_of(settings.mlflow_uri) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,10 +276,10 @@ def _outcome_tags(parent_run_id: str, trial: Trial) -> dict[str, str]:
 
 
 def _fill(client: Any, run_id: str, trial: Trial, job: Job, predictions: Pairs | None) -> None:
-    client.log_batch(run_id, _metrics(_trial_metrics(trial)), _params(_trial_params(trial, job)))
-    _log_inputs(client, run_id, _datasets(trial, job))
+    client.log_batch(run_id, as_metrics(trial_metrics(trial)), as_params(trial_params(trial, job)))
+    _log_inputs(client, run_id, datasets_of(trial, job))
     if predictions is not None and trial.status == "ok":
-        _log_files(client, run_id, _prediction_files(predictions()))
+        _log_files(client, run_id, prediction_files(predictions()))
     client.set_terminated(run_id, "FINISHED" if trial.status == "ok" else "FAILED")
 
 
@@ -445,28 +337,6 @@ def _source(name: str) -> dict[str, str]:
     return {"mlflow.source.name": f"synthgap {name}", "mlflow.source.type": "LOCAL"}
 
 
-# ---- what is logged ------------------------------------------------------------------------------------------------
-
-
-def _trial_params(trial: Trial, job: Job) -> dict[str, Any]:
-    shape = {"task": trial.task, "mode": trial.mode, "generator": trial.generator, "seed": trial.seed}
-    training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
-    rows = f"{sum(job.label_counts.values())} rows" if isinstance(job, TrialJob) else None
-    arm = readable(trial.task, trial.mode, trial.generator, rows, trial.classifier)  # what other seeds repeat
-    return {**shape, "classifier": trial.classifier, "arm": arm, **training}
-
-
-def _trial_metrics(trial: Trial) -> dict[str, float | None]:
-    """Rows are metrics, not parameters: a failed trial that later succeeds may change them."""
-    scores = {"macro_f1": _rounded(trial.macro_f1), "accuracy": _rounded(trial.accuracy), "seconds": trial.seconds}
-    scores |= {"cost_usd": trial.cost_usd, "latency_s": trial.latency_s}
-    sizes = {"n_train": float(trial.n_train), "n_test": float(trial.n_test)}
-    per_label = {
-        f"{kind}/{label}": _rounded(value) for label, row in trial.per_label.items() for kind, value in row.items()
-    }
-    return {**scores, **sizes, **per_label}
-
-
 def _log_gaps(client: Any, results: Mapping[str, Any]) -> None:
     """On each cell of a comparison its gap and interval, the same for all seeds: MLflow shows one run's metrics beside
     another's, and cannot look up a parent's.
@@ -477,95 +347,8 @@ def _log_gaps(client: Any, results: Mapping[str, Any]) -> None:
         row = compared.get(tuple(cell[part] for part in parts))
         if row and cell["run_id"] and cell["status"] == "ok":
             parts_of = {"gap": "mean", "gap_low": "low", "gap_high": "high"}
-            gap = {name: _rounded(row["gap"][part]) for name, part in parts_of.items()}
-            client.log_batch(cell["run_id"], metrics=_metrics(gap), tags=_tags({VERDICT: row["verdict"]}))
-
-
-def _study_metrics(results: Mapping[str, Any]) -> dict[str, float | None]:
-    """``gap/<task>/<mode>`` and ``macro_f1/<task>/<mode>``, followed by generator and classifier where they vary."""
-    comparisons = results["comparisons"]
-    varying = [part for part in ("generator", "classifier") if len({row[part] for row in comparisons} - {None}) > 1]
-    metrics: dict[str, float | None] = dict(results["totals"])
-    for row in comparisons:
-        place = "/".join(row[part] for part in ("task", "mode", *varying) if row[part])
-        for name in ("macro_f1", "gap"):
-            if row[name] is not None:
-                metrics[f"{name}/{place}"] = _rounded(row[name]["mean"])
-    return metrics
-
-
-def _champions(results: Mapping[str, Any]) -> dict[str, str]:
-    """``synthgap.challenge/<task>/<classifier>``: outcomes of the challenges over all modes, by challenger."""
-    found: dict[str, list[str]] = {}
-    for row in results.get("challenges") or ():
-        if not row["mode"]:
-            place = _name(f"synthgap.challenge/{row['task']}/{row['classifier']}")
-            found.setdefault(place, []).append(f"{row['challenger']}: {row['outcome']}")
-    return {place: "; ".join(said) for place, said in found.items()}
-
-
-def _datasets(trial: Trial, job: Job) -> list[Any]:
-    """Training and test rows with our own content keys: MLflow's own digest sees only the first 10,000 rows."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    return [
-        DatasetInput(
-            Dataset(name, digest, "synthgap", f'{{"key": "{digest}"}}', profile=f'{{"num_rows": {rows}}}'),
-            [InputTag("mlflow.data.context", context)],
-        )
-        for context, (name, digest, rows) in _rows_of(trial, job).items()
-    ]
-
-
-def _rows_of(trial: Trial, job: Job) -> dict[str, tuple[str, str, int]]:
-    """Name, content key and number of rows by what they are for; a baseline that trains nothing has a test set alone,
-    as its own key names it.
-    """
-    if not isinstance(job, TrialJob):
-        return {"testing": (f"{trial.task} test", content_key([trial.key, "test"]), trial.n_test)}
-    train = job.synthesis_key or content_key([job.data_key, None, job.draw, dict(job.label_counts)])
-    return {
-        "training": (f"{trial.task} {trial.mode}", train, trial.n_train),
-        "testing": (f"{trial.task} test", content_key([job.data_key, job.test_rows]), trial.n_test),
-    }
-
-
-def _prediction_files(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Labels by row and their counts as tables that MLflow's artifact viewer shows; test texts stay in the store."""
-    labels = sorted({label for pair in pairs for label in pair})
-    counts = Counter(pairs)
-    matrix: list[list[Any]] = [
-        ["true \\ predicted", *labels],
-        *[[row, *[counts[row, col] for col in labels]] for row in labels],
-    ]
-    return {
-        "predictions.csv": _csv([("true", "predicted"), *pairs]),
-        "confusion.csv": _csv(matrix),
-        "confusion.html": _heat(labels, counts),
-    }
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def _heat(labels: Sequence[str], counts: Mapping[tuple[str, str], int]) -> str:
-    """The confusion matrix as an HTML table, shaded by the share of each true label (a picture costs 100 ms more)."""
-    head = "".join(f"<th scope=col>{html.escape(label)}</th>" for label in labels)
-    body = ""
-    for row in labels:
-        total = sum(counts[row, col] for col in labels) or 1
-        cells = "".join(
-            f'<td style="background:rgb(0 114 178/{counts[row, col] / total:.2f});'
-            f'color:{"#fff" if counts[row, col] > 0.55 * total else "#111"}">{counts[row, col]}</td>'
-            for col in labels
-        )
-        body += f"<tr><th scope=row>{html.escape(row)}</th>{cells}</tr>"
-    style = "body{font:14px system-ui;background:#fff;color:#111}td,th{padding:.5em .8em;text-align:right}"
-    caption = "<caption>Rows: true label. Columns: predicted label. Shade: share of the row.</caption>"
-    return f"<!doctype html><meta charset=utf-8><style>{style}</style><table>{caption}<tr><th>{head}</tr>{body}</table>"
+            gap = {name: rounded(row["gap"][part]) for name, part in parts_of.items()}
+            client.log_batch(cell["run_id"], metrics=as_metrics(gap), tags=as_tags({VERDICT: row["verdict"]}))
 
 
 def _log_files(client: Any, run_id: str, files: Mapping[str, str]) -> None:
@@ -573,39 +356,3 @@ def _log_files(client: Any, run_id: str, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
         client.log_artifacts(run_id, folder)
-
-
-def _metrics(values: Mapping[str, float | None]) -> list[Any]:
-    """Unknown values (a price, the score of a failed trial) are left out, never logged as zero."""
-    from mlflow.entities import Metric
-
-    now = int(time.time() * 1000)
-    return [Metric(_name(key), float(value), now, 0) for key, value in values.items() if value is not None]
-
-
-def _rounded(value: float | None) -> float | None:
-    """To what a column of MLflow's tables holds; ``results.json`` has all digits."""
-    return None if value is None else round(value, 4)
-
-
-def _params(values: Mapping[str, Any]) -> list[Any]:
-    from mlflow.entities import Param
-
-    plain = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-    return [Param(_name(key), value[:6000]) for key, value in plain.items() if values[key] is not None]
-
-
-def _tags(values: Mapping[str, str]) -> list[Any]:
-    from mlflow.entities import RunTag
-
-    return [RunTag(key, value[:LONGEST_TAG]) for key, value in values.items()]
-
-
-def _name(key: str) -> str:
-    """Labels are the user's: what MLflow refuses in a name becomes its code point, so that two never collide."""
-    plain = re.sub(r"[^/\w.\- :]", _code_point, key)[:250]
-    return plain if posixpath.normpath(plain) == plain else re.sub("[/.]", _code_point, plain)
-
-
-def _code_point(hit: re.Match[str]) -> str:
-    return f"U{ord(hit[0]):04X}"

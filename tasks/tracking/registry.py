@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tasks import tracking
 from tasks.analysis.champion import WON, Champion, contender, contest
 from tasks.config import StudyConfig
 from tasks.data.load import read_data
@@ -23,6 +22,7 @@ from tasks.planning import training_rows
 from tasks.records import Challenge, Trial, TrialJob
 from tasks.settings import Settings
 from tasks.store import Store
+from tasks.tracking.connection import clear_errors, connect
 from tasks.training import worker
 from tasks.training.classifiers import can_save
 from tasks.training.trial import train_model
@@ -79,8 +79,8 @@ def registered(settings: Settings, task: str) -> Champion | None:
     """Whose model has the alias; null where none has. One that somebody else gave it has no trials to compare with."""
     from mlflow.exceptions import MlflowException
 
-    with tracking.clear_errors(settings.mlflow_uri):
-        client = tracking.connect(settings.mlflow_uri)
+    with clear_errors(settings.mlflow_uri):
+        client = connect(settings.mlflow_uri)
         try:
             version = client.get_model_version_by_alias(model_name(task), CHAMPION)
         except MlflowException as error:
@@ -103,8 +103,8 @@ def log_model(logging: Logging, settings: Settings) -> dict[str, str | float]:
     with tempfile.TemporaryDirectory() as folder:
         agreement = train_model(job, settings, rows, test, Path(folder))
         version = register(settings, logging.run_id, job.task.name, logging.champion, Path(folder), rows[0].text)
-    with tracking.clear_errors(settings.mlflow_uri):
-        client = tracking.connect(settings.mlflow_uri)
+    with clear_errors(settings.mlflow_uri):
+        client = connect(settings.mlflow_uri)
         client.set_model_version_tag(model_name(job.task.name), version, "synthgap.agreement", f"{agreement:.4f}")
     return {
         "task": job.task.name,
@@ -123,10 +123,10 @@ def register(settings: Settings, run_id: str, task: str, champion: Champion, fol
     ``example`` is a text of the kind that it classifies. Returns the version; it loads as ``models:/<task>@champion``.
     Raises ``RunError``; the alias is moved last.
     """
-    with tracking.clear_errors(settings.mlflow_uri):
-        tracking.connect(settings.mlflow_uri)  # sets what MLflow reads from the environment, for the worker too
+    with clear_errors(settings.mlflow_uri):
+        connect(settings.mlflow_uri)  # sets what MLflow reads from the environment, for the worker too
         version = worker.call(_log, settings.mlflow_uri, run_id, model_name(task), str(folder), example)
-        client = tracking.connect(settings.mlflow_uri)
+        client = connect(settings.mlflow_uri)
         about = f"{champion.classifier} trained on {champion.name}: mean macro-F1 {champion.macro_f1:.3f} over seeds"
         client.update_model_version(model_name(task), version, about)
         client.set_model_version_tag(model_name(task), version, RECORD, json.dumps(asdict(champion)))

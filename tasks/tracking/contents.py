@@ -1,0 +1,165 @@
+"""What MLflow's runs hold: parameters, metrics, data sets and files of trials and studies, as MLflow takes them."""
+
+import csv
+import html
+import io
+import json
+import posixpath
+import re
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.annotation.baselines import BaselineJob
+from tasks.records import Trial, TrialJob, content_key, readable
+
+LONGEST_TAG = 8000
+"""Characters of a tag's value that MLflow keeps."""
+
+Job = TrialJob | BaselineJob
+
+
+def trial_params(trial: Trial, job: Job) -> dict[str, Any]:
+    """The cell, the arm that it shares with other seeds, and how it is trained."""
+    shape = {"task": trial.task, "mode": trial.mode, "generator": trial.generator, "seed": trial.seed}
+    training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
+    rows = f"{sum(job.label_counts.values())} rows" if isinstance(job, TrialJob) else None
+    arm = readable(trial.task, trial.mode, trial.generator, rows, trial.classifier)  # what other seeds repeat
+    return {**shape, "classifier": trial.classifier, "arm": arm, **training}
+
+
+def trial_metrics(trial: Trial) -> dict[str, float | None]:
+    """Rows are metrics, not parameters: a failed trial that later succeeds may change them."""
+    scores = {"macro_f1": rounded(trial.macro_f1), "accuracy": rounded(trial.accuracy), "seconds": trial.seconds}
+    scores |= {"cost_usd": trial.cost_usd, "latency_s": trial.latency_s}
+    sizes = {"n_train": float(trial.n_train), "n_test": float(trial.n_test)}
+    per_label = {
+        f"{kind}/{label}": rounded(value) for label, row in trial.per_label.items() for kind, value in row.items()
+    }
+    return {**scores, **sizes, **per_label}
+
+
+def study_metrics(results: Mapping[str, Any]) -> dict[str, float | None]:
+    """``gap/<task>/<mode>`` and ``macro_f1/<task>/<mode>``, followed by generator and classifier where they vary."""
+    comparisons = results["comparisons"]
+    varying = [part for part in ("generator", "classifier") if len({row[part] for row in comparisons} - {None}) > 1]
+    metrics: dict[str, float | None] = dict(results["totals"])
+    for row in comparisons:
+        place = "/".join(row[part] for part in ("task", "mode", *varying) if row[part])
+        for name in ("macro_f1", "gap"):
+            if row[name] is not None:
+                metrics[f"{name}/{place}"] = rounded(row[name]["mean"])
+    return metrics
+
+
+def challenge_tags(results: Mapping[str, Any]) -> dict[str, str]:
+    """``synthgap.challenge/<task>/<classifier>``: outcomes of the challenges over all modes, by challenger."""
+    found: dict[str, list[str]] = {}
+    for row in results.get("challenges") or ():
+        if not row["mode"]:
+            place = _name(f"synthgap.challenge/{row['task']}/{row['classifier']}")
+            found.setdefault(place, []).append(f"{row['challenger']}: {row['outcome']}")
+    return {place: "; ".join(said) for place, said in found.items()}
+
+
+def datasets_of(trial: Trial, job: Job) -> list[Any]:
+    """Training and test rows with our own content keys: MLflow's own digest sees only the first 10,000 rows."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    return [
+        DatasetInput(
+            Dataset(name, digest, "synthgap", f'{{"key": "{digest}"}}', profile=f'{{"num_rows": {rows}}}'),
+            [InputTag("mlflow.data.context", context)],
+        )
+        for context, (name, digest, rows) in _rows_of(trial, job).items()
+    ]
+
+
+def _rows_of(trial: Trial, job: Job) -> dict[str, tuple[str, str, int]]:
+    """Name, content key and number of rows by what they are for; a baseline that trains nothing has a test set alone,
+    as its own key names it.
+    """
+    if not isinstance(job, TrialJob):
+        return {"testing": (f"{trial.task} test", content_key([trial.key, "test"]), trial.n_test)}
+    train = job.synthesis_key or content_key([job.data_key, None, job.draw, dict(job.label_counts)])
+    return {
+        "training": (f"{trial.task} {trial.mode}", train, trial.n_train),
+        "testing": (f"{trial.task} test", content_key([job.data_key, job.test_rows]), trial.n_test),
+    }
+
+
+def prediction_files(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Labels by row and their counts as tables that MLflow's artifact viewer shows; test texts stay in the store."""
+    labels = sorted({label for pair in pairs for label in pair})
+    counts = Counter(pairs)
+    matrix: list[list[Any]] = [
+        ["true \\ predicted", *labels],
+        *[[row, *[counts[row, col] for col in labels]] for row in labels],
+    ]
+    return {
+        "predictions.csv": _csv([("true", "predicted"), *pairs]),
+        "confusion.csv": _csv(matrix),
+        "confusion.html": _heat(labels, counts),
+    }
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _heat(labels: Sequence[str], counts: Mapping[tuple[str, str], int]) -> str:
+    """The confusion matrix as an HTML table, shaded by the share of each true label (a picture costs 100 ms more)."""
+    head = "".join(f"<th scope=col>{html.escape(label)}</th>" for label in labels)
+    body = ""
+    for row in labels:
+        total = sum(counts[row, col] for col in labels) or 1
+        cells = "".join(
+            f'<td style="background:rgb(0 114 178/{counts[row, col] / total:.2f});'
+            f'color:{"#fff" if counts[row, col] > 0.55 * total else "#111"}">{counts[row, col]}</td>'
+            for col in labels
+        )
+        body += f"<tr><th scope=row>{html.escape(row)}</th>{cells}</tr>"
+    style = "body{font:14px system-ui;background:#fff;color:#111}td,th{padding:.5em .8em;text-align:right}"
+    caption = "<caption>Rows: true label. Columns: predicted label. Shade: share of the row.</caption>"
+    return f"<!doctype html><meta charset=utf-8><style>{style}</style><table>{caption}<tr><th>{head}</tr>{body}</table>"
+
+
+def as_metrics(values: Mapping[str, float | None]) -> list[Any]:
+    """Unknown values (a price, the score of a failed trial) are left out, never logged as zero."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    return [Metric(_name(key), float(value), now, 0) for key, value in values.items() if value is not None]
+
+
+def rounded(value: float | None) -> float | None:
+    """To what a column of MLflow's tables holds; ``results.json`` has all digits."""
+    return None if value is None else round(value, 4)
+
+
+def as_params(values: Mapping[str, Any]) -> list[Any]:
+    """Text as it is, all else as JSON; nulls are left out."""
+    from mlflow.entities import Param
+
+    plain = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    return [Param(_name(key), value[:6000]) for key, value in plain.items() if values[key] is not None]
+
+
+def as_tags(values: Mapping[str, str]) -> list[Any]:
+    """Values cut to what MLflow keeps."""
+    from mlflow.entities import RunTag
+
+    return [RunTag(key, value[:LONGEST_TAG]) for key, value in values.items()]
+
+
+def _name(key: str) -> str:
+    """Labels are the user's: what MLflow refuses in a name becomes its code point, so that two never collide."""
+    plain = re.sub(r"[^/\w.\- :]", _code_point, key)[:250]
+    return plain if posixpath.normpath(plain) == plain else re.sub("[/.]", _code_point, plain)
+
+
+def _code_point(hit: re.Match[str]) -> str:
+    return f"U{ord(hit[0]):04X}"
