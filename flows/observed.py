@@ -8,7 +8,7 @@ because LLM calls share one event loop that must not wait for a server.
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
 from functools import partial
 from typing import NamedTuple, cast
@@ -81,26 +81,9 @@ def shown_alive() -> Iterator[None]:
     A machine that sleeps sends no heartbeats; when it wakes, the server finds that they are missing before new ones
     have come.
     """
-    ended, turn, run = threading.Event(), threading.Lock(), UUID(runtime.flow_run.id)
-
-    def look() -> None:
-        with turn, _never_failing(), get_client(sync_client=True) as client:
-            state = None if ended.is_set() else client.read_flow_run(run).state
-            if state and state.is_crashed():
-                client.set_flow_run_state(run, Running(message="it lives: its machine had slept"), force=True)
-                LOGGER.warning("Prefect took this run for dead; it lives and goes on")
-
-    def keep_looking() -> None:
-        while not ended.wait(FOUND_DEAD_S):
-            look()
-
-    thread = threading.Thread(target=partial(copy_context().run, keep_looking), name="alive", daemon=True)
-    thread.start()
-    try:
+    # waits: a look that is under way would start again what ends now
+    with _beside("alive", partial(_stay_alive, UUID(runtime.flow_run.id)), wait=True):
         yield
-    finally:
-        with turn:  # or a look that is under way would start again what ends now
-            ended.set()
 
 
 @contextmanager
@@ -182,16 +165,12 @@ def show_link(page: str | None, name: str, words: str) -> None:
 @contextmanager
 def _followed(share: Callable[[], Share], key: str | None) -> Iterator[None]:
     """A progress artifact of the run that this is called in, kept up with ``share`` until the end."""
-    ended, shown = threading.Event(), share()
+    shown = share()
+    artifact: UUID | None = None
     with _never_failing():
         artifact = cast(UUID, create_progress_artifact(shown.percent, key, shown.words))  # no coroutine in a sync flow
-        follow = partial(copy_context().run, _follow, artifact, share, shown, ended)  # it says where the server is
-        thread = threading.Thread(target=follow, name="progress", daemon=True)
-        thread.start()
-    try:
+    with _beside("progress", partial(_follow, artifact, share, shown)) if artifact else nullcontext():
         yield
-    finally:
-        ended.set()
 
 
 def _follow(artifact: UUID, share: Callable[[], Share], shown: Share, ended: threading.Event) -> None:
@@ -205,6 +184,30 @@ def _follow(artifact: UUID, share: Callable[[], Share], shown: Share, ended: thr
             with _never_failing():
                 update_progress_artifact(artifact, now.percent, now.words)
                 shown = now
+
+
+def _stay_alive(run: UUID, ended: threading.Event) -> None:
+    while not ended.wait(FOUND_DEAD_S):
+        with _never_failing(), get_client(sync_client=True) as client:
+            state = client.read_flow_run(run).state
+            if state and state.is_crashed():
+                client.set_flow_run_state(run, Running(message="it lives: its machine had slept"), force=True)
+                LOGGER.warning("Prefect took this run for dead; it lives and goes on")
+
+
+@contextmanager
+def _beside(name: str, work: Callable[[threading.Event], None], wait: bool = False) -> Iterator[None]:
+    """``work`` in a thread of its own, which is told the end of the block; ``wait`` until it has heard of it."""
+    ended = threading.Event()
+    work_here = partial(copy_context().run, work, ended)  # the context says where the server is
+    thread = threading.Thread(target=work_here, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if wait:
+            thread.join()
 
 
 @contextmanager

@@ -110,11 +110,11 @@ def test_a_silent_run_has_crashed_until_it_wakes_and_a_long_training_has_not(up:
     training = up.training_process(runs["trains-for-long"])
     training.suspend()
     suspended = time.monotonic()
-    sleeping = [up.training_process(runs["stands-still"])]
-    sleeping[0].suspend()
+    asleep = up.training_process(runs["stands-still"])
+    asleep.suspend()
     until(lambda: up.events("prefect.flow-run.heartbeat", runs["stands-still"]), "it has sent a heartbeat")
-    sleeping.append(up.flow_process(runs["stands-still"]))
-    sleeping[1].suspend()
+    flow = up.flow_process(runs["stands-still"])
+    flow.suspend()
 
     crashed = up.ended(runs["stands-still"])
     assert crashed["state_type"] == "CRASHED" and "no heartbeat" in crashed["state"]["message"]
@@ -125,7 +125,7 @@ def test_a_silent_run_has_crashed_until_it_wakes_and_a_long_training_has_not(up:
     [cell] = [cell for cell in up.results("trains-for-long")["cells"] if cell["mode"] == "real"]
     assert cell["status"] == "ok"
 
-    sleeping[1].resume()  # as on a laptop that is opened again
+    flow.resume()  # as on a laptop that is opened again
     until(lambda: up.api(f"flow_runs/{runs['stands-still']}")["state_type"] == "RUNNING", "it is seen to live")
-    sleeping[0].resume()
+    asleep.resume()
     assert up.ended(runs["stands-still"])["state_type"] == "COMPLETED"

@@ -294,10 +294,8 @@ def test_a_file_that_is_no_database_is_one_clear_message(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_two_processes_prepare_one_database(tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path\nfrom tasks.tracking import runs; from tasks.settings import Settings\n"
-    )
-    code += "print(runs.prepare(Settings(home=Path(sys.argv[1])), 'small'))"
+    code = "import pathlib, sys; from tasks.settings import Settings; from tasks.tracking import runs\n"
+    code += "print(runs.prepare(Settings(home=pathlib.Path(sys.argv[1])), 'small'))"
     command = [sys.executable, "-c", code, str(tmp_path)]
     started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     ids = [process.communicate(timeout=120)[0] for process in started]
