@@ -4,6 +4,7 @@ needs them, so that ``synthgap --help`` answers at once.
 
 import json
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,6 +75,7 @@ def report(study: StudyArgument, as_json: JsonOption = False) -> None:
     from tasks.settings import Settings
 
     settings = Settings()
+    settings.check_home()
     results = publish.last_results(_load(study).config.name, settings)
     if as_json:
         print(json.dumps(results))
@@ -163,6 +165,54 @@ def status(as_json: JsonOption = False) -> None:
     found = status_of(Settings())
     print(json.dumps(found) if as_json else shown(found))
     raise typer.Exit(0 if found["healthy"] else 1)
+
+
+store_app = typer.Typer(help="Show what the home folder and the store hold, or free what nothing needs.")
+app.add_typer(store_app, name="store")
+DaysOption = Annotated[float, typer.Option(min=0, help="Days without use after which something counts as unused.")]
+
+
+@store_app.callback(invoke_without_command=True)
+def store(context: typer.Context, as_json: JsonOption = False, days: DaysOption = 30) -> None:
+    """Show what the home folder and the store hold, by kind, study and age, with sizes."""
+    if context.invoked_subcommand is not None:
+        return
+    from tasks.inventory import take_inventory
+    from tasks.settings import Settings
+
+    content = take_inventory(Settings()).as_dict(time.time(), days)
+    if as_json:
+        print(json.dumps(content))
+    else:
+        from tasks.reporting.terminal import inventory_tables, show
+
+        show(inventory_tables(content))
+
+
+@store_app.command()
+def prune(
+    days: DaysOption = 30,
+    journals: Annotated[
+        bool, typer.Option("--journals", help="Also LLM calls, which were paid for, where no data set is made of them.")
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Free it; without this option it is only shown.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show, or with --apply free, what no study's last results refer to and what can be made again without paying."""
+    from tasks import inventory
+    from tasks.settings import Settings
+
+    settings = Settings()
+    found = inventory.plan_pruning(settings, days, journals)
+    if apply:
+        inventory.prune(found, settings)
+    content = {**found.as_dict(), "applied": apply}
+    if as_json:
+        print(json.dumps(content))
+    else:
+        from tasks.reporting.terminal import pruning_table, show
+
+        show(pruning_table(content))
 
 
 @app.command()

@@ -20,7 +20,7 @@ from tasks.plan import Plan
 from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
-from tasks.settings import Settings
+from tasks.settings import Settings, shared_files
 
 
 def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
@@ -44,7 +44,8 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
             results = _run_flow(study, server)
         html = publish.folder_of(study.config.name, settings) / publish.REPORT
         if out:
-            html = publish.write(results, html.read_text(encoding="utf-8"), out)
+            with shared_files():
+                html = publish.write(results, html.read_text(encoding="utf-8"), out)
     if not quiet:
         publish.show(results, html)
     return results

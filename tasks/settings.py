@@ -1,6 +1,9 @@
 """Where this installation keeps things. The only module that reads the environment for synthgap's own settings."""
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +17,8 @@ RUNNERS = ("threads", "dask", "ray")
 
 PROBE = 64 * 1024
 """Bytes that must fit on the disk for a run to begin."""
+PRIVATE = 0o077
+"""Umask under which new files are 0600 and new folders 0700: journals and stores hold real texts."""
 
 
 class Settings(BaseSettings):
@@ -64,7 +69,8 @@ class Settings(BaseSettings):
         return (self.artifacts or (self.home / "mlflow-artifacts").absolute().as_uri()).rstrip("/")
 
     def check_home(self) -> None:
-        """Create the home folder; raises ``RunError`` when nothing can be written there."""
+        """Create the home folder, and keep new files private; raises ``RunError`` when nothing can be written there."""
+        keep_private()
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             probe = self.home / ".writable"
@@ -77,3 +83,24 @@ class Settings(BaseSettings):
                 f"cannot write to {str(self.home)!r} ({error.strerror}); free space there, "
                 "or set SYNTHGAP_HOME to a folder you own"
             ) from None
+
+
+_before_private: list[int] = []
+"""The umask that this process had, where it was another one than ours."""
+
+
+def keep_private() -> None:
+    """From here on, new files of this process and of those that it starts are for their owner alone."""
+    before = os.umask(PRIVATE)
+    if before != PRIVATE:
+        _before_private[:] = [before]
+
+
+@contextlib.contextmanager
+def shared_files() -> Iterator[None]:
+    """Within, new files get the permissions that the user's own programs give: they are for the user's own folders."""
+    ours = os.umask(_before_private[0] if _before_private else PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(ours)

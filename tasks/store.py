@@ -5,10 +5,13 @@ exist, so a run that is killed while writing leaves nothing that looks finished.
 remembered: other processes and machines write to the same place.
 """
 
+import contextlib
 import json
+import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +72,36 @@ class Store:
             found = self.fs.find(f"{self.root}/{kind}")  # one listing; a glob would ask an object store for each folder
         return sorted(path.split("/")[-2] for path in found if path.endswith(f"/{MANIFEST}"))
 
+    def listing(self) -> list[tuple[str, str, int, float]]:
+        """Kind, key, bytes and time of the last change (seconds since 1970) of all artifacts, unfinished ones too."""
+        sizes: dict[tuple[str, str], tuple[int, float]] = {}
+        with self._clear_errors("list"):
+            for path, facts in self.fs.find(self.root, detail=True).items():
+                kind, key, *file = path.removeprefix(self.root).strip("/").split("/")
+                if file:
+                    size, changed = sizes.get((kind, key), (0, 0.0))
+                    sizes[kind, key] = size + int(facts["size"] or 0), max(changed, _changed(facts))
+        return [(kind, key, size, changed) for (kind, key), (size, changed) in sorted(sizes.items())]
+
+    def delete(self, kind: str, key: str) -> None:
+        """Remove an artifact, its manifest first: one that is half removed does not exist."""
+        with self._clear_errors(f"remove {kind}/{key} from"):
+            if self.fs.exists(manifest := self._path(kind, key, MANIFEST)):
+                self.fs.rm_file(manifest)
+            if self.fs.exists(folder := f"{self.root}/{kind}/{key}"):
+                self.fs.rm(folder, recursive=True)
+
+    def use(self, kind: str, key: str) -> dict[str, Any] | None:
+        """Like ``get``, and note on a local disk that the artifact is in use, so that pruning leaves it alone.
+
+        An object store cannot do that: there an artifact is as old as its writing.
+        """
+        manifest = self.get(kind, key)
+        if manifest is not None and self._local:
+            with contextlib.suppress(OSError):  # a store that others own may be used all the same
+                os.utime(self._path(kind, key, MANIFEST))
+        return manifest
+
     @contextmanager
     def _clear_errors(self, doing: str, *passed: type[Exception]) -> Iterator[None]:
         """Every kind of store has exceptions of its own; ``passed`` are those that mean something to the caller."""
@@ -96,3 +129,14 @@ class Store:
         except OSError:
             draft.unlink(missing_ok=True)
             raise
+
+
+def _changed(facts: Mapping[str, Any]) -> float:
+    """When a file was last changed, as its kind of store names that, in seconds since 1970; 0 where it does not say."""
+    for name in ("mtime", "LastModified", "updated", "last_modified", "created"):
+        value = facts.get(name)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return 0.0

@@ -60,7 +60,7 @@ def describe(
     described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE])
     names = [*diversity.MEASURES, *similarity.MEASURES]
     key = content_key([VERSION, embedding.VERSION, precision(), names, described, real])
-    manifest = store.get(KIND, key)
+    manifest = store.use(KIND, key)
     if manifest is None:
         manifest = _measure(described, real, store, encode)
         store.put(KIND, key, manifest)

@@ -32,7 +32,7 @@ def embed_in_worker(texts: Sequence[str]) -> Vectors:
 def embed(texts: Sequence[str], store: Store, *, encode: Embed = embed_in_worker) -> Vectors:
     """(texts, 384) float32 embeddings of length one; a set of texts that was embedded before comes from the store."""
     key = content_key([VERSION, MAX_TOKENS, encoders.find_encoder(EMBEDDED_CLASSIFIER).fingerprint, precision(), texts])
-    if store.get(KIND, key) is not None:
+    if store.use(KIND, key) is not None:
         stored: Vectors = np.load(io.BytesIO(store.file(KIND, key, FILE)), allow_pickle=False)
         return stored
     raw = encode(texts)

@@ -25,7 +25,7 @@ ROWS = "rows.jsonl"
 def save_data(store: Store, data: TaskData) -> str:
     """Put real rows into the store, unless they are there; returns their key."""
     key = data.key
-    if store.get(KIND, key) is None:
+    if store.use(KIND, key) is None:
         pool = {row.text for row in data.pool}
         lines = [*_lines(data.train, "train", pool), *_lines(data.test, "test", set())]
         counts = {name: count_labels(rows, data.task.labels) for name, rows in _splits(data)}
