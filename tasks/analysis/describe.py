@@ -16,7 +16,7 @@ from tasks.store import Store
 from tasks.training.hardware import precision
 
 KIND = "descriptions"
-VERSION = 2
+VERSION = 3
 """Of the measures; a change of a value needs another one, because descriptions are found by it in the store."""
 ERROR = "_error"
 """Ends the name of a measure's standard error, which stands beside its value where it is not exact."""
