@@ -57,7 +57,6 @@ class Home:
     def environment(self) -> dict[str, str]:
         ours = {
             "SYNTHGAP_HOME": str(self.path),
-            "PREFECT_HOME": str(self.path / "prefect"),
             "OPENAI_API_KEY": KEY,
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "250",  # lines do not wrap
