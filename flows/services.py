@@ -31,6 +31,7 @@ MLFLOW_NEEDS = "PG|MYSQL|MLFLOW_CRYPTO"
 """Names of the secrets that MLflow's server may have: those of its database, and of what it encrypts there."""
 FILES_NEED = {"s3": "AWS_|MLFLOW_S3_", "gs": "GOOGLE_", "wasbs": "AZURE_STORAGE_", "abfss": "AZURE_STORAGE_"}
 """And those of the place of its files, by the scheme of ``Settings.artifacts_uri``."""
+ONLY_HOME = """<meta http-equiv="Content-Security-Policy" content="connect-src 'self'">"""
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -178,11 +179,20 @@ def _pages(settings: Settings) -> Path:
     return prefect_home(settings) / "pages"
 
 
-def add_login_page(settings: Settings) -> None:
-    """Put the page of the login link beside Prefect's own, where the server has made them."""
-    pages = _pages(settings) / "v1"
-    if pages.is_dir():
-        shutil.copyfile(Path(__file__).with_name("login.html"), pages / PAGE)
+def prepare_pages(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Put the page of the login link beside Prefect's own, where the server has made them, and keep them to themselves.
+
+    Prefect's pages hold the password and ask a service of statistics on the internet, whatever one sets: they may talk
+    to their own server only, unless a user has named another.
+    """
+    pages = _pages(settings)
+    if (pages / "v1").is_dir():
+        shutil.copyfile(Path(__file__).with_name("login.html"), pages / "v1" / PAGE)
+    if not any(environment.get(name) for name in ("PREFECT_SERVER_UI_API_URL", "PREFECT_UI_API_URL")):
+        for index in pages.glob("v*/index.html"):
+            text = index.read_text(encoding="utf-8")
+            if ONLY_HOME not in text:
+                index.write_text(text.replace("<head>", f"<head>{ONLY_HOME}", 1), encoding="utf-8")
 
 
 def mlflow_server(address: Address, environment: Mapping[str, str], settings: Settings, login: Login) -> Process:

@@ -91,7 +91,7 @@ class Watcher:
 
         self._wait_for("prefect", self._health("prefect"))
         if self.own_prefect:
-            services.add_login_page(self.settings)
+            services.prepare_pages(self.settings, environment)
         with house.clear_errors():
             house.prepare_pool(self.studies_at_once)
             house.recover(services.worker_name(self.settings))  # before there is a worker, none can be alive

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -52,14 +53,25 @@ def tab(context: BrowserContext) -> Page:
     return context.new_page()
 
 
+@dataclass
+class Elsewhere:
+    """A page of somebody else on this machine."""
+
+    address: str
+    asked: list[str] = field(default_factory=list)
+    """What it was asked for."""
+
+
 @pytest.fixture(params=["127.0.0.1", "localhost"])
-def elsewhere(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The address of a page of somebody else on this machine: the same site on another port, and another site."""
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[Elsewhere]:
+    """The same site as ours on another port, and another site."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            found.asked.append(self.path)
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
+            self.send_header("Access-Control-Allow-Origin", "*")
             self.end_headers()
             self.wfile.write(b"<!doctype html><title>theirs</title><p>theirs")
 
@@ -67,8 +79,9 @@ def elsewhere(request: pytest.FixtureRequest) -> Iterator[str]:
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
+    found = Elsewhere(f"http://{request.param}:{server.server_port}/")
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://{request.param}:{server.server_port}/"
+    yield found
     server.shutdown()
 
 
@@ -109,7 +122,7 @@ def test_a_wrong_link_logs_nobody_in_and_leaves_a_right_login_alone(place: Place
 
 
 def test_a_page_of_somebody_else_gets_nothing_done(
-    place: Place, context: BrowserContext, tab: Page, elsewhere: str, tmp_path: Path
+    place: Place, context: BrowserContext, tab: Page, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     """In a browser whose user has logged in at both servers and looked at them."""
     tab.goto(place.login.link(prefect(place)))
@@ -126,7 +139,7 @@ def test_a_page_of_somebody_else_gets_nothing_done(
         f"{mlflow(place)}/api/2.0/mlflow/experiments/search?max_results=100": "",
     }
     theirs = context.new_page()
-    theirs.goto(elsewhere)
+    theirs.goto(elsewhere.address)
     for address, body in orders.items():
         for mode, kind in (("cors", "application/json"), ("cors", "text/plain"), ("no-cors", "text/plain")):
             status, learned = theirs.evaluate(ORDERS, [address, body, mode, kind])
@@ -144,3 +157,14 @@ def test_a_page_of_somebody_else_gets_nothing_done(
     assert place.api("flow_runs/filter", {}) == [] and not list(tmp_path.iterdir())
     found = ask(f"{mlflow(place)}/api/2.0/mlflow/experiments/search?max_results=100", login=place.login)
     assert [one["name"] for one in json.loads(found)["experiments"]] == ["Default"]
+
+
+def test_prefects_pages_talk_to_their_own_server_only(place: Place, tab: Page, elsewhere: Elsewhere) -> None:
+    """They hold the password, and more than our scripts runs in them."""
+    tab.goto(place.login.link(prefect(place)))
+    expect(tab.get_by_role("link", name="new-llm", exact=True)).to_be_visible()
+    assert tab.evaluate(ORDERS, [elsewhere.address, "", "cors", "text/plain"])[0] == 0
+    assert elsewhere.asked == []
+    for path in ("deployments", "v2/events", "v2/dashboard"):
+        tab.goto(f"{prefect(place)}/{path}")
+        expect(tab.get_by_text("Deployments").first).to_be_visible()

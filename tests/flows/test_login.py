@@ -15,8 +15,9 @@ import pytest
 
 from flows import state
 from flows.environment import PREFECT_NEEDS, past_proxies, without_secrets
-from flows.login import CHOSEN, Login, keep_login, path_of, read_login
+from flows.login import CHOSEN, PAGE, Login, keep_login, path_of, read_login
 from flows.mlflow_login import of_another_page
+from flows.services import prepare_pages
 from flows.state import Service, UpState
 from flows.up import how_to_log_in
 from tasks.errors import RunError, UserError
@@ -189,6 +190,25 @@ def test_mlflow_is_for_its_own_pages_and_for_programs(headers: dict[str, str], r
 def test_a_reverse_proxy_may_have_an_origin_of_its_own() -> None:
     sent = {**HERE, "Origin": "https://mlflow.example", "Sec-Fetch-Site": "same-origin"}
     assert of_another_page(sent) and not of_another_page(sent, "https://other.example,https://mlflow.example")
+
+
+def test_prefects_pages_are_kept_to_their_server_unless_a_user_names_another(settings: Settings) -> None:
+    pages = settings.home / "prefect" / "pages"
+    for version in ("v1", "v2"):
+        (pages / version).mkdir(parents=True)
+        (pages / version / "index.html").write_text("<html><head><title>x</title></head></html>")
+    prepare_pages(settings, {"PREFECT_SERVER_UI_API_URL": "https://api.example"})
+    assert "connect-src" not in (pages / "v2" / "index.html").read_text()
+    for _ in range(2):  # a server that starts again finds its pages as they are
+        prepare_pages(settings, {})
+    for version in ("v1", "v2"):
+        assert (pages / version / "index.html").read_text().count("connect-src 'self'") == 1
+    assert (pages / "v1" / PAGE).exists()
+
+
+def test_without_pages_there_is_no_page_of_ours(settings: Settings) -> None:
+    prepare_pages(settings, {})
+    assert not list(settings.home.iterdir())
 
 
 # ---- proxies ---------------------------------------------------------------------------------------------------------
