@@ -9,6 +9,8 @@ from tasks.errors import SECRET
 from tasks.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+TOKEN = "SYNTHGAP_UP_TOKEN"
+"""Environment variable that marks the processes of an ``up``. It is no secret."""
 PREFECT_NEEDS = re.compile("PREFECT_SERVER_|PREFECT_API_DATABASE_|PG")
 """Names of the secrets that Prefect's server may have: those of its database, and its own password."""
 
@@ -34,5 +36,9 @@ def use_prefect_home(settings: Settings) -> None:
 
 
 def without_secrets(environment: Mapping[str, str], needed: re.Pattern[str]) -> dict[str, str]:
-    """The environment of a server: of its secrets only those whose names begin as ``needed`` says."""
-    return {name: value for name, value in environment.items() if needed.match(name) or not SECRET.search(name)}
+    """The environment of a server: of its secrets only those whose names begin as ``needed`` says. Our mark stays."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name == TOKEN or needed.match(name) or not SECRET.search(name)
+    }

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows.environment import LOOPBACK, PREFECT_NEEDS, past_proxies, prefect_home, without_secrets
+from flows.environment import LOOPBACK, PREFECT_NEEDS, TOKEN, past_proxies, prefect_home, without_secrets
 from flows.login import PAGE, Login
-from flows.state import TOKEN, answers
+from flows.state import answers
 from tasks.errors import RunError, UserError
 from tasks.records import content_key
 from tasks.settings import Settings

@@ -15,13 +15,12 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
+from flows.environment import TOKEN
 from flows.login import Login, read_login
 from tasks.config import Frozen
 from tasks.processes import birth
 from tasks.settings import Settings
 
-TOKEN = "SYNTHGAP_UP_TOKEN"
-"""Environment variable that marks our processes."""
 ANSWER_S = 5.0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows import state
-from flows.environment import PREFECT_NEEDS, past_proxies, without_secrets
+from flows.environment import PREFECT_NEEDS, TOKEN, past_proxies, without_secrets
 from flows.login import CHOSEN, PAGE, Login, keep_login, path_of, read_login
 from flows.mlflow_login import of_another_page
 from flows.services import prepare_pages
@@ -159,7 +159,7 @@ def test_servers_of_somebody_else_are_shown_as_they_are() -> None:
 def test_a_server_gets_the_secrets_of_its_database_and_no_other() -> None:
     keys = {"OPENAI_API_KEY": "a", "AWS_SECRET_ACCESS_KEY": "b", "MLFLOW_TRACKING_PASSWORD": "c", "HF_TOKEN": "d"}
     needed = {"PREFECT_SERVER_DATABASE_PASSWORD": "e", "PGPASSWORD": "f"}
-    plain = {"PATH": "/bin", "PREFECT_SERVER_LOGGING_LEVEL": "INFO"}
+    plain = {"PATH": "/bin", "PREFECT_SERVER_LOGGING_LEVEL": "INFO", TOKEN: "by which `down` finds it"}
     assert without_secrets({**keys, **needed, **plain}, PREFECT_NEEDS) == {**needed, **plain}
     files = {name: value for name, value in keys.items() if name.startswith("AWS_")}
     assert without_secrets({**keys, **plain}, re.compile("PG|AWS_")) == {**files, **plain}

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from flows import services, state
+from flows.environment import TOKEN
 from flows.house import SILENCE_S, zombie_automation
 from flows.services import Address, Process, check_logins, check_port
 from flows.state import Service, UpState
@@ -41,7 +42,7 @@ def up_state(**change: object) -> UpState:
 
 def sleeper(token: str) -> subprocess.Popen[bytes]:
     """A process that carries a token."""
-    environment = {**os.environ, state.TOKEN: token}
+    environment = {**os.environ, TOKEN: token}
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=environment)
 
 
@@ -184,7 +185,7 @@ def test_services_have_our_environment_and_their_mark(settings: Settings, monkey
     assert environment["NO_PROXY"] == environment["no_proxy"] == "intranet,127.0.0.1,localhost,::1"
     assert environment["OPENAI_API_KEY"] == "sk-planted"
     assert environment["SYNTHGAP_HOME"] == str(settings.home)
-    assert environment[state.TOKEN] == "t"
+    assert environment[TOKEN] == "t"
 
 
 def test_a_worker_is_called_the_same_at_every_start_and_otherwise_elsewhere(tmp_path: Path) -> None:
