@@ -3,6 +3,7 @@ needs them, so that ``synthgap --help`` answers at once.
 """
 
 import json
+import os
 import sys
 import time
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from flows.environment import past_proxies
 from tasks.errors import RunError, UserError
 
 
@@ -19,6 +21,7 @@ class _OneLineErrors(TyperGroup):
     """Prints our own failures as one line: exit code 2 for what the user wrote, 1 for what failed at run time."""
 
     def invoke(self, ctx: Any) -> Any:
+        os.environ.update(past_proxies(os.environ))  # servers of this machine are asked directly
         try:
             return super().invoke(ctx)
         except (UserError, RunError) as error:
@@ -129,7 +132,7 @@ def new_task(
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's server.")] = 5000,
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine a password is a must.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on; others reach the servers with the password.")] = (
         "127.0.0.1"
     ),
     studies: Annotated[int, typer.Option(min=1, help="Studies that run at once; others wait.")] = 1,
@@ -154,6 +157,15 @@ def down() -> None:
     from tasks.settings import Settings
 
     print("synthgap is down." if operations.down(Settings()) else "Nothing was running.")
+
+
+@app.command()
+def login() -> None:
+    """Show the link that logs a browser in to Prefect, and the name and password that MLflow asks for."""
+    from flows import up as operations
+    from tasks.settings import Settings
+
+    print(operations.how_to_log_in(Settings()))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
+from flows.environment import use_prefect_home
 from flows.server import Server, prefect_server
 from flows.state import use_running
 from tasks.config import Study
@@ -35,6 +36,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     with only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
         check_generators(plan)
+        use_prefect_home(settings)
         quiet_prefect()
         with (
             clear_faults(settings),

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.login import keep_login
 from flows.services import Address, environment_of, prefect_server
 from tasks.settings import Settings
 from tests.flows.home import SECONDS, Home, Up, family, free_port, until
@@ -70,9 +71,10 @@ def test_a_prefect_server_of_ones_own_is_away_for_a_minute(tmp_path: Path, endpo
     settings = Settings(home=tmp_path / "server")
     settings.home.mkdir()
     address = Address(prefect_port=free_port())
-    server = prefect_server(address, environment_of("of a test", settings), settings)
+    login = keep_login(settings, {})
+    server = prefect_server(address, environment_of("of a test", settings), settings, login)
     api = f"http://127.0.0.1:{address.prefect_port}/api"
-    home = Home(tmp_path / "home", {"PREFECT_API_URL": api})
+    home = Home(tmp_path / "home", {"PREFECT_API_URL": api, **login.of_prefect})
     home.path.mkdir()
     try:
         server.wait(f"{api}/health")
@@ -85,7 +87,7 @@ def test_a_prefect_server_of_ones_own_is_away_for_a_minute(tmp_path: Path, endpo
         server.start_again()
         _, said = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, said
-        [run] = Up(home.path, prefect=address.prefect_port).api("flow_runs/filter", {})
+        [run] = Up(settings.home, prefect=address.prefect_port).api("flow_runs/filter", {})
         assert run["state_type"] == "COMPLETED", run["state"]
     finally:
         os.killpg(server.process.pid, signal.SIGKILL)
