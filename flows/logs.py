@@ -6,18 +6,15 @@ place; they append, so that what follows begins at the new start.
 
 import shutil
 from pathlib import Path
-from typing import IO
 
 LARGEST = 10 * 2**20
 """Bytes of a log after which it is put aside."""
 
 
-def open_log(path: Path) -> IO[str]:
-    """A new log, to be written at its end; the one of the last start is put aside."""
-    path.parent.mkdir(exist_ok=True)
+def put_aside(path: Path) -> None:
+    """Keep the log of the last start beside the one that is about to begin."""
     if path.exists():
         path.replace(_before(path))
-    return path.open("a", encoding="utf-8")
 
 
 def rotate(path: Path, largest: int = LARGEST) -> bool:

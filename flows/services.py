@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from flows import logs
 from flows.environment import LOOPBACK, PREFECT_NEEDS, TOKEN, past_proxies, prefect_home, without_secrets
 from flows.login import PAGE, Login
 from flows.state import answers
@@ -111,16 +112,17 @@ class Process:
     def start(self) -> None:
         """Start it."""
         self.log.parent.mkdir(exist_ok=True)
-        self._launch("w")
+        logs.put_aside(self.log)
+        self._launch()
 
     def start_again(self) -> None:
         """Start it where it has ended; what it left behind is ended, which may still have its port. The log goes on."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self._launch("a")
+        self._launch()
 
-    def _launch(self, mode: str) -> None:
-        with self.log.open(mode) as output:
+    def _launch(self) -> None:
+        with self.log.open("a") as output:  # at its end, wherever that is after the log was rotated
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self.command],
                 stdin=subprocess.DEVNULL,
@@ -162,6 +164,7 @@ def prefect_server(address: Address, environment: Mapping[str, str], settings: S
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address.prefect,  # no other page may read an answer
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # 90 days after they ended
         "PREFECT_SERVER_UI_API_URL": "/api",  # of whatever name a browser knows the server by
         **without_secrets(environment, PREFECT_NEEDS),  # which may say otherwise, and name a database
         "PREFECT_HOME": str(home),

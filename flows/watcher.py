@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from flows import deployments, services, state, studies, watches
+from flows import deployments, logs, services, state, studies, watches
 from flows.login import keep_login
 from flows.services import Address, Process
 from flows.state import Service, UpState
@@ -136,6 +136,8 @@ class Watcher:
 
         while True:
             time.sleep(LOOK_S)
+            for process in self.processes.values():
+                logs.rotate(process.log)
             self._restart_servers()
             without_worker = self._lost("worker")
             try:

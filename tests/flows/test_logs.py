@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.logs import open_log, rotate
+from flows.logs import put_aside, rotate
 
 WRITER = """
 import sys
@@ -15,8 +15,8 @@ for line in sys.stdin:
 
 
 def test_a_log_is_emptied_under_a_process_that_goes_on_writing(tmp_path: Path) -> None:
-    path = tmp_path / "logs" / "worker.log"
-    with open_log(path) as log:
+    path = tmp_path / "worker.log"
+    with path.open("a") as log:
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.PIPE, text=True
         )
@@ -39,10 +39,10 @@ def test_a_log_is_emptied_under_a_process_that_goes_on_writing(tmp_path: Path) -
 
 
 def test_the_log_of_the_last_start_is_put_aside(tmp_path: Path) -> None:
-    path = tmp_path / "logs" / "prefect.log"
+    path = tmp_path / "prefect.log"
     for number in range(3):
-        with open_log(path) as log:
-            log.write(f"start {number}\n")
+        put_aside(path)
+        path.write_text(f"start {number}\n")
     assert path.read_text() == "start 2\n"
     assert path.with_name("prefect.log.1").read_text() == "start 1\n"
     assert sorted(item.name for item in path.parent.iterdir()) == ["prefect.log", "prefect.log.1"]
