@@ -248,6 +248,8 @@ def _load(reference: str) -> Any:
 
 def main() -> None:
     """Entry point of the ``synthgap`` command."""
+    if sys.platform == "win32":  # no signals, locks and file modes as the rest of the program takes for granted
+        sys.exit("synthgap does not run on Windows itself; use Linux, macOS or the Windows Subsystem for Linux")
     app()
 
 
