@@ -110,18 +110,27 @@ def write_state(state: UpState, settings: Settings) -> None:
     draft.replace(path_of(settings))
 
 
-def use_running(settings: Settings) -> None:
+def use_running(settings: Settings) -> UpState | None:
     """Point this process at the servers of a running ``up``, where its environment says nothing else, and log it in.
 
-    To be called before Prefect is imported: it reads its environment once.
+    To be called before Prefect is imported: it reads its environment once. Returns the ``up`` whose Prefect it uses.
     """
     state = read_state(settings)
     if state is None or not state.alive or not state.ready:
-        return
-    if all(service.healthy() for service in state.services if service.health):
-        os.environ.setdefault("PREFECT_API_URL", state.prefect_api)
-        os.environ.setdefault("SYNTHGAP_TRACKING_URI", state.tracking_uri)
-        log_in(state, settings)
+        return None
+    if not all(service.healthy() for service in state.services if service.health):
+        return None
+    os.environ.setdefault("PREFECT_API_URL", state.prefect_api)
+    os.environ.setdefault("SYNTHGAP_TRACKING_URI", state.tracking_uri)
+    log_in(state, settings)
+    ours = any(service.name == "prefect" and service.pid for service in state.services)
+    return state if ours and os.environ["PREFECT_API_URL"] == state.prefect_api else None
+
+
+def is_running(state: UpState, settings: Settings) -> bool:
+    """Nobody has ended this ``up``. One that was killed is not ended yet: its servers live on."""
+    found = read_state(settings)
+    return found is not None and found.token == state.token and found.ready
 
 
 def log_in(state: UpState, settings: Settings) -> None:

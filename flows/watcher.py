@@ -237,8 +237,11 @@ class Watcher:
 
     def _end(self) -> None:
         """The worker and its runs first and at once, which loses nothing; then their runs are queued, then servers."""
+        was_ready, self.ready = self.ready, False
+        with contextlib.suppress(OSError):  # a full disk does not keep us from ending
+            self._write()  # `synthgap run` on these servers ends now, and no other begins
         self._end_runs()
-        if self.ready:
+        if was_ready:
             self._queue_interrupted()
         state.end(state.processes(self.token), END_S)
         for process in self.processes.values():

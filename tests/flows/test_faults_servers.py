@@ -137,3 +137,17 @@ def test_a_server_of_up_dies(up: Up, endpoint: Provider, service: str) -> None:
     assert endpoint.stats()["repeated"] == 0
     assert set(up.mlflow_states()) <= {"FINISHED", "KILLED"}
     assert up.run("status").returncode == 0
+
+
+def test_down_ends_a_run_that_uses_the_servers(up: Up, endpoint: Provider) -> None:
+    study = str(long_study(up, endpoint, "in-use", 2 * SEEDS))
+    process = up.start("run", study)
+    until(lambda: endpoint.stats()["answered"] >= 6, "some calls are answered")
+    assert up.run("down").returncode == 0
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "`synthgap up`, whose servers this run used, was ended; nothing paid for is lost" in said
+    assert len(said) < 20_000 and "Traceback" not in said
+    done = up.run("run", study)
+    assert done.returncode == 0, done.stderr
+    assert endpoint.stats()["repeated"] <= 2  # those in flight at the end

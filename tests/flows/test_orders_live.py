@@ -95,8 +95,8 @@ def test_a_stream_of_events_asks_for_the_password(up: Up) -> None:
             return False
 
     assert up.login
-    assert asyncio.run(accepted("prefect", type="auth", token=up.login.basic))
-    assert not asyncio.run(accepted("prefect", type="auth", token=WRONG.basic))
+    assert asyncio.run(accepted("prefect", type="auth", token=up.login.text))
+    assert not asyncio.run(accepted("prefect", type="auth", token=WRONG.text))
     assert not asyncio.run(accepted("prefect", type="event"))
     assert not asyncio.run(accepted(type="event"))
 
