@@ -75,7 +75,16 @@ def _file(value: str | None) -> str | None:
     """A path on this machine: nothing here reads an address."""
     if value is not None and ("://" in value or "::" in value or "\0" in value):
         raise ValueError("must be a path on this machine, not an address; download it and name the file")
+    if value is not None and value.startswith("~"):
+        _home_of(value)
     return value
+
+
+def _home_of(path: str) -> None:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~ and names a user who has no home here") from None
 
 
 def _hub_or_folder(value: str | None) -> str | None:
@@ -640,7 +649,7 @@ def _complaint(model: type[Frozen], item: Any) -> str:
     if item["type"] == "missing":
         return f"field {place!r} is missing"
     message = item["msg"].removeprefix("Value error, ")
-    if isinstance(item["input"], dict) and item["type"] == "value_error":
+    if isinstance(item["input"], dict | list | tuple):  # who wrote it knows it, and it may be long
         return f"field {place!r}: {message}" if place else message
     return f"field {place!r}: {message} (got {item['input']!r})"
 

@@ -56,6 +56,7 @@ OTHERWISE = {
     "modalities": "answers are texts",
     "audio": "answers are texts",
     "prediction": "answers are texts",
+    "include_server_side_tool_invocations": "answers are an LLM's own, and tools cost extra",
     "web_search_options": "answers are an LLM's own, and searches cost extra",
     "cache": "calls are kept in a journal",
     "caching": "calls are kept in a journal",

@@ -92,7 +92,6 @@ PROVIDERS: dict[str, Provider] = {
 """Providers by litellm's name. One that is not listed has no hosts here: its key goes to no address of a study."""
 ONE_KEY = frozenset(PROVIDERS) - {"bedrock", "databricks", "replicate", "sagemaker", "vertex_ai"} | {
     "custom_openai", "hosted_vllm", "litellm_proxy", "llamafile", "lm_studio", "ollama", "ollama_chat", "oobabooga",
-    "xinference",
 }  # fmt: skip
 """Providers whose calls to an address carry the key that they are given and nothing else out of the environment. Others
 sign calls, fetch a token or log in; they are not sent to an address that is not their own."""

@@ -85,7 +85,10 @@ def _embedded(name: str) -> Encoder:
 
 
 def _folder(name: str) -> Encoder:
-    folder = Path(name).expanduser().resolve()
+    try:
+        folder = Path(name).expanduser().resolve()
+    except RuntimeError:  # ~somebody, who has no home here
+        folder = Path(name)
     if not folder.is_dir():
         raise UserError(f"classifier {name!r}: there is no such folder")
     if not (folder / "config.json").is_file() or not any(any(folder.glob(pattern)) for pattern in WEIGHTS):

@@ -51,11 +51,11 @@ def test_a_form_shows_what_the_file_says(mine: Study) -> None:
 
 
 def test_a_form_sent_as_it_is_changes_nothing(mine: Study) -> None:
-    assert overridden(mine, form_values(mine)) == mine
+    assert overridden(mine, form_values(mine), mine.folder) == mine
 
 
 def test_a_name_of_the_file_keeps_what_the_file_says_about_it(mine: Study) -> None:
-    changed = overridden(mine, {**form_values(mine), "generators": ["openai/new", "openai/m"]})
+    changed = overridden(mine, {**form_values(mine), "generators": ["openai/new", "openai/m"]}, mine.folder)
     assert [item.model_dump(exclude_defaults=True) for item in changed.config.generators] == [
         {"model": "openai/new"},
         HOT,
@@ -73,7 +73,9 @@ def test_a_name_of_the_file_keeps_what_the_file_says_about_it(mine: Study) -> No
 def test_what_a_form_says_is_what_is_run(tmp_path_factory, seeds, rows, budget, tolerance, tasks) -> None:
     study = load_study(write(tmp_path_factory.mktemp("study")))
     given_values = {"seeds": seeds, "rows_per_label": rows, "budget_usd": budget, "tolerance": tolerance}
-    config = overridden(study, {**form_values(study), **given_values, "tasks": tasks, "own_tasks": []}).config
+    config = overridden(
+        study, {**form_values(study), **given_values, "tasks": tasks, "own_tasks": []}, study.folder
+    ).config
     assert config.model_dump(mode="json", include=set(given_values)) == given_values
     assert set(config.tasks) == set(tasks) and len(config.tasks) == len(tasks)
     assert config.classifiers == study.config.classifiers
@@ -90,7 +92,7 @@ def test_what_a_form_says_is_what_is_run(tmp_path_factory, seeds, rows, budget, 
 )
 def test_a_value_that_cannot_be_used_is_one_message(mine: Study, change: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        overridden(mine, {**form_values(mine), **change})
+        overridden(mine, {**form_values(mine), **change}, mine.folder)
 
 
 def test_every_field_of_the_form_is_described_and_typed() -> None:
