@@ -88,10 +88,10 @@ def _home_of(path: str) -> None:
 
 
 def _hub_or_folder(value: str | None) -> str | None:
-    """A repository on the hub, or a folder, which begins with ``./``, ``../``, ``/`` or ``~``."""
+    """A repository on the hub, or a folder, which begins with ``./``, ``../`` or ``/``."""
     if value is None or HUB_NAME.fullmatch(value):
         return value
-    if _file(value) and value.startswith(("./", "../", "/", "~")):
+    if _file(value) and value.startswith(("./", "../", "/")):
         return value
     raise ValueError("must be a repository on the hub such as stanfordnlp/imdb, or a folder such as ./rows")
 

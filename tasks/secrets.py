@@ -27,7 +27,7 @@ LOGIN = re.compile(r"\w://[^/\s?#]*[^/\s?#@]@")
 FORMATS = {
     "a login in an address": LOGIN,
     "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
-    "an API key (sk-...)": re.compile(r"\bsk-(?:[A-Za-z]+-)*(?=\w*\d)\w{16,}"),
+    "an API key (sk-...)": re.compile(r"\bsk-(?:\w{1,20}-)*(?=\w*\d)\w{16,}"),
     "an AWS access key": re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     "a Google key": re.compile(r"\bAIza[\w-]{35}|\bya29\.[\w-]{20,}"),
     "a Hugging Face token": re.compile(r"\bhf_[A-Za-z0-9]{20,}"),

@@ -256,13 +256,15 @@ def test_files_are_paths_of_this_machine(path: str) -> None:
         assert "must be" in refused(model, value) or "~" in refused(model, value)
 
 
-@pytest.mark.parametrize("path", ["stanfordnlp/imdb", "imdb", "./rows", "../rows", "/data/rows", "~/rows"])
+@pytest.mark.parametrize("path", ["stanfordnlp/imdb", "imdb", "./rows", "../rows", "/data/rows"])
 def test_hub_names_and_folders_pass(path: str) -> None:
     task = parse(TaskConfig, {**TASK, "sources": [{"kind": "hub", "path": path}]}, "task")
     assert task.sources[0].path == path
 
 
-@pytest.mark.parametrize("path", ["hf://buckets/a/b", "a/b/c", "../../etc@x\0", ".hidden", "a/../b", "-x/y", ""])
+@pytest.mark.parametrize(
+    "path", ["hf://buckets/a/b", "a/b/c", "../../etc@x\0", ".hidden", "a/../b", "-x/y", "~/rows", ""]
+)
 def test_what_is_neither_a_hub_name_nor_a_folder_is_refused(path: str) -> None:
     refused(TaskConfig, {**TASK, "sources": [{"kind": "hub", "path": path}]})
 

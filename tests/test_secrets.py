@@ -46,7 +46,7 @@ def test_names_that_hold_none(name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        f"sk-{BODY}", f"sk-proj-{BODY}", f"sk-ant-api-{BODY}", "AKIAIOSFODNN7EXAMPLE", f"AIza{BODY[:35]}",
+        f"sk-{BODY}", f"sk-proj-{BODY}", f"sk-ant-api03-{BODY}", f"sk-or-v1-{BODY}", "AKIAIOSFODNN7EXAMPLE", f"AIza{BODY[:35]}",
         f"hf_{BODY}", f"ghp_{BODY}", f"github_pat_{BODY}", f"glpat-{BODY}", f"xoxb-{BODY}", f"gsk_{BODY}",
         f"eyJhbGciOiJI.eyJzdWIiOiIx.{BODY}", "-----BEGIN RSA PRIVATE KEY-----", f"Authorization: Bearer {BODY}",
         "see https://me:hunter2@host/v1", "https://host/v1?api_key=hunter2", "https://host/?x=1&sig=hunter2",
