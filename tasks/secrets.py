@@ -41,6 +41,8 @@ FORMATS = {
 }
 """What keys of well-known providers look like. Each needs a length or a digit that no word has."""
 
+NO_SECRET = re.compile(r"[A-Z]+(?:_[A-Z]+)+|[/~.].*|\w+://[^@]*")
+"""Values of variables that are called as if they held a secret: another variable's name, a path, an address."""
 PIECE = re.compile(r"[A-Za-z0-9+]{20,}={0,2}")
 HEX = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})")
 """A commit or a sha256, which names something and opens nothing."""
@@ -66,7 +68,7 @@ def holds_secret(name: str) -> bool:
 
 def secret_format(text: str) -> str | None:
     """What kind of secret a text contains by its format, or as a value of this process's environment; null for none."""
-    if any(value in text for value in environment_secrets()):
+    if any(value in text for value in environment_secrets() if not NO_SECRET.fullmatch(value)):
         return "a secret of the environment"
     if "=" in text and "://" in text and any(holds_secret(name) for name in QUERY.findall(text)):
         return "a secret in an address"

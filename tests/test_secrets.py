@@ -46,7 +46,8 @@ def test_names_that_hold_none(name: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        f"sk-{BODY}", f"sk-proj-{BODY}", f"sk-ant-api03-{BODY}", f"sk-or-v1-{BODY}", "AKIAIOSFODNN7EXAMPLE", f"AIza{BODY[:35]}",
+        f"sk-{BODY}", f"sk-proj-{BODY}", f"sk-ant-api03-{BODY}", f"sk-or-v1-{BODY}",
+        "AKIAIOSFODNN7EXAMPLE", f"AIza{BODY[:35]}",
         f"hf_{BODY}", f"ghp_{BODY}", f"github_pat_{BODY}", f"glpat-{BODY}", f"xoxb-{BODY}", f"gsk_{BODY}",
         f"eyJhbGciOiJI.eyJzdWIiOiIx.{BODY}", "-----BEGIN RSA PRIVATE KEY-----", f"Authorization: Bearer {BODY}",
         "see https://me:hunter2@host/v1", "https://host/v1?api_key=hunter2", "https://host/?x=1&sig=hunter2",
@@ -75,6 +76,9 @@ def test_a_secret_of_the_environment_is_found_whatever_it_looks_like(monkeypatch
     assert secret_format("say correct horse battery") is None
     monkeypatch.setenv("SOME_API_KEY", "correct horse")
     assert secret_format("say correct horse battery")
+    for value in ("OPENAI_API_KEY", "/run/keys/mine", "https://keys.example/v1"):
+        monkeypatch.setenv("SOME_KEY_SOURCE", value)
+        assert secret_format(f"asks {value}") is None
 
 
 @pytest.mark.parametrize("alphabet", [string.ascii_letters + string.digits, "0123456789abcdef"])
