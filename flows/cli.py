@@ -57,12 +57,22 @@ def run(
 
 
 @app.command()
-def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
-    """Show a study's grid, LLM calls, tokens, cost and time before anything is spent. Needs no network."""
+def plan(
+    study: StudyArgument,
+    as_json: JsonOption = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download real rows that are not here yet.")] = False,
+) -> None:
+    """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. Needs no network."""
+    from tasks.data.sources.reading import UnavailableError
     from tasks.planning import plan_study
     from tasks.settings import Settings
 
-    content = plan_study(_load(study), Settings()).as_dict()
+    if not fetch:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        content = plan_study(_load(study), Settings() if fetch else Settings(fetch=False)).as_dict()
+    except UnavailableError as error:
+        raise RunError(f"{error}" + ("" if fetch else ". `synthgap plan --fetch` downloads what a run would")) from None
     if as_json:
         print(json.dumps(content))
     else:

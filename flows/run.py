@@ -61,12 +61,14 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
 
 
 def check_generators(plan: Plan) -> None:
-    """A missing API key or an unknown provider shows before anything is started. Raises ``RunError``."""
-    missing = [item.job.generator for item in plan.syntheses if not item.stored and item.job.imported is None]
-    if missing:
+    """A missing key or an unknown provider, of any LLM that is to be called, shows before anything is started.
+
+    Raises ``RunError``, and ``UserError`` for a key that may not go where it would.
+    """
+    if plan.asked:
         from tasks.synthesis import gateway
 
-        for generator in missing:
+        for generator in plan.asked:
             gateway.prepare(generator)
 
 

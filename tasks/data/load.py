@@ -57,7 +57,7 @@ def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int
 
     The pool is a share of each label's training rows, at most ``pool_rows`` of a label.
 
-    Raises ``UserError`` for rows that do not fit the task, ``RunError`` when no source can be had here.
+    Raises ``UserError`` for rows that do not fit the task, ``UnavailableError`` when no source can be had here.
     """
     return split(task, read(task, settings), pool_share, pool_rows)
 
@@ -76,7 +76,7 @@ def read(task: TaskConfig, settings: Settings) -> Reading:
             continue
         notes = (*found.notes, *(f"passed over: {reason}" for reason in passed))
         return Reading(found.train, found.test, found.source, notes, found.train_name, found.test_name)
-    raise RunError(f"no source of task {task.name!r} is available: " + "; ".join(passed))
+    raise UnavailableError(f"no source of task {task.name!r} is available: " + "; ".join(passed))
 
 
 def _read_source(source: Source, task: TaskConfig, settings: Settings) -> Reading:

@@ -5,7 +5,7 @@ what goes on.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -118,7 +118,24 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     modes = sorted({row["mode"] for row in plan["cells"]})
     tasks = {row["task"] for row in plan["cells"]}
     lines = f"{trials['total']} trials ({len(tasks)} tasks; {', '.join(modes)}), {trials['stored']} of them stored"
-    return Group(Text(f"Study {plan['study']}: {lines}"), table, *map(Text, plan["notes"]))
+    said = [*plan["notes"], *_leaving(plan["shown"])]
+    return Group(Text(f"Study {plan['study']}: {lines}"), table, *map(Text, said))
+
+
+def _leaving(shown: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for everybody who would get real texts, and for the descriptions of tasks, which hold none."""
+    lines = []
+    for to in dict.fromkeys(item["to"] for item in shown if item["leaves"]):
+        theirs = [item for item in shown if item["to"] == to]
+        tasks = dict.fromkeys(item["task"] for item in theirs)
+        texts = [
+            f"{task}: " + ", ".join(f"up to {item['texts']} ({item['what']})" for item in found)
+            for task in tasks
+            if (found := [item for item in theirs if item["task"] == task and item["texts"]])
+        ]
+        lines.append(f"To {to} would go real texts of {'; '.join(texts)}" if texts else
+                     f"To {to} would go no real text, only what describes {', '.join(tasks)}")  # fmt: skip
+    return lines or ["No real text leaves this machine."]
 
 
 def tasks_table(tasks: Iterable[TaskConfig]) -> RenderableType:
