@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     runner_address: str | None = None
     """Address of a running cluster (``tcp://host:8786``, ``ray://host:10001``); null starts one on this machine, for as
     long as a study runs, with as many trainings at once as the study says."""
+    most_usd: float | None = Field(default=None, ge=0)
+    """Most dollars that any run may spend on LLM calls, or all runs of one account together, whatever a study or a form
+    says; null sets no such limit. It counts by litellm's prices where a study says lower ones. Models without such a
+    price are refused, unless ``most_tokens`` is set, which then holds them."""
+    most_tokens: int | None = Field(default=None, ge=0)
+    """The same in tokens, read and written."""
 
     @field_validator("runner")
     @classmethod

@@ -48,6 +48,8 @@ class Entry:
     """When it was answered, UTC."""
     seconds: float | None = None
     """From the call to its answer, waiting for a turn and repeats included; null where it was not recorded."""
+    estimated: bool = False
+    """The provider did not say how many tokens it took, so they are the most that there can have been."""
 
 
 @dataclass

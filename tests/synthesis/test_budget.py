@@ -11,12 +11,14 @@ import pytest
 
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.errors import RunError
+from tasks.settings import Settings
 from tasks.synthesis.budget import BudgetReachedError, Ledger, Spending, open_ledger, study_ledger, worst_case
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.prices import Price
 from tests.synthesis.test_journal import largest_file
 
 PRICE = Price(1e-6, 1e-6)
+ANSWER = (Answer("x", "stop"),)
 REQUEST = Request(({"role": "user", "content": "x" * 84},), GeneratorConfig(model="m"), max_tokens=100, seed=0)
 
 
@@ -78,7 +80,7 @@ def test_what_a_dead_process_had_reserved_is_spent(tmp_path):
 
 
 def test_a_full_disk_is_one_message_and_the_ledger_stays_as_it_was(tmp_path):
-    ledger = open_ledger(tmp_path, "run", 10.0)
+    ledger = open_ledger(Settings(home=tmp_path), "run", 10.0)
     ledger.settle(ledger.reserve(1.0), 0.5, 7)
     files = sorted(path.name for path in ledger.path.parent.iterdir())
     with largest_file(10), pytest.raises(RunError, match=r"cannot write the ledger .*free some space"):
@@ -88,20 +90,21 @@ def test_a_full_disk_is_one_message_and_the_ledger_stays_as_it_was(tmp_path):
 
 
 def test_runs_have_a_ledger_each(tmp_path):
-    assert open_ledger(tmp_path, "run a", 1.0).path != open_ledger(tmp_path, "run b", 1.0).path
-    assert open_ledger(tmp_path, "../../x", 1.0).path.parent == tmp_path / "budgets"
+    assert open_ledger(Settings(home=tmp_path), "run a", 1.0).path != open_ledger(Settings(home=tmp_path), "run b", 1.0).path
+    assert open_ledger(Settings(home=tmp_path), "../../x", 1.0).path.parent == tmp_path / "budgets"
 
 
 def test_calls_wait_for_the_last_of_the_budget_rather_than_stop(tmp_path):
     spending = Spending(Ledger(tmp_path / "book.json", 1.5 * worst_case(REQUEST, PRICE)), PRICE)
 
     async def call() -> None:
-        reservation = await spending.reserve(REQUEST)
-        await asyncio.sleep(0.02)
-        await spending.settle(reservation, Completion((Answer("x", "stop"),), "m", 1, 1, 1e-6))
+        async with spending.payment(REQUEST) as payment:
+            await asyncio.sleep(0.02)
+            payment.answered(Completion(ANSWER, "m", 1, 1, 1e-6))
 
     async def calls() -> None:
         await asyncio.gather(*(call() for _ in range(5)))
+        await spending.settled()
 
     asyncio.run(calls())
     assert Ledger(tmp_path / "book.json", None).spent_usd == pytest.approx(5e-6)
@@ -109,7 +112,14 @@ def test_calls_wait_for_the_last_of_the_budget_rather_than_stop(tmp_path):
 
 def test_a_free_generator_needs_no_ledger(tmp_path):
     spending = Spending(Ledger(tmp_path / "book.json", 1.0), Price(0, 0))
-    assert asyncio.run(spending.reserve(REQUEST)) == "" and not spending.unenforceable
+
+    async def call() -> None:
+        async with spending.payment(REQUEST) as payment:
+            payment.answered(Completion(ANSWER, "m", 6, 5, 0.0))
+        await spending.settled()
+
+    asyncio.run(call())
+    assert not spending.unenforceable
     assert not list(tmp_path.iterdir())
 
 
@@ -118,9 +128,11 @@ def test_tokens_are_a_limit_of_their_own_even_where_calls_are_free(tmp_path):
     spending = Spending(Ledger(tmp_path / "book.json", None, most + 10), Price(0, 0))
 
     async def calls() -> None:
-        await spending.settle(await spending.reserve(REQUEST), Completion((Answer("x", "stop"),), "m", 6, 5, 0.0))
+        async with spending.payment(REQUEST) as payment:
+            payment.answered(Completion(ANSWER, "m", 6, 5, 0.0))
         with pytest.raises(BudgetReachedError, match=r"the budget of [\d,]+ tokens is reached"):
-            await spending.reserve(REQUEST)
+            async with spending.payment(REQUEST):
+                pass
 
     asyncio.run(calls())
 
@@ -137,12 +149,13 @@ def test_changes_that_come_together_are_written_together(tmp_path):
     spending = Spending(ledger, PRICE)
 
     async def call() -> None:
-        reservation = await spending.reserve(REQUEST)
-        assert reservation in json.loads(ledger.path.read_text())["reserved"]
-        await spending.settle(reservation, Completion((Answer("x", "stop"),), "m", 1, 1, 1e-6))
+        async with spending.payment(REQUEST) as payment:
+            assert len(json.loads(ledger.path.read_text())["reserved"]) == 50
+            payment.answered(Completion(ANSWER, "m", 1, 1, 1e-6))
 
     async def calls() -> None:
         await asyncio.gather(*(call() for _ in range(50)))
+        await spending.settled()
 
     asyncio.run(calls())
     assert ledger.writes < 20
@@ -162,12 +175,12 @@ def test_runs_of_one_account_spend_from_one_ledger(tmp_path: Path) -> None:
         return StudyConfig(name=name, tasks=("t",), modes=("real",), **fields)
 
     shared = {"account": "watch-w-2026-11", "budget_usd": 1.0}
-    first, second = (study_ledger(tmp_path, config(name, **shared), f"run {name}") for name in "ab")
+    first, second = (study_ledger(Settings(home=tmp_path), config(name, **shared), f"run {name}") for name in "ab")
     first.settle(first.reserve(0.9), 0.9, 10)
     with pytest.raises(BudgetReachedError, match="1 is reached"):
         second.reserve(0.2)
     assert first.path.name == "watch-w-2026-11.json"
-    alone = study_ledger(tmp_path, config("c", budget_usd=1.0), "run c")
+    alone = study_ledger(Settings(home=tmp_path), config("c", budget_usd=1.0), "run c")
     assert alone.reserve(0.2)
 
 
