@@ -206,7 +206,7 @@ class Ledger:
             if path.exists():
                 LOGGER.warning("the ledger %s is damaged%s", path, "; its copy is used" if path == self.path else "")
         raise RunError(
-            f"the ledger {str(self.path)!r} is damaged, so what was spent is unknown and nothing more is spent from it; "
+            f"the ledger {str(self.path)!r} is damaged, so what was spent is unknown and nothing more is spent; "
             f"to begin again at $0, remove it and {self._copy.name!r}"
         )
 
@@ -440,7 +440,7 @@ def _sum(content: str) -> str:
 
 
 def _parsed(content: str, path: Path) -> dict[str, Any]:
-    """The book in a ledger's file. Raises ``ValueError`` and the like for a damaged one, ``RunError`` for a newer one."""
+    """The book in a ledger's file. Raises ``RunError`` for a newer one, ``ValueError`` and others for a damaged one."""
     book: dict[str, Any] = json.loads(content)
     if "schema" not in book and not book.keys() - {"spent_usd", "tokens", "reserved", "unpriced"}:
         return _current(book)

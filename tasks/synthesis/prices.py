@@ -116,7 +116,8 @@ def _own_entries(model: str) -> Iterator[dict[str, Any]]:
     table = _table()[0]
     if model in table:
         yield table[model]
-    if name in table and re.fullmatch(rf"{re.escape(provider)}(?:[-_]\w.*)?", table[name].get("litellm_provider") or ""):
+    named = rf"{re.escape(provider)}(?:[-_]\w.*)?"  # the table tells vertex_ai-language-models from vertex_ai
+    if name in table and re.fullmatch(named, table[name].get("litellm_provider") or ""):
         yield table[name]
 
 

@@ -1,6 +1,7 @@
 """Asks for texts until each label has its rows: every slot busy, no call waiting for another conversation's.
 
-What fails ends the work, but only after the calls under way were answered and journaled: they are paid for.
+What fails ends the work, but only after the calls under way were answered and journaled: they are paid for. An LLM
+that costs something has to show first that it gives texts at all: until one came, only the first few calls are made.
 """
 
 import asyncio
@@ -9,11 +10,13 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
+from tasks.errors import RunError
 from tasks.records import SynthesisJob, TaskData
-from tasks.synthesis import calls, keys
+from tasks.synthesis import calls, embedded, keys
 from tasks.synthesis.asking import Asking
 from tasks.synthesis.budget import BudgetReachedError, Spending
 from tasks.synthesis.calls import Complete, UnwantedError
+from tasks.synthesis.fruitless import IN_A_ROW, speaks
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.sift import Sieve, texts_of
 
@@ -44,22 +47,47 @@ class Writing:
         self._started: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._parked = 0
+        self._proven = embedded.is_embedded(job.generator.model)
         self._error: BaseException | None = None
 
     async def run(self) -> None:
-        """Write until the sieve is satisfied, the calls are used up or the budget is. Raises what a call raised."""
-        self.sieve.advance()
+        """Write until the sieve is satisfied, the calls are used up or the budget is, or no texts come.
+
+        Raises what a call raised, and ``RunError`` where nothing was kept because no texts came.
+        """
+        self._advance()
         for label in self.job.task.labels:
             self._started[label] = self.sieve.done[label] // self.turns
         self._fill()
         try:
             await self._idle.wait()
         finally:
-            for task in self._tasks:
+            ended = list(self._tasks)
+            for task in ended:
                 task.cancel()
+            await asyncio.gather(*ended, return_exceptions=True)
             await self._asking.settled()
         if self._error:
             raise self._error
+        if self._fruitless and not self.sieve.kept.total():
+            raise RunError(self.stopped)
+
+    def _advance(self) -> None:
+        """Sift what is there, and see whether it is worth while to ask on."""
+        self.sieve.advance()
+        self._proven = self._proven or self.sieve.fruitless.fruitful > 0
+        if self._fruitless and not self.sieve.finished and not self.stopped:
+            used = {entry.call for entry in self.sieve.used}
+            paid = [*self.sieve.used, *(entry for entry in self.asked if entry.call not in used)]
+            longest = calls.longest_answer(self.job.generator, self.job.task.max_words)
+            self.stopped = self.sieve.fruitless.reason(longest, paid)
+
+    @property
+    def _fruitless(self) -> bool:
+        """Calls are paid for and bring no texts."""
+        return self.sieve.fruitless.enough and not embedded.is_embedded(self.job.generator.model)
 
     @property
     def _over(self) -> bool:
@@ -67,7 +95,7 @@ class Writing:
 
     def _fill(self) -> None:
         """Start as many conversations as are needed and as slots are free."""
-        while not self._over and len(self._tasks) < calls.in_flight(self.job.generator):
+        while not self._over and len(self._tasks) - self._parked < calls.in_flight(self.job.generator):
             label = max(self.job.task.labels, key=self._needed)
             if self._needed(label) <= 0:
                 break
@@ -82,11 +110,12 @@ class Writing:
         self._tasks.discard(task)
         if not task.cancelled():
             self._error = task.exception() or self._error  # asked of every task: asyncio logs what nobody asked for
+        self._wake()
         self._fill()
 
     def _needed(self, label: str) -> int:
         """Conversations that a label's missing rows should take, at its yield so far, beyond those started."""
-        if not self.sieve.open(label):
+        if not self.sieve.open(label) or not self._may_ask(label, self._started[label] * self.turns):
             return 0
         sieve = self.sieve
         done, looked, kept = sieve.done[label], sieve.looked[label], sieve.kept[label]
@@ -99,6 +128,7 @@ class Writing:
         earlier: tuple[str, ...] = ()
         for turn in range(self.turns):
             index = conversation * self.turns + turn
+            await self._allowed(label, index)
             if self._over or not self.sieve.open(label):
                 return
             entry = await self._ask(label, index, earlier)
@@ -106,7 +136,30 @@ class Writing:
                 return
             if said := self._said(entry):
                 earlier = (*earlier, said)
+            self._proven = self._proven or speaks([said])
             self._sift()
+
+    def _may_ask(self, label: str, index: int) -> bool:
+        """Whether a call is one of the first few, or a text has come."""
+        first = IN_A_ROW - len(self.sieve.used)
+        return self._proven or first <= 0 or (label, index) in self.sieve.upcoming(first)
+
+    async def _allowed(self, label: str, index: int) -> None:
+        """Wait until a call may be made. Who waits holds no slot: calls before it may need one."""
+        if self._over or self._may_ask(label, index):
+            return
+        self._parked += 1
+        self._fill()
+        try:
+            while not (self._over or self._may_ask(label, index)):
+                await self._moved.wait()
+        finally:
+            self._parked -= 1
+
+    def _wake(self) -> None:
+        """Have those that wait look again."""
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _said(self, entry: Entry) -> str:
         """What a conversation goes on with: the first text of an answer that has one, or the answer of several."""
@@ -116,7 +169,8 @@ class Writing:
         return ""
 
     def _sift(self) -> None:
-        self.sieve.advance()
+        self._advance()
+        self._wake()
         self._progress()
         self._fill()
 

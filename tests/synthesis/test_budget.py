@@ -90,8 +90,9 @@ def test_a_full_disk_is_one_message_and_the_ledger_stays_as_it_was(tmp_path):
 
 
 def test_runs_have_a_ledger_each(tmp_path):
-    assert open_ledger(Settings(home=tmp_path), "run a", 1.0).path != open_ledger(Settings(home=tmp_path), "run b", 1.0).path
-    assert open_ledger(Settings(home=tmp_path), "../../x", 1.0).path.parent == tmp_path / "budgets"
+    settings = Settings(home=tmp_path)
+    assert open_ledger(settings, "run a", 1.0).path != open_ledger(settings, "run b", 1.0).path
+    assert open_ledger(settings, "../../x", 1.0).path.parent == tmp_path / "budgets"
 
 
 def test_calls_wait_for_the_last_of_the_budget_rather_than_stop(tmp_path):

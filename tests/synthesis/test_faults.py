@@ -19,7 +19,7 @@ from tasks.synthesis import keys
 from tasks.synthesis.budget import Ledger
 from tasks.synthesis.journal import read_journal
 from tasks.synthesis.synthesize import read_rows, stored_synthesis, synthesize
-from tests.provider import MODEL, ROOT, Provider, provider
+from tests.provider import LOST, MODEL, ROOT, Provider, provider
 
 PRICE = {"input": 1.0, "output": 2.0}
 EACH = {
@@ -29,12 +29,25 @@ EACH = {
     "hangs": {"hangs": 0.1},
     "resets": {"resets": 0.2},
     "truncated": {"truncated": 0.2},
+    "drips": {"drips": 0.1},
+    "gateways": {"gateways": 0.2},
     "no_choices": {"no_choices": 0.2},
     "duplicates": {"duplicates": 0.2},
     "debris": {"debris": 0.2},
     "refusals": {"refusals": 0.2},
+    "empties": {"empties": 0.2},
+    "cuts": {"cuts": 0.2},
+    "silences": {"silences": 0.2},
+    "zeros": {"zeros": 0.2},
 }
-REASONS = {"no_choices": "empty", "duplicates": "duplicate", "debris": "debris", "refusals": "debris"}
+REASONS = {
+    "no_choices": "empty",
+    "duplicates": "duplicate",
+    "debris": "debris",
+    "refusals": "debris",
+    "empties": "empty",
+    "cuts": "empty",
+}
 ALL = (
     dict.fromkeys(EACH, 0.03)
     | dict.fromkeys(REASONS, 0.06)
@@ -62,13 +75,25 @@ def rows_of(settings: Settings, result: Synthesis) -> tuple[tuple[Row, ...], tup
 
 
 def check_books(job: SynthesisJob, data: TaskData, settings: Settings, ledger: Ledger, stats: dict) -> None:
-    """Every answer that the endpoint gave was given once, is in the journal once and was paid for once."""
+    """Every answer that the endpoint gave was given once, is in the journal once and was paid for once.
+
+    The ledger holds what the endpoint bills, and for what the client cannot know the most that it can be.
+    """
     journal = journal_of(job, data, settings)
     entries = read_journal(journal)
     assert stats["repeated"] == 0
     assert len(journal.read_text().splitlines()) == len(entries) == stats["answered"]
     assert Counter(f"{entry.prompt} {entry.seed}" for entry in entries.values()) == stats["answers"]
-    assert ledger.spent_usd == pytest.approx(sum(entry.cost_usd or 0 for entry in entries.values()))
+    booked = ledger.booked
+    known = sum(entry.cost_usd or 0 for entry in entries.values() if not entry.estimated)
+    assert booked.usd - booked.estimated_usd == pytest.approx(known)
+    assert booked.usd >= stats["billed_usd"] - 1e-9
+    lost = sum(stats["failed"][name] for name in LOST) + stats["abandoned"]
+    if not lost:
+        assert booked.usd == pytest.approx(sum(entry.cost_usd or 0 for entry in entries.values()))
+    uncounted = stats["odd"]["silences"] + stats["odd"]["zeros"]
+    assert (booked.estimated_usd > 0) is (lost + uncounted > 0)
+    assert sum(entry.estimated for entry in entries.values()) == uncounted
 
 
 def synthesize_and_check(job: SynthesisJob, data: TaskData, settings: Settings, endpoint: Provider) -> dict:
