@@ -263,6 +263,26 @@ def counted_price(generator: GeneratorConfig, cap_usd: float | None, cap_tokens:
     return own.or_more(listed) if own and listed else own or listed
 
 
+def price_notes(config: StudyConfig, settings: Settings) -> list[str]:
+    """What a plan says of LLMs whose dollars nobody can count, one line each."""
+    asked = [*config.generators]
+    if config.subjectivity:
+        asked += [*config.subjectivity.annotators, *config.subjectivity.judges]
+    notes = []
+    for generator in asked:
+        try:
+            known = counted_price(generator, settings.most_usd, settings.most_tokens)
+        except UserError as error:
+            notes.append(f"{error}; as it is, no call to it is made")
+        else:
+            if known is None and config.budget_usd is not None:
+                notes.append(
+                    f"{generator.model}: its price is unknown, so budget_usd cannot hold it; its tokens are counted: "
+                    "set budget_tokens, or say its price in the study"
+                )
+    return list(dict.fromkeys(notes))
+
+
 class Spending:
     """What one synthesis may and does spend: its generator's price against a ledger.
 
