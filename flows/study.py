@@ -273,6 +273,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
             failures=found.failures,
             challenges=challenges,
             models=models,
+            booked=ledger.booked,
         )
         stages.report_stage(results, parent, settings)
     ended = Completed if results["status"] == "ok" else Failed

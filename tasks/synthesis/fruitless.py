@@ -27,6 +27,11 @@ class Fruitless:
         self._others = 0  # those without that came before one with
         self._last: list[str] = []
 
+    @property
+    def in_a_row(self) -> int:
+        """Answers without a text that came last."""
+        return len(self._last)
+
     def look(self, entry: Entry, texts: Sequence[str]) -> None:
         """Take the next answer into account, and the texts that were found in it."""
         if speaks(texts):

@@ -1,7 +1,8 @@
 """Asks for texts until each label has its rows: every slot busy, no call waiting for another conversation's.
 
 What fails ends the work, but only after the calls under way were answered and journaled: they are paid for. An LLM
-that costs something has to show first that it gives texts at all: until one came, only the first few calls are made.
+that costs something has to show first that it gives texts at all: until one came, and when none have come for a while,
+only the next few calls in order are made.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ class Writing:
         self._idle = asyncio.Event()
         self._moved = asyncio.Event()
         self._parked = 0
-        self._proven = embedded.is_embedded(job.generator.model)
+        self._silent = IN_A_ROW  # answers without a text since one had one, as they came in
         self._error: BaseException | None = None
 
     async def run(self) -> None:
@@ -58,6 +59,8 @@ class Writing:
         Raises what a call raised, and ``RunError`` where nothing was kept because no texts came.
         """
         self._advance()
+        if self.sieve.fruitless.fruitful:
+            self._silent = self.sieve.fruitless.in_a_row
         for label in self.job.task.labels:
             self._started[label] = self.sieve.done[label] // self.turns
         self._fill()
@@ -77,7 +80,6 @@ class Writing:
     def _advance(self) -> None:
         """Sift what is there, and see whether it is worth while to ask on."""
         self.sieve.advance()
-        self._proven = self._proven or self.sieve.fruitless.fruitful > 0
         if self._fruitless and not self.sieve.finished and not self.stopped:
             used = {entry.call for entry in self.sieve.used}
             paid = [*self.sieve.used, *(entry for entry in self.asked if entry.call not in used)]
@@ -136,13 +138,14 @@ class Writing:
                 return
             if said := self._said(entry):
                 earlier = (*earlier, said)
-            self._proven = self._proven or speaks([said])
+            self._silent = 0 if speaks([said]) else self._silent + 1
             self._sift()
 
     def _may_ask(self, label: str, index: int) -> bool:
-        """Whether a call is one of the first few, or a text has come."""
-        first = IN_A_ROW - len(self.sieve.used)
-        return self._proven or first <= 0 or (label, index) in self.sieve.upcoming(first)
+        """Whether a call is one of the next few in order, or texts are coming."""
+        if self._silent < IN_A_ROW or embedded.is_embedded(self.job.generator.model):
+            return True
+        return (label, index) in self.sieve.upcoming(max(1, IN_A_ROW - self.sieve.fruitless.in_a_row))
 
     async def _allowed(self, label: str, index: int) -> None:
         """Wait until a call may be made. Who waits holds no slot: calls before it may need one."""
