@@ -24,6 +24,7 @@ from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings, shared_files
+from tasks.waiting import wait_for
 
 LOOK_S = 0.5
 """Seconds between two looks whether the servers that a run uses are still to be there."""
@@ -75,13 +76,19 @@ def check_generators(plan: Plan) -> None:
 @contextmanager
 def only_run_of(name: str, settings: Settings, wait: bool = False) -> Iterator[None]:
     """Holds the study's lock. Where another process runs it, waits for it or raises ``RunError``."""
-    lock = FileLock(settings.home / "locks" / f"{name}.lock", timeout=-1 if wait else 0)
+    lock = FileLock(settings.home / "locks" / f"{name}.lock", timeout=0)
     (settings.home / "locks").mkdir(exist_ok=True)
     try:
-        with lock:
-            yield
+        if wait:
+            wait_for(lock, f"study {name!r}, which is running in another process")
+        else:
+            lock.acquire()
     except Timeout:
         raise RunError(f"study {name!r} is running already in another process; wait for it, then run again") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

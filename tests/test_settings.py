@@ -50,3 +50,18 @@ with shared_files():
         "shared": 0o666 & ~umask,
         "shared folder": 0o777 & ~umask,
     }
+
+
+@pytest.mark.parametrize("value", ["-1", "five", "nan", "inf", "1,5"])
+@pytest.mark.parametrize("name", ["MOST_USD", "MOST_TOKENS"])
+def test_a_cap_that_is_no_amount_is_one_clear_message(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"SYNTHGAP_{name}", value)
+    with pytest.raises(UserError, match=rf"SYNTHGAP_{name} is '{value}'; write a .*number of"):
+        Settings()
+
+
+def test_caps_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().most_usd is None is Settings().most_tokens
+    monkeypatch.setenv("SYNTHGAP_MOST_USD", "2.5")
+    monkeypatch.setenv("SYNTHGAP_MOST_TOKENS", "0")
+    assert (Settings().most_usd, Settings().most_tokens) == (2.5, 0)
