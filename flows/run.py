@@ -21,6 +21,7 @@ from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings
+from tasks.store import check_places
 
 
 def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     """
     use_running(Settings())
     settings = Settings()  # anew: it may log to the server that was found
-    settings.check_home()
+    check_places(settings)
     with only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
         check_generators(plan)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.config import GeneratorConfig
+from tasks.jsonl import encodable
 from tasks.records import content_key
 from tasks.synthesis import embedded
 from tasks.synthesis.form import ONE_TEXT, Form
@@ -79,6 +80,10 @@ class Answer:
     finish_reason: str
     """``stop``, ``length`` (cut off at ``max_tokens``), ``content_filter``, ..."""
 
+    def __post_init__(self) -> None:
+        for name in ("text", "finish_reason"):  # half a character cannot be stored, hashed or sent again
+            object.__setattr__(self, name, encodable(getattr(self, name)))
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -91,6 +96,9 @@ class Completion:
     tokens_out: int
     cost_usd: float | None
     """Null when the price is unknown."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", encodable(self.model))
 
 
 Complete = Callable[[Request], Awaitable[Completion]]
