@@ -4,6 +4,8 @@ Several texts in one answer share the price of the prompt, and the model sees wh
 read leniently, since models break the form that they were asked for in every way, and each text is judged by itself.
 """
 
+import contextlib
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +16,10 @@ from tasks.synthesis.parse import MOST_CHARACTERS, UnreadableError
 FIELD = "texts"
 MOST_NESTED = 100
 """Brackets open at once in an answer's JSON; honest answers have two or three."""
+MOST_BROKEN = 50_000
+"""Longest answer whose JSON is repaired, in characters: 8,000 words. A longer one is JSON as it stands, or a list."""
 MOST_REPAIR_STEPS = 600_000
-"""Characters that the repair of broken JSON may look at, about a second at worst: some inputs make it look at each one
+"""Characters that the repair of broken JSON may look at, half a second at worst: some inputs make it look at each one
 thousands of times. Broken answers of 20 texts take 5,000 to 60,000, with long texts full of bare quotes 400,000."""
 ITEM = re.compile(r"^[^\S\n]*+(?:\*\*)?(?:\(?\d{1,3}[.):]|[-*•])(?:\*\*)?\s+", re.MULTILINE)
 FENCE = re.compile(r"^\s*```[\w-]*\n|\n?```\s*$")
@@ -84,6 +88,10 @@ def _repaired(text: str) -> Any:
 
     if _nesting(text) > MOST_NESTED:  # before the parser runs out of stack, which depends on who called it
         raise UnreadableError(f"over {MOST_NESTED} nested brackets")
+    if len(text) > MOST_BROKEN:
+        with contextlib.suppress(ValueError):
+            return json.loads(text)
+        return None
     try:
         return json_repair.loads(_Metered.of(text))
     except Exception as error:  # whatever it comes upon: it was written for honest mistakes

@@ -9,7 +9,7 @@ import re
 
 MOST_CHARACTERS = 100_000
 """Longest text that is parsed: about 16,000 words of English."""
-MOST_WRAPPERS = 100
+MOST_WRAPPERS = 30
 """Times that wrapping is taken off one text; honest answers have a handful."""
 
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`", "„": "“"}

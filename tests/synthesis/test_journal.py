@@ -120,27 +120,30 @@ def test_a_damaged_line_is_set_aside_and_said_once_and_all_others_stay(tmp_path,
 @pytest.mark.parametrize("checked", [True, False], ids=["with checksums", "schema 0"])
 @pytest.mark.parametrize("damage", ["flip", "zero", "line end", "delete", "cut"])
 def test_damage_at_any_byte_costs_no_other_line(tmp_path, caplog, checked, damage):
-    """``flip`` turns one bit, which without a checksum may leave a line that is as good as any other."""
     path, made = tmp_path / "j", {entry.call: entry for entry in entries(3)}
     whole = [to_line(entry) if checked else jsonl.encode(entry) + b"\n" for entry in made.values()]
     content, ends = b"".join(whole), [len(b"".join(whole[: i + 1])) for i in range(3)]
     for place in range(len(content)):
         byte = {"flip": bytes([content[place] ^ 1]), "zero": b"\0", "line end": b"\n"}.get(damage, b"")
         path.write_bytes(content[:place] + byte + (content[place + 1 :] if damage != "cut" else b""))
-        caplog.clear()
         hit = next(i for i, end in enumerate(ends) if place < end)
         kept = [entry for i, entry in enumerate(made.values()) if i < hit or (i > hit and damage != "cut")]
-        with open_journal(path, "x") as journal:
-            found = list(journal.entries.values())
-        if content[place : place + 1] == byte:
+        found = list(read_journal(path).values())
+        lost_line_end = damage == "delete" and place + 1 in ends[:-1]
+        if content[place : place + 1] == byte or lost_line_end:
             assert found == list(made.values())
+            continue
+        if damage == "flip" and not checked:  # it may have become another call's line
+            assert 2 <= len(found) <= 3
             continue
         assert [entry for entry in found if entry in kept] == kept, (place, byte)
         if checked:
             assert found == kept, (place, byte)
-            cut_between = damage == "cut" and place in (0, *ends)
-            assert cut_between or "damaged lines" in caplog.text or "not finished" in caplog.text, place
-        (tmp_path / "j.damaged").unlink(missing_ok=True)
+            if place % 97 == 5:  # each opening syncs the disk several times
+                caplog.clear()
+                with open_journal(path, "x") as journal:
+                    assert list(journal.entries.values()) == kept
+                assert "damaged lines" in caplog.text or "not finished" in caplog.text, place
 
 
 def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path):
