@@ -24,6 +24,7 @@ from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings, shared_files
+from tasks.store import check_places
 from tasks.waiting import wait_for
 
 LOOK_S = 0.5
@@ -38,7 +39,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     """
     up = use_running(Settings())
     settings = Settings()  # anew: it may log to the server that was found
-    settings.check_home()
+    check_places(settings)
     with only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
         check_generators(plan)
