@@ -6,7 +6,6 @@ was paid for; they are freed only where somebody asks for it by name.
 """
 
 import contextlib
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from tasks.analysis.champion import KIND as CHAMPIONS
 from tasks.errors import RunError
 from tasks.reporting import publish
 from tasks.settings import Settings
-from tasks.store import MANIFEST, Store
+from tasks.store import Store
 from tasks.synthesis.journal import read_journal
 
 DAY_S = 86400.0
@@ -236,12 +235,9 @@ def _journals_of(kind: str, key: str, store: Store) -> tuple[str, ...]:
     """Keys of the journals that an artifact was made from, none where no LLM was asked; ``unknown`` where an older
     version did not note them.
     """
-    try:
-        manifest = json.loads(store.file(kind, key, MANIFEST))
-    except FileNotFoundError:  # it never came to be: whatever was asked for it is in its journal
-        return ()
-    except ValueError:
-        return ("unknown",)
+    manifest = store.get(kind, key)
+    if manifest is None:  # one that never came to be was asked for in its journal; a damaged one may tell of no journal
+        return ("unknown",) if store.has_manifest(kind, key) else ()
     if noted := manifest.get("calls_key") or manifest.get("calls_keys"):
         return (noted,) if isinstance(noted, str) else tuple(noted)
     asked = {

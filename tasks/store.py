@@ -205,6 +205,11 @@ class Store:
             if self.fs.exists(folder := f"{self.root}/{kind}/{key}"):
                 self.fs.rm(folder, recursive=True)
 
+    def has_manifest(self, kind: str, key: str) -> bool:
+        """Whether an artifact has a manifest, be it damaged."""
+        with self._clear_errors(f"read {kind}/{key} from"):
+            return bool(self.fs.exists(self._path(kind, key, MANIFEST)))
+
     def touch(self, kind: str, key: str) -> None:
         """Note on a local disk that an artifact is in use, so that pruning leaves it alone.
 

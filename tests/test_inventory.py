@@ -12,6 +12,7 @@ from filelock import FileLock
 
 from tasks import inventory
 from tasks.errors import RunError, UserError
+from tasks.reporting.publish import FIELDS
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.calls import Answer
@@ -41,6 +42,7 @@ def results(settings: Settings, study: str, syntheses: Sequence[str] = (), trial
     folder = settings.home / "studies" / study
     folder.mkdir(parents=True)
     content = {
+        **{name: [] for name in FIELDS},
         "study": study,
         "created": "2026-01-02T03:04:05+00:00",
         "syntheses": [{"key": key} for key in syntheses],
@@ -81,7 +83,7 @@ def test_the_trials_of_a_champion_stay(settings: Settings, put) -> None:
 def test_what_was_used_lately_stays(settings: Settings, put) -> None:
     for key in ("used", "unused"):
         put("embeddings", key, texts=3)
-    Store(settings.store_url).use("embeddings", "used")
+    Store(settings.store_url).touch("embeddings", "used")
     assert freed(settings) == {("embeddings", "unused")}
     assert freed(settings, days=1000) == set()
     assert freed(settings, days=0) == {("embeddings", "unused"), ("embeddings", "used")}
