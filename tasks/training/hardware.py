@@ -1,6 +1,7 @@
 """What this machine computes with, found without importing torch, because a trial's key depends on it."""
 
 import os
+from collections.abc import Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -26,9 +27,12 @@ def precision() -> Precision:
     Of several GPUs the weakest counts, so that all trainings of a machine do the same.
     Weights, gradients and the optimiser stay in float32 either way (autocast).
     """
-    if devices.visible_gpus():
-        return "bf16" if min(gpu.capability for gpu in devices.gpus()) >= AMPERE else "fp32"
-    return "bf16" if _cpu_flags() & BF16_CPU_FLAGS else "fp32"
+    return fastest([gpu.capability for gpu in devices.gpus()] if devices.visible_gpus() else [], _cpu_flags())
+
+
+def fastest(gpus: Sequence[float], cpu: Set[str]) -> Precision:
+    """The precision for GPUs of these compute capabilities or, without any, a CPU with these flags."""
+    return "bf16" if (min(gpus) >= AMPERE if gpus else cpu & BF16_CPU_FLAGS) else "fp32"
 
 
 def _cpu_flags() -> set[str]:

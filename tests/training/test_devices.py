@@ -8,6 +8,7 @@ import pytest
 from tasks.errors import RunError
 from tasks.training import worker
 from tasks.training.devices import VISIBLE, Gpu, claim, parse, visible
+from tasks.training.hardware import fastest
 
 UUIDS = ("GPU-a", "GPU-b", "GPU-c")
 
@@ -58,6 +59,19 @@ def test_the_driver_is_understood():
     answer = "GPU-a, 8.0, NVIDIA A100-SXM4-80GB\nGPU-b, 9.0, Some GPU, with a comma\n"
     assert parse(answer) == (Gpu("GPU-a", 8.0, "NVIDIA A100-SXM4-80GB"), Gpu("GPU-b", 9.0, "Some GPU, with a comma"))
     assert parse("") == ()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cpu", "expected"),
+    [
+        ([9.0], set(), "bf16"),
+        ([9.0, 7.5], {"amx_bf16"}, "fp32"),
+        ([], {"avx2", "amx_bf16"}, "bf16"),
+        ([], {"avx512_bf16"}, "fp32"),
+    ],
+)
+def test_the_weakest_gpu_or_the_cpu_sets_the_precision(gpus, cpu, expected):
+    assert fastest(gpus, cpu) == expected
 
 
 def test_trainings_spread_evenly_and_a_gpu_that_is_free_again_is_taken_first(tmp_path):

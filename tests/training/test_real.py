@@ -25,7 +25,10 @@ def test_fine_tuning_learns_and_repeats_itself(make_job, settings, tmp_path, spa
     elsewhere = Settings(home=tmp_path / "elsewhere")
     again = run_trial(make_job(), elsewhere, spam[:80], spam[80:])
     assert not again.cached
-    assert read_predictions(Store(elsewhere.store_url), again.key) == predictions
+    repeated = read_predictions(Store(elsewhere.store_url), again.key)
+    assert [p.item for p in repeated] == [p.item for p in predictions]
+    # to the bit on most machines; a GPU adds in an order of its own
+    assert [p.probabilities for p in repeated] == [pytest.approx(p.probabilities, abs=1e-3) for p in predictions]
 
 
 def test_the_probe_learns(make_job, settings, spam):

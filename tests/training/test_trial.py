@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tasks.errors import RunError
 from tasks.records import Example
 from tasks.store import Store
+from tasks.training.devices import device_name
 from tasks.training.trial import item_key, read_predictions, run_trial, trial_key
 
 rows_of = st.lists(st.builds(Example, st.text(max_size=5), st.sampled_from(["ham", "spam"])), max_size=8)
@@ -42,6 +43,7 @@ def test_scores_and_predictions_are_kept(make_job, settings):
     assert predictions[1].probabilities == (0.2, 0.8)
     manifest = Store(settings.store_url).get("trials", trial.key)
     assert manifest["confusion"] == [[1, 0], [1, 1]]
+    assert manifest["device"] == device_name()
 
 
 def test_the_same_rows_are_trained_on_once_and_named_after_who_asks(make_job, settings):
