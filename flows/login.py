@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.errors import UserError
@@ -31,7 +31,7 @@ class Login:
     """A user's name and password, the same for both servers."""
 
     user: str
-    password: str
+    password: str = field(repr=False)
 
     @property
     def text(self) -> str:

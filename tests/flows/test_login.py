@@ -84,6 +84,7 @@ def test_a_password_may_hold_a_colon_and_stands_behind_the_hash_of_the_link(sett
     assert (login.user, login.password) == ("me", "with:colons:1234")
     address, _, fragment = login.link("http://127.0.0.1:4200").partition("#")
     assert "bWU" in fragment and "bWU" not in address
+    assert login.password not in repr(login)
     assert login.signing_key != LOGIN.signing_key and login.password not in login.signing_key
 
 

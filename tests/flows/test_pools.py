@@ -55,6 +55,13 @@ def test_the_home_folder_is_a_volume_that_outlives_the_job(kind: str) -> None:
     assert "synthgap-home:/data" in job or '"mountPath": "/data"' in job
 
 
+def test_a_run_chooses_nothing_about_its_process() -> None:
+    found = template("process")
+    assert not find_placeholders(json.dumps(found["job_configuration"]))
+    assert (found["variables"]["properties"], found["variables"]["additionalProperties"]) == ({}, False)
+    assert "env" not in found["job_configuration"], "Prefect would merge a run's into it"
+
+
 def test_docker_takes_secrets_from_the_environment_of_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-worker")
     monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
