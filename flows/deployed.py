@@ -69,9 +69,10 @@ def _run(name: str, values: dict[str, Any]) -> State[Any]:
     from flows.run import check_generators, clear_faults, only_run_of
     from flows.study import study as study_flow
     from tasks.planning import plan_study
+    from tasks.store import check_places
 
     settings = Settings()
-    settings.check_home()
+    check_places(settings)
     changed = overridden(named_study(name, settings), values, settings.home)
     check_version(name, settings)
     with clear_faults(settings), only_run_of(changed.config.name, settings):

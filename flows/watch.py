@@ -25,7 +25,7 @@ from tasks.discovery.watch import Look, look, sample_job
 from tasks.errors import RunError, UserError
 from tasks.reporting.publish import artifact_key
 from tasks.settings import Settings
-from tasks.store import Store
+from tasks.store import Store, check_places
 from tasks.synthesis.budget import open_account
 
 
@@ -39,7 +39,7 @@ def watch(watch: str) -> State[Any]:
     """
     settings = Settings()
     try:
-        settings.check_home()
+        check_places(settings)
         config, study = named_watch(watch, settings)
         with clear_faults(settings):
             check_reaction()
@@ -59,7 +59,7 @@ def _look(config: WatchConfig, study: Study, settings: Settings) -> Look:
     store = Store(settings.store_url)
     now = timestamp()
     limits = config.monthly_budget_usd, study.config.budget_tokens
-    ledger = open_account(settings.home, config.account(now[:7]), *limits)
+    ledger = open_account(settings, config.account(now[:7]), *limits)
     write = partial(stages.synthesize_stage, data_key=key, ledger=ledger, settings=settings)
     sample = sample_job(study.config, read_data(store, key))
     return look(config, sample, store, now, write, partial(knock, ledger=ledger))

@@ -36,6 +36,7 @@ from tasks.records import (
 )
 from tasks.settings import Settings
 from tasks.store import Store
+from tasks.synthesis.budget import price_notes
 from tasks.synthesis.estimate import NOTHING, estimate
 from tasks.synthesis.filters import filter_names, find_filters
 from tasks.synthesis.hosts import destination
@@ -115,6 +116,7 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     missing = [planned.job for planned in trials if not planned.stored]
     seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
+    notes += price_notes(config, settings)
     baselines, questions = _plan_baselines(config, data, settings), _plan_questions(config, data, settings)
     shown, asked = _shown(config, data, syntheses, baselines, questions)
     shown += _stored_elsewhere(data, settings)

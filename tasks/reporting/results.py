@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import Any
 
 from tasks.config import StudyConfig
+from tasks.jsonl import encodable
 from tasks.records import (
     Challenge,
     Comparison,
@@ -29,6 +30,7 @@ from tasks.records import (
     Trial,
     known_sum,
 )
+from tasks.synthesis.budget import Booked
 
 PACKAGES = (
     "synthgap",
@@ -41,6 +43,8 @@ PACKAGES = (
     "prefect",
     "mlflow",
 )
+SCHEMA = 1
+"""Version of results.json; one of version 0 does not say it. Raised when an older synthgap would misread the file."""
 PRICES = "litellm/model_prices_and_context_window_backup.json"
 """litellm's price map inside its package; the gateway tells litellm to use this one and never the network's."""
 
@@ -63,6 +67,7 @@ def assemble(
     failures: Sequence[Mapping[str, str]] = (),
     challenges: Sequence[Challenge] = (),
     models: Sequence[Mapping[str, Any]] = (),
+    booked: Booked | None = None,
 ) -> dict[str, Any]:
     """The results object, ready for ``json.dumps(..., allow_nan=False)``, lists in the study's own order.
 
@@ -86,11 +91,13 @@ def assemble(
         challenges: Each LLM's rows against the best so far, of each task and mode and over all modes.
         models: Champions that were registered in MLflow: ``task``, ``name``, ``version``, ``made_by``, ``classifier``,
             ``seed`` and ``agreement`` (0 to 1).
+        booked: What the ledger of this run, or of the account that it spends from, holds at the end.
 
     """
     ended = [*(item.status for item in syntheses), *(item.status for item in trials)]
     failed = bool(failures) or any(status != "ok" for status in ended)
     results = {
+        "schema": SCHEMA,
         "study": config.name,
         "status": "failed" if failed or not trials else "ok",
         "created": created,
@@ -110,7 +117,7 @@ def assemble(
         "models": [dict(model) for model in models],
         "paper": [dict(number) for number in paper],
         "failures": [dict(failure) for failure in failures],
-        "totals": _totals(syntheses, trials, questions or Spent()),
+        "totals": _totals(syntheses, trials, questions or Spent()) | _booked(booked),
         "estimate": None if estimate is None else dict(estimate),
     }
     safe: dict[str, Any] = _json_safe(results)
@@ -119,7 +126,7 @@ def assemble(
 
 def to_json(results: Mapping[str, Any]) -> str:
     """Results as the text of results.json."""
-    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return encodable(json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _ordered(items: Iterable[Any], config: StudyConfig) -> list[Any]:
@@ -173,6 +180,7 @@ def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: 
     seconds = sum(synthesis.seconds for synthesis in syntheses) + questions.seconds
     return {
         "calls": sum(synthesis.calls for synthesis in syntheses) + questions.calls,
+        "calls_estimated": sum(item.calls_estimated for item in syntheses) + questions.calls_estimated,
         "tokens_in": sum(synthesis.tokens_in for synthesis in syntheses) + questions.tokens_in,
         "tokens_out": sum(synthesis.tokens_out for synthesis in syntheses) + questions.tokens_out,
         "cost_usd": known_sum(costs),
@@ -181,6 +189,13 @@ def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: 
         "cells_failed": sum(trial.status != "ok" for trial in trials),
         "cells_stored": sum(trial.cached for trial in trials),
     }
+
+
+def _booked(booked: Booked | None) -> dict[str, Any]:
+    """Dollars that the budget counts as spent: those for lost answers are among them, those of earlier runs are not."""
+    if booked is None:
+        return {"booked_usd": None, "booked_estimated_usd": None}
+    return {"booked_usd": booked.usd, "booked_estimated_usd": booked.estimated_usd}
 
 
 @cache

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -155,6 +156,42 @@ def checks_table(checks: Iterable[Finding]) -> RenderableType:
     for check in checks:
         table.add_row(Text(*marks[check.ok]), Text(check.name), Text(check.detail))
     return table
+
+
+def inventory_tables(inventory: Mapping[str, Any]) -> RenderableType:
+    """What the home folder and the store hold, by kind and by study."""
+    unused = f">unused {inventory['days']:g} days"
+    kinds = _table("where", "kind", "what it is", ">number", ">size", unused, ">no results refer to")
+    for row in sorted(inventory["kinds"], key=lambda row: (row["place"] != "store", -row["bytes"])):
+        free = row["bytes_unreferenced"]
+        sizes = [decimal(row["bytes"]), decimal(row["bytes_unused"]), "–" if free is None else decimal(free)]
+        kinds.add_row(*map(Text, (row["place"], row["kind"], row["about"], f"{row['number']:,}", *sizes)))
+    studies = _table("study", "last run", ">size of what its results refer to")
+    for row in sorted(inventory["studies"], key=lambda row: -row["bytes"]):
+        studies.add_row(*map(Text, (row["study"], row["created"], decimal(row["bytes"]))))
+    heading = f"Home {inventory['home']}, store {inventory['store']}: {decimal(inventory['bytes'])}"
+    parts: list[RenderableType] = [Text(heading), kinds]
+    return Group(*parts, studies) if inventory["studies"] else Group(*parts)
+
+
+def pruning_table(pruning: Mapping[str, Any]) -> RenderableType:
+    """What pruning freed, or would free."""
+    table = _table("kind", ">number", ">size")
+    for row in pruning["kinds"]:
+        table.add_row(*map(Text, (row["kind"], f"{row['number']:,}", decimal(row["bytes"]))))
+    lines = [
+        f"Freed {decimal(pruning['bytes'])}." if pruning["applied"] else f"Would free {decimal(pruning['bytes'])}."
+    ]
+    if any(row["kind"] == "journals" for row in pruning["kinds"]):
+        usd = pruning["journals_usd"]
+        lines.append(f"The calls in these journals cost {'an unknown amount' if usd is None else f'${usd:,.2f}'}.")
+    if pruning["kept_paid"]:
+        lines.append(
+            f"{pruning['kept_paid']:,} more stay: the LLM calls that made them are in no journal of this home."
+        )
+    if not pruning["applied"] and pruning["kinds"]:
+        lines.append("Nothing was removed; add --apply to do it.")
+    return Group(table, *map(Text, lines)) if pruning["kinds"] else Group(*map(Text, lines))
 
 
 class Display:

@@ -5,13 +5,15 @@ The only importer of litellm, which takes seconds: import this module where a ca
 
 import asyncio
 import contextlib
+import math
 import os
 import re
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
 from tasks.config import GeneratorConfig, misleading
 from tasks.errors import GoneError, RunError, UserError
@@ -42,9 +44,26 @@ BREAKS, UNREACHABLE_BREAKS = 6, 3
 """Times that the circuit opens in a row, with pauses of a minute or of 6 seconds in all, until a provider that fails
 every call, or cannot be reached, is given up."""
 PATIENCE = 600.0
-"""Seconds without any answer after which a provider that refuses calls is given up."""
+"""Seconds without any answer after which a provider that refuses calls is given up, and seconds for which a single call
+may be refused while others are answered."""
+REFUSALS = 10
+"""Times that such a call is refused at least, before it is given up."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before a failed call is repeated, doubled each time, and the most of them."""
+
+LARGEST_WINDOW = 10_000_000
+"""Tokens that no model reads or writes in one call: who says more has not counted."""
+LOST_BY_PROXY = (408, 502, 504, *range(520, 528))
+"""What stands between a provider and us answers when it has waited too long or the provider's answer broke: that may be
+billed. A provider's own error, with any other status, is not."""
+SPENT_UP = re.compile(
+    r"insufficient_quota|billing_hard_limit_reached|credit balance is too low|insufficient (?:balance|credits)",
+    re.IGNORECASE,
+)
+"""What a provider says to a customer who has no money left there; waiting does not help."""
+PAYMENT_REQUIRED, REFUSED = 402, (400, 403, 429)
+WAITED_OUT = (408, 409, 425, 429)
+"""Of the statuses that blame the request, those that may be others a little later."""
 
 GONE = (404, 410)
 """What a provider answers for a model that it does not serve, or not any more."""
@@ -198,19 +217,20 @@ def throttle(generator: GeneratorConfig) -> Throttle:
     return _throttles[key]
 
 
-async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completion:
+async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: float = PATIENCE) -> Completion:
     """Send a request as soon as the provider's limits allow, repeating it while the provider is busy or out of reach.
 
-    ``first_wait`` is in seconds. Raises ``RunError`` when it stays so, when the provider refuses the request, or the
-    key; ``UnwantedError`` when its turn comes after it is not wanted any more.
+    ``first_wait`` and ``patience`` are in seconds. Raises ``RunError`` when it stays so, when the provider refuses the
+    request, or the key; ``UnwantedError`` when its turn comes after it is not wanted any more; ``BudgetReachedError``
+    when it may not be repeated.
     """
     generator = request.generator
     if embedded.is_embedded(generator.model):  # has slots of its own and no limits
-        return _completion(await litellm.acompletion(**_arguments(request)), generator)
+        return _completion(await litellm.acompletion(**_arguments(request)), request)
     gate = throttle(generator)
-    attempts = _Attempts(gate)
+    attempts = _Attempts(gate, patience)
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type(TRANSIENT),
+        retry=retry_if_exception(_is_transient),
         stop=attempts.used_up,
         wait=wait_exponential_jitter(first_wait, LONGEST_WAIT, jitter=first_wait),
         sleep=attempts.sleep,
@@ -220,7 +240,7 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
         return await retrying(_send, request, gate)
     except litellm.openai.APIError as error:
         if _filtered(error):
-            return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
+            return _filtered_completion(request)
         why = _failure(generator, error, attempts.failed + attempts.refused)
         if getattr(error, "status_code", None) in GONE:
             raise GoneError(why, generator.model, generator.api_base, generator.api_key_env) from None
@@ -234,9 +254,9 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
 class _Attempts:
     """When to give a call up: refusals count by time, because the throttle spaces them, failures by number."""
 
-    def __init__(self, gate: Throttle) -> None:
+    def __init__(self, gate: Throttle, patience: float) -> None:
         self.failed = self.refused = 0
-        self._gate, self._begun = gate, time.monotonic()
+        self._gate, self._begun, self._patience = gate, time.monotonic(), patience
         self.given_up = gate.given_up
 
     @property
@@ -246,9 +266,14 @@ class _Attempts:
 
     def used_up(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
+        if error is not None and _spent_up(error):
+            return True
         if isinstance(error, exceptions.RateLimitError):
             self.refused += 1
-            return time.monotonic() - max(self._begun, self._gate.last_answer) > PATIENCE
+            now = time.monotonic()
+            silent = now - max(self._begun, self._gate.last_answer) > self._patience
+            alone = self.refused >= REFUSALS and now - self._begun > self._patience
+            return silent or alone
         self.failed += 1
         away = error is not None and _unreachable(error)
         if self._gate.breaks >= (UNREACHABLE_BREAKS if away else BREAKS) or self._gate.given_up > self.given_up:
@@ -261,21 +286,70 @@ class _Attempts:
 
 
 async def _send(request: Request, gate: Throttle) -> Completion:
+    await request.attempts.reserve()
     async with gate.turn(request.most_tokens_in + request.most_tokens_out, request.wanted) as turn:
-        return _completion(await _watched(request, turn), request.generator)
+        return _completion(await _watched(request, turn), request)
 
 
 async def _watched(request: Request, turn: Turn) -> Any:
+    seconds = request.generator.timeout
     try:
-        response = await litellm.acompletion(**_arguments(request))
+        async with asyncio.timeout(seconds):  # in all: litellm's own time-out begins anew with every byte
+            response = await litellm.acompletion(**_arguments(request))
     except exceptions.RateLimitError as error:
-        turn.refused(_retry_after(error))
+        if not _spent_up(error):
+            turn.refused(_retry_after(error))
         raise
-    except TRANSIENT:
+    except TimeoutError:
         turn.failed()
+        request.attempts.lost()
+        raise exceptions.Timeout(
+            f"no whole answer within {seconds:g} s (timeout)", request.generator.model, ""
+        ) from None
+    except Exception as error:
+        if _is_transient(error):
+            turn.failed()
+        if _may_be_billed(error):
+            request.attempts.lost()
         raise
     turn.answered()
     return response
+
+
+def _may_be_billed(error: BaseException) -> bool:
+    """Whether a provider may have answered, though the answer is lost: unless it refused, or was not reached."""
+    if isinstance(error, exceptions.AuthenticationError | exceptions.UnsupportedParamsError) or _unreachable(error):
+        return False
+    status = _status(error)
+    return status is None or status in LOST_BY_PROXY
+
+
+def _status(error: BaseException) -> int | None:
+    """The status that an error answer came with; null where none came: litellm's errors make one up then."""
+    for cause in _causes(error):
+        if isinstance(cause, httpx.HTTPStatusError):
+            return cause.response.status_code
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _spent_up(error: BaseException) -> bool:
+    """Whether the provider says that the account has no money left, rather than that it has no capacity for now."""
+    status = _status(error)
+    return status == PAYMENT_REQUIRED or (status in REFUSED and SPENT_UP.search(str(error)) is not None)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether a call may be answered if it is repeated."""
+    status = _status(error)
+    for_good = status is not None and 300 <= status < 500 and status not in WAITED_OUT
+    return isinstance(error, TRANSIENT) and not for_good
 
 
 def _arguments(request: Request) -> dict[str, Any]:
@@ -304,29 +378,65 @@ def _arguments(request: Request) -> dict[str, Any]:
     return arguments
 
 
-def _completion(response: Any, generator: GeneratorConfig) -> Completion:
+def _completion(response: Any, request: Request) -> Completion:
     answers = tuple(
         Answer(choice.message.content or "", choice.finish_reason or "unknown") for choice in response.choices
+    ) or (Answer("", "no_choice"),)
+    model = response.model or ""
+    if embedded.is_embedded(request.generator.model):
+        return Completion(answers, model, response.usage.prompt_tokens, response.usage.completion_tokens, 0.0)
+    thought = sum(
+        len((getattr(choice.message, "reasoning_content", None) or "").encode()) for choice in response.choices
     )
-    tokens = _usage(response)
-    return Completion(answers or (Answer("", "no_choice"),), response.model or "", *tokens, _cost(response, generator))
+    tokens_in, tokens_out, estimated = _tokens(response, request, answers, thought)
+    cost = _cost(response, request.generator, tokens_in, tokens_out, estimated)
+    return Completion(answers, model, tokens_in, tokens_out, cost, estimated)
 
 
-def _usage(response: Any) -> tuple[int, int]:
+def _tokens(response: Any, request: Request, answers: Sequence[Answer], thought: int) -> tuple[int, int, bool]:
+    """Tokens read and written, and whether they are the most that there can have been, since nobody can tell.
+
+    ``thought`` is the size of what the model thought before it answered, in bytes.
+    """
     usage = getattr(response, "usage", None)
-    return (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+    read, written = (_counted(getattr(usage, name, None)) for name in ("prompt_tokens", "completion_tokens"))
+    silent = written == 0 and not thought and not any(item.text or item.finish_reason == "length" for item in answers)
+    if read and (written or silent):
+        return read, written or 0, False
+    most_out = sum(_most_tokens(answer, request.max_tokens) for answer in answers) + thought
+    return read or request.most_tokens_in, min(request.most_tokens_out, most_out), True
 
 
-def _cost(response: Any, generator: GeneratorConfig) -> float | None:
-    if embedded.is_embedded(generator.model):
-        return 0.0
-    own = price(generator) if generator.price else None
-    if own:
-        return own.of(*_usage(response))
-    try:
-        return float(litellm.completion_cost(completion_response=response, model=generator.model))
-    except Exception:  # litellm raises plain Exception for a model without a price: unknown, not zero
+def _counted(tokens: object) -> int | None:
+    """A number of tokens that can be true; null for any other."""
+    return int(tokens) if isinstance(tokens, int | float) and 0 <= tokens <= LARGEST_WINDOW else None
+
+
+def _most_tokens(answer: Answer, max_tokens: int) -> int:
+    """Of an answer whose tokens nobody counted: no token is shorter than a byte. Without a text it may be thoughts."""
+    if not answer.text or answer.finish_reason == "length":
+        return max_tokens
+    return len(answer.text.encode()) + calls.TEXT_TOKENS
+
+
+def _cost(response: Any, generator: GeneratorConfig, tokens_in: int, tokens_out: int, estimated: bool) -> float | None:
+    known = price(generator)
+    if known is None:
         return None
+    if estimated:
+        return known.most(tokens_in, tokens_out)
+    cost = 0.0
+    if not generator.price:
+        with contextlib.suppress(Exception):  # plain Exception, for a provider whose prices litellm cannot count by
+            cost = float(litellm.completion_cost(completion_response=response, model=generator.model))
+    return cost if 0 < cost < math.inf else known.of(tokens_in, tokens_out)
+
+
+def _filtered_completion(request: Request) -> Completion:
+    """What a refused prompt comes to: some providers bill it, as read."""
+    known, tokens = price(request.generator), request.most_tokens_in
+    cost = known.most(tokens, 0) if known else None
+    return Completion((Answer("", "content_filter"),), request.generator.model, tokens, 0, cost, estimated=True)
 
 
 def _filtered(error: BaseException) -> bool:
@@ -338,10 +448,9 @@ def _filtered(error: BaseException) -> bool:
 
 def _unreachable(error: BaseException) -> bool:
     """Whether no connection came about; litellm reports that as an internal error of the server."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None
+    return any(
+        isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in _causes(error)
+    )
 
 
 def _retry_after(error: Exception) -> float | None:
@@ -360,6 +469,8 @@ def _failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str
     who = f"generator {generator.model!r}" + (f" at {generator.api_base}" if generator.api_base else "")
     if isinstance(error, exceptions.AuthenticationError):
         return f"{who}: the provider refuses the API key" + (NO_KEY_SENT if _key(generator) == NO_KEY else "")
+    if _spent_up(error):
+        return f"{who}: the provider says that its account has no quota or money left; see to the billing there"
     if _unreachable(error):
         return f"{who} cannot be reached"
     if (status := getattr(error, "status_code", None)) in GONE:

@@ -35,6 +35,15 @@ def synthgap(tmp_path: Path):
     return call
 
 
+def test_windows_is_refused_in_one_line():
+    script = "import sys; from flows.cli import main; sys.platform = 'win32'; sys.argv = ['synthgap', 'tasks']; main()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "synthgap does not run on Windows itself; use Linux, macOS or the Windows Subsystem for Linux"
+    ]
+
+
 def study(folder: Path, **change: object) -> str:
     """Path of a study file: the smallest one, changed."""
     config = {"name": "s", "tasks": ["sms_spam"], "modes": ["real", "few_shot"], **change}
