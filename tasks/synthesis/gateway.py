@@ -68,6 +68,8 @@ WAITED_OUT = (408, 409, 425, 429)
 GONE = (404, 410)
 """What a provider answers for a model that it does not serve, or not any more."""
 
+NO_KEY_SENT = "; none was sent, since a provider's key goes to its own hosts only: name this server's in api_key_env"
+"""Said where an address that got no key wants one."""
 NOT_CALLED = ("chatgpt", "github_copilot", "petals", "vllm")
 """Providers that wait for a person to log in, or load a model into this process."""
 CONTROLS = frozenset(all_litellm_params) - {
@@ -167,7 +169,12 @@ def list_models(provider: str, api_base: str | None, api_key_env: str | None = N
         raise
     except Exception as error:  # providers' own code raises plain Exception
         where = f"provider {provider!r}" + (f" at {api_base}" if api_base else "")
-        raise RunError(f"{where} does not list its models: {_listing_error(error)}") from None
+        why = _listing_error(error) + (NO_KEY_SENT if key == NO_KEY and _denied(error) else "")
+        raise RunError(f"{where} does not list its models: {why}") from None
+
+
+def _denied(error: Exception) -> bool:
+    return getattr(getattr(error, "response", None), "status_code", None) in (401, 403)
 
 
 def _list_endpoint(api_base: str, key: str | None) -> list[str]:
@@ -461,7 +468,7 @@ def _failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str
     """What went wrong, in one line that holds nothing of a refused key."""
     who = f"generator {generator.model!r}" + (f" at {generator.api_base}" if generator.api_base else "")
     if isinstance(error, exceptions.AuthenticationError):
-        return f"{who}: the provider refuses the API key"
+        return f"{who}: the provider refuses the API key" + (NO_KEY_SENT if _key(generator) == NO_KEY else "")
     if _spent_up(error):
         return f"{who}: the provider says that its account has no quota or money left; see to the billing there"
     if _unreachable(error):

@@ -63,7 +63,12 @@ def test_patterns_choose(serving: Serving) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body", "word"),
-    [(500, "", "status 500"), (401, "sk-planted", "status 401"), (200, "{}", "KeyError"), (200, "no json", "Error")],
+    [
+        (500, "", "status 500"),
+        (401, "sk-planted", "status 401; none was sent.*api_key_env"),
+        (200, "{}", "KeyError"),
+        (200, "no json", "Error"),
+    ],
 )
 def test_a_provider_that_does_not_tell_is_an_error_and_no_empty_list(serving: Serving, status, body, word) -> None:
     serving.status, serving.body = status, body

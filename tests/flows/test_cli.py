@@ -255,15 +255,10 @@ def test_plan_says_who_would_see_real_texts(synthgap, tmp_path: Path) -> None:
     assert "To openai (api.openai.com) would go no real text, only what describes sms_spam" in only_described
 
 
-@pytest.mark.parametrize("role", ["generators", "baselines", "annotators"])
-def test_a_named_variable_that_is_not_set_shows_before_anything_is_started(synthgap, tmp_path, role: str) -> None:
-    llm = {"model": "openai/x", "api_base": "http://127.0.0.1:1/v1", "api_key_env": "MY_SERVER_KEY"}
-    change: dict[str, dict[str, object]] = {
-        "generators": {"generators": [llm]},
-        "baselines": {"modes": ["real"], "generators": [llm], "baselines": ["llm_zero_shot"]},
-        "annotators": {"modes": ["real"], "subjectivity": {"annotators": [llm]}},
-    }
-    done = synthgap("run", study(tmp_path, **change[role]), MY_SERVER_KEY=None)
+def test_a_named_variable_that_is_not_set_shows_before_anything_is_started(synthgap, tmp_path) -> None:
+    annotator = {"model": "openai/x", "api_base": "http://127.0.0.1:1/v1", "api_key_env": "MY_SERVER_KEY"}
+    path = study(tmp_path, modes=["real"], subjectivity={"annotators": [annotator]})
+    done = synthgap("run", path, MY_SERVER_KEY=None)
     assert done.returncode == 1 and "'openai/x' needs MY_SERVER_KEY in the environment" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "home" / "mlflow.db").exists()

@@ -85,6 +85,10 @@ def test_a_refused_key_is_not_repeated_and_never_shown(serve, monkeypatch):
     with pytest.raises(RunError, match="refuses the API key") as raised:
         ask(endpoint.url)
     assert len(endpoint.bodies) == 1 and "planted" not in str(raised.value)
+    assert "none was sent" in str(raised.value) and "api_key_env" in str(raised.value)
+    monkeypatch.setenv("MY_SERVER_KEY", "sk-planted-secret")
+    with pytest.raises(RunError, match=r"refuses the API key$"):
+        ask(endpoint.url, api_key_env="MY_SERVER_KEY")
 
 
 def test_a_bad_request_is_not_repeated(serve):
