@@ -246,7 +246,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
     plan = planning.make_plan(config, tuple(data.values()), settings)
     with run_log(), shown_alive(), runs.study_run(settings, config) as parent:
-        ledger = study_ledger(settings.home, config, parent.run_id)
+        ledger = study_ledger(settings, config, parent.run_id)
         run = _Run(plan, data, keys, parent, ledger, settings)
         with study_progress(plan):
             found = _run_cells(run)
@@ -273,6 +273,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
             failures=found.failures,
             challenges=challenges,
             models=models,
+            booked=ledger.booked,
         )
         stages.report_stage(results, parent, settings)
     ended = Completed if results["status"] == "ok" else Failed

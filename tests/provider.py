@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -75,11 +75,31 @@ class Behaviour:
     """Share of texts that talk about the text."""
     refusals: float = 0.0
     """Share of texts that decline."""
+    drips: float = 0.0
+    """Share of answers of which a byte comes every ``drip`` seconds."""
+    drip: float = 0.2
+    gateways: float = 0.0
+    """Share of answers that a proxy in front of the endpoint loses: it says 504 to a call that was answered."""
+    empties: float = 0.0
+    """Share of answers with a text of no length."""
+    cuts: float = 0.0
+    """Share of answers that ``max_tokens`` cuts off before a text begins."""
+    silences: float = 0.0
+    """Share of answers that do not say how many tokens they took."""
+    zeros: float = 0.0
+    """Share of answers that say they took none."""
+    never: float = 0.0
+    """Share of calls that are refused (429) whenever they are asked."""
+    price_in: float = 1.0
+    price_out: float = 2.0
+    """What it bills, in dollars per million tokens."""
 
 
-FAILURES = ("busy", "errors", "hangs", "resets", "truncated")
+FAILURES = ("busy", "errors", "hangs", "resets", "truncated", "drips", "gateways")
 """Each attempt draws anew which of these it meets."""
-ODDITIES = ("wrong_models", "no_choices", "duplicates", "debris", "refusals")
+LOST = ("hangs", "resets", "truncated", "drips", "gateways")
+"""Those of them that are billed: the endpoint did its work."""
+ODDITIES = ("wrong_models", "no_choices", "duplicates", "debris", "refusals", "empties", "cuts", "silences", "zeros")
 """A call always meets the same of these: they are answers, and billed."""
 
 ADJECTIVES = (
@@ -143,6 +163,8 @@ class Desk:
         self.asked_of: Counter[str] = Counter()
         """Calls to each model."""
         self.listing: dict[str, Any] = {"status": 200, "models": [MODEL.removeprefix("openai/")], "gone": []}
+        self.billed: Counter[str] = Counter()
+        """Tokens of all answers that were made, whether or not they were heard."""
         self.refused_at: list[float] = []
         self.accepted_at: list[float] = []
         self.seconds = 0.0
@@ -158,6 +180,8 @@ class Desk:
         self._begun = now if self._begun is None else self._begun
         age = now - self._begun
         self.attempts[key] += 1
+        if random.Random(f"{self.behaviour.seed} {key} never").random() < self.behaviour.never:
+            return "busy"
         if age < self.behaviour.slow_start:
             return "slow_start"
         if self.behaviour.rate and not self._accepted(now):
@@ -187,33 +211,47 @@ class Desk:
         """The chat completion, odd or not; counted as given."""
         self.answered[key] += 1
         self.seconds = time.monotonic() - (self._begun or 0.0)
-        odd = self._oddities.draw(random.Random(f"{self.behaviour.seed} {key}"))
+        odd = self._odd(key)
         self.counts[odd] += bool(odd)
+        return self.made(key, body)
+
+    def made(self, key: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The chat completion, billed but perhaps never heard."""
+        odd = self._odd(key)
         texts = [self._text(key, odd, number) for number in range(body.get("n") or 1)]
         tokens_in = sum(len(message["content"]) for message in body["messages"]) // 4
-        tokens_out = sum(len(text) for text in texts) // 4
+        most = len(texts) * body.get("max_tokens", 10**6)
+        tokens_out = most if odd == "cuts" else min(most, sum(len(text) for text in texts) // 4)
+        self.billed += Counter(prompt=tokens_in, completion=tokens_out)
+        finish = "length" if odd == "cuts" else "stop"
         choices = [
-            {"index": i, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+            {"index": i, "message": {"role": "assistant", "content": text}, "finish_reason": finish}
             for i, text in enumerate(texts)
         ]
+        usage = {
+            "prompt_tokens": tokens_in,
+            "completion_tokens": tokens_out,
+            "total_tokens": tokens_in + tokens_out,
+        }
         return {
             "id": f"chatcmpl-{self.counts['asked']}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": "cheaper-model" if odd == "wrong_models" else body["model"],
             "choices": [] if odd == "no_choices" else choices,
-            "usage": {
-                "prompt_tokens": tokens_in,
-                "completion_tokens": tokens_out,
-                "total_tokens": tokens_in + tokens_out,
-            },
+            **({} if odd == "silences" else {"usage": dict.fromkeys(usage, 0) if odd == "zeros" else usage}),
         }
+
+    def _odd(self, key: str) -> str:
+        return self._oddities.draw(random.Random(f"{self.behaviour.seed} {key}"))
 
     def _text(self, key: str, odd: str, number: int) -> str:
         if odd == "duplicates":
             return REPEATED
         if odd == "refusals":
             return REFUSAL
+        if odd in ("empties", "cuts"):
+            return ""
         return (DEBRIS if odd == "debris" else "") + sentence(key, number)
 
     def stats(self) -> dict[str, Any]:
@@ -229,6 +267,10 @@ class Desk:
             "repeated": self.answered.total() - len(self.answered),
             "answers": dict(self.answered),
             "asked_of": dict(self.asked_of),
+            "billed_usd": (
+                self.billed["prompt"] * self.behaviour.price_in + self.billed["completion"] * self.behaviour.price_out
+            )
+            / 1e6,
             "seconds": self.seconds,
             "accepted_at": self.accepted_at,
             "refused_at": self.refused_at,
@@ -244,7 +286,7 @@ def app(behaviour: Behaviour) -> Any:
     """The endpoint as an ASGI application."""
     from starlette.applications import Starlette
     from starlette.requests import Request
-    from starlette.responses import JSONResponse, Response
+    from starlette.responses import JSONResponse, Response, StreamingResponse
     from starlette.routing import Route
 
     desk = Desk(behaviour)
@@ -273,19 +315,29 @@ def app(behaviour: Behaviour) -> Any:
             await desk.wait(key, failure)
             if await request.is_disconnected():
                 desk.counts["abandoned"] += 1
+                desk.made(key, body)
                 return Response()
             return _reply(key, body, failure, request)
         finally:
             desk.now -= 1
 
     def _reply(key: str, body: dict[str, Any], failure: str, request: Request) -> Response:
-        if failure in ("resets", "truncated"):
-            whole = json.dumps(Desk(behaviour).answer(key, body)).encode()
+        if failure in LOST and failure != "hangs":
+            whole = json.dumps(desk.made(key, body)).encode()
             half = whole[: len(whole) // 2]
+            if failure == "gateways":
+                return JSONResponse({"error": {"message": failure}}, 504)
+            if failure == "drips":
+                return StreamingResponse(dripping(whole), media_type="application/json")
             if failure == "truncated":
                 return Response(half, media_type="application/json")
             return Reset(half, len(whole), request.state.transport)
         return JSONResponse(desk.answer(key, body))
+
+    async def dripping(whole: bytes) -> AsyncIterator[bytes]:
+        for i in range(len(whole)):
+            yield whole[i : i + 1]
+            await asyncio.sleep(behaviour.drip)
 
     class Reset(Response):
         """Half an answer, then a connection that is gone."""

@@ -17,7 +17,7 @@ from tasks.store import Store
 from tasks.training.hardware import precision
 
 KIND = "descriptions"
-VERSION = 2
+VERSION = 3
 """Of the measures; a change of a value needs another one, because descriptions are found by it in the store."""
 ERROR = "_error"
 """Ends the name of a measure's standard error, which stands beside its value where it is not exact."""
@@ -73,6 +73,7 @@ def describe(
     if found is None:
         found = _measure(described, real, store, encode)
         store.put(KIND, key, asdict(found))
+    store.touch(KIND, key)
     return found.diversity, found.similarity
 
 

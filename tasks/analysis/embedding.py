@@ -33,6 +33,7 @@ def embed(texts: Sequence[str], store: Store, *, encode: Embed = embed_in_worker
     """(texts, 384) float32 embeddings of length one; a set of texts that was embedded before comes from the store."""
     key = content_key([VERSION, MAX_TOKENS, encoders.find_encoder(EMBEDDED_CLASSIFIER).fingerprint, precision(), texts])
     if (stored := _find(store, key, len(texts))) is not None:
+        store.touch(KIND, key)
         return stored
     raw = encode(texts)
     vectors: Vectors = raw / np.linalg.norm(raw, axis=1, keepdims=True)

@@ -15,10 +15,11 @@ from tasks.errors import RunError, UserError
 from tasks.progress import Progress
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis import loop
+from tasks.synthesis import embedded, loop
 from tasks.synthesis.asking import Asking, connect, spending_of
 from tasks.synthesis.budget import BudgetReachedError, Ledger
 from tasks.synthesis.calls import Complete, UnwantedError
+from tasks.synthesis.fruitless import Fruitless
 from tasks.synthesis.journal import Entry, Journal, open_journal
 from tasks.synthesis.models import same_model
 
@@ -64,9 +65,15 @@ class _Work:
         self._waiting = iter(dict.fromkeys(missing))
         self._done = len(interview.questions) - len(missing)
         self._failed = False
+        self._journal = journal
+        self._order = dict.fromkeys(map(call_id, interview.questions))
+        self._fruitless = Fruitless()
+        self._looked = iter(self._order)
+        self._next = next(self._looked, None)
 
     async def run(self) -> None:
-        """Put all that is missing. Raises what the first failed call raised."""
+        """Put all that is missing. Raises what the first failed call raised, ``RunError`` where answers are empty."""
+        self._look()
         try:
             ends = await asyncio.gather(
                 *(self._work() for _ in range(self._interview.in_flight)), return_exceptions=True
@@ -92,6 +99,17 @@ class _Work:
                 return
             self._done += 1
             self._step(self._done)
+            self._look()
+
+    def _look(self) -> None:
+        """Go through the answers in the order of the questions. Raises ``RunError`` where too many have no text."""
+        while self._next is not None and (entry := self._journal.entries.get(self._next)) is not None:
+            self._fruitless.look(entry, [entry.answers[0].text])
+            self._next = next(self._looked, None)
+        if self._fruitless.enough and self._next is not None and not embedded.is_embedded(self._interview.llm.model):
+            paid = [entry for call, entry in self._journal.entries.items() if call in self._order]
+            self._failed = True
+            raise RunError(f"{self._interview.name}: {self._fruitless.reason(self._interview.max_tokens, paid)}")
 
 
 def ask(

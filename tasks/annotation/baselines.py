@@ -211,6 +211,7 @@ def _taken(replies: Replies) -> dict[str, Any]:
         "cost_usd": known_sum(entry.cost_usd for entry in entries),
         "latency_s": round(sum(times) / len(times), 4) if times else None,
         "seconds": wall_seconds(entries),
+        "calls_keys": [replies.interview.key],
         "unanswered": replies.unanswered,
         "stopped": replies.stopped,
         "tokens_in": sum(entry.tokens_in for entry in entries),

@@ -62,6 +62,7 @@ def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
         sum(entry.tokens_out for entry in entries),
         known_sum(entry.cost_usd for entry in entries),
         wall_seconds(entries),
+        sum(entry.estimated for entry in entries),
     )
 
 

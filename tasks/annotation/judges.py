@@ -157,6 +157,7 @@ def judge(
 
     stored = _find(store, key)
     if stored is not None:
+        store.touch(KIND, key)
         report(progress(total, "from the store"))
         return stored
     found = ask_all([interview for interview, _ in asked], progress, report, settings, ledger, complete)
@@ -172,6 +173,7 @@ def judge(
         firsts = [option == OPTIONS[0] for _, option in answers if option]
         manifest = {
             "tasks": [rows.task.name for rows in data],
+            "calls_keys": [interview.key for interview, _ in asked],
             "pairs": pairs,
             "decided": len(made),
             "unanswered": {replies.interview.name: replies.unanswered for replies in found},

@@ -83,6 +83,7 @@ def annotate(
 
     stored = _find(store, key)
     if stored is not None:
+        store.touch(KIND, key)
         report(progress(total, "from the store"))
         return stored
     found = ask_all(interviews, progress, report, settings, ledger, complete)
@@ -90,7 +91,8 @@ def annotate(
     stopped = next((replies.stopped for replies in found if replies.stopped), "")
     if not stopped:
         unanswered = {replies.interview.name: replies.unanswered for replies in found}
-        manifest = {"task": data.task.name, "items": len(rows), "unanswered": unanswered}
+        calls = [interview.key for interview in interviews]
+        manifest = {"task": data.task.name, "items": len(rows), "unanswered": unanswered, "calls_keys": calls}
         store.put(KIND, key, manifest, {VOTES: votes})
     report(progress(total, stopped or f"{total - len(votes)} without an answer"))
     return tuple(votes)

@@ -46,7 +46,9 @@ class _Manifest:
 def save_data(store: Store, data: TaskData) -> str:
     """Put real rows into the store, unless they are there; returns their key."""
     key = data.key
-    if not store.verified(KIND, key):
+    if store.verified(KIND, key):
+        store.touch(KIND, key)
+    else:
         pool = {row.text for row in data.pool}
         lines = [*_lines(data.train, "train", pool), *_lines(data.test, "test", set())]
         counts = {name: count_labels(rows, data.task.labels) for name, rows in _splits(data)}
@@ -84,7 +86,7 @@ def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int
 
     The pool is a share of each label's training rows, at most ``pool_rows`` of a label.
 
-    Raises ``UserError`` for rows that do not fit the task, ``RunError`` when no source can be had here.
+    Raises ``UserError`` for rows that do not fit the task, ``UnavailableError`` when no source can be had here.
     """
     return split(task, read(task, settings), pool_share, pool_rows)
 
@@ -103,7 +105,7 @@ def read(task: TaskConfig, settings: Settings) -> Reading:
             continue
         notes = (*found.notes, *(f"passed over: {reason}" for reason in passed))
         return Reading(found.train, found.test, found.source, notes, found.train_name, found.test_name)
-    raise RunError(f"no source of task {task.name!r} is available: " + "; ".join(passed))
+    raise UnavailableError(f"no source of task {task.name!r} is available: " + "; ".join(passed))
 
 
 def _read_source(source: Source, task: TaskConfig, settings: Settings) -> Reading:

@@ -1,5 +1,7 @@
 """One short call that shows whether an LLM is still served: a list alone is no proof that it is not."""
 
+from dataclasses import replace
+
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.synthesis import loop
@@ -24,12 +26,9 @@ def knock(generator: GeneratorConfig, ledger: Ledger | None, complete: Complete 
 async def _ask(request: Request, ledger: Ledger | None, complete: Complete) -> None:
     spending = spending_of(request.generator, ledger)
     try:
-        reservation = await spending.reserve(request)
+        async with spending.payment(request) as payment:
+            payment.answered(await complete(replace(request, attempts=payment)))
     except BudgetReachedError as limit:
         raise RunError(str(limit)) from None
-    try:
-        completion = await complete(request)
-    except RunError:
-        await spending.release(reservation)
-        raise
-    await spending.settle(reservation, completion)
+    finally:
+        await spending.settled()

@@ -126,7 +126,7 @@ def noting_retired(store: Store, list_: List = list_generators) -> Iterator[None
     try:
         yield
     except GoneError as error:
-        if lists_others_only(error.model, error.api_base, list_):
+        if lists_others_only(error.model, error.api_base, list_, error.api_key_env):
             retire(store, error.model, str(error), timestamp())
         raise
 

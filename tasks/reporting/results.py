@@ -30,6 +30,7 @@ from tasks.records import (
     Trial,
     known_sum,
 )
+from tasks.synthesis.budget import Booked
 
 PACKAGES = (
     "synthgap",
@@ -66,6 +67,7 @@ def assemble(
     failures: Sequence[Mapping[str, str]] = (),
     challenges: Sequence[Challenge] = (),
     models: Sequence[Mapping[str, Any]] = (),
+    booked: Booked | None = None,
 ) -> dict[str, Any]:
     """The results object, ready for ``json.dumps(..., allow_nan=False)``, lists in the study's own order.
 
@@ -89,6 +91,7 @@ def assemble(
         challenges: Each LLM's rows against the best so far, of each task and mode and over all modes.
         models: Champions that were registered in MLflow: ``task``, ``name``, ``version``, ``made_by``, ``classifier``,
             ``seed`` and ``agreement`` (0 to 1).
+        booked: What the ledger of this run, or of the account that it spends from, holds at the end.
 
     """
     ended = [*(item.status for item in syntheses), *(item.status for item in trials)]
@@ -114,7 +117,7 @@ def assemble(
         "models": [dict(model) for model in models],
         "paper": [dict(number) for number in paper],
         "failures": [dict(failure) for failure in failures],
-        "totals": _totals(syntheses, trials, questions or Spent()),
+        "totals": _totals(syntheses, trials, questions or Spent()) | _booked(booked),
         "estimate": None if estimate is None else dict(estimate),
     }
     safe: dict[str, Any] = _json_safe(results)
@@ -177,6 +180,7 @@ def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: 
     seconds = sum(synthesis.seconds for synthesis in syntheses) + questions.seconds
     return {
         "calls": sum(synthesis.calls for synthesis in syntheses) + questions.calls,
+        "calls_estimated": sum(item.calls_estimated for item in syntheses) + questions.calls_estimated,
         "tokens_in": sum(synthesis.tokens_in for synthesis in syntheses) + questions.tokens_in,
         "tokens_out": sum(synthesis.tokens_out for synthesis in syntheses) + questions.tokens_out,
         "cost_usd": known_sum(costs),
@@ -185,6 +189,13 @@ def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: 
         "cells_failed": sum(trial.status != "ok" for trial in trials),
         "cells_stored": sum(trial.cached for trial in trials),
     }
+
+
+def _booked(booked: Booked | None) -> dict[str, Any]:
+    """Dollars that the budget counts as spent: those for lost answers are among them, those of earlier runs are not."""
+    if booked is None:
+        return {"booked_usd": None, "booked_estimated_usd": None}
+    return {"booked_usd": booked.usd, "booked_estimated_usd": booked.estimated_usd}
 
 
 @cache

@@ -264,7 +264,21 @@ def _lost(loss: float) -> str:
 
 
 def spent(results: Row) -> str:
-    """The plan held against what it took; nothing where trials came out of the store, which the plan leaves out.
+    """The plan held against what it took, and how much of that is not known for sure."""
+    return " ".join(filter(None, [_planned(results), _estimated(results["totals"])]))
+
+
+def _estimated(totals: Row) -> str:
+    if not totals.get("booked_estimated_usd"):
+        return ""
+    return (
+        f"The budget counts ${totals['booked_usd']:.4f} as spent. Of that ${totals['booked_estimated_usd']:.4f} is an "
+        "upper bound: some answers were lost on their way, or did not say how many tokens they took."
+    )
+
+
+def _planned(results: Row) -> str:
+    """Nothing where trials came out of the store, which the plan leaves out.
 
     Both count minutes as if nothing had run side by side.
     """

@@ -3,7 +3,6 @@
 A model other than the one asked for ends the work, after its answer was journaled: it is paid for.
 """
 
-import asyncio
 import logging
 import time
 import uuid
@@ -14,11 +13,10 @@ from functools import partial
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
-from tasks.synthesis.budget import Ledger, Spending
+from tasks.synthesis.budget import BudgetReachedError, Ledger, Spending, counted_price
 from tasks.synthesis.calls import Complete, Completion, Request, UnwantedError
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.models import same_model
-from tasks.synthesis.prices import price
 
 LOGGER = logging.getLogger("synthgap")
 
@@ -32,10 +30,16 @@ def connect(generator: GeneratorConfig) -> Complete:
 
 
 def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
-    """What a generator's calls take from a ledger; says so where the budget cannot hold them."""
-    spending = Spending(ledger, price(generator))
+    """What a generator's calls take from a ledger; says so where the budget cannot hold them.
+
+    Raises ``UserError`` for a generator that an operator's cap does not allow.
+    """
+    spending = Spending(ledger, counted_price(generator, ledger.cap_usd, ledger.cap_tokens) if ledger else None)
     if ledger and spending.unenforceable and ledger.first_without_price(generator.model):
-        LOGGER.warning("the price of %s is unknown: the budget cannot hold it, only count its tokens", generator.model)
+        LOGGER.warning(
+            "the price of %s is unknown: the budget of $%g cannot hold it, only its tokens are counted; budget_tokens "
+            "can, or say its price in the study", generator.model, ledger.limit_usd
+        )  # fmt: skip
     return spending
 
 
@@ -46,7 +50,6 @@ class Asking:
         self.asked: list[Entry] = []
         """Calls that were made, in the order of their answers."""
         self._journal, self._complete, self._spending = journal, complete, spending
-        self._settling: list[asyncio.Task[None]] = []
         self._failed = False
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
 
@@ -56,22 +59,22 @@ class Asking:
         Raises ``BudgetReachedError``, ``RunError`` for no answer or one by another model, and ``UnwantedError`` for a
         call that was not made.
         """
-        request = replace(request, wanted=partial(self._wanted, request.wanted))
-        reservation = await self._spending.reserve(request)
-        begun = time.monotonic()
-        try:
-            completion = await self._complete(request)
-        except (RunError, UnwantedError) as error:
-            self._failed = self._failed or isinstance(error, RunError)
-            await self._spending.release(reservation)
-            raise
-        entry = self._entry(call, request, completion, time.monotonic() - begun)
-        same = same_model(request.generator.model, entry.model)
-        self._failed = self._failed or not same  # from here on nothing more is sent
-        await self._journal.append(entry)
+        async with self._spending.payment(request) as payment:  # settled with the next call's reservation
+            request = replace(request, wanted=partial(self._wanted, request.wanted), attempts=payment)
+            begun = time.monotonic()
+            try:
+                completion = await self._complete(request)
+            except (UnwantedError, BudgetReachedError):
+                raise
+            except Exception:
+                self._failed = True
+                raise
+            payment.answered(completion)
+            entry = self._entry(call, request, completion, time.monotonic() - begun)
+            same = same_model(request.generator.model, entry.model)
+            self._failed = self._failed or not same  # from here on nothing more is sent
+            await self._journal.append(entry)
         self.asked.append(entry)
-        settling = asyncio.create_task(self._spending.settle(reservation, completion))
-        self._settling.append(settling)  # with the next call's reservation; until then the worst case counts
         if not same:
             raise RunError(
                 f"asked for {request.generator.model!r}, but {entry.model!r} answered; "
@@ -84,7 +87,7 @@ class Asking:
 
     async def settled(self) -> None:
         """Wait until the ledger holds what every call did cost."""
-        await asyncio.gather(*self._settling)
+        await self._spending.settled()
 
     def _entry(self, call: str, request: Request, completion: Completion, seconds: float) -> Entry:
         return Entry(
@@ -101,4 +104,5 @@ class Asking:
             elapsed=round(time.monotonic() - self._start, 3),
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
             seconds=round(seconds, 4),
+            estimated=completion.estimated,
         )

@@ -3,10 +3,11 @@
 These two records are all that the engine knows of any provider; a ``Complete`` is passed in, so tests pass a fake.
 """
 
+import json
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tasks.config import GeneratorConfig
 from tasks.jsonl import encodable
@@ -39,9 +40,29 @@ def always() -> bool:
     return True
 
 
+class Attempts(Protocol):
+    """Who pays for the attempts of a call. The first one is set aside before the call is handed on to be sent."""
+
+    async def reserve(self) -> None:
+        """Set aside what the next attempt may cost, where that is not done yet; raises ``BudgetReachedError``."""
+
+    def lost(self) -> None:
+        """Count the attempt under way as paid for: it may be billed, though its answer was lost."""
+
+
+class Unpaid:
+    """Nobody pays: a call outside of any budget."""
+
+    async def reserve(self) -> None:
+        """Nothing to set aside."""
+
+    def lost(self) -> None:
+        """Nothing to count."""
+
+
 @dataclass(frozen=True)
 class Request:
-    """One call. Everything in it but the generator's limits and ``wanted`` shapes the answer."""
+    """One call. Everything in it but the generator's limits, ``wanted`` and ``attempts`` shapes the answer."""
 
     messages: tuple[Message, ...]
     generator: GeneratorConfig
@@ -54,6 +75,8 @@ class Request:
     """What each of them shall look like."""
     wanted: Callable[[], bool] = field(default=always, compare=False, repr=False)
     """Asked right before it is sent, which may be long after it was ready."""
+    attempts: Attempts = field(default_factory=Unpaid, compare=False, repr=False)
+    """Told of every attempt beyond the first, and of those whose answer was lost."""
 
     @property
     def prompt_hash(self) -> str:
@@ -62,8 +85,9 @@ class Request:
 
     @property
     def most_tokens_in(self) -> int:
-        """No prompt has more: no token is shorter than a byte."""
-        return sum(len(message["content"].encode()) + MESSAGE_TOKENS for message in self.messages)
+        """No prompt has more: no token is shorter than a byte. A schema may be written into the prompt."""
+        schema = len(json.dumps(self.form.schema)) if self.form.schema else 0
+        return schema + sum(len(message["content"].encode()) + MESSAGE_TOKENS for message in self.messages)
 
     @property
     def most_tokens_out(self) -> int:
@@ -96,6 +120,8 @@ class Completion:
     tokens_out: int
     cost_usd: float | None
     """Null when the price is unknown."""
+    estimated: bool = False
+    """The provider did not say how many tokens it took, so they are the most that there can have been."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", encodable(self.model))
@@ -103,7 +129,8 @@ class Completion:
 
 Complete = Callable[[Request], Awaitable[Completion]]
 """Sends one request. Raises ``RunError`` when it cannot be answered, its own retries included, and may raise
-``UnwantedError`` instead of sending what is not wanted any more."""
+``UnwantedError`` instead of sending what is not wanted any more. Before it repeats an attempt, it tells the request's
+``attempts``; an attempt of which it says nothing was not billed where it raises one of these, else it may have been."""
 
 
 def sampling(generator: GeneratorConfig) -> dict[str, Any]:

@@ -4,18 +4,22 @@ The only importer of litellm, which takes seconds: import this module where a ca
 """
 
 import asyncio
+import contextlib
+import math
 import os
 import re
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
-from tasks.config import GeneratorConfig
-from tasks.errors import GoneError, RunError
+from tasks.config import GeneratorConfig, misleading
+from tasks.errors import GoneError, RunError, UserError
 from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
+from tasks.synthesis.hosts import NO_KEY, key_for, provider_of
 from tasks.synthesis.prices import price
 from tasks.synthesis.throttle import GivenUpError, Throttle, Turn
 
@@ -30,6 +34,7 @@ for _name, _value in {
 import httpx  # noqa: E402
 import litellm  # noqa: E402
 from litellm import exceptions  # noqa: E402
+from litellm.types.utils import all_litellm_params  # noqa: E402
 
 ATTEMPTS = 6
 """Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
@@ -39,12 +44,38 @@ BREAKS, UNREACHABLE_BREAKS = 6, 3
 """Times that the circuit opens in a row, with pauses of a minute or of 6 seconds in all, until a provider that fails
 every call, or cannot be reached, is given up."""
 PATIENCE = 600.0
-"""Seconds without any answer after which a provider that refuses calls is given up."""
+"""Seconds without any answer after which a provider that refuses calls is given up, and seconds for which a single call
+may be refused while others are answered."""
+REFUSALS = 10
+"""Times that such a call is refused at least, before it is given up."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
 """Seconds before a failed call is repeated, doubled each time, and the most of them."""
 
+LARGEST_WINDOW = 10_000_000
+"""Tokens that no model reads or writes in one call: who says more has not counted."""
+LOST_BY_PROXY = (408, 502, 504, *range(520, 528))
+"""What stands between a provider and us answers when it has waited too long or the provider's answer broke: that may be
+billed. A provider's own error, with any other status, is not."""
+SPENT_UP = re.compile(
+    r"insufficient_quota|billing_hard_limit_reached|credit balance is too low|insufficient (?:balance|credits)",
+    re.IGNORECASE,
+)
+"""What a provider says to a customer who has no money left there; waiting does not help."""
+PAYMENT_REQUIRED, REFUSED = 402, (400, 403, 429)
+WAITED_OUT = (408, 409, 425, 429)
+"""Of the statuses that blame the request, those that may be others a little later."""
+
 GONE = (404, 410)
 """What a provider answers for a model that it does not serve, or not any more."""
+
+NOT_CALLED = ("chatgpt", "github_copilot", "petals", "vllm")
+"""Providers that wait for a person to log in, or load a model into this process."""
+CONTROLS = frozenset(all_litellm_params) - {
+    "api_version", "bos_token", "ensure_alternating_roles", "eos_token", "merge_reasoning_content_in_choices",
+    "region_name", "supports_system_message", "use_chat_completions_api",
+}  # fmt: skip
+"""litellm's own parameters, which say how and where it calls, logs and bills, but for those that shape a prompt or an
+answer and those that a provider's address needs."""
 
 TRANSIENT = (
     exceptions.RateLimitError,
@@ -76,7 +107,8 @@ _ready = threading.Lock()
 def prepare(generator: GeneratorConfig) -> None:
     """Check, before anything is asked, that a generator can be asked.
 
-    Raises ``RunError`` that names a missing API key or package, ``UserError`` for an unknown embedded model.
+    Raises ``RunError`` that names a missing API key or package, ``UserError`` for an unknown embedded model and for a
+    key or a parameter that may not go where it would.
     """
     with _ready:
         litellm.suppress_debug_info = True
@@ -87,26 +119,50 @@ def prepare(generator: GeneratorConfig) -> None:
     if embedded.is_embedded(generator.model):
         embedded.weights(generator.model)
         return
+    _check_call(generator)
+    key = _key(generator)
     try:
-        litellm.get_llm_provider(generator.model, api_base=generator.api_base)
+        litellm.get_llm_provider(generator.model, api_base=generator.api_base, api_key=key)
     except exceptions.BadRequestError:
         raise RunError(
             f"generator {generator.model!r}: litellm knows no such provider; write provider/model, such as "
             "openai/gpt-4o-mini, or openai/NAME with api_base for an endpoint of your own"
         ) from None
-    missing = [] if generator.api_base else litellm.validate_environment(generator.model)["missing_keys"]
+    missing = [] if generator.api_base or key else litellm.validate_environment(generator.model)["missing_keys"]
     if missing:
         raise RunError(f"generator {generator.model!r} needs {' and '.join(missing)} in the environment")
 
 
-def list_models(provider: str, api_base: str | None) -> list[str]:
+def _check_call(generator: GeneratorConfig) -> None:
+    """A provider may list any name, and litellm takes any parameter."""
+    who = f"generator {generator.model!r}"
+    if why := misleading(generator.model):
+        raise UserError(f"{who} {why}")
+    if provider_of(generator.model) in NOT_CALLED:
+        raise UserError(f"{who}: provider {provider_of(generator.model)!r} cannot be called from a run")
+    if controls := sorted(CONTROLS.intersection(generator.params)):
+        raise UserError(f"{who}: params.{controls[0]} is litellm's own and no parameter of the model; leave it out")
+
+
+def _key(generator: GeneratorConfig) -> str | None:
+    """The key of a generator's calls; null where litellm takes the provider's own from the environment."""
+    provider = provider_of(generator.model)
+    if "/" not in generator.model:
+        with contextlib.suppress(exceptions.BadRequestError):  # said where the name is checked
+            provider = litellm.get_llm_provider(generator.model)[1]
+    return key_for(f"generator {generator.model!r}", provider, generator.api_base, generator.api_key_env)
+
+
+def list_models(provider: str, api_base: str | None, api_key_env: str | None = None) -> list[str]:
     """Names of the models that a provider says it serves; an endpoint of one's own is asked for ``<api_base>/models``.
 
-    Raises ``RunError`` when it does not answer, refuses, or litellm cannot ask it. litellm's own ``get_valid_models``
-    would answer with an empty list then, or with a table of what there was when it was released.
+    Raises ``RunError`` when it does not answer, refuses, or litellm cannot ask it, ``UserError`` like ``key_for``.
+    litellm's own ``get_valid_models`` would answer with an empty list then, or with a table of what there was when it
+    was released.
     """
+    key = key_for(f"provider {provider!r}", "openai" if api_base else provider, api_base, api_key_env)
     try:
-        return _list_endpoint(api_base) if api_base else list(_lister(provider).get_models())
+        return _list_endpoint(api_base, key) if api_base else list(_lister(provider).get_models(api_key=key))
     except RunError:
         raise
     except Exception as error:  # providers' own code raises plain Exception
@@ -114,9 +170,9 @@ def list_models(provider: str, api_base: str | None) -> list[str]:
         raise RunError(f"{where} does not list its models: {_listing_error(error)}") from None
 
 
-def _list_endpoint(api_base: str) -> list[str]:
-    key = os.environ.get("OPENAI_API_KEY")  # what calls to it are made with, too
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+def _list_endpoint(api_base: str, key: str | None) -> list[str]:
+    key = key or os.environ.get("OPENAI_API_KEY")  # null where the address is OpenAI's own
+    headers = {"Authorization": f"Bearer {key}"} if key and key != NO_KEY else {}
     response = httpx.get(f"{api_base.rstrip('/')}/models", headers=headers, timeout=30)
     response.raise_for_status()
     return [str(model["id"]) for model in response.json()["data"]]
@@ -148,25 +204,26 @@ _throttles: dict[tuple[Any, ...], Throttle] = {}
 def throttle(generator: GeneratorConfig) -> Throttle:
     """The one throttle of this process for a model at an endpoint: all its syntheses share the provider's limits."""
     limits = generator.concurrency, generator.requests_per_minute, generator.tokens_per_minute
-    key = generator.model, generator.api_base, *limits
+    key = generator.model, generator.api_base, generator.api_key_env, *limits
     if key not in _throttles:
         _throttles[key] = Throttle(*limits, name=generator.model)
     return _throttles[key]
 
 
-async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completion:
+async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: float = PATIENCE) -> Completion:
     """Send a request as soon as the provider's limits allow, repeating it while the provider is busy or out of reach.
 
-    ``first_wait`` is in seconds. Raises ``RunError`` when it stays so, when the provider refuses the request, or the
-    key; ``UnwantedError`` when its turn comes after it is not wanted any more.
+    ``first_wait`` and ``patience`` are in seconds. Raises ``RunError`` when it stays so, when the provider refuses the
+    request, or the key; ``UnwantedError`` when its turn comes after it is not wanted any more; ``BudgetReachedError``
+    when it may not be repeated.
     """
     generator = request.generator
     if embedded.is_embedded(generator.model):  # has slots of its own and no limits
-        return _completion(await litellm.acompletion(**_arguments(request)), generator)
+        return _completion(await litellm.acompletion(**_arguments(request)), request)
     gate = throttle(generator)
-    attempts = _Attempts(gate)
+    attempts = _Attempts(gate, patience)
     retrying = AsyncRetrying(
-        retry=retry_if_exception_type(TRANSIENT),
+        retry=retry_if_exception(_is_transient),
         stop=attempts.used_up,
         wait=wait_exponential_jitter(first_wait, LONGEST_WAIT, jitter=first_wait),
         sleep=attempts.sleep,
@@ -176,10 +233,10 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
         return await retrying(_send, request, gate)
     except litellm.openai.APIError as error:
         if _filtered(error):
-            return Completion((Answer("", "content_filter"),), generator.model, 0, 0, None)
+            return _filtered_completion(request)
         why = _failure(generator, error, attempts.failed + attempts.refused)
         if getattr(error, "status_code", None) in GONE:
-            raise GoneError(why, generator.model, generator.api_base) from None
+            raise GoneError(why, generator.model, generator.api_base, generator.api_key_env) from None
         if attempts.in_vain and gate.given_up == attempts.given_up:
             gate.give_up(why)
         raise RunError(why) from None
@@ -190,9 +247,9 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT) -> Completi
 class _Attempts:
     """When to give a call up: refusals count by time, because the throttle spaces them, failures by number."""
 
-    def __init__(self, gate: Throttle) -> None:
+    def __init__(self, gate: Throttle, patience: float) -> None:
         self.failed = self.refused = 0
-        self._gate, self._begun = gate, time.monotonic()
+        self._gate, self._begun, self._patience = gate, time.monotonic(), patience
         self.given_up = gate.given_up
 
     @property
@@ -202,9 +259,14 @@ class _Attempts:
 
     def used_up(self, state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
+        if error is not None and _spent_up(error):
+            return True
         if isinstance(error, exceptions.RateLimitError):
             self.refused += 1
-            return time.monotonic() - max(self._begun, self._gate.last_answer) > PATIENCE
+            now = time.monotonic()
+            silent = now - max(self._begun, self._gate.last_answer) > self._patience
+            alone = self.refused >= REFUSALS and now - self._begun > self._patience
+            return silent or alone
         self.failed += 1
         away = error is not None and _unreachable(error)
         if self._gate.breaks >= (UNREACHABLE_BREAKS if away else BREAKS) or self._gate.given_up > self.given_up:
@@ -217,21 +279,70 @@ class _Attempts:
 
 
 async def _send(request: Request, gate: Throttle) -> Completion:
+    await request.attempts.reserve()
     async with gate.turn(request.most_tokens_in + request.most_tokens_out, request.wanted) as turn:
-        return _completion(await _watched(request, turn), request.generator)
+        return _completion(await _watched(request, turn), request)
 
 
 async def _watched(request: Request, turn: Turn) -> Any:
+    seconds = request.generator.timeout
     try:
-        response = await litellm.acompletion(**_arguments(request))
+        async with asyncio.timeout(seconds):  # in all: litellm's own time-out begins anew with every byte
+            response = await litellm.acompletion(**_arguments(request))
     except exceptions.RateLimitError as error:
-        turn.refused(_retry_after(error))
+        if not _spent_up(error):
+            turn.refused(_retry_after(error))
         raise
-    except TRANSIENT:
+    except TimeoutError:
         turn.failed()
+        request.attempts.lost()
+        raise exceptions.Timeout(
+            f"no whole answer within {seconds:g} s (timeout)", request.generator.model, ""
+        ) from None
+    except Exception as error:
+        if _is_transient(error):
+            turn.failed()
+        if _may_be_billed(error):
+            request.attempts.lost()
         raise
     turn.answered()
     return response
+
+
+def _may_be_billed(error: BaseException) -> bool:
+    """Whether a provider may have answered, though the answer is lost: unless it refused, or was not reached."""
+    if isinstance(error, exceptions.AuthenticationError | exceptions.UnsupportedParamsError) or _unreachable(error):
+        return False
+    status = _status(error)
+    return status is None or status in LOST_BY_PROXY
+
+
+def _status(error: BaseException) -> int | None:
+    """The status that an error answer came with; null where none came: litellm's errors make one up then."""
+    for cause in _causes(error):
+        if isinstance(cause, httpx.HTTPStatusError):
+            return cause.response.status_code
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _spent_up(error: BaseException) -> bool:
+    """Whether the provider says that the account has no money left, rather than that it has no capacity for now."""
+    status = _status(error)
+    return status == PAYMENT_REQUIRED or (status in REFUSED and SPENT_UP.search(str(error)) is not None)
+
+
+def _is_transient(error: BaseException) -> bool:
+    """Whether a call may be answered if it is repeated."""
+    status = _status(error)
+    for_good = status is not None and 300 <= status < 500 and status not in WAITED_OUT
+    return isinstance(error, TRANSIENT) and not for_good
 
 
 def _arguments(request: Request) -> dict[str, Any]:
@@ -255,34 +366,70 @@ def _arguments(request: Request) -> dict[str, Any]:
         arguments["seed"] = request.seed
     if generator.api_base:
         arguments["api_base"] = generator.api_base
-        if litellm.validate_environment(generator.model)["missing_keys"]:
-            arguments["api_key"] = "none"  # endpoints of one's own mostly ask for none, the client insists on one
+    if key := _key(generator):
+        arguments["api_key"] = key
     return arguments
 
 
-def _completion(response: Any, generator: GeneratorConfig) -> Completion:
+def _completion(response: Any, request: Request) -> Completion:
     answers = tuple(
         Answer(choice.message.content or "", choice.finish_reason or "unknown") for choice in response.choices
+    ) or (Answer("", "no_choice"),)
+    model = response.model or ""
+    if embedded.is_embedded(request.generator.model):
+        return Completion(answers, model, response.usage.prompt_tokens, response.usage.completion_tokens, 0.0)
+    thought = sum(
+        len((getattr(choice.message, "reasoning_content", None) or "").encode()) for choice in response.choices
     )
-    tokens = _usage(response)
-    return Completion(answers or (Answer("", "no_choice"),), response.model or "", *tokens, _cost(response, generator))
+    tokens_in, tokens_out, estimated = _tokens(response, request, answers, thought)
+    cost = _cost(response, request.generator, tokens_in, tokens_out, estimated)
+    return Completion(answers, model, tokens_in, tokens_out, cost, estimated)
 
 
-def _usage(response: Any) -> tuple[int, int]:
+def _tokens(response: Any, request: Request, answers: Sequence[Answer], thought: int) -> tuple[int, int, bool]:
+    """Tokens read and written, and whether they are the most that there can have been, since nobody can tell.
+
+    ``thought`` is the size of what the model thought before it answered, in bytes.
+    """
     usage = getattr(response, "usage", None)
-    return (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
+    read, written = (_counted(getattr(usage, name, None)) for name in ("prompt_tokens", "completion_tokens"))
+    silent = written == 0 and not thought and not any(item.text or item.finish_reason == "length" for item in answers)
+    if read and (written or silent):
+        return read, written or 0, False
+    most_out = sum(_most_tokens(answer, request.max_tokens) for answer in answers) + thought
+    return read or request.most_tokens_in, min(request.most_tokens_out, most_out), True
 
 
-def _cost(response: Any, generator: GeneratorConfig) -> float | None:
-    if embedded.is_embedded(generator.model):
-        return 0.0
-    own = price(generator) if generator.price else None
-    if own:
-        return own.of(*_usage(response))
-    try:
-        return float(litellm.completion_cost(completion_response=response, model=generator.model))
-    except Exception:  # litellm raises plain Exception for a model without a price: unknown, not zero
+def _counted(tokens: object) -> int | None:
+    """A number of tokens that can be true; null for any other."""
+    return int(tokens) if isinstance(tokens, int | float) and 0 <= tokens <= LARGEST_WINDOW else None
+
+
+def _most_tokens(answer: Answer, max_tokens: int) -> int:
+    """Of an answer whose tokens nobody counted: no token is shorter than a byte. Without a text it may be thoughts."""
+    if not answer.text or answer.finish_reason == "length":
+        return max_tokens
+    return len(answer.text.encode()) + calls.TEXT_TOKENS
+
+
+def _cost(response: Any, generator: GeneratorConfig, tokens_in: int, tokens_out: int, estimated: bool) -> float | None:
+    known = price(generator)
+    if known is None:
         return None
+    if estimated:
+        return known.most(tokens_in, tokens_out)
+    cost = 0.0
+    if not generator.price:
+        with contextlib.suppress(Exception):  # plain Exception, for a provider whose prices litellm cannot count by
+            cost = float(litellm.completion_cost(completion_response=response, model=generator.model))
+    return cost if 0 < cost < math.inf else known.of(tokens_in, tokens_out)
+
+
+def _filtered_completion(request: Request) -> Completion:
+    """What a refused prompt comes to: some providers bill it, as read."""
+    known, tokens = price(request.generator), request.most_tokens_in
+    cost = known.most(tokens, 0) if known else None
+    return Completion((Answer("", "content_filter"),), request.generator.model, tokens, 0, cost, estimated=True)
 
 
 def _filtered(error: BaseException) -> bool:
@@ -294,10 +441,9 @@ def _filtered(error: BaseException) -> bool:
 
 def _unreachable(error: BaseException) -> bool:
     """Whether no connection came about; litellm reports that as an internal error of the server."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout):
-        cause = cause.__cause__ or cause.__context__
-    return cause is not None
+    return any(
+        isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in _causes(error)
+    )
 
 
 def _retry_after(error: Exception) -> float | None:
@@ -316,6 +462,8 @@ def _failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str
     who = f"generator {generator.model!r}" + (f" at {generator.api_base}" if generator.api_base else "")
     if isinstance(error, exceptions.AuthenticationError):
         return f"{who}: the provider refuses the API key"
+    if _spent_up(error):
+        return f"{who}: the provider says that its account has no quota or money left; see to the billing there"
     if _unreachable(error):
         return f"{who} cannot be reached"
     if (status := getattr(error, "status_code", None)) in GONE:

@@ -14,6 +14,7 @@ from tasks.records import Row, Yield
 from tasks.synthesis.calls import Answer
 from tasks.synthesis.filter import Check, Filter, Scene, Step
 from tasks.synthesis.form import Form
+from tasks.synthesis.fruitless import Fruitless
 from tasks.synthesis.journal import Entry
 from tasks.synthesis.parse import UnreadableError, parse
 
@@ -64,6 +65,7 @@ class Sieve:
         self.answered = 0
         """Those of them that held something."""
         self.kept: Counter[str] = Counter()
+        self.fruitless = Fruitless()
         self._checks: list[tuple[Filter, Check]] = [(item, item.build(self.scene)) for item in self.filters]
         self._order = self._calls()
         self._next = next(self._order, None)
@@ -91,6 +93,15 @@ class Sieve:
             if not any(map(self.open, labels)):
                 return
 
+    def upcoming(self, most: int) -> list[tuple[str, int]]:
+        """The next calls in order, at most so many, if labels that are open stay so."""
+        if self._next is None:
+            return []
+        label, index = self._next
+        labels = list(filter(self.open, self.scene.task.labels))
+        order = ((name, i) for i in itertools.count(index) for name in labels)
+        return list(itertools.islice(itertools.dropwhile(lambda call: call != (label, index), order), most))
+
     def texts(self, entry: Entry) -> list[Text]:
         """The texts in an entry's answers."""
         return read_texts(entry, self.scene.task, self.form)
@@ -98,7 +109,9 @@ class Sieve:
     def _sift(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
         self.used.append(entry)
-        for number, found in enumerate(self.texts(entry)):
+        texts = self.texts(entry)
+        self.fruitless.look(entry, [found.text for found in texts])
+        for number, found in enumerate(texts):
             if not self.open(label):
                 return
             row = self._judged(Row(found.text, label, entry.call, answer=number), found)

@@ -147,6 +147,7 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
         short=short,
         stopped=stopped,
         label_noise=_label_noise(job, sieve),
+        calls_estimated=sum(entry.estimated for entry in paid),
     )
 
 

@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from aiolimiter import AsyncLimiter
 
 from tasks.synthesis.calls import UnwantedError, always
+from tasks.waiting import Waits
 
 LOGGER = logging.getLogger("synthgap")
 
@@ -112,6 +113,7 @@ class Throttle:
         self._refusals = self._failures = 0
         self._by_the_minute = False
         self._break = FIRST_BREAK
+        self._waits = Waits()
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
@@ -121,12 +123,14 @@ class Throttle:
         Raises ``GivenUpError``, and ``UnwantedError`` for a call that is not ``wanted`` when its turn comes.
         """
         if self._tokens or self._requests:
-            await self._limits(tokens, wanted)
+            with self._waits.said(lambda: f"{self._name}, for the limits that the study sets it"):
+                await self._limits(tokens, wanted)
         waiting: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append((waiting, wanted))
         self._wake()
         try:
-            started = await waiting
+            with self._waits.said(self._closed):
+                started = await waiting
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled() and not waiting.exception():
                 self._leave()
@@ -156,6 +160,15 @@ class Throttle:
                 await self._tokens.acquire(min(tokens, self._tokens.max_rate))
             if self._requests:
                 await self._requests.acquire()
+
+    def _closed(self) -> str:
+        """What keeps calls back, for people; empty where it is only other calls, which have a time-out each."""
+        again = self._not_before - self._clock()
+        if again > 0 and self._failures >= BREAK_AFTER:
+            return f"{self._name}, which failed {self._failures} times in a row and is tried again in {again:.0f} s"
+        if again > 0:
+            return f"{self._name}, which refuses calls (429) and is tried again in {again:.0f} s"
+        return f"{self._name}, which accepts {self.rate:.2g} calls a second" if self.rate else ""
 
     def _leave(self) -> None:
         self._running -= 1

@@ -1,6 +1,8 @@
 """Asks for texts until each label has its rows: every slot busy, no call waiting for another conversation's.
 
-What fails ends the work, but only after the calls under way were answered and journaled: they are paid for.
+What fails ends the work, but only after the calls under way were answered and journaled: they are paid for. An LLM
+that costs something has to show first that it gives texts at all: until one came, and when none have come for a while,
+only the next few calls in order are made.
 """
 
 import asyncio
@@ -9,11 +11,13 @@ import math
 from collections import Counter
 from collections.abc import Callable
 
+from tasks.errors import RunError
 from tasks.records import SynthesisJob, TaskData
-from tasks.synthesis import calls, keys
+from tasks.synthesis import calls, embedded, keys
 from tasks.synthesis.asking import Asking
 from tasks.synthesis.budget import BudgetReachedError, Spending
 from tasks.synthesis.calls import Complete, UnwantedError
+from tasks.synthesis.fruitless import IN_A_ROW, speaks
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.sift import Sieve, texts_of
 
@@ -44,22 +48,48 @@ class Writing:
         self._started: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
+        self._moved = asyncio.Event()
+        self._parked = 0
+        self._silent = IN_A_ROW  # answers without a text since one had one, as they came in
         self._error: BaseException | None = None
 
     async def run(self) -> None:
-        """Write until the sieve is satisfied, the calls are used up or the budget is. Raises what a call raised."""
-        self.sieve.advance()
+        """Write until the sieve is satisfied, the calls are used up or the budget is, or no texts come.
+
+        Raises what a call raised, and ``RunError`` where nothing was kept because no texts came.
+        """
+        self._advance()
+        if self.sieve.fruitless.fruitful:
+            self._silent = self.sieve.fruitless.in_a_row
         for label in self.job.task.labels:
             self._started[label] = self.sieve.done[label] // self.turns
         self._fill()
         try:
             await self._idle.wait()
         finally:
-            for task in self._tasks:
+            ended = list(self._tasks)
+            for task in ended:
                 task.cancel()
+            await asyncio.gather(*ended, return_exceptions=True)
             await self._asking.settled()
         if self._error:
             raise self._error
+        if self._fruitless and not self.sieve.kept.total():
+            raise RunError(self.stopped)
+
+    def _advance(self) -> None:
+        """Sift what is there, and see whether it is worth while to ask on."""
+        self.sieve.advance()
+        if self._fruitless and not self.sieve.finished and not self.stopped:
+            used = {entry.call for entry in self.sieve.used}
+            paid = [*self.sieve.used, *(entry for entry in self.asked if entry.call not in used)]
+            longest = calls.longest_answer(self.job.generator, self.job.task.max_words)
+            self.stopped = self.sieve.fruitless.reason(longest, paid)
+
+    @property
+    def _fruitless(self) -> bool:
+        """Calls are paid for and bring no texts."""
+        return self.sieve.fruitless.enough and not embedded.is_embedded(self.job.generator.model)
 
     @property
     def _over(self) -> bool:
@@ -67,7 +97,7 @@ class Writing:
 
     def _fill(self) -> None:
         """Start as many conversations as are needed and as slots are free."""
-        while not self._over and len(self._tasks) < calls.in_flight(self.job.generator):
+        while not self._over and len(self._tasks) - self._parked < calls.in_flight(self.job.generator):
             label = max(self.job.task.labels, key=self._needed)
             if self._needed(label) <= 0:
                 break
@@ -82,11 +112,12 @@ class Writing:
         self._tasks.discard(task)
         if not task.cancelled():
             self._error = task.exception() or self._error  # asked of every task: asyncio logs what nobody asked for
+        self._wake()
         self._fill()
 
     def _needed(self, label: str) -> int:
         """Conversations that a label's missing rows should take, at its yield so far, beyond those started."""
-        if not self.sieve.open(label):
+        if not self.sieve.open(label) or not self._may_ask(label, self._started[label] * self.turns):
             return 0
         sieve = self.sieve
         done, looked, kept = sieve.done[label], sieve.looked[label], sieve.kept[label]
@@ -99,6 +130,7 @@ class Writing:
         earlier: tuple[str, ...] = ()
         for turn in range(self.turns):
             index = conversation * self.turns + turn
+            await self._allowed(label, index)
             if self._over or not self.sieve.open(label):
                 return
             entry = await self._ask(label, index, earlier)
@@ -106,7 +138,31 @@ class Writing:
                 return
             if said := self._said(entry):
                 earlier = (*earlier, said)
+            self._silent = 0 if speaks([said]) else self._silent + 1
             self._sift()
+
+    def _may_ask(self, label: str, index: int) -> bool:
+        """Whether a call is one of the next few in order, or texts are coming."""
+        if self._silent < IN_A_ROW or embedded.is_embedded(self.job.generator.model):
+            return True
+        return (label, index) in self.sieve.upcoming(max(1, IN_A_ROW - self.sieve.fruitless.in_a_row))
+
+    async def _allowed(self, label: str, index: int) -> None:
+        """Wait until a call may be made. Who waits holds no slot: calls before it may need one."""
+        if self._over or self._may_ask(label, index):
+            return
+        self._parked += 1
+        self._fill()
+        try:
+            while not (self._over or self._may_ask(label, index)):
+                await self._moved.wait()
+        finally:
+            self._parked -= 1
+
+    def _wake(self) -> None:
+        """Have those that wait look again."""
+        self._moved.set()
+        self._moved = asyncio.Event()
 
     def _said(self, entry: Entry) -> str:
         """What a conversation goes on with: the first text of an answer that has one, or the answer of several."""
@@ -116,7 +172,8 @@ class Writing:
         return ""
 
     def _sift(self) -> None:
-        self.sieve.advance()
+        self._advance()
+        self._wake()
         self._progress()
         self._fill()
 

@@ -17,6 +17,7 @@ from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training import worker
 from tasks.training.classifiers import kind_of, resolve
+from tasks.training.devices import device_name
 from tasks.training.evaluate import Evaluation, evaluate
 from tasks.training.hardware import cores, precision
 from tasks.training.request import Training
@@ -120,7 +121,7 @@ def run_trial(
         return _trial(job, key, train_rows, test_rows, status="failed", error=str(error), seconds=seconds)
     evaluation = asdict(_evaluate(job, predictions))
     manifest = {"labels": list(job.task.labels), "classifier": resolve(job.classifier), "seed": job.seed}
-    manifest |= {"precision": precision(), "confusion": evaluation.pop("confusion")}
+    manifest |= {"precision": precision(), "device": device_name(), "confusion": evaluation.pop("confusion")}
     manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(test_rows)}
     scores = evaluation | {"seconds": round(time.monotonic() - started, 3)}
     store.put(KIND, key, manifest | {"scores": scores}, {PREDICTIONS: predictions})

@@ -18,6 +18,7 @@ from tasks.data.sample import test_sample as sample_of
 from tasks.errors import UserError
 from tasks.store import Store
 from tasks.synthesis.budget import Ledger
+from tasks.synthesis.calls import Answer
 from tasks.training.trial import item_key, read_predictions
 from tests.annotation.conftest import ROWS, BrokenError, breaks_after, truth
 from tests.endpoint import chat
@@ -181,3 +182,17 @@ def test_a_refused_key_is_a_failed_cell_over_http(job, data, settings, serve) ->
     endpoint = serve((401, {}, {"error": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}))
     trial = classify(job(model="openai/served-model", api_base=endpoint.url), data, settings)
     assert trial.status == "failed" and "refuses the API key" in trial.error
+
+
+@pytest.mark.parametrize("finish", ["length", "stop"])
+def test_an_llm_whose_answers_are_empty_is_not_asked_on_and_says_why(finish, job, data, settings) -> None:
+    class Silent(FakeLLM):
+        async def __call__(self, request):
+            return replace(await super().__call__(request), answers=(Answer("", finish),))
+
+    llm = Silent()
+    trial = classify(job(concurrency=1), data, settings, complete=llm)
+    assert trial.status == "failed" and "stopped after 10 answers in a row without a text" in trial.error
+    assert len(llm.asked) == 10
+    assert classify(job(concurrency=1), data, settings, complete=llm).error == trial.error
+    assert len(llm.asked) == 10

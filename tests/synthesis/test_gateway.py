@@ -2,25 +2,45 @@
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 
 import pytest
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError, UserError
 from tasks.synthesis import loop
+from tasks.synthesis.budget import BudgetReachedError
 from tasks.synthesis.calls import Answer, Request
 from tasks.synthesis.form import Form
 from tasks.synthesis.models import same_model
 from tests.endpoint import Reply, chat
+from tests.provider import provider
 
 
-def ask(url: str, model: str = "openai/served-model", **fields: object):
+@dataclass
+class Attempts:
+    """Notes what the gateway tells of attempts; a reservation may be refused."""
+
+    told: list[str] = field(default_factory=list)
+    most: int = 100
+
+    async def reserve(self) -> None:
+        if self.told.count("lost") >= self.most:
+            raise BudgetReachedError("all is spent")
+        self.told.append("reserve")
+
+    def lost(self) -> None:
+        self.told.append("lost")
+
+
+def ask(url: str, model: str = "openai/served-model", attempts: Attempts | None = None, **fields: object):
     from tasks.synthesis import gateway
 
     generator = GeneratorConfig.model_validate({"model": model, "api_base": url, "timeout": 5, **fields})
     gateway.prepare(generator)
     messages = ({"role": "user", "content": "say hello"},)
-    return loop.run(gateway.complete(Request(messages, generator, max_tokens=33, seed=5), first_wait=0.01))
+    request = Request(messages, generator, max_tokens=33, seed=5, attempts=attempts or Attempts())
+    return loop.run(gateway.complete(request, first_wait=0.01))
 
 
 def busy(**headers: str) -> Reply:
@@ -191,3 +211,162 @@ def test_many_calls_to_nobody_end_together():
     assert time.monotonic() - start < 20
     assert all(isinstance(error, RunError) for error in errors)
     assert all("cannot be reached" in str(error) for error in errors)
+
+
+def with_usage(usage: object, text: str = "hello", finish: str = "stop") -> Reply:
+    status, headers, body = chat(text, finish=finish)
+    return status, headers, {**body, "usage": usage}
+
+
+UNKNOWN = [
+    None,
+    {},
+    {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None},
+    {"prompt_tokens": -5, "completion_tokens": -7, "total_tokens": -12},
+    {"prompt_tokens": 10**15, "completion_tokens": 10**15, "total_tokens": 10**15},
+]
+
+
+@pytest.mark.parametrize("usage", UNKNOWN)
+def test_tokens_that_nobody_counted_are_the_most_that_there_can_be_and_said_to_be(usage, serve):
+    done = ask(serve(with_usage(usage)).url, price={"input": 1, "output": 2})
+    assert done.estimated
+    assert done.tokens_in == len("say hello") + 16
+    assert len("hello") <= done.tokens_out <= 33
+    assert done.cost_usd == pytest.approx((done.tokens_in + 2 * done.tokens_out) / 1e6)
+
+
+@pytest.mark.parametrize(("text", "finish"), [("", "stop"), ("hello", "length"), ("", "length")])
+def test_an_answer_whose_tokens_cannot_be_seen_in_its_text_may_have_all_that_it_was_allowed(text, finish, serve):
+    assert ask(serve(with_usage(None, text, finish)).url).tokens_out == 33
+
+
+def test_a_count_that_lacks_one_side_keeps_the_other(serve):
+    done = ask(serve(with_usage({"prompt_tokens": 11, "completion_tokens": 0, "total_tokens": 11})).url)
+    assert (done.tokens_in, done.estimated) == (11, True) and done.tokens_out >= 5
+
+
+def test_an_answer_without_a_text_may_take_no_tokens(serve):
+    done = ask(serve(with_usage({"prompt_tokens": 11, "completion_tokens": 0, "total_tokens": 11}, "")).url)
+    assert (done.tokens_in, done.tokens_out, done.estimated) == (11, 0, False)
+
+
+def test_more_tokens_than_were_allowed_are_counted_as_they_are_billed(serve):
+    done = ask(serve(with_usage({"prompt_tokens": 11, "completion_tokens": 5000, "total_tokens": 5011})).url)
+    assert (done.tokens_out, done.estimated) == (5000, False)
+
+
+def test_a_refused_prompt_may_be_billed(serve):
+    error = {"message": "filtered", "code": "content_filter", "type": None, "param": "prompt"}
+    done = ask(serve((400, {}, {"error": error})).url, price={"input": 1, "output": 2})
+    assert done.estimated and done.cost_usd == pytest.approx(25e-6) and done.tokens_out == 0
+
+
+ONCE = {"errors": [], "busy": [], "resets": ["lost"], "truncated": ["lost"], "drips": ["lost"], "gateways": ["lost"]}
+
+
+@pytest.mark.parametrize("fault", [*ONCE, "hangs"])
+def test_every_attempt_is_reserved_and_those_that_may_be_billed_are_told(fault):
+    attempts, options = Attempts(), {"hang": 3, "drip": 0.05}
+    with provider(**{fault: 1, "faults_for": 0.1}, **options) as endpoint:  # type: ignore[arg-type]
+        assert ask(endpoint.url, attempts=attempts, timeout=1).answers[0].text
+        asked = endpoint.stats()["asked"]
+    assert attempts.told.count("reserve") == asked > 1
+    assert attempts.told.count("lost") == (asked - 1) * len(ONCE.get(fault, ["lost"]))
+    assert "lost" not in attempts.told[-1:]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422, 500, 503])
+def test_an_error_of_the_provider_itself_is_not_billed(status, serve):
+    attempts = Attempts()
+    with pytest.raises(RunError):
+        ask(serve((status, {}, {"error": {"message": "no"}})).url, attempts=attempts)
+    assert "lost" not in attempts.told
+
+
+@pytest.mark.parametrize("status", [408, 502, 504, 524])
+def test_what_a_proxy_lost_may_be_billed(status, serve):
+    attempts = Attempts()
+    with pytest.raises(RunError):
+        ask(serve((status, {}, {"error": {"message": "no"}})).url, attempts=attempts)
+    assert attempts.told.count("lost") == attempts.told.count("reserve") > 1
+
+
+def test_nobody_there_bills_nothing():
+    attempts = Attempts()
+    with pytest.raises(RunError, match="cannot be reached"):
+        ask("http://127.0.0.1:9/v1", model="openai/nobody", attempts=attempts)
+    assert "lost" not in attempts.told
+
+
+def test_a_budget_ends_the_repeats(serve):
+    endpoint = serve((504, {}, {"error": {"message": "no"}}))
+    with pytest.raises(BudgetReachedError):
+        ask(endpoint.url, attempts=Attempts(most=2))
+    assert len(endpoint.bodies) == 2
+
+
+@pytest.mark.parametrize("status", [403, 413])
+def test_a_refusal_for_good_is_not_repeated(status, serve):
+    endpoint = serve((status, {}, {"error": {"message": "no"}}))
+    with pytest.raises(RunError):
+        ask(endpoint.url)
+    assert len(endpoint.bodies) == 1
+
+
+NO_MONEY = [
+    (429, {"message": "You exceeded your current quota.", "type": "insufficient_quota", "code": "insufficient_quota"}),
+    (429, {"message": "quota", "type": "invalid_request_error", "param": None, "code": "insufficient_quota"}),
+    (400, {"message": "Your credit balance is too low to access the API.", "type": "invalid_request_error"}),
+    (402, {"message": "Insufficient credits", "code": 402}),
+]
+
+
+@pytest.mark.parametrize(("status", "error"), NO_MONEY)
+def test_an_account_without_money_is_one_clear_message_at_once(status, error, serve):
+    endpoint = serve((status, {}, {"error": error}))
+    begun = time.monotonic()
+    with pytest.raises(RunError, match=r"'openai/served-model' at .* no quota or money left"):
+        ask(endpoint.url)
+    assert len(endpoint.bodies) == 1 and time.monotonic() - begun < 5
+
+
+def test_time_outs_count_from_the_first_byte_to_the_last():
+    with provider(drips=1, drip=0.1) as endpoint:
+        begun = time.monotonic()
+        with pytest.raises(RunError, match=r"no whole answer within 0.5 s \(timeout\)"):
+            ask(endpoint.url, timeout=0.5)
+        assert time.monotonic() - begun < 6 * 0.5 + 6
+
+
+def test_a_call_that_is_refused_for_ever_while_others_are_answered_ends(serve):
+    from tasks.synthesis import gateway
+
+    endpoint = serve(chat(model="refusing"))
+    answer = endpoint.reply
+    endpoint.reply = lambda body: busy(**{"Retry-After": "0"}) if "unwanted" in str(body) else answer(body)
+    generator = GeneratorConfig(model="openai/refusing", api_base=endpoint.url, timeout=5)
+    ended = False
+
+    def request(text: str, seed: int) -> Request:
+        return Request(({"role": "user", "content": text},), generator, 33, seed)
+
+    async def others() -> int:
+        answered = 0
+        while not ended:
+            await gateway.complete(request("hello", answered))
+            answered += 1
+            await asyncio.sleep(0.05)
+        return answered
+
+    async def both() -> tuple[int, BaseException | None]:
+        nonlocal ended
+        beside = asyncio.create_task(others())
+        refused = asyncio.create_task(gateway.complete(request("unwanted", 0), patience=0.5))
+        await asyncio.wait([refused], timeout=60)
+        ended = True
+        return await beside, refused.exception()
+
+    answered, error = loop.run(both())
+    assert answered > 0 and "slow down" in str(error)

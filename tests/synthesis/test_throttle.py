@@ -230,3 +230,27 @@ def test_calls_that_wait_for_a_provider_that_is_given_up_are_not_made():
 
     loop.run_until_complete(run())
     loop.close()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "what"),
+    [("refuse", "lab, which refuses calls (429)"), ("fail", "lab, which failed 10 times in a row")],
+)
+def test_a_long_wait_for_a_provider_says_why(verdict, what, caplog):
+    loop = SimulatedLoop()
+
+    async def run() -> None:
+        throttle = Throttle(64, clock=loop.time, name="lab")
+        provider = Provider(lambda now, _: verdict if now < 100 else "ok", retry_after=45.0)
+
+        async def one() -> None:
+            while not await provider.call(throttle):
+                pass
+
+        await asyncio.gather(*(one() for _ in range(30)))
+
+    loop.run_until_complete(run())
+    loop.close()
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("waiting for")]
+    assert 1 <= len(said) <= 5 and all(message.startswith(f"waiting for {what[:10]}") for message in said)
+    assert any(what in message or "times in a row" in message for message in said)
