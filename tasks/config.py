@@ -4,6 +4,7 @@ Everything downstream reads typed attributes. Names of modes, classifiers and fi
 tables in ``planning``, because the tables live in rooms that come after this one.
 """
 
+import json
 import re
 import zoneinfo
 from pathlib import Path
@@ -606,6 +607,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{str(path)!r} holds a value that YAML cannot read: {error}") from None
     if not isinstance(value, dict):
         raise UserError(f"{str(path)!r} must hold a mapping of fields, not {type(value).__name__}")
+    try:
+        json.dumps(value, ensure_ascii=False, skipkeys=True, default=str).encode()
+    except UnicodeEncodeError:  # YAML has escapes for it: no prompt, key or file could hold it
+        raise UserError(f"{str(path)!r} holds half a character (a lone surrogate)") from None
     refuse_secrets(value, path.name)
     for number, line in enumerate(text.split("\n"), start=1):
         if kind := secret_format(line):

@@ -14,6 +14,8 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
+from tasks.jsonl import encodable
+
 SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
 """Environment variables of such names hold secrets."""
 SHORTEST = 8
@@ -51,7 +53,7 @@ def redacted(text: str) -> str:
 
 class _ShownError(Exception):
     def __init__(self, message: object) -> None:
-        super().__init__(redacted(str(message)))
+        super().__init__(encodable(redacted(str(message))))  # a provider may quote half a character
 
 
 class UserError(_ShownError):

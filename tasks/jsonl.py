@@ -49,8 +49,7 @@ def from_line(line: bytes, of: type[T], number: int | None = None) -> T:
     try:
         found: T = _adapter(cast("Hashable", of)).validate_json(line)
     except ValidationError as error:
-        where = "it" if number is None else f"line {number}"
-        raise DamagedError(f"{where} holds no {_name(of)}: {error.errors()[0]['msg']}") from None
+        raise DamagedError(f"line {number or 1}: {_first(error)}") from None
     return found
 
 
@@ -59,9 +58,7 @@ def from_value(value: Any, of: type[T]) -> T:
     try:
         found: T = _adapter(cast("Hashable", of)).validate_python(value)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise DamagedError(f"it holds no {_name(of)}: {place}: {first['msg']}") from None
+        raise DamagedError(_first(error)) from None
     return found
 
 
@@ -71,5 +68,7 @@ def _adapter(of: Hashable) -> TypeAdapter[Any]:
     return TypeAdapter(cast("type[Any]", of))
 
 
-def _name(of: type[Any]) -> str:
-    return getattr(of, "__name__", "record").lstrip("_").lower()
+def _first(error: ValidationError) -> str:
+    """What is wrong first, and in which field."""
+    first = error.errors()[0]
+    return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)

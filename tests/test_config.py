@@ -324,3 +324,10 @@ def test_aliases_as_people_use_them_pass(tmp_path: Path) -> None:
     )
     asked = load_study(path).config.subjectivity
     assert asked and asked.annotators[0].temperature == asked.judges[0].temperature == 1.0
+
+
+def test_half_a_character_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text('{name: s, tasks: [sms_spam], modes: [real], subjectivity: {personas: ["half \\ud83d"]}}')
+    with pytest.raises(UserError, match="half a character"):
+        load_study(path)

@@ -57,3 +57,8 @@ def test_what_the_disk_refuses_is_one_message_with_the_path() -> None:
         writing("the journal", Path("/x/y")),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("kind", [UserError, RunError])
+def test_an_error_can_be_written_whatever_a_provider_says(kind: type[Exception]) -> None:
+    assert str(kind("refused: half \ud83d of it \ud83d\ude00")) == "refused: half \ufffd of it 😀"

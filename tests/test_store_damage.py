@@ -3,18 +3,16 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import fsspec
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
 
 from tasks import files
 from tasks.errors import RunError
 from tasks.settings import Settings
 from tasks.store import SCHEMA, Store, check_places
+from tests import read_only
 
 
 @dataclass(frozen=True)
@@ -157,26 +155,9 @@ def test_a_disk_that_is_full_at_any_step_leaves_nothing_torn(
     pytest.fail("it was never written")
 
 
-class ReadOnly(MemoryFileSystem):
-    """Can be read and not written, as a bucket of somebody else's."""
-
-    protocol = "readonly"
-    written: list[str] = []  # noqa: RUF012
-
-    def pipe_file(self, path: str, value: bytes, **_: object) -> None:
-        self.written.append(path)
-        raise PermissionError(errno.EACCES, "Access Denied", path)
-
-
-@pytest.fixture(autouse=True)
-def read_only() -> Iterator[None]:
-    fsspec.register_implementation("readonly", ReadOnly, clobber=True)
-    yield
-
-
 def test_a_store_that_cannot_be_written_is_found_out(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    for url in ("readonly://bucket", str(tmp_path / "file" / "store")):
+    for url in (read_only.URL, str(tmp_path / "file" / "store")):
         with pytest.raises(RunError, match="cannot write to the store"):
             check_places(Settings(home=tmp_path / "home", store=url))
 

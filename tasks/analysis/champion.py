@@ -4,6 +4,7 @@ The champion is kept in the store with the keys of its trials, so that an LLM th
 its place. It loses it only to one that is better beyond chance; "undecided" changes nothing.
 """
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -14,6 +15,9 @@ from tasks.analysis.statistics import Paired
 from tasks.records import Challenge, Outcome, Trial, content_key, readable
 from tasks.store import Store
 from tasks.training.trial import Prediction, read_predictions
+from tasks.versions import NewerError
+
+LOGGER = logging.getLogger("synthgap")
 
 KIND = "champions"
 WON = ("first", "better")
@@ -115,7 +119,12 @@ def _mean(group: Group) -> float:
 
 def _challenge(store: Store, place: Place, group: Group) -> Challenge | None:
     candidate = _candidate(group, place[1])
-    challenge = contest(place, candidate, reigning(store, *place), store)
+    try:
+        champion = reigning(store, *place)
+    except NewerError as error:  # all is trained by now: the champion stays, and the rest of the study counts
+        LOGGER.warning("%s", error)
+        return None
+    challenge = contest(place, candidate, champion, store)
     if challenge and challenge.outcome in WON:
         store.put(KIND, content_key(place), asdict(candidate))
     return challenge

@@ -106,7 +106,7 @@ class Answer:
 
     def __post_init__(self) -> None:
         for name in ("text", "finish_reason"):  # half a character cannot be stored, hashed or sent again
-            object.__setattr__(self, name, encodable(getattr(self, name)))
+            object.__setattr__(self, name, encodable(str(getattr(self, name))))
 
 
 @dataclass(frozen=True)

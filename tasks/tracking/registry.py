@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
+from tasks import jsonl
 from tasks.analysis.champion import WON, Champion, contender, contest
 from tasks.config import StudyConfig
 from tasks.data.load import read_data
@@ -88,7 +89,10 @@ def registered(settings: Settings, task: str) -> Champion | None:
                 return None
             raise
         record = version.tags.get(RECORD)
-        return Champion(**json.loads(record)) if record else Champion(f"version {version.version}", "", "", 0, {})
+        try:
+            return jsonl.from_line((record or "").encode(), Champion)
+        except jsonl.DamagedError:  # registered by hand, or by another version
+            return Champion(f"version {version.version}", "", "", 0, {})
 
 
 def log_model(logging: Logging, settings: Settings) -> dict[str, str | float]:

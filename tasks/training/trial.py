@@ -54,7 +54,7 @@ class Scores:
 
     macro_f1: float
     accuracy: float
-    per_label: Mapping[str, Mapping[str, float]]
+    per_label: Mapping[str, Mapping[str, int | float]]
     seconds: float = 0.0
     cost_usd: float | None = None
     latency_s: float | None = None

@@ -123,3 +123,13 @@ def test_a_champion_whose_trials_nobody_has_is_never_beaten_unseen(store) -> Non
 
 def gone(champion: Champion) -> Champion:
     return replace(champion, generator="z", trials={seed: f"lost {seed}" for seed in champion.trials})
+
+
+def test_a_champion_of_a_newer_version_stays_and_is_said(store, tmp_path, caplog) -> None:
+    crown(trials(store, "old", 0.7), store)
+    newer = json.dumps({"else": 1, "stored": {"schema": 9}})
+    for path in (tmp_path / "champions").rglob("manifest.json"):
+        path.write_text(newer)
+    assert crown(trials(store, "new", 0.95), store) == ()
+    assert {path.read_text() for path in (tmp_path / "champions").rglob("manifest.json")} == {newer}
+    assert "written by a newer synthgap (schema 9" in caplog.text

@@ -124,3 +124,19 @@ def test_embeddings_have_length_one_and_come_back_from_the_store(tmp_path):
     assert (first**2).sum(axis=1) == pytest.approx([1, 1])
     assert (embed(["abc", "aaa"], store, encode=letters) == first).all()
     assert letters.asked == 2
+
+
+@pytest.mark.parametrize("kind", ["descriptions", "embeddings"])
+@pytest.mark.parametrize("size", [0, 20, -20])
+def test_damaged_measures_and_embeddings_are_made_again(kind, size, tmp_path):
+    settings, encode = Settings(home=tmp_path), Letters()
+    texts, real = ["abc", "bcd", "cde", "def"], ["abd", "bce", "cdf", "dea"]
+    first = describe(texts, real, settings, encode=encode)
+    asked = encode.asked
+    assert describe(texts, real, settings, encode=encode) == first and encode.asked == asked
+    for damaged in (kind, "descriptions"):  # embeddings are looked at where a description is made
+        for path in (tmp_path / "store" / damaged).rglob("*.*"):
+            if path.name != "manifest.json" or damaged == "descriptions":
+                path.write_bytes(path.read_bytes()[:size])
+    assert describe(texts, real, settings, encode=encode) == first
+    assert encode.asked == asked + (8 if kind == "embeddings" else 0)

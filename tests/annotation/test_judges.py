@@ -108,6 +108,16 @@ def test_judgements_are_found_again_and_a_killed_judge_goes_on(settings) -> None
     assert stored_judgements(TASKS, config(), settings) == made
 
 
+def test_damaged_judgements_are_made_again_without_a_question(settings) -> None:
+    llm = FakeLLM(answer=first_by_name)
+    made = judge(TASKS, config(), settings, complete=llm)
+    [path] = (settings.home / "store" / "judgements").rglob("judgements.jsonl")
+    path.write_bytes(path.read_bytes()[:100])
+    assert stored_judgements(TASKS, config(), settings) is None
+    assert judge(TASKS, config(), settings, complete=breaks_after(0, llm)) == made
+    assert stored_judgements(TASKS, config(), settings) == made
+
+
 def test_no_answer_is_no_judgement(settings) -> None:
     made = judge(TASKS, config(), settings, complete=FakeLLM(answer=lambda _: "Both are."))
     assert made == ()

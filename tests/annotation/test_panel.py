@@ -11,13 +11,17 @@ from tasks.config import GeneratorConfig, SubjectivityConfig
 from tasks.data.sample import test_sample as sample_of
 from tasks.errors import RunError, UserError
 from tasks.records import Example
+from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.budget import Ledger
 from tasks.training.trial import item_key
+from tests import read_only
 from tests.annotation.conftest import BrokenError, breaks_after, make_data, truth
 from tests.synthesis.conftest import FakeLLM
 
 PERSONAS = ("You are quick.", "You are slow.", "You are fair.")
+KEYS = ["04b5a67558c7d7757c0933996e2c2842", "d3c90c58a009bfb625cbcd36257e02d2", "8413c14e11e352a14b8c45439800500c"]
+"""Of this panel's interviews, as journals on people's disks are called."""
 
 
 def config(items: int = 10, **fields) -> SubjectivityConfig:
@@ -50,6 +54,39 @@ def test_votes_are_found_again(data, settings, llm) -> None:
     votes = annotate(data, config(), None, settings, complete=llm)
     assert annotate(data, config(), None, settings, complete=breaks_after(0, llm)) == votes
     assert stored_votes(data, config(), None, settings) == votes
+
+
+@pytest.mark.parametrize("name", ["votes.jsonl", "manifest.json"])
+@pytest.mark.parametrize("size", [0, 150])
+def test_damaged_votes_are_counted_again_without_a_question(name, size, data, settings, llm) -> None:
+    votes = annotate(data, config(), None, settings, complete=llm)
+    [path] = (settings.home / "store" / "votes").rglob(name)
+    path.write_bytes(path.read_bytes()[:size])
+    assert stored_votes(data, config(), None, settings) is None
+    assert annotate(data, config(), None, settings, complete=breaks_after(0, llm)) == votes
+    assert stored_votes(data, config(), None, settings) == votes
+
+
+def test_answers_belong_to_the_server_that_gave_them(data, settings, llm) -> None:
+    def asked_at(**server) -> tuple[str, ...]:
+        annotators = (GeneratorConfig(model="fake/llm", **server),)
+        return tuple(asked.key for asked in panel(data, config(annotators=annotators), None))
+
+    here, there = asked_at(api_base="http://here/v1"), asked_at(api_base="http://there/v1")
+    assert len({*asked_at(), *here, *there}) == 9
+    assert asked_at(api_base="http://here/v1", endpoint="lab") == asked_at(api_base="http://moved/v1", endpoint="lab")
+
+
+def test_keys_of_interviews_without_an_address_stay(data) -> None:
+    keys = [asked.key for asked in panel(data, config(), None)]
+    assert keys == KEYS
+
+
+def test_a_store_that_cannot_be_written_is_noticed_before_the_first_question(data, tmp_path, llm) -> None:
+    settings = Settings(home=tmp_path / "home", store=read_only.URL)
+    with pytest.raises(RunError, match="cannot write to the store"):
+        annotate(data, config(), None, settings, complete=llm)
+    assert not llm.asked
 
 
 @pytest.mark.parametrize("calls", [0, 4, 15, 29])

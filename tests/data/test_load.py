@@ -41,6 +41,17 @@ def test_an_edited_description_is_not_hidden_by_the_rows_stored_before(tmp_path:
     assert read_data(store, save_data(store, replace(data, task=edited))).task.labels["a"] == "about ants"
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "rows.jsonl"])
+def test_damaged_rows_are_stored_again(name: str, tmp_path: Path) -> None:
+    store, data = Store(str(tmp_path)), make_data({"a": 5, "b": 5})
+    key = save_data(store, data)
+    path = tmp_path / "data" / key / name
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(RunError, match=f"has no real rows {key}; run the study again"):
+        read_data(store, key)
+    assert save_data(store, data) == key and read_data(store, key) == data
+
+
 def test_rows_that_are_not_in_the_store(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"has no real rows abc"):
         read_data(Store(str(tmp_path)), "abc")

@@ -12,6 +12,7 @@ from tasks.reporting.results import assemble, to_json
 Make = Callable[..., dict[str, Any]]
 
 TOP = {
+    "schema": int,
     "study": str,
     "status": str,
     "created": str,

@@ -185,6 +185,18 @@ def test_a_disk_that_refuses_leaves_whole_lines_and_nobody_believes_otherwise(tm
     assert list(read_journal(path).values()) == [first, last]
 
 
+def test_a_disk_that_is_full_while_lines_are_set_aside_changes_nothing(tmp_path):
+    path = tmp_path / "j"
+    write(path, *entries(9))
+    content = b"no entry\n" + path.read_bytes()
+    path.write_bytes(content)
+    with pytest.raises(RunError, match="cannot write the journal"), largest_file(500):
+        write(path)
+    assert path.read_bytes() == content and not (tmp_path / "j.draft").exists()
+    write(path, ENTRY)
+    assert list(read_journal(path).values()) == [ENTRY, *entries(9)[1:]]
+
+
 @contextlib.contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Files of this process grow to so many bytes at most."""

@@ -20,6 +20,7 @@ from tasks.synthesis.budget import Ledger
 from tasks.synthesis.calls import Completion, Request, UnwantedError
 from tasks.synthesis.journal import read_journal
 from tasks.synthesis.synthesize import read_rows, stored_synthesis, synthesis_key, synthesize
+from tests import read_only
 from tests.synthesis.conftest import WORDS, FakeLLM, sentence
 
 PRICED = "openai/gpt-4o-mini"
@@ -131,6 +132,68 @@ def test_a_call_that_nobody_wants_when_its_turn_comes_is_not_made_and_costs_noth
     assert not json.loads(ledger.path.read_text())["reserved"]
 
 
+def damage(path: Path, way: str) -> None:
+    content = path.read_bytes()
+    path.write_bytes(
+        {"empty": b"", "cut": content[: len(content) // 2], "flip": content[:-9] + b"?" + content[-8:]}[way]
+    )
+
+
+@pytest.mark.parametrize("way", ["empty", "cut", "flip"])
+@pytest.mark.parametrize("name", ["rows.jsonl", "manifest.json"])
+def test_a_damaged_synthesis_is_made_again_without_a_call_and_that_is_said(
+    name, way, make_job, data, settings, llm, caplog
+):
+    first = synthesize(make_job(), data, settings, complete=llm)
+    before, asked = rows(settings, first.key), len(llm.asked)
+    damage(settings.home / "store" / "syntheses" / first.key / name, way)
+    assert stored_synthesis(make_job(), data, settings) is None
+    again = synthesize(make_job(), data, settings, complete=llm)
+    assert (again.key, again.yields, len(llm.asked)) == (first.key, first.yields, asked)
+    assert rows(settings, first.key) == before
+    assert caplog.text.count("counts as absent and is made again") == 1
+    assert stored_synthesis(make_job(), data, settings) == again
+
+
+@pytest.mark.parametrize("lines", [0, 4])
+def test_rows_without_hashes_are_held_against_their_counts(lines, make_job, data, settings, llm):
+    first = synthesize(make_job(), data, settings, complete=llm)
+    folder = settings.home / "store" / "syntheses" / first.key
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest.pop("stored", None)  # as schema 0 wrote it
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert stored_synthesis(make_job(), data, settings) == first
+    content = (folder / "rows.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "rows.jsonl").write_bytes(b"".join(content[:lines]))
+    assert stored_synthesis(make_job(), data, settings) is None
+    assert synthesize(make_job(), data, settings, complete=llm).yields == first.yields
+
+
+def test_a_missing_field_counts_as_damage(make_job, data, settings, llm):
+    first = synthesize(make_job(), data, settings, complete=llm)
+    path = settings.home / "store" / "syntheses" / first.key / "manifest.json"
+    synthesis = json.loads(path.read_text())["synthesis"]
+    del synthesis["yields"]
+    path.write_text(json.dumps({"synthesis": synthesis}))
+    asked = len(llm.asked)
+    assert synthesize(make_job(), data, settings, complete=llm).yields == first.yields and len(llm.asked) == asked
+
+
+def test_a_synthesis_holds_its_calls_and_no_copy_of_their_answers(make_job, data, settings, llm):
+    made = synthesize(make_job(), data, settings, complete=llm)
+    folder = settings.home / "store" / "syntheses" / made.key
+    assert {path.name for path in folder.iterdir()} == {"manifest.json", "rows.jsonl", "calls.jsonl"}
+    assert "answers" not in (folder / "calls.jsonl").read_text()
+    assert json.loads((folder / "manifest.json").read_text())["calls_key"] == keys.calls_key(make_job(), data)
+
+
+def test_a_store_that_cannot_be_written_is_noticed_before_the_first_call(make_job, data, tmp_path, llm):
+    settings = Settings(home=tmp_path / "home", store=read_only.URL)
+    with pytest.raises(RunError, match="cannot write to the store"):
+        synthesize(make_job(), data, settings, complete=llm)
+    assert not llm.asked
+
+
 def test_another_model_fails_and_its_answer_is_not_used_later(make_job, data, settings, llm):
     with pytest.raises(RunError, match=r"asked for 'fake/llm', but 'cheaper' answered"):
         synthesize(make_job(), data, settings, complete=FakeLLM(model="cheaper"))
@@ -182,6 +245,7 @@ def test_an_unknown_price_with_a_budget_is_said(make_job, data, settings, tmp_pa
 KILLED = """
 import asyncio, sys, json
 sys.path.insert(0, {root!r})
+from tests import read_only
 from tests.synthesis.conftest import FakeLLM
 from tasks.synthesis.synthesize import synthesize
 from tasks.settings import Settings

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import random
 import sys
 
@@ -58,6 +59,42 @@ def test_a_store_hit_needs_no_torch(make_job, settings):
     run_trial(make_job(), settings, TRAIN, TEST, train=Fake())
     assert run_trial(make_job(), settings, TRAIN, TEST).cached
     assert "torch" not in sys.modules
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "predictions.jsonl"])
+@pytest.mark.parametrize("content", [b"", b"{}\n", None])
+def test_a_damaged_trial_is_trained_again(make_job, settings, name, content):
+    train = Fake()
+    first = run_trial(make_job(), settings, TRAIN, TEST, train=train)
+    path = settings.home / "store" / "trials" / first.key / name
+    path.write_bytes(path.read_bytes()[:-30] if content is None else content)
+    again = run_trial(make_job(), settings, TRAIN, TEST, train=train)
+    assert (again.status, again.cached, again.macro_f1) == ("ok", False, first.macro_f1) and len(train.seen) == 2
+    assert len(read_predictions(Store(settings.store_url), first.key)) == 3
+    assert run_trial(make_job(), settings, TRAIN, TEST, train=train).cached
+
+
+def test_predictions_without_hashes_are_held_against_their_number(make_job, settings):
+    train = Fake()
+    first = run_trial(make_job(), settings, TRAIN, TEST, train=train)
+    folder = settings.home / "store" / "trials" / first.key
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest.pop("stored", None)  # as schema 0 wrote it
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert run_trial(make_job(), settings, TRAIN, TEST, train=train).cached
+    lines = (folder / "predictions.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "predictions.jsonl").write_bytes(b"".join(lines[:2]))
+    assert not run_trial(make_job(), settings, TRAIN, TEST, train=train).cached
+
+
+def test_labels_with_any_line_break_are_read_again(make_job, settings):
+    odd = ["ham", "sp\u2028am\x85"]
+    job = make_job()
+    job = dataclasses.replace(job, task=job.task.model_copy(update={"labels": dict.fromkeys(odd, "x")}))
+    train, test = ([dataclasses.replace(row, label=odd[row.label == "spam"]) for row in rows] for rows in (TRAIN, TEST))
+    trial = run_trial(job, settings, train, test, train=Fake())
+    assert trial.status == "ok"
+    assert {item.label for item in read_predictions(Store(settings.store_url), trial.key)} == set(odd)
 
 
 def test_a_failed_training_is_recorded_and_tried_again(make_job, settings):
