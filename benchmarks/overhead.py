@@ -152,13 +152,12 @@ def servers(folder: Path) -> Iterator[None]:
     os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"  # the bare loop's
     quiet_prefect()
     from prefect.logging.handlers import APILogHandler
-    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     LOGGER.setLevel(logging.INFO)
     server = Server(folder / "server.log")
     try:
         server.wait()
-        with temporary_settings({PREFECT_API_URL: server.url}):
+        with server.used():
             yield
             APILogHandler().flush()
     finally:

@@ -3,7 +3,9 @@ needs them, so that ``synthgap --help`` answers at once.
 """
 
 import json
+import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from flows.environment import past_proxies
 from tasks.errors import RunError, UserError
 
 
@@ -18,6 +21,7 @@ class _OneLineErrors(TyperGroup):
     """Prints our own failures as one line: exit code 2 for what the user wrote, 1 for what failed at run time."""
 
     def invoke(self, ctx: Any) -> Any:
+        os.environ.update(past_proxies(os.environ))  # servers of this machine are asked directly
         try:
             return super().invoke(ctx)
         except (UserError, RunError) as error:
@@ -53,12 +57,22 @@ def run(
 
 
 @app.command()
-def plan(study: StudyArgument, as_json: JsonOption = False) -> None:
-    """Show a study's grid, LLM calls, tokens, cost and time before anything is spent. Needs no network."""
+def plan(
+    study: StudyArgument,
+    as_json: JsonOption = False,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download real rows that are not here yet.")] = False,
+) -> None:
+    """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. Needs no network."""
+    from tasks.data.sources.reading import UnavailableError
     from tasks.planning import plan_study
     from tasks.settings import Settings
 
-    content = plan_study(_load(study), Settings()).as_dict()
+    if not fetch:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    try:
+        content = plan_study(_load(study), Settings() if fetch else Settings(fetch=False)).as_dict()
+    except UnavailableError as error:
+        raise RunError(f"{error}" + ("" if fetch else ". `synthgap plan --fetch` downloads what a run would")) from None
     if as_json:
         print(json.dumps(content))
     else:
@@ -74,6 +88,7 @@ def report(study: StudyArgument, as_json: JsonOption = False) -> None:
     from tasks.settings import Settings
 
     settings = Settings()
+    settings.check_home()
     results = publish.last_results(_load(study).config.name, settings)
     if as_json:
         print(json.dumps(results))
@@ -127,7 +142,7 @@ def new_task(
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's server.")] = 5000,
-    host: Annotated[str, typer.Option(help="Address to listen on; beyond this machine a password is a must.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on; others reach the servers with the password.")] = (
         "127.0.0.1"
     ),
     studies: Annotated[int, typer.Option(min=1, help="Studies that run at once; others wait.")] = 1,
@@ -155,6 +170,15 @@ def down() -> None:
 
 
 @app.command()
+def login() -> None:
+    """Show the link that logs a browser in to Prefect, and the name and password that MLflow asks for."""
+    from flows import up as operations
+    from tasks.settings import Settings
+
+    print(operations.how_to_log_in(Settings()))
+
+
+@app.command()
 def status(as_json: JsonOption = False) -> None:
     """Say what runs: addresses, processes, health, studies, last runs. Exit code 1 when something is not well."""
     from flows.status import shown, status_of
@@ -163,6 +187,54 @@ def status(as_json: JsonOption = False) -> None:
     found = status_of(Settings())
     print(json.dumps(found) if as_json else shown(found))
     raise typer.Exit(0 if found["healthy"] else 1)
+
+
+store_app = typer.Typer(help="Show what the home folder and the store hold, or free what nothing needs.")
+app.add_typer(store_app, name="store")
+DaysOption = Annotated[float, typer.Option(min=0, help="Days without use after which something counts as unused.")]
+
+
+@store_app.callback(invoke_without_command=True)
+def store(context: typer.Context, as_json: JsonOption = False, days: DaysOption = 30) -> None:
+    """Show what the home folder and the store hold, by kind, study and age, with sizes."""
+    if context.invoked_subcommand is not None:
+        return
+    from tasks.inventory import take_inventory
+    from tasks.settings import Settings
+
+    content = take_inventory(Settings()).as_dict(time.time(), days)
+    if as_json:
+        print(json.dumps(content))
+    else:
+        from tasks.reporting.terminal import inventory_tables, show
+
+        show(inventory_tables(content))
+
+
+@store_app.command()
+def prune(
+    days: DaysOption = 30,
+    journals: Annotated[
+        bool, typer.Option("--journals", help="Also LLM calls, which were paid for, where no data set is made of them.")
+    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Free it; without this option it is only shown.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show, or with --apply free, what no study's last results refer to and what can be made again without paying."""
+    from tasks import inventory
+    from tasks.settings import Settings
+
+    settings = Settings()
+    found = inventory.plan_pruning(settings, days, journals)
+    if apply:
+        inventory.prune(found, settings)
+    content = {**found.as_dict(), "applied": apply}
+    if as_json:
+        print(json.dumps(content))
+    else:
+        from tasks.reporting.terminal import pruning_table, show
+
+        show(pruning_table(content))
 
 
 @app.command()
@@ -186,6 +258,8 @@ def _load(reference: str) -> Any:
 
 def main() -> None:
     """Entry point of the ``synthgap`` command."""
+    if sys.platform == "win32":  # no signals, locks and file modes as the rest of the program takes for granted
+        sys.exit("synthgap does not run on Windows itself; use Linux, macOS or the Windows Subsystem for Linux")
     app()
 
 

@@ -44,7 +44,7 @@ def study(
         study: The study file that this deployment belongs to; leave it as it is. What the fields below do not show is
             as the file says.
         tasks: Classification tasks of the catalog (`synthgap tasks` describes them).
-        own_tasks: Tasks of your own: paths of task YAMLs, from the study file's folder or absolute.
+        own_tasks: Tasks of your own: paths of task YAMLs in the study file's folder or in SYNTHGAP_HOME.
         modes: Where training rows come from. `real` is what the others are compared with.
         generators: LLMs that write rows, by litellm name: `embedded/smollm2-135m-instruct` needs no key,
             `openai/gpt-4o-mini` needs OPENAI_API_KEY where the worker runs. A name that the study file has keeps what
@@ -69,10 +69,11 @@ def _run(name: str, values: dict[str, Any]) -> State[Any]:
     from flows.run import check_generators, clear_faults, only_run_of
     from flows.study import study as study_flow
     from tasks.planning import plan_study
+    from tasks.store import check_places
 
     settings = Settings()
-    settings.check_home()
-    changed = overridden(named_study(name, settings), values)
+    check_places(settings)
+    changed = overridden(named_study(name, settings), values, settings.home)
     check_version(name, settings)
     with clear_faults(settings), only_run_of(changed.config.name, settings):
         check_generators(plan_study(changed, settings))

@@ -37,7 +37,7 @@ HEADER = """\
 # Written by `python -m flows.deployments` from deployments/studies and deployments/watches; change the files there,
 # then run it again.
 # With a Prefect server of your own (PREFECT_API_URL) and synthgap installed where the worker runs:
-#   prefect work-pool create synthgap --type process
+#   prefect work-pool create synthgap --type process --base-job-template deployments/pools/process.json
 #   prefect deploy --all
 #   python -m flows.automations
 #   prefect worker start --pool synthgap

@@ -4,8 +4,10 @@ Everything here may be done again at any time. It talks to the server that Prefe
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -29,6 +31,8 @@ SILENCE_S = 540
 healthy run that was found dead would be paid for twice."""
 ATTEMPTS = 5
 """So often is a run started before a run that dies is left alone: then it is the run that kills its process."""
+TEMPLATE = Path(__file__).parent.parent / "deployments" / "pools" / "process.json"
+"""What a run may say about its process: nothing. Neither its command nor its environment is the caller's to choose."""
 ZOMBIES = "synthgap: runs without heartbeat have crashed"
 
 
@@ -44,15 +48,29 @@ def clear_errors() -> Iterator[None]:
 
 
 def prepare_pool(studies_at_once: int) -> None:
-    """The work pool, with as many runs at once; runs beyond wait in its queue."""
+    """The work pool, with as many runs at once; runs beyond wait in its queue.
+
+    A pool that is there gets our template, too: an older one let whoever starts a run choose a command for it. Raises
+    ``RunError`` for one that starts no processes.
+    """
     about = "Studies, each in a process of its own. Made by `synthgap up`."
+    template = json.loads(TEMPLATE.read_text(encoding="utf-8"))
     with get_client(sync_client=True) as client:
         try:
             client.create_work_pool(
-                WorkPoolCreate(name=POOL, type="process", description=about, concurrency_limit=studies_at_once)
+                WorkPoolCreate(
+                    name=POOL,
+                    type="process",
+                    description=about,
+                    concurrency_limit=studies_at_once,
+                    base_job_template=template,
+                )
             )
         except ObjectAlreadyExists:
-            client.update_work_pool(POOL, WorkPoolUpdate(concurrency_limit=studies_at_once))
+            if (kind := client.read_work_pool(POOL).type) != "process":
+                raise RunError(f"work pool {POOL!r} starts runs as {kind}, `synthgap up` as processes") from None
+            update = WorkPoolUpdate(concurrency_limit=studies_at_once, base_job_template=template)
+            client.update_work_pool(POOL, update)
 
 
 def prepare_automation() -> None:

@@ -9,6 +9,7 @@ from prefect.states import Failed
 from flows.watches import named_watch
 from tasks.errors import RunError, UserError
 from tasks.settings import Settings
+from tasks.store import check_places
 
 
 @flow(name="newcomer", flow_run_name="{model}")
@@ -35,7 +36,7 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
     from tasks.discovery.newcomer import newcomer_study, note_broken, note_end
     from tasks.planning import plan_study
 
-    settings.check_home()
+    check_places(settings)
     config, study = named_watch(watch, settings)
     with only_run_of(study.config.name, settings, wait=True):  # nobody would start it again
         now = timestamp()

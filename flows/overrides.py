@@ -2,13 +2,20 @@
 
 A form knows models by name only, so a name that the study file has keeps all that the file says about it (address,
 temperature, price, hyper-parameters); any other name stands for that model with its defaults.
+
+Whoever fills in a form is trusted with less than who writes the study file: no address, no key, no parameter, and no
+path out of the folders that studies are kept in, because messages show what a file holds.
 """
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tasks.config import ClassifierConfig, GeneratorConfig, Study, StudyConfig, parse
 from tasks.data import catalog
+from tasks.errors import UserError
+from tasks.training.classifiers.probe import PREFIX
 
 FIELDS = ("modes", "seeds", "rows_per_label", "budget_usd", "tolerance")
 """Fields of a study that a form shows as they are."""
@@ -27,20 +34,46 @@ def form_values(study: Study) -> dict[str, Any]:
     }
 
 
-def overridden(study: Study, values: Mapping[str, Any]) -> Study:
+def overridden(study: Study, values: Mapping[str, Any], home: Path) -> Study:
     """The study with a form's ``values`` (those of ``form_values``, changed) in place of the file's.
 
-    Raises ``UserError`` that names each value that cannot be used.
+    Paths that the file does not have must lie in its own folder or in ``home``. Raises ``UserError`` that names each
+    value that cannot be used.
     """
+    for name in (*values["tasks"], *values["own_tasks"]):
+        if name not in study.config.tasks and name not in catalog.names():
+            _inside("own_tasks", name, study.folder, home)
+    classifiers = [_placed(name, study, home) for name in values["classifiers"]]
     asked = [*values["tasks"], *values["own_tasks"]]
     fields = {
         **study.config.model_dump(),
         **{name: values[name] for name in FIELDS},
         "tasks": sorted(asked, key=(*study.config.tasks, *asked).index),  # in the file's order, new ones last
         "generators": _entries(values["generators"], study.config.generators),
-        "classifiers": _entries(values["classifiers"], study.config.classifiers),
+        "classifiers": _entries(classifiers, study.config.classifiers),
     }
     return Study(config=parse(StudyConfig, fields, f"study {study.config.name}"), folder=study.folder)
+
+
+def _inside(field: str, name: str, folder: Path, home: Path) -> Path:
+    """Where a path of a form leads, ``~`` and links followed; one that leads elsewhere is refused, unread."""
+    found = None
+    with contextlib.suppress(RuntimeError, ValueError):  # ~somebody, who has no home here; a null byte
+        found = (folder / Path(name).expanduser()).resolve()
+    if found is None or not any(found.is_relative_to(place.resolve()) for place in (folder, home)):
+        raise UserError(
+            f"field {field!r}: {name!r} is neither in the study's folder nor in {str(home)!r}, and a form reads files "
+            "there only; write the path into the study file"
+        )
+    return found
+
+
+def _placed(name: str, study: Study, home: Path) -> str:
+    """A classifier's name as it is, or a local model's folder (``./model``) as an absolute path."""
+    model = name.removeprefix(PREFIX)
+    if name in {item.model for item in study.config.classifiers} or not model.startswith((".", "/", "~")):
+        return name
+    return name.removesuffix(model) + str(_inside("classifiers", model, study.folder, home))
 
 
 def _entries(names: Sequence[str], listed: Sequence[GeneratorConfig | ClassifierConfig]) -> list[Any]:

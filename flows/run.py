@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,16 +14,21 @@ from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
+from flows.environment import use_prefect_home
 from flows.server import Server, prefect_server
-from flows.state import use_running
+from flows.state import UpState, is_running, use_running
 from tasks.config import Study
 from tasks.errors import FULL, RunError, UserError
 from tasks.plan import Plan
 from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
-from tasks.settings import Settings
+from tasks.settings import Settings, shared_files
+from tasks.store import check_places
 from tasks.waiting import wait_for
+
+LOOK_S = 0.5
+"""Seconds between two looks whether the servers that a run uses are still to be there."""
 
 
 def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
@@ -30,34 +37,40 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     Raises ``UserError`` before anything is started when the study cannot be run, ``RunError`` when it is running
     already or broke off.
     """
-    use_running(Settings())
+    up = use_running(Settings())
     settings = Settings()  # anew: it may log to the server that was found
-    settings.check_home()
+    check_places(settings)
     with only_run_of(study.config.name, settings):
         plan = plan_study(study, settings)
         check_generators(plan)
+        use_prefect_home(settings)
         quiet_prefect()
         with (
             clear_faults(settings),
             prefect_server(settings.home / "prefect-server.log") as server,
             _display(plan.as_dict()),
         ):
+            if up:
+                threading.Thread(target=_end_with, args=(up, settings), daemon=True).start()
             results = _run_flow(study, server)
         html = publish.folder_of(study.config.name, settings) / publish.REPORT
         if out:
-            html = publish.write(results, html.read_text(encoding="utf-8"), out)
+            with shared_files():
+                html = publish.write(results, html.read_text(encoding="utf-8"), out)
     if not quiet:
         publish.show(results, html)
     return results
 
 
 def check_generators(plan: Plan) -> None:
-    """A missing API key or an unknown provider shows before anything is started. Raises ``RunError``."""
-    missing = [item.job.generator for item in plan.syntheses if not item.stored and item.job.imported is None]
-    if missing:
+    """A missing key or an unknown provider, of any LLM that is to be called, shows before anything is started.
+
+    Raises ``RunError``, and ``UserError`` for a key that may not go where it would.
+    """
+    if plan.asked:
         from tasks.synthesis import gateway
 
-        for generator in missing:
+        for generator in plan.asked:
             gateway.prepare(generator)
 
 
@@ -155,9 +168,20 @@ def _run_flow(study: Study, server: Server | None) -> dict[str, Any]:
 
 
 def _stop_at_once(server: Server | None, number: int, frame: object) -> NoReturn:
+    _leave("interrupted", 128 + number, server)
+
+
+def _end_with(up: UpState, settings: Settings) -> None:
+    """End when the ``up`` whose servers this run uses does: every further call would wait for them in vain."""
+    while is_running(up, settings):
+        time.sleep(LOOK_S)
+    _leave("`synthgap up`, whose servers this run used, was ended", 1)
+
+
+def _leave(why: str, code: int, server: Server | None = None) -> NoReturn:
     """End without waiting for calls and trainings in flight: the journal has every completed call."""
-    sys.stderr.write("\nsynthgap: interrupted; nothing paid for is lost, run the study again to go on\n")
+    sys.stderr.write(f"\nsynthgap: {why}; nothing paid for is lost, run the study again to go on\n")
     sys.stderr.flush()
     if server:
         server.stop()
-    os._exit(128 + number)
+    os._exit(code)

@@ -1,4 +1,4 @@
-"""A Prefect server for the length of one run, where none is configured.
+"""A Prefect server for the length of one run, where none is configured. It takes orders from that run only.
 
 Prefect would start one itself, but only after importing its whole server into the asking process too, and would leave
 it running when that process is killed. This one ends with its parent, however that ends.
@@ -6,6 +6,7 @@ it running when that process is killed. This one ends with its parent, however t
 
 import atexit
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flows.environment import PREFECT_NEEDS, without_secrets
+from flows.login import USER, Login
 from tasks.errors import RunError
 from tasks.progress import LOGGER
 
@@ -29,13 +32,14 @@ LOOK_S, RESTARTS = 1.0, 3
 
 
 class Server:
-    """A server process on a free port of loopback."""
+    """A server process on a free port of loopback, which any user and any page might find: it has a password."""
 
     def __init__(self, log: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/api"
+        self.login = Login(USER, secrets.token_urlsafe(32))
         self.log = log
         log.unlink(missing_ok=True)
         self.ending = threading.Event()
@@ -48,10 +52,25 @@ class Server:
                 stdin=subprocess.PIPE,  # its end tells the server that we are gone
                 stdout=output,
                 stderr=output,
-                env={**os.environ, **PRIVATE},
+                env={**without_secrets(os.environ, PREFECT_NEEDS), **PRIVATE, **self._closed()},
                 cwd=Path(__file__).parent.parent,
                 start_new_session=True,  # Ctrl-C is for us: the server stops last
             )
+
+    def _closed(self) -> dict[str, str]:
+        return {
+            "PREFECT_SERVER_API_AUTH_STRING": self.login.text,
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.url.removesuffix("/api"),
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        }
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Prefect talks to this server, logged in."""
+        from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
+
+        with temporary_settings({PREFECT_API_URL: self.url, PREFECT_API_AUTH_STRING: self.login.text}):
+            yield
 
     def keep(self) -> None:
         """Start it again when it ends before its time: the flow's calls are repeated until it answers again."""
@@ -90,14 +109,14 @@ class Server:
 @contextmanager
 def prefect_server(log: Path) -> Iterator[Server | None]:
     """Where Prefect has no server configured, one until this process ends; it may still be starting."""
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL
 
     if PREFECT_API_URL.value():
         yield None
         return
     server = Server(log)
     atexit.register(server.stop)  # not earlier: Prefect sends its last logs when the interpreter exits
-    with temporary_settings({PREFECT_API_URL: server.url}):
+    with server.used():
         yield server
 
 

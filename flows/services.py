@@ -1,10 +1,12 @@
 """The servers and the worker of ``synthgap up``: their commands, their environment, and why one did not start.
 
-All secrets stay in the environment, which the processes inherit; no command line or file of ours holds one.
+All secrets stay in the environment, which the worker inherits and a server as far as it needs them; no command line
+holds one, and no file but that of the login.
 """
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,14 +18,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flows.state import TOKEN, answers
+from flows import logs
+from flows.environment import LOOPBACK, PREFECT_NEEDS, TOKEN, past_proxies, prefect_home, without_secrets
+from flows.login import PAGE, Login
+from flows.state import answers
 from tasks.errors import RunError, UserError
 from tasks.records import content_key
 from tasks.settings import Settings
 
 START_S = 240.0
 """Seconds that a server may take to answer; 20 on an idle machine."""
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MLFLOW_NEEDS = "PG|MYSQL|MLFLOW_CRYPTO"
+"""Names of the secrets that MLflow's server may have: those of its database, and of what it encrypts there."""
+FILES_NEED = {"s3": "AWS_|MLFLOW_S3_", "gs": "GOOGLE_", "wasbs": "AZURE_STORAGE_", "abfss": "AZURE_STORAGE_"}
+"""And those of the place of its files, by the scheme of ``Settings.artifacts_uri``."""
+ONLY_HOME = """<meta http-equiv="Content-Security-Policy" content="connect-src 'self'">"""
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -50,22 +59,20 @@ class Address:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"[{host}]" if ":" in host else host
 
+    @property
+    def prefect(self) -> str:
+        """Where Prefect's pages are."""
+        return f"http://{self.local}:{self.prefect_port}"
 
-def check_address(address: Address, environment: Mapping[str, str]) -> None:
-    """Raises ``UserError`` where servers would be open to a network without a password."""
-    if address.host in LOOPBACK:
-        return
-    if not environment.get("PREFECT_SERVER_API_AUTH_STRING"):
-        raise UserError(
-            f"--host {address.host} opens Prefect to the network: set PREFECT_SERVER_API_AUTH_STRING=user:password "
-            "here and PREFECT_API_AUTH_STRING for its clients, or leave out --host"
-        )
-    if not environment.get("SYNTHGAP_TRACKING_URI", "").startswith("http"):
-        raise UserError(
-            f"--host {address.host} would open MLflow to the network, and the one started here asks for no password: "
-            "run MLflow behind a proxy that does and set SYNTHGAP_TRACKING_URI to it, or leave out --host and use "
-            "an SSH tunnel"
-        )
+    @property
+    def mlflow(self) -> str:
+        """Where MLflow's pages are."""
+        return f"http://{self.local}:{self.mlflow_port}"
+
+    @property
+    def beyond_this_machine(self) -> bool:
+        """Others can reach the servers, over a network that may listen."""
+        return self.host not in LOOPBACK
 
 
 def check_logins(environment: Mapping[str, str]) -> None:
@@ -105,16 +112,17 @@ class Process:
     def start(self) -> None:
         """Start it."""
         self.log.parent.mkdir(exist_ok=True)
-        self._launch("w")
+        logs.put_aside(self.log)
+        self._launch()
 
     def start_again(self) -> None:
         """Start it where it has ended; what it left behind is ended, which may still have its port. The log goes on."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self._launch("a")
+        self._launch()
 
-    def _launch(self, mode: str) -> None:
-        with self.log.open(mode) as output:
+    def _launch(self) -> None:
+        with self.log.open("a") as output:  # at its end, wherever that is after the log was rotated
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self.command],
                 stdin=subprocess.DEVNULL,
@@ -148,30 +156,76 @@ class Process:
         return lines[-1][:300] + "." if lines else f"no answer in {START_S:.0f} s."
 
 
-def prefect_server(address: Address, environment: Mapping[str, str], settings: Settings) -> Process:
-    """Prefect's server with a database of its own under the home folder."""
-    home = settings.home / "prefect"
+def prefect_server(address: Address, environment: Mapping[str, str], settings: Settings, login: Login) -> Process:
+    """Prefect's server with a database of its own under the home folder. It takes orders with the login only."""
+    home = prefect_home(settings)
     home.mkdir(exist_ok=True)
     ours = {
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
-        **environment,  # which may name a database; the newer name of that setting goes before this one
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address.prefect,  # no other page may read an answer
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # 90 days after they ended
+        "PREFECT_SERVER_UI_API_URL": "/api",  # of whatever name a browser knows the server by
+        **without_secrets(environment, PREFECT_NEEDS),  # which may say otherwise, and name a database
         "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_API_AUTH_STRING": login.text,
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite's lock is waited for: a busy machine shall lose no event
-        "PREFECT_SERVER_UI_API_URL": f"http://{address.local}:{address.prefect_port}/api",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(_pages(settings)),
     }
     ours.pop("PREFECT_API_URL", None)  # a server is no client
     place = ["--host", address.host, "--port", str(address.prefect_port)]
     return Process("prefect", ["prefect", "server", "start", "--analytics-off", *place], ours, settings)
 
 
-def mlflow_server(address: Address, environment: Mapping[str, str], settings: Settings) -> Process:
-    """MLflow's server on the database and the files that runs without a server use, so that both are one history."""
-    stores = {
+def _pages(settings: Settings) -> Path:
+    """Where Prefect's server puts its pages when it starts."""
+    return prefect_home(settings) / "pages"
+
+
+def prepare_pages(settings: Settings, environment: Mapping[str, str]) -> None:
+    """Put the page of the login link beside Prefect's own, where the server has made them, and keep them to themselves.
+
+    Prefect's pages hold the password and ask a service of statistics on the internet, whatever one sets: they may talk
+    to their own server only, unless a user has named another.
+    """
+    pages = _pages(settings)
+    if (pages / "v1").is_dir():
+        shutil.copyfile(Path(__file__).with_name("login.html"), pages / "v1" / PAGE)
+    if not any(environment.get(name) for name in ("PREFECT_SERVER_UI_API_URL", "PREFECT_UI_API_URL")):
+        for index in pages.glob("v*/index.html"):
+            text = index.read_text(encoding="utf-8")
+            if ONLY_HOME not in text:
+                index.write_text(text.replace("<head>", f"<head>{ONLY_HOME}", 1), encoding="utf-8")
+
+
+def mlflow_server(address: Address, environment: Mapping[str, str], settings: Settings, login: Login) -> Process:
+    """MLflow's server on the database and the files that runs without a server use, so that both are one history.
+
+    It asks for the login. Its database of users is made anew at each start: a login that was changed is not valid there
+    any more, whatever its name was.
+    """
+    users, config = settings.home.absolute() / "mlflow-login.db", settings.home / "mlflow-login.ini"
+    users.unlink(missing_ok=True)
+    config.write_text(
+        "[mlflow]\n"
+        f"database_uri = {f'sqlite:///{users}'.replace('%', '%%')}\n"
+        "default_permission = NO_PERMISSIONS\n"
+        "authorization_function = flows.mlflow_login:authenticate\n"
+        "auth_cache_ttl_seconds = 3600\n",  # checking a password takes a third of a second
+        encoding="utf-8",
+    )
+    needed = "|".join(filter(None, [MLFLOW_NEEDS, FILES_NEED.get(settings.artifacts_uri.partition(":")[0])]))
+    ours = {
+        **without_secrets(environment, re.compile(needed)),
         "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # not on the command line: it may hold a password
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.artifacts_uri,
+        "MLFLOW_AUTH_CONFIG_PATH": str(config.absolute()),
+        "MLFLOW_AUTH_ADMIN_USERNAME": login.user,
+        "MLFLOW_AUTH_ADMIN_PASSWORD": login.password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": login.signing_key,
     }
     place = ["--host", address.host, "--port", str(address.mlflow_port), "--workers", "1"]  # SQLite has one writer
-    return Process("mlflow", ["mlflow", "server", *place], {**environment, **stores}, settings)
+    return Process("mlflow", ["mlflow", "server", "--app-name", "basic-auth", *place], ours, settings)
 
 
 def upgrade_mlflow(failed: Process, settings: Settings) -> bool:
@@ -206,8 +260,15 @@ def worker_name(settings: Settings) -> str:
 
 def environment_of(token: str, settings: Settings) -> dict[str, str]:
     """The environment that all services get: ours, their silence, the home folder, and the mark."""
-    home = {"SYNTHGAP_HOME": str(settings.home.absolute())}
-    return {**os.environ, **QUIET, **home, TOKEN: token, "PYTHONPATH": python_path()}
+    homes = {"SYNTHGAP_HOME": str(settings.home.absolute()), "PREFECT_HOME": str(prefect_home(settings))}
+    return {
+        **os.environ,
+        **QUIET,
+        **homes,
+        **past_proxies(os.environ),
+        TOKEN: token,
+        "PYTHONPATH": python_path(),
+    }
 
 
 def python_path() -> str:

@@ -15,11 +15,12 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
+from flows.environment import TOKEN
+from flows.login import Login, read_login
 from tasks.config import Frozen
+from tasks.processes import birth
 from tasks.settings import Settings
 
-TOKEN = "SYNTHGAP_UP_TOKEN"
-"""Environment variable that marks our processes."""
 ANSWER_S = 5.0
 
 
@@ -48,8 +49,9 @@ class UpState(Frozen):
     token: str
     pid: int
     """Of the process that watches over the services."""
-    created: float
-    """When that process was started, in seconds since 1970; tells it from a later one with the same number."""
+    created: str | float
+    """Its birth (``tasks.processes``), which tells it from a later one with the same number. An older version wrote
+    seconds since 1970."""
     prefect_api: str
     tracking_uri: str
     services: tuple[Service, ...] = ()
@@ -62,17 +64,29 @@ class UpState(Frozen):
         """The process that watches is there."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < 1
+            if isinstance(self.created, float):
+                same = abs(process.create_time() - self.created) < 1
+            else:
+                same = birth(self.pid) == self.created
             return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 
-    @property
-    def summary(self) -> str:
-        """Where to look, for a person."""
+    def summary(self, login: Login | None = None) -> str:
+        """Where to look, for a person; with a login, how to get in, which belongs on its owner's terminal alone."""
         urls = {service.name: service.url for service in self.services}
-        lines = [f"  Prefect  {urls['prefect']}   start a study, see its runs"]
-        lines.append(f"  MLflow   {urls['mlflow']}   compare its trials")
+        ours = {service.name for service in self.services if service.pid}
+        prefect, mlflow, asked = str(urls["prefect"]), str(urls["mlflow"]), ""
+        if "prefect" in ours:
+            prefect = login.link(prefect) if login else f"{prefect}/v2/deployments"
+        if "mlflow" in ours and login:
+            asked = f"; it asks for user {login.user} and password {login.password}"
+        lines = [
+            f"  Prefect  {prefect}   start a study, see its runs",
+            f"  MLflow   {mlflow}   compare its trials{asked}",
+        ]
+        if login is None and ours & {"prefect", "mlflow"}:
+            lines.append("  `synthgap login` shows the link and the password that let a browser in.")
         return "\n".join([*lines, *(f"  Not registered: {complaint}" for complaint in self.complaints)])
 
 
@@ -96,17 +110,37 @@ def write_state(state: UpState, settings: Settings) -> None:
     draft.replace(path_of(settings))
 
 
-def use_running(settings: Settings) -> None:
-    """Point this process at the servers of a running ``up``, where its environment says nothing else.
+def use_running(settings: Settings) -> UpState | None:
+    """Point this process at the servers of a running ``up``, where its environment says nothing else, and log it in.
 
-    To be called before Prefect is imported: it reads its environment once.
+    To be called before Prefect is imported: it reads its environment once. Returns the ``up`` whose Prefect it uses.
     """
     state = read_state(settings)
     if state is None or not state.alive or not state.ready:
-        return
-    if all(service.healthy() for service in state.services if service.health):
-        os.environ.setdefault("PREFECT_API_URL", state.prefect_api)
-        os.environ.setdefault("SYNTHGAP_TRACKING_URI", state.tracking_uri)
+        return None
+    if not all(service.healthy() for service in state.services if service.health):
+        return None
+    os.environ.setdefault("PREFECT_API_URL", state.prefect_api)
+    os.environ.setdefault("SYNTHGAP_TRACKING_URI", state.tracking_uri)
+    log_in(state, settings)
+    ours = any(service.name == "prefect" and service.pid for service in state.services)
+    return state if ours and os.environ["PREFECT_API_URL"] == state.prefect_api else None
+
+
+def is_running(state: UpState, settings: Settings) -> bool:
+    """Nobody has ended this ``up``. One that was killed is not ended yet: its servers live on."""
+    found = read_state(settings)
+    return found is not None and found.token == state.token and found.ready
+
+
+def log_in(state: UpState, settings: Settings) -> None:
+    """Give this process the password of those servers that ``up`` started and that its environment names."""
+    ours = {service.name for service in state.services if service.pid}
+    login = read_login(settings)
+    if login and "prefect" in ours and os.environ.get("PREFECT_API_URL") == state.prefect_api:
+        os.environ.update(login.of_prefect)
+    if login and "mlflow" in ours and os.environ.get("SYNTHGAP_TRACKING_URI") == state.tracking_uri:
+        os.environ.update(login.of_mlflow)
 
 
 def answers(address: str) -> bool:

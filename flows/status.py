@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flows import deployments, state, studies
+from flows.environment import use_prefect_home
 from tasks.settings import Settings
 
 RUNS = 5
@@ -32,12 +33,14 @@ def status_of(settings: Settings) -> dict[str, Any]:
         "studies": [entry["name"] for entry in entries],
         "watches": [entry["name"] for entry in watching],
         "complaints": complaints + more,
-        "runs": _runs(found.prefect_api) if found and healthy else [],
+        "runs": _runs(found, settings) if found and healthy else [],
     }
 
 
-def _runs(api: str) -> list[dict[str, Any]]:
-    os.environ["PREFECT_API_URL"] = api
+def _runs(found: state.UpState, settings: Settings) -> list[dict[str, Any]]:
+    os.environ["PREFECT_API_URL"] = found.prefect_api
+    use_prefect_home(settings)
+    state.log_in(found, settings)
     from flows.house import clear_errors, last_runs
 
     with clear_errors():

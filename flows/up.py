@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from filelock import FileLock, Timeout
 
 from flows import services, state
+from flows.login import read_login
 from flows.services import Address
 from flows.state import UpState
 from flows.watcher import END_S, Say, Watcher
@@ -28,16 +29,15 @@ class _Stop(BaseException):
 def up(address: Address, studies_at_once: int, settings: Settings, say: Say) -> None:
     """Start what is not running, print where it is, watch until told to stop.
 
-    Returns at once where an ``up`` runs already. Raises ``UserError`` for a port in use and for an open network
-    without a password, ``RunError`` where a server does not start or ends.
+    Returns at once where an ``up`` runs already. Raises ``UserError`` for a port in use and a password that cannot be
+    one, ``RunError`` where a server does not start or ends.
     """
     settings.check_home()
-    services.check_address(address, os.environ)
     services.check_logins(os.environ)
     with _watching_alone(settings) as alone:
         if not alone:
             say("synthgap is up already.")
-            say(_running(settings).summary)
+            say(_running(settings).summary())
             return
         end_leftovers(settings)
         with _signals(), contextlib.suppress(_Stop):
@@ -86,6 +86,14 @@ def detach(arguments: list[str], settings: Settings) -> str:
         kind = UserError if child.returncode == 2 else RunError
         raise kind(said.removeprefix("synthgap: ") or f"`synthgap up` ended with code {child.returncode}")
     return said
+
+
+def how_to_log_in(settings: Settings) -> str:
+    """Addresses of a running ``up`` with what lets a browser in. Raises ``RunError`` where none runs."""
+    found = state.read_state(settings)
+    if found is None or not found.alive or not found.ready:
+        raise RunError("synthgap is not up; `synthgap up` starts it")
+    return found.summary(read_login(settings))
 
 
 def end_leftovers(settings: Settings) -> None:

@@ -25,7 +25,7 @@ from tasks.discovery.watch import Look, look, sample_job
 from tasks.errors import RunError, UserError
 from tasks.reporting.publish import artifact_key
 from tasks.settings import Settings
-from tasks.store import Store
+from tasks.store import Store, check_places
 from tasks.synthesis.budget import open_account
 
 
@@ -39,7 +39,7 @@ def watch(watch: str) -> State[Any]:
     """
     settings = Settings()
     try:
-        settings.check_home()
+        check_places(settings)
         config, study = named_watch(watch, settings)
         with clear_faults(settings):
             check_reaction()

@@ -5,16 +5,19 @@ registered studies up to date, and ends them in the order that loses nothing.
 import contextlib
 import os
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from flows import deployments, services, state, studies, watches
+from flows import deployments, logs, services, state, studies, watches
+from flows.login import keep_login
 from flows.services import Address, Process
 from flows.state import Service, UpState
 from tasks.errors import RunError, UserError
+from tasks.processes import birth
 from tasks.settings import Settings
 
 LOOK_S = 2.0
@@ -40,12 +43,12 @@ class Watcher:
         """Entry point and name of a deployment to what was registered."""
         self.complaints: tuple[str, ...] = ()
         self.restarts: dict[str, list[float]] = {}
-        prefect = f"http://{address.local}:{address.prefect_port}"
-        self.prefect_api = os.environ.get("PREFECT_API_URL") or f"{prefect}/api"
+        self.prefect_api = os.environ.get("PREFECT_API_URL") or f"{address.prefect}/api"
         tracking = settings.tracking_uri or ""
         self.own_prefect = not os.environ.get("PREFECT_API_URL")
         self.own_mlflow = not tracking.startswith("http")
-        self.tracking_uri = f"http://{address.local}:{address.mlflow_port}" if self.own_mlflow else tracking
+        self.tracking_uri = address.mlflow if self.own_mlflow else tracking
+        self.login = keep_login(settings, os.environ)
         self.ready = False
 
     def live(self) -> None:
@@ -60,7 +63,11 @@ class Watcher:
             self.ready = True
             self._write()
             self.say(f"synthgap is up ({time.monotonic() - begun:.0f} s). Ctrl-C or `synthgap down` ends it.")
-            self.say(self._state().summary)
+            self.say(self._state().summary(self.login if sys.stdout.isatty() else None))
+            if self.address.beyond_this_machine and (self.own_prefect or self.own_mlflow):
+                self.say(
+                    f"  On {self.address.host} the password crosses the network in clear, unless a proxy encrypts."
+                )
             self._watch()
         finally:
             self._end()
@@ -69,21 +76,22 @@ class Watcher:
 
     def _start(self) -> None:
         environment = services.environment_of(self.token, self.settings)
-        if self.own_prefect:
-            self.processes["prefect"] = services.prefect_server(self.address, environment, self.settings)
-        if self.own_mlflow:
-            self.processes["mlflow"] = services.mlflow_server(self.address, environment, self.settings)
-        self._write()
         clients = {"PREFECT_API_URL": self.prefect_api, "SYNTHGAP_TRACKING_URI": self.tracking_uri}
-        if password := os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
-            os.environ.setdefault("PREFECT_API_AUTH_STRING", password)
-            clients["PREFECT_API_AUTH_STRING"] = os.environ["PREFECT_API_AUTH_STRING"]
-        os.environ.update({**services.QUIET, **clients})
+        if self.own_prefect:
+            self.processes["prefect"] = services.prefect_server(self.address, environment, self.settings, self.login)
+            clients |= self.login.of_prefect
+        if self.own_mlflow:
+            self.processes["mlflow"] = services.mlflow_server(self.address, environment, self.settings, self.login)
+            clients |= self.login.of_mlflow
+        self._write()
+        os.environ.update({**services.QUIET, "PREFECT_HOME": environment["PREFECT_HOME"], **clients})
         from flows import house  # Prefect, which reads its environment now: while the servers start
         from flows.automations import prepare_reaction
         from flows.registration import register
 
         self._wait_for("prefect", self._health("prefect"))
+        if self.own_prefect:
+            services.prepare_pages(self.settings, environment)
         with house.clear_errors():
             house.prepare_pool(self.studies_at_once)
             house.recover(services.worker_name(self.settings))  # before there is a worker, none can be alive
@@ -128,6 +136,8 @@ class Watcher:
 
         while True:
             time.sleep(LOOK_S)
+            for process in self.processes.values():
+                logs.rotate(process.log)
             self._restart_servers()
             without_worker = self._lost("worker")
             try:
@@ -214,7 +224,7 @@ class Watcher:
         return UpState(
             token=self.token,
             pid=os.getpid(),
-            created=psutil.Process().create_time(),
+            created=birth(os.getpid()),
             prefect_api=self.prefect_api,
             tracking_uri=self.tracking_uri,
             services=tuple(listed),
@@ -227,8 +237,11 @@ class Watcher:
 
     def _end(self) -> None:
         """The worker and its runs first and at once, which loses nothing; then their runs are queued, then servers."""
+        was_ready, self.ready = self.ready, False
+        with contextlib.suppress(OSError):  # a full disk does not keep us from ending
+            self._write()  # `synthgap run` on these servers ends now, and no other begins
         self._end_runs()
-        if self.ready:
+        if was_ready:
             self._queue_interrupted()
         state.end(state.processes(self.token), END_S)
         for process in self.processes.values():

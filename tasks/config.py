@@ -4,15 +4,29 @@ Everything downstream reads typed attributes. Names of modes, classifiers and fi
 tables in ``planning``, because the tables live in rooms that come after this one.
 """
 
+import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from packaging.utils import InvalidName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from tasks.errors import UserError
+from tasks.params import complaint_about
+from tasks.secrets import holds_secret, secret_format, secrets
 
 M = TypeVar("M", bound="Frozen")
 
@@ -28,14 +42,88 @@ PERSONAS = (
 """Roles of annotators, unless a study names others."""
 
 
-KEYS = ("api_key", "authorization", "azure_ad_token", "extra_headers", "headers", "token")
-"""Parameters of litellm that hold secrets."""
+HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+"""A repository on the hub, with or without its owner."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+"""Name of an environment variable."""
+MOST_BYTES, MOST_VALUES, DEEPEST = 4 * 1024 * 1024, 200_000, 40
+"""A YAML file, what it holds when its aliases are written out, and how deep it nests: far more than a study or task of
+a thousand labels needs."""
 
 
 class Frozen(BaseModel):
     """Base of every config model: immutable, unknown fields refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _address(value: str | None) -> str | None:
+    """An address of an endpoint: http or https, a host, nothing that is read in two ways."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine or "#" in value or re.search(r"[\s\\\x00-\x1f\x7f]", value):
+        raise ValueError("write an address such as https://host/v1 or http://127.0.0.1:8000/v1")
+    return value
+
+
+def _file(value: str | None) -> str | None:
+    """A path on this machine: nothing here reads an address."""
+    if value is not None and ("://" in value or "::" in value or "\0" in value):
+        raise ValueError("must be a path on this machine, not an address; download it and name the file")
+    if value is not None and value.startswith("~"):
+        _home_of(value)
+    return value
+
+
+def _home_of(path: str) -> None:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~ and names a user who has no home here") from None
+
+
+def _hub_or_folder(value: str | None) -> str | None:
+    """A repository on the hub, or a folder, which begins with ``./``, ``../`` or ``/``."""
+    if value is None or HUB_NAME.fullmatch(value):
+        return value
+    if _file(value) and value.startswith(("./", "../", "/")):
+        return value
+    raise ValueError("must be a repository on the hub such as stanfordnlp/imdb, or a folder such as ./rows")
+
+
+def _variable(name: str | None) -> str | None:
+    """A variable's name; the message does not repeat what may be the key itself."""
+    if name is not None and not VARIABLE.fullmatch(name):
+        raise ValueError("api_key_env must be the name of an environment variable, such as MY_SERVER_KEY, not a key")
+    return name
+
+
+def misleading(model: str) -> str | None:
+    """Why a model's name cannot be called by; null where it can.
+
+    Some of litellm's providers send a call to an address in the model's name, others put the name into a URL's path.
+    """
+    if "://" in model or re.search(r"^[^/]*/https?:", model):
+        return "holds an address; name the server in api_base and the model in model"
+    if re.search(r"(?:^|/)\.\.(?:/|$)|[\\?#%\x00-\x1f\x7f]", model):
+        return "must not hold '..', '?', '#', '%', a backslash or a control character"
+    return None
+
+
+def _callable(generator: "GeneratorConfig") -> "GeneratorConfig":
+    if why := misleading(generator.model):
+        raise ValueError(f"model {generator.model!r} {why}")
+    return generator
+
+
+Address = Annotated[str | None, AfterValidator(_address)]
+File = Annotated[str, AfterValidator(_file)]
+OptionalFile = Annotated[str | None, AfterValidator(_file)]
 
 
 class PriceConfig(Frozen):
@@ -56,9 +144,12 @@ class GeneratorConfig(Frozen):
     """Sampling temperature; null leaves it to the provider, or to the embedded model's tuned default."""
     max_tokens: int | None = Field(default=None, gt=0)
     """Longest answer in tokens; null derives it from the task's ``max_words``."""
-    api_base: str | None = None
+    api_base: Address = None
     """Address of an OpenAI-compatible endpoint of your own. What it wrote is kept under this address, because another
-    server may serve other weights by the same name."""
+    server may serve other weights by the same name. A provider's API key goes to the provider's own hosts only."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; null takes the provider's own (``OPENAI_API_KEY``), and no
+    key for an ``api_base`` that is not the provider's."""
     endpoint: str | None = None
     """Name of the server that what it wrote is kept under instead, so that its calls are found again when it moves:
     give it one, or after a move the old address."""
@@ -84,15 +175,12 @@ class GeneratorConfig(Frozen):
     """Seconds after which a call counts as failed and is retried."""
 
     @model_validator(mode="after")
-    def _holds_no_secret(self) -> Self:
-        """A study is shown by Prefect, MLflow and the report."""
-        place = "api_base" if "@" in urlsplit(self.api_base or "").netloc else ""
-        place = next((f"params.{name}" for name in self.params if name.lower() in KEYS), place)
-        if place:
-            raise ValueError(
-                f"{place} of generator {self.model!r} holds a secret, which whoever sees the study would see; "
-                "put the key into the environment (OPENAI_API_KEY for openai/...)"
-            )
+    def _params_only_sample(self) -> Self:
+        """What is reserved and paid for, and where calls go, is not a matter of ``params``."""
+        _variable(self.api_key_env)
+        for name, value in self.params.items():
+            if why := complaint_about(name, value):
+                raise ValueError(f"params.{name} of generator {self.model!r}: {why}")
         return self
 
 
@@ -129,7 +217,7 @@ def _from_name(value: Any) -> Any:
     return {"model": value} if isinstance(value, str) else value
 
 
-Generator = Annotated[GeneratorConfig, BeforeValidator(_from_name)]
+Generator = Annotated[GeneratorConfig, BeforeValidator(_from_name), AfterValidator(_callable)]
 Classifier = Annotated[ClassifierConfig, BeforeValidator(_from_name)]
 
 
@@ -165,9 +253,9 @@ class ImportConfig(TextColumns):
     """What they are called in results, in the place of a generator."""
     task: str
     """Name of the study's task that they are for."""
-    file: str | None = None
+    file: OptionalFile = None
     """CSV, TSV, JSONL or Parquet, relative to the study file."""
-    path: str | None = None
+    path: Annotated[str | None, AfterValidator(_hub_or_folder)] = None
     """Hub repository, or a local folder of data files."""
     config: str | None = None
     """Configuration (subset) of the hub data set."""
@@ -202,7 +290,7 @@ class SubjectivityConfig(Frozen):
     """LLMs that compare pairs of tasks: which is the more objective one?"""
     comparisons: int = Field(default=540, gt=0)
     """Pairs of tasks that all judges together are shown; 540 in the paper."""
-    judgements: str | None = None
+    judgements: OptionalFile = None
     """CSV with columns ``judge``, ``objective`` and ``subjective`` (task names): human judgements, relative to the
     study file; used beside the judges'."""
 
@@ -212,7 +300,7 @@ class StudyConfig(Frozen):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
     """Names the MLflow experiment, the report folder and the Prefect deployment."""
-    tasks: tuple[str, ...] = Field(min_length=1)
+    tasks: tuple[File, ...] = Field(min_length=1)
     """Catalog ids, or paths of task YAMLs relative to the study file."""
     modes: tuple[str, ...] = Field(min_length=1)
     """Where training rows come from: real, zero_shot, few_shot, ...; ``mix/50`` generates half of them."""
@@ -281,8 +369,10 @@ class ProviderConfig(Frozen):
     name: str = Field(min_length=1)
     """litellm's name of the provider (``openai``, ``anthropic``, ``gemini``, ...), or ``embedded`` for the packaged
     LLMs."""
-    api_base: str | None = None
+    api_base: Address = None
     """Address of an OpenAI-compatible endpoint of your own; ``/models`` below it is asked."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key, as for a generator."""
     include: tuple[str, ...] = ("*",)
     """Shell patterns of model names (without provider); a model must match one."""
     exclude: tuple[str, ...] = ()
@@ -293,9 +383,14 @@ class ProviderConfig(Frozen):
         """Tells providers apart, and one's own endpoints."""
         return self.api_base or self.name
 
+    @model_validator(mode="after")
+    def _named_variable(self) -> Self:
+        _variable(self.api_key_env)
+        return self
+
     def generator(self, model: str) -> GeneratorConfig:
         """One of its LLMs, by litellm's name, as a study would name it."""
-        return GeneratorConfig(model=model, api_base=self.api_base)
+        return GeneratorConfig(model=model, api_base=self.api_base, api_key_env=self.api_key_env)
 
 
 Provider = Annotated[
@@ -308,7 +403,7 @@ class WatchConfig(Frozen):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
     """Names the deployment and the monthly account."""
-    study: str
+    study: File
     """The study that a new LLM is run in: a shipped study's name, or a path relative to the watch file."""
     providers: tuple[Provider, ...] = Field(min_length=1)
     """Who is asked."""
@@ -343,9 +438,9 @@ class FileSource(Columns):
     """The user's own files."""
 
     kind: Literal["files"] = "files"
-    train: str
+    train: File
     """CSV, TSV, JSONL or Parquet, relative to the task YAML."""
-    test: str | None = None
+    test: OptionalFile = None
     """Same; null splits the test set off the training file."""
 
 
@@ -353,7 +448,7 @@ class HubSource(Columns):
     """A data set on the Hugging Face hub."""
 
     kind: Literal["hub"]
-    path: str
+    path: Annotated[str, AfterValidator(_hub_or_folder)]
     """Repository, such as ``stanfordnlp/imdb``; a local folder of data files is read the same way."""
     config: str | None = None
     """Configuration (subset) of the data set."""
@@ -379,6 +474,25 @@ class WheelSource(Frozen):
     """Paths inside the wheel."""
     reader: str
     """Name of the reader in ``tasks.data.readers`` that turns the members into examples."""
+
+    @field_validator("package")
+    @classmethod
+    def _package_name(cls, name: str) -> str:
+        """Only a name: as a requirement, pip takes options, addresses and files, too."""
+        try:
+            canonicalize_name(name, validate=True)
+        except InvalidName:
+            raise ValueError("must be the name of a package: letters, digits, '.', '_' and '-'") from None
+        return name
+
+    @field_validator("version")
+    @classmethod
+    def _exact_version(cls, version: str) -> str:
+        try:
+            Version(version)
+        except InvalidVersion:
+            raise ValueError("must be one exact version such as 1.2.3") from None
+        return version
 
 
 Source = Annotated[FileSource | HubSource | WheelSource, Field(discriminator="kind")]
@@ -441,10 +555,44 @@ class Study(Frozen):
         return self
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses what a few lines can blow up: aliases of aliases, and nesting without an end."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._sizes: dict[int, int] = {}
+        self._depth = self._values = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """A node, counted with all that its aliases stand for."""
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise yaml.YAMLError(f"it nests deeper than {DEEPEST}")
+        alias, before = self.check_event(yaml.AliasEvent), self._values
+        node = super().compose_node(parent, index)
+        if alias and id(node) not in self._sizes:
+            raise yaml.YAMLError("an alias stands inside what it names")
+        self._values += self._sizes[id(node)] if alias else 1
+        self._sizes.setdefault(id(node), self._values - before)
+        if self._values > MOST_VALUES:
+            raise yaml.YAMLError(f"it holds more than {MOST_VALUES} values")
+        self._depth -= 1
+        return node
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; raises ``UserError`` when it is missing, not UTF-8, malformed or no mapping."""
+    """The mapping in a YAML file.
+
+    Raises ``UserError`` when it is missing, not UTF-8, malformed, too large, no mapping, or holds a secret, be it in a
+    comment: a study's and a watch's first one is shown by Prefect.
+    """
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES:
+            raise UserError(f"{str(path)!r} is larger than {MOST_BYTES >> 20} MiB, which no study or task is")
+        text = content.decode("utf-8-sig")
+        value = yaml.load(text, _Loader)
     except OSError as error:
         raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
     except UnicodeDecodeError as error:
@@ -452,14 +600,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{str(path)!r} is not valid YAML{where}: {getattr(error, 'problem', error)}") from None
+        problem = str(getattr(error, "problem", error)).partition("\n")[0]
+        raise UserError(f"{str(path)!r} is not valid YAML{where}: {problem}") from None
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, the 31st of February
+        raise UserError(f"{str(path)!r} holds a value that YAML cannot read: {error}") from None
     if not isinstance(value, dict):
         raise UserError(f"{str(path)!r} must hold a mapping of fields, not {type(value).__name__}")
+    refuse_secrets(value, path.name)
+    for number, line in enumerate(text.split("\n"), start=1):
+        if kind := secret_format(line):
+            raise _secret_error(path.name, f"line {number}", kind)
     return value
 
 
+def refuse_secrets(value: Any, where: str) -> None:
+    """Raises one ``UserError`` that names the fields of a study, task, watch or form that hold a secret."""
+    if found := dict(secrets(value)):
+        raise _secret_error(where, " and ".join(f"field {place!r}" for place in found), next(iter(found.values())))
+
+
+def _secret_error(where: str, place: str, kind: str) -> UserError:
+    return UserError(
+        f"{where}: {place} holds what looks like a secret ({kind}), which whoever sees the file, Prefect, MLflow or a "
+        "report would see; put it into the environment (OPENAI_API_KEY for openai/..., or a variable that api_key_env "
+        "names)"
+    )
+
+
 def parse(model: type[M], value: dict[str, Any], where: str) -> M:
-    """``value`` as a ``model``; raises one ``UserError`` that names each bad field, its value and what is allowed."""
+    """``value`` as a ``model``; raises one ``UserError`` that names each bad field, its value and what is allowed.
+
+    A secret in it is refused before anything else, because messages repeat values.
+    """
+    refuse_secrets(value, where)
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -470,11 +643,13 @@ def _complaint(model: type[Frozen], item: Any) -> str:
     place = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         allowed = ", ".join(sorted(model.model_fields)) if len(item["loc"]) == 1 else "see the documentation"
+        if holds_secret(str(item["loc"][-1])):
+            return f"unknown field {place!r}; a key stays in the environment, and api_key_env names its variable"
         return f"unknown field {place!r}. Allowed: {allowed}"
     if item["type"] == "missing":
         return f"field {place!r} is missing"
     message = item["msg"].removeprefix("Value error, ")
-    if isinstance(item["input"], dict) and item["type"] == "value_error":
+    if isinstance(item["input"], dict | list | tuple):  # who wrote it knows it, and it may be long
         return f"field {place!r}: {message}" if place else message
     return f"field {place!r}: {message} (got {item['input']!r})"
 

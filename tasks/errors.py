@@ -24,11 +24,28 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """A disk, a quota or a file may not grow, or nothing may be written."""
 
 
+_named: set[str] = set()
+
+
+def secret_variable(name: str) -> str | None:
+    """The value of an environment variable that holds a secret, as a header carries it; null where it is not set.
+
+    From now on this process takes the value out of messages, whatever the variable is called.
+    """
+    _named.add(name)
+    return os.environ.get(name, "").strip() or None
+
+
+def environment_secrets() -> list[str]:
+    """The secrets that this process's environment holds, longest first: one may be the beginning of another."""
+    named = {value.strip() for name, value in os.environ.items() if SECRET.search(name) or name in _named}
+    return sorted((value for value in named if len(value) >= SHORTEST), key=len, reverse=True)
+
+
 def redacted(text: str) -> str:
     """The text without logins in URLs and without the secrets that this process's environment holds."""
-    named = (value.strip() for name, value in os.environ.items() if SECRET.search(name))  # as a header carries it
-    for value in sorted(named, key=len, reverse=True):  # one may be the beginning of another
-        text = text.replace(value, "***") if len(value) >= SHORTEST else text
+    for value in environment_secrets():
+        text = text.replace(value, "***")
     return LOGIN.sub("***@", text)
 
 
@@ -49,11 +66,14 @@ class GoneError(RunError):
     """A provider says that it does not serve ``model``, or not any more (status 404 or 410).
 
     ``api_base`` is its address, where it is not the provider's own: a wrong one says that of every model.
+    ``api_key_env`` names the variable that holds its key.
     """
 
-    def __init__(self, message: str, model: str = "", api_base: str | None = None) -> None:
+    def __init__(
+        self, message: str, model: str = "", api_base: str | None = None, api_key_env: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.model, self.api_base = model, api_base
+        self.model, self.api_base, self.api_key_env = model, api_base, api_key_env
 
 
 def unknown(kind: str, value: object, allowed: Iterable[str]) -> UserError:

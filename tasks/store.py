@@ -1,31 +1,83 @@
 """Content-addressed artifacts on any fsspec URL: same key, same artifact, never written twice.
 
 An artifact is a folder ``<kind>/<key>/`` whose ``manifest.json`` is written last: without it the artifact does not
-exist, so a run that is killed while writing leaves nothing that looks finished. Nothing that a listing once said is
-remembered: other processes and machines write to the same place.
+exist, so a run that is killed while writing leaves nothing that looks finished. The manifest has the sizes and hashes
+of the artifact's files and one of itself. What is damaged counts as absent, is said once, and is made again. Nothing
+that a listing once said is remembered: other processes and machines write to the same place.
 """
 
+import contextlib
+import functools
+import hashlib
 import json
-import uuid
-from collections.abc import Iterator, Mapping
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 
-from tasks.errors import RunError, without_password
+from tasks import jsonl
+from tasks.errors import RunError, without_password, writing
+from tasks.files import make_folder, replace_file
+from tasks.jsonl import DamagedError
+from tasks.settings import PROBE, Settings
+from tasks.versions import NewerError, check_version
 
+LOGGER = logging.getLogger("synthgap")
+
+T = TypeVar("T")
+
+SCHEMA = 1
+"""Version of what is stored, in every manifest. 0 had neither versions nor hashes. Raised when an older synthgap would
+misread a manifest or the records in a file."""
 MANIFEST = "manifest.json"
+ENVELOPE = "stored"
+"""Field of a manifest that the store keeps for itself."""
+WRITABLE = ".writable"
+"""File that is written to see whether a store can be."""
+READS, PAUSE_S = 3, 0.1
+"""Times that a file is read until it counts as damaged, and seconds between them: it may be written at the moment."""
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
 """Have no folders to make, and replace a whole object or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file of an artifact was when it was written."""
+
+    size: int
+    """Bytes."""
+    sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> "_File":
+        return cls(len(content), hashlib.sha256(content).hexdigest())
+
+
+@dataclass(frozen=True)
+class _Envelope:
+    """What the store says of an artifact."""
+
+    schema: int = 0
+    files: Mapping[str, _File] | None = field(default=None)
+    """Null where nothing is known of them (schema 0)."""
+
+    def describes(self, name: str, content: bytes) -> bool:
+        """Whether a file is as it was written."""
+        return self.files is None or self.files.get(name) == _File.of(content)
 
 
 class Store:
     """Artifacts below one fsspec URL (``./folder``, ``s3://bucket/prefix``, ``gs://bucket``, ``memory://x``).
 
     Credentials and endpoints come from the environment, as the library behind the URL reads them. All methods raise
-    ``RunError`` when the store cannot be reached or refuses.
+    ``RunError`` when the store cannot be reached or refuses, and for an artifact that a newer synthgap wrote.
     """
 
     def __init__(self, url: str) -> None:
@@ -40,34 +92,127 @@ class Store:
         self._local, self._folders = "file" in protocols, not protocols & OBJECT_STORES
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
-        """The manifest of a finished artifact, or null when there is none."""
+        """The manifest of a finished artifact, or null when there is none. Its files are not looked at."""
         try:
-            content = self.file(kind, key, MANIFEST)
+            return self._open(kind, key)[0]
         except FileNotFoundError:
             return None
-        with self._clear_errors(f"read {kind}/{key} from"):
-            manifest: dict[str, Any] = json.loads(content)
-            return manifest
 
-    def put(self, kind: str, key: str, manifest: Mapping[str, Any], files: Mapping[str, bytes] | None = None) -> None:
-        """Write an artifact's files, then its manifest."""
-        text = json.dumps(manifest, indent=1, ensure_ascii=False)  # the order of labels has a meaning
+    def record(self, kind: str, key: str, of: type[T]) -> T | None:
+        """The manifest of a finished artifact as a record, or null when there is none."""
+        manifest = self.get(kind, key)
+        if manifest is None:
+            return None
+        try:
+            return jsonl.from_value(manifest, of)
+        except DamagedError as error:
+            self.damaged(kind, key, f"{MANIFEST}: {error}")
+            return None
+
+    def put(
+        self,
+        kind: str,
+        key: str,
+        manifest: Mapping[str, Any],
+        files: Mapping[str, bytes | Iterable[Any]] | None = None,
+    ) -> None:
+        """Write an artifact's files (bytes, or records that become JSON lines), then its manifest."""
         with self._clear_errors(f"write {kind}/{key} to"):
-            for name, content in (files or {}).items():
+            known = {}
+            for name, items in (files or {}).items():
+                content = items if isinstance(items, bytes) else jsonl.to_lines(items)
                 self._write(self._path(kind, key, name), content)
-            self._write(self._path(kind, key, MANIFEST), text.encode())
+                known[name] = asdict(_File.of(content))
+            self._write(self._path(kind, key, MANIFEST), _sealed(manifest, {"schema": SCHEMA, "files": known}))
 
     def file(self, kind: str, key: str, name: str) -> bytes:
-        """One file of an artifact. Raises ``FileNotFoundError`` when it is not there."""
-        with self._clear_errors(f"read {kind}/{key} from", FileNotFoundError):
-            content: bytes = self.fs.cat_file(self._path(kind, key, name))
-            return content
+        """One file of a finished artifact. Raises ``FileNotFoundError`` when it is not there, or not as written."""
+        for attempt in range(READS):
+            if attempt:
+                time.sleep(PAUSE_S)
+            _, stored = self._open(kind, key)
+            if stored.files is not None and name not in stored.files:
+                raise FileNotFoundError(f"{kind}/{key} has no {name}")
+            content = self._read(kind, key, name)
+            if content is not None and stored.describes(name, content):
+                return content
+            if content is None and stored.files is None:
+                raise FileNotFoundError(f"{kind}/{key} has no {name}")
+        raise self.damaged(kind, key, f"{name} is not as it was written")
+
+    def rows(self, kind: str, key: str, name: str, of: type[T]) -> tuple[T, ...]:
+        """The records in a file of a finished artifact. Raises ``FileNotFoundError`` like ``file``."""
+        content = self.file(kind, key, name)
+        try:
+            return jsonl.from_lines(content, of)
+        except DamagedError as error:
+            raise self.damaged(kind, key, f"{name}: {error}") from None
+
+    def verified(self, kind: str, key: str) -> bool:
+        """Whether an artifact is finished and all of its files are as they were written; false where nothing tells."""
+        try:
+            _, stored = self._open(kind, key)
+            if stored.files is None:
+                return False
+            for name in stored.files:
+                self.file(kind, key, name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def damaged(self, kind: str, key: str, why: str) -> FileNotFoundError:
+        """Say that an artifact counts as absent, because it is not as it was written; the error that means that."""
+        _say_damaged(self.url, f"{kind}/{key}", why)
+        return FileNotFoundError(f"{kind}/{key} in the store {self.url!r} is damaged: {why}")
 
     def keys(self, kind: str) -> list[str]:
         """Keys of all finished artifacts of a kind, sorted."""
         with self._clear_errors(f"list {kind} of"):
             found = self.fs.find(f"{self.root}/{kind}")  # one listing; a glob would ask an object store for each folder
         return sorted(path.split("/")[-2] for path in found if path.endswith(f"/{MANIFEST}"))
+
+    def past(self, kind: str, of: type[T], most: int | None = None) -> Iterator[T]:
+        """Manifests of a kind that can be read, at most so many: for estimates, which need not know all."""
+        for key in self.keys(kind)[-most if most else None :]:
+            with contextlib.suppress(NewerError):
+                if (found := self.record(kind, key, of)) is not None:
+                    yield found
+
+    def check_writable(self) -> None:
+        """Raise ``RunError`` when nothing can be written: to be asked before anything is paid for."""
+        path = f"{self.root}/{WRITABLE}"
+        with self._clear_errors("write to"):
+            self._write(path, bytes(PROBE))
+        with contextlib.suppress(Exception):  # whoever may write need not be allowed to delete
+            self.fs.rm_file(path)
+
+    def listing(self) -> list[tuple[str, str, int, float]]:
+        """Kind, key, bytes and time of the last change (seconds since 1970) of all artifacts, unfinished ones too."""
+        sizes: dict[tuple[str, str], tuple[int, float]] = {}
+        with self._clear_errors("list"):
+            for path, facts in self.fs.find(self.root, detail=True).items():
+                kind, key, *file = path.removeprefix(self.root).strip("/").split("/")
+                if file:
+                    size, changed = sizes.get((kind, key), (0, 0.0))
+                    sizes[kind, key] = size + int(facts["size"] or 0), max(changed, _changed(facts))
+        return [(kind, key, size, changed) for (kind, key), (size, changed) in sorted(sizes.items())]
+
+    def delete(self, kind: str, key: str) -> None:
+        """Remove an artifact, its manifest first: one that is half removed does not exist."""
+        with self._clear_errors(f"remove {kind}/{key} from"):
+            if self.fs.exists(manifest := self._path(kind, key, MANIFEST)):
+                self.fs.rm_file(manifest)
+            if self.fs.exists(folder := f"{self.root}/{kind}/{key}"):
+                self.fs.rm(folder, recursive=True)
+
+    def touch(self, kind: str, key: str) -> None:
+        """Note on a local disk that an artifact is in use, so that pruning leaves it alone.
+
+        An object store cannot do that: there an artifact is as old as its writing.
+        """
+        if self._local:
+            with contextlib.suppress(OSError):  # a store that others own may be used all the same
+                os.utime(self._path(kind, key, MANIFEST))
 
     @contextmanager
     def _clear_errors(self, doing: str, *passed: type[Exception]) -> Iterator[None]:
@@ -80,19 +225,96 @@ class Store:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise RunError(f"cannot {doing} the store {self.url!r}: {lines[0]}") from error
 
+    def _open(self, kind: str, key: str) -> tuple[dict[str, Any], _Envelope]:
+        """Manifest and envelope. Raises ``FileNotFoundError`` where there is none, and for a damaged one."""
+        content = self._read(kind, key, MANIFEST)
+        if content is None:
+            raise FileNotFoundError(f"there is no {kind}/{key}")
+        try:
+            return _unsealed(content, f"{kind}/{key} in the store {self.url!r}")
+        except DamagedError as error:
+            raise self.damaged(kind, key, f"{MANIFEST} {error}") from None
+
+    def _read(self, kind: str, key: str, name: str) -> bytes | None:
+        try:
+            with self._clear_errors(f"read {kind}/{key} from", FileNotFoundError):
+                content: bytes = self.fs.cat_file(self._path(kind, key, name))
+        except FileNotFoundError:
+            return None
+        return content
+
     def _path(self, kind: str, key: str, name: str) -> str:
         return f"{self.root}/{kind}/{key}/{name}"
 
     def _write(self, path: str, content: bytes) -> None:
+        if self._local:
+            make_folder(Path(path).parent)
+            replace_file(Path(path), content)
+            return
         if self._folders:  # elsewhere it would create a bucket whose name is misspelt
             self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        if not self._local:
-            self.fs.pipe_file(path, content)
-            return
-        draft = Path(f"{path}.{uuid.uuid4().hex}")
-        try:
-            draft.write_bytes(content)
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        self.fs.pipe_file(path, content)
+
+
+def check_places(settings: Settings) -> None:
+    """Raise ``RunError`` when the home, its journals or the store cannot be written: before anything is paid for."""
+    settings.check_home()
+    probe = settings.home / "journals" / WRITABLE
+    with writing("journals in", probe.parent):
+        make_folder(probe.parent)
+        replace_file(probe, bytes(PROBE))
+        probe.unlink()
+    Store(settings.store_url).check_writable()
+
+
+def _sealed(manifest: Mapping[str, Any], stored: Mapping[str, Any]) -> bytes:
+    """A manifest as it is written: with the envelope, and in that a hash of all the rest."""
+    plain = json.loads(jsonl.encode({**manifest, ENVELOPE: stored}))  # as it is read again
+    plain[ENVELOPE]["sha256"] = _hash(plain)
+    return json.dumps(plain, indent=1, ensure_ascii=False).encode()  # unsorted: the order of labels has a meaning
+
+
+def _unsealed(content: bytes, what: str) -> tuple[dict[str, Any], _Envelope]:
+    """Manifest and envelope. Raises ``DamagedError``, and ``NewerError`` for a whole one of a newer schema."""
+    try:
+        plain = json.loads(content.decode())
+    except (ValueError, RecursionError):
+        raise DamagedError("is no JSON" if content else "is empty") from None
+    if not isinstance(plain, dict):
+        raise DamagedError("holds no fields")
+    if ENVELOPE not in plain:
+        return plain, _Envelope()
+    stored = plain[ENVELOPE]
+    if not isinstance(stored, dict):
+        raise DamagedError("is not as it was written")
+    seal = stored.pop("sha256", None)
+    schema = stored.get("schema")
+    if seal is not None and seal != _hash(plain):
+        raise DamagedError("is not as it was written")
+    if isinstance(schema, int):
+        check_version(what, schema, SCHEMA, "use another SYNTHGAP_STORE")
+    if seal is None:
+        raise DamagedError("is not as it was written")
+    del plain[ENVELOPE]
+    return plain, jsonl.from_value(stored, _Envelope)
+
+
+def _hash(plain: Any) -> str:
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+
+
+@functools.cache
+def _say_damaged(url: str, artifact: str, why: str) -> None:
+    """Once a process, however often it is looked at."""
+    LOGGER.warning("%s in the store %r is damaged (%s): it counts as absent and is made again", artifact, url, why)
+
+
+def _changed(facts: Mapping[str, Any]) -> float:
+    """When a file was last changed, as its kind of store names that, in seconds since 1970; 0 where it does not say."""
+    for name in ("mtime", "LastModified", "updated", "last_modified", "created"):
+        value = facts.get(name)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return 0.0

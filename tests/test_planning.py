@@ -188,3 +188,57 @@ def test_every_shipped_study_plans(path: Path, settings: Settings) -> None:
     assert set(study.config.modes) <= {cell["mode"] for cell in plan["cells"]}
     assert plan["totals"]["calls"] > 0
     assert plan["totals"]["cost_usd"] < study.config.budget_usd
+
+
+def shown(config: StudyConfig, data: TaskData, settings: Settings) -> set[tuple[str, int, str | None]]:
+    plan = make_plan(config, (data,), settings).as_dict()
+    assert all(row["task"] == "toy" and row["leaves"] is (row["to"] is not None) for row in plan["shown"])
+    return {(row["what"], row["texts"], row["to"]) for row in plan["shown"]}
+
+
+def test_a_plan_says_which_real_texts_would_go_to_whom(data: TaskData, settings: Settings) -> None:
+    here = {"model": "openai/mine", "api_base": "http://127.0.0.1:8000/v1"}
+    there = {"model": "openai/theirs", "api_base": "https://llm.example/v1"}
+    openai = "openai (api.openai.com)"
+    assert shown(config_of("real"), data, settings) == set()
+    zero_shot = config_of("real", "zero_shot", generators=["openai/gpt-4o-mini"])
+    assert shown(zero_shot, data, settings) == {("description", 0, openai)}
+    few_shot = config_of("real", "few_shot", generators=["openai/gpt-4o-mini", here, there])
+    assert shown(few_shot, data, settings) == {
+        (what, texts, to)
+        for what, texts in (("description", 0), ("few-shot pool", 7))
+        for to in (openai, None, "llm.example")
+    }
+    asking = config_of("real", generators=[there], baselines=("llm_zero_shot", "llm_few_shot"), baseline_rows=6)
+    assert shown(asking, data, settings) == {
+        ("description", 0, "llm.example"), ("test texts", 6, "llm.example"), ("few-shot pool", 6, "llm.example"),
+    }  # fmt: skip
+    panel = config_of("real", subjectivity={"annotators": ["openai/gpt-4o-mini"], "items": 5, "personas": ["One."]})
+    assert shown(panel, data, settings) == {("description", 0, openai), ("test texts", 5, openai)}
+    with_embedded = config_of("real", "few_shot", generators=["embedded/smollm2-135m-instruct"])
+    assert {to for _, _, to in shown(with_embedded, data, settings)} == {None}
+
+
+def test_judges_see_texts_of_all_tasks(data: TaskData, settings: Settings) -> None:
+    other = replace(data, task=data.task.model_copy(update={"name": "other"}))
+    config = config_of("real", subjectivity={"judges": ["openai/gpt-4o-mini"]})
+    rows = make_plan(config, (data, other), settings).as_dict()["shown"]
+    assert {(row["task"], row["what"], row["texts"]) for row in rows} == {
+        (name, what, texts) for name in ("toy", "other") for what, texts in (("description", 0), ("few-shot pool", 7))
+    }
+
+
+def test_a_store_elsewhere_gets_all_real_rows(data: TaskData, settings: Settings) -> None:
+    import fsspec
+
+    fsspec.register_implementation("elsewhere", fsspec.get_filesystem_class("memory"), clobber=True)
+    remote = settings.model_copy(update={"store": "elsewhere://me:hunter2@bucket/x"})
+    rows = len(data.train) + len(data.test)
+    assert shown(config_of("real"), data, remote) == {("all real rows", rows, "the store (elsewhere://bucket)")}
+
+
+def test_the_llms_that_are_to_be_called_are_all_that_a_run_checks_first(data: TaskData, settings: Settings) -> None:
+    asked = {"annotators": ["openai/annotator"], "judges": ["openai/judge"]}
+    config = config_of("real", generators=["openai/writer"], baselines=("llm_zero_shot",), subjectivity=asked)
+    assert [llm.model for llm in make_plan(config, (data,), settings).asked] == ["openai/writer", "openai/annotator"]
+    assert make_plan(config_of("real", generators=["openai/writer"]), (data,), settings).asked == ()

@@ -1,3 +1,6 @@
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,31 @@ def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> No
 def test_files_of_mlflow_go_where_the_setting_says() -> None:
     assert Settings(home=Path("/h")).artifacts_uri == "file:///h/mlflow-artifacts"
     assert Settings(home=Path("/h"), artifacts="s3://bucket/mlflow/").artifacts_uri == "s3://bucket/mlflow"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_new_files_are_private_but_those_in_the_users_own_folders(tmp_path: Path, umask: int) -> None:
+    """In a process of its own: the umask is the whole process's."""
+    script = """
+import os, sys
+from pathlib import Path
+from tasks.settings import Settings, shared_files
+os.umask(int(sys.argv[2]))
+Settings(home=Path(sys.argv[1]) / "home").check_home()
+Settings(home=Path(sys.argv[1]) / "home").check_home()
+with shared_files():
+    (Path(sys.argv[1]) / "shared").write_text("x")
+    (Path(sys.argv[1]) / "shared folder").mkdir()
+(Path(sys.argv[1]) / "private").write_text("x")
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path), str(umask)], check=True)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {
+        "home": 0o700,
+        "private": 0o600,
+        "shared": 0o666 & ~umask,
+        "shared folder": 0o777 & ~umask,
+    }
 
 
 @pytest.mark.parametrize("value", ["-1", "five", "nan", "inf", "1,5"])

@@ -57,13 +57,6 @@ def test_a_failed_write_leaves_no_draft(tmp_path: Path) -> None:
     assert [path.name for path in target.parent.iterdir()] == ["manifest.json"]
 
 
-def test_a_damaged_manifest_is_named(tmp_path: Path) -> None:
-    (tmp_path / "trials" / "k").mkdir(parents=True)
-    (tmp_path / "trials" / "k" / "manifest.json").write_text('{"n": ')
-    with pytest.raises(RunError, match="trials/k"):
-        Store(str(tmp_path)).get("trials", "k")
-
-
 @pytest.mark.parametrize("password", ["secret", "se:cr@t", "se/cret"])
 def test_a_password_in_a_url_is_not_shown(password: str) -> None:
     assert without_password(f"postgresql://me:{password}@host:5/name") == "postgresql://host:5/name"

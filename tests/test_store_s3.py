@@ -64,7 +64,7 @@ def test_what_breaks_off_while_it_is_written_is_no_artifact(url: str) -> None:
     store, unwritable = Store(url), object()
     with pytest.raises(RunError, match="write trials/k"):
         store.put("trials", "k", {"n": 1}, {"written": b"1", "not written": unwritable})
-    assert store.file("trials", "k", "written") == b"1"
+    assert store.fs.cat_file(f"{store.root}/trials/k/written") == b"1"
     assert store.get("trials", "k") is None
     assert store.keys("trials") == []
 
@@ -117,8 +117,20 @@ def test_the_endpoint_is_set_by_the_environment(way: str, address: str, environm
         assert s3.SECRET not in done.stdout + done.stderr
 
 
-def test_a_damaged_manifest_is_named(url: str) -> None:
+def test_damage_counts_as_absent_and_is_said(url: str, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(url)
+    store.put("trials", "k", {"n": 1}, {"rows": b"12"})
+    store.fs.pipe_file(f"{store.root}/trials/k/rows", b"1")
+    with pytest.raises(FileNotFoundError):
+        store.file("trials", "k", "rows")
     store.fs.pipe_file(f"{store.root}/trials/k/manifest.json", json.dumps({"n": 1}).encode()[:-1])
-    with pytest.raises(RunError, match="trials/k"):
-        store.get("trials", "k")
+    assert store.get("trials", "k") is None
+    assert caplog.text.count("trials/k in the store") == 2
+
+
+def test_a_store_is_found_writable_and_nothing_is_left(url: str) -> None:
+    store = Store(url)
+    store.check_writable()
+    assert store.fs.find(store.root) == []
+    with pytest.raises(RunError, match="cannot write to the store"):
+        Store("s3://mispelt/prefix").check_writable()

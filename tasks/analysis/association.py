@@ -22,6 +22,8 @@ Measure = Literal["strength", "disagreement"]
 
 LEVEL = 0.95
 MIN_TASKS = 3
+DECIMALS = 9
+"""Values that agree so far are tied: computed ones differ in their last digits, by processor."""
 PERMUTATIONS = 9999
 """All permutations up to 7 tasks, a random choice beyond."""
 SIMULATIONS = 8000
@@ -58,7 +60,7 @@ def associate(x: Sequence[float], y: Sequence[float], statistic: Statistic) -> A
     each (Clopper and Pearson's construction, 1934), in a population whose ranks are those of a bivariate normal
     distribution. The p-value is of a two-sided permutation test.
     """
-    a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    a, b = (np.asarray(values, np.float64).round(DECIMALS) for values in (x, y))
     if len(a) < MIN_TASKS or len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
         return None
     value = float(statistic(a, b))

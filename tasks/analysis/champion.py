@@ -49,8 +49,7 @@ class Champion:
 
 def reigning(store: Store, task: str, mode: str, classifier: str) -> Champion | None:
     """The champion of a task, mode (empty: of all modes) and classifier; null before the first."""
-    found = store.get(KIND, content_key((task, mode, classifier)))
-    return Champion(**found) if found else None
+    return store.record(KIND, content_key((task, mode, classifier)), Champion)
 
 
 def crown(trials: Sequence[Trial], store: Store) -> tuple[Challenge, ...]:

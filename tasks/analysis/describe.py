@@ -5,6 +5,7 @@ only beside what real rows score.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from tasks.analysis import diversity, embedding, similarity
 from tasks.analysis.embedding import Embed, embed, embed_in_worker
@@ -16,12 +17,20 @@ from tasks.store import Store
 from tasks.training.hardware import precision
 
 KIND = "descriptions"
-VERSION = 2
+VERSION = 3
 """Of the measures; a change of a value needs another one, because descriptions are found by it in the store."""
 ERROR = "_error"
 """Ends the name of a measure's standard error, which stands beside its value where it is not exact."""
 
 Measures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What is stored of a set of texts."""
+
+    diversity: Measures
+    similarity: Measures
 
 
 def describe_synthesis(
@@ -60,23 +69,24 @@ def describe(
     described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE])
     names = [*diversity.MEASURES, *similarity.MEASURES]
     key = content_key([VERSION, embedding.VERSION, precision(), names, described, real])
-    manifest = store.get(KIND, key)
-    if manifest is None:
-        manifest = _measure(described, real, store, encode)
-        store.put(KIND, key, manifest)
-    return manifest["diversity"], manifest["similarity"]
+    found = store.record(KIND, key, _Described)
+    if found is None:
+        found = _measure(described, real, store, encode)
+        store.put(KIND, key, asdict(found))
+    store.touch(KIND, key)
+    return found.diversity, found.similarity
 
 
-def _measure(described: list[str], real: list[str], store: Store, encode: Embed) -> dict[str, Measures]:
+def _measure(described: list[str], real: list[str], store: Store, encode: Embed) -> _Described:
     if not described:
-        return {"diversity": {}, "similarity": {}}
+        return _Described({}, {})
     ours = embed(described, store, encode=encode)
     spread = {name: measure(described, ours) for name, measure in diversity.MEASURES.items()}
     close = {}
     if real:
         theirs = embed(real, store, encode=encode)
         close = {name: measure(ours, theirs) for name, measure in similarity.MEASURES.items()}
-    return {"diversity": _known(spread), "similarity": _known(close)}
+    return _Described(_known(spread), _known(close))
 
 
 def _known(measured: dict[str, Measured | None]) -> Measures:

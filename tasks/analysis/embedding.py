@@ -32,12 +32,26 @@ def embed_in_worker(texts: Sequence[str]) -> Vectors:
 def embed(texts: Sequence[str], store: Store, *, encode: Embed = embed_in_worker) -> Vectors:
     """(texts, 384) float32 embeddings of length one; a set of texts that was embedded before comes from the store."""
     key = content_key([VERSION, MAX_TOKENS, encoders.find_encoder(EMBEDDED_CLASSIFIER).fingerprint, precision(), texts])
-    if store.get(KIND, key) is not None:
-        stored: Vectors = np.load(io.BytesIO(store.file(KIND, key, FILE)), allow_pickle=False)
+    if (stored := _find(store, key, len(texts))) is not None:
+        store.touch(KIND, key)
         return stored
     raw = encode(texts)
     vectors: Vectors = raw / np.linalg.norm(raw, axis=1, keepdims=True)
     buffer = io.BytesIO()
     np.save(buffer, vectors, allow_pickle=False)
     store.put(KIND, key, {"texts": len(texts)}, {FILE: buffer.getvalue()})
+    return vectors
+
+
+def _find(store: Store, key: str, texts: int) -> Vectors | None:
+    try:
+        vectors: Vectors = np.load(io.BytesIO(store.file(KIND, key, FILE)), allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (ValueError, EOFError) as error:
+        store.damaged(KIND, key, f"{FILE}: {error}")
+        return None
+    if len(vectors) != texts:
+        store.damaged(KIND, key, f"{FILE} has vectors of {len(vectors)} texts, not of {texts}")
+        return None
     return vectors

@@ -81,7 +81,9 @@ def _bradley_terry(wins: Floats) -> tuple[Floats, Floats]:
     strengths -= strengths.mean()
     chance = 1 / (1 + np.exp(strengths[None] - strengths[:, None]))
     weight = (total + total.T) * chance * (1 - chance)
-    inverse = np.linalg.pinv(np.diag(weight.sum(1)) - weight, hermitian=True)  # sums to 0, like the strengths
+    # The matrix knows differences only. Its inverse on those sums to 0, like the strengths. A pseudo-inverse would have
+    # to tell its eigenvalue of 0 from rounding, which fails at 20 tasks and more, on one processor or another.
+    inverse = np.linalg.inv(np.diag(weight.sum(1)) - weight + 1 / n) - 1 / n
     half = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(np.diag(inverse))
     if judges > 1:
         scores = (wins - (wins + wins.transpose(0, 2, 1)) * chance).sum(2)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tasks.analysis.agreement import count_votes, fleiss_kappa, krippendorff_alpha, vote_agreement
-from tasks.analysis.association import correlate
+from tasks.analysis.association import DECIMALS, correlate
 from tasks.analysis.curves import Agreement, make_curves
 from tasks.analysis.findings import find
 from tasks.analysis.intervals import mean_interval
@@ -123,7 +123,8 @@ def _ranked(items: Sequence[TaskSubjectivity]) -> tuple[TaskSubjectivity, ...]:
     strengths = {item.task: item.strength.mean for item in items if item.strength}
     agreements = {item.task: -item.mean_agreement.mean for item in items if item.mean_agreement}
     by_task = strengths or agreements
-    ranks = {task: rank for rank, task in enumerate(sorted(by_task, key=lambda task: by_task[task]), 1)}
+    ordered = sorted(by_task, key=lambda task: round(by_task[task], DECIMALS))
+    ranks = {task: rank for rank, task in enumerate(ordered, 1)}
     sources = {item.source for item in items if item.task in ranks}
     mixed = [] if strengths or len(sources) < 2 else ["ranked beside tasks that other kinds of raters rated"]
     return tuple(

@@ -7,6 +7,8 @@ import json
 import re
 from collections.abc import Sequence
 
+MOST_CHARACTERS = 100_000
+"""Longest answer that is read; a longer one names no option."""
 MARKS = " \t\r\n\"'`“”‘’«»*_()[]{}<>.,;:!"
 """What may surround an option's name."""
 LEAD = re.compile(
@@ -34,6 +36,8 @@ def parse(text: str, options: Sequence[str]) -> str | None:
     Taken: the name in any case, in quotes or marks, with a full stop, after "Answer:" and the like, or the option's
     number in the order of ``options``, alone or before its name.
     """
+    if len(text) > MOST_CHARACTERS:
+        return None
     said = [_of_line(line, options) for line in text.split("\n") if line.strip()]
     named = {option for option in said if option is not None}
     return said[0] if said and len(named) == 1 else None

@@ -14,6 +14,7 @@ from tasks.annotation.interview import Interview, call_id
 from tasks.errors import RunError, UserError
 from tasks.progress import Progress
 from tasks.settings import Settings
+from tasks.store import Store
 from tasks.synthesis import embedded, loop
 from tasks.synthesis.asking import Asking, connect, spending_of
 from tasks.synthesis.budget import BudgetReachedError, Ledger
@@ -126,6 +127,7 @@ def ask(
         journal.keep(lambda entry: same_model(interview.llm.model, entry.model))
         stopped = ""
         if any(call_id(question) not in journal.entries for question in interview.questions):
+            Store(settings.store_url).check_writable()
             spending = spending_of(interview.llm, ledger)
             asking = Asking(journal, complete or connect(interview.generator), spending)
             work = _Work(interview, journal, asking, step)

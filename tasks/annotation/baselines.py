@@ -4,7 +4,6 @@ They are trials like others: scored on (a part of) the same test rows, their pre
 names no label is a wrong one: it is predicted as ``UNANSWERED``, which no task has for a label.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,7 +23,7 @@ from tasks.synthesis.budget import Ledger
 from tasks.synthesis.calls import Complete
 from tasks.synthesis.journal import wall_seconds
 from tasks.training.evaluate import evaluate
-from tasks.training.trial import KIND, PREDICTIONS, Prediction, item_key
+from tasks.training.trial import KIND, PREDICTIONS, Prediction, find_trial, item_key
 
 VERSION = 1
 """Raised by hand when a change of code changes what a baseline predicts."""
@@ -98,7 +97,7 @@ def baseline_jobs(config: StudyConfig, task: TaskConfig) -> tuple[BaselineJob, .
 
 def stored_baseline(job: BaselineJob, data: TaskData, settings: Settings) -> Trial | None:
     """The finished trial of a job, or null when the store has none. Raises ``UserError`` like ``examples``."""
-    return _find(job, data, Store(settings.store_url), baseline_key(job, data))
+    return _find(job, Store(settings.store_url), baseline_key(job, data))
 
 
 def classify(
@@ -117,7 +116,7 @@ def classify(
     store = Store(settings.store_url)
     try:
         key = baseline_key(job, data)
-        found = _find(job, data, store, key)
+        found = _find(job, store, key)
         if found is None:
             asking = settings, ledger, complete, report
             made = _by_llm(job, data, key, *asking) if job.generator else _majority(job, data, key)
@@ -212,6 +211,7 @@ def _taken(replies: Replies) -> dict[str, Any]:
         "cost_usd": known_sum(entry.cost_usd for entry in entries),
         "latency_s": round(sum(times) / len(times), 4) if times else None,
         "seconds": wall_seconds(entries),
+        "calls_keys": [replies.interview.key],
         "unanswered": replies.unanswered,
         "stopped": replies.stopped,
         "tokens_in": sum(entry.tokens_in for entry in entries),
@@ -245,16 +245,15 @@ def _save(
         **taken,
         "scores": evaluation | trial,
     }
-    lines = "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions)
-    store.put(KIND, key, manifest, {PREDICTIONS: lines.encode()})
+    store.put(KIND, key, manifest, {PREDICTIONS: predictions})
     return _trial(job, key, counts, len(predictions), **manifest["scores"])
 
 
-def _find(job: BaselineJob, data: TaskData, store: Store, key: str) -> Trial | None:
-    manifest = store.get(KIND, key)
-    if manifest is None:
+def _find(job: BaselineJob, store: Store, key: str) -> Trial | None:
+    found = find_trial(store, key)
+    if found is None:
         return None
-    return _trial(job, key, manifest["label_counts"], manifest["n_test"], cached=True, **manifest["scores"])
+    return _trial(job, key, found.label_counts, found.n_test, cached=True, **asdict(found.scores))
 
 
 def _trial(job: BaselineJob, key: str, counts: Mapping[str, int], n_test: int, **outcome: Any) -> Trial:

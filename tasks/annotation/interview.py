@@ -60,7 +60,7 @@ class Interview:
 
     @cached_property
     def key(self) -> str:
-        """Key of the journal: all that shapes the calls but the question."""
+        """Key of the journal: all that shapes the calls but the question, and the server that is asked."""
         return content_key(
             {
                 "version": VERSION,
@@ -69,6 +69,7 @@ class Interview:
                 "model": self.llm.model,
                 "sampling": calls.sampling(self.generator),
                 "max_tokens": self.max_tokens,
+                **({"endpoint": server} if (server := self.llm.endpoint or self.llm.api_base) else {}),
             }
         )
 

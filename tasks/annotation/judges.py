@@ -5,12 +5,11 @@ a pair in both orders with the same examples, and has judged it only when it nam
 name what stands first (Zheng et al. 2023, arXiv 2306.05685), which says nothing about the tasks.
 """
 
-import json
 import logging
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 
 from tasks.annotation.ask import Report, ask_all
@@ -129,8 +128,7 @@ def stored_judgements(
     data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings
 ) -> tuple[Judgement, ...] | None:
     """The judgements if all were made, or null when the store has none."""
-    store, key = Store(settings.store_url), judgements_key(bench(data, config))
-    return _read(store, key) if store.get(KIND, key) is not None else None
+    return _find(Store(settings.store_url), judgements_key(bench(data, config)))
 
 
 def judge(
@@ -157,9 +155,11 @@ def judge(
     def progress(done: int, note: str) -> Progress:
         return Progress("judge", name, done, total, note)
 
-    if store.get(KIND, key) is not None:
+    stored = _find(store, key)
+    if stored is not None:
+        store.touch(KIND, key)
         report(progress(total, "from the store"))
-        return _read(store, key)
+        return stored
     found = ask_all([interview for interview, _ in asked], progress, report, settings, ledger, complete)
     answers = [
         (comparison, reply.option)
@@ -173,13 +173,13 @@ def judge(
         firsts = [option == OPTIONS[0] for _, option in answers if option]
         manifest = {
             "tasks": [rows.task.name for rows in data],
+            "calls_keys": [interview.key for interview, _ in asked],
             "pairs": pairs,
             "decided": len(made),
             "unanswered": {replies.interview.name: replies.unanswered for replies in found},
             "first_share": sum(firsts) / len(firsts) if firsts else None,  # 0.5 without a bias of position
         }
-        lines = "".join(json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in made)
-        store.put(KIND, key, manifest, {JUDGEMENTS: lines.encode()})
+        store.put(KIND, key, manifest, {JUDGEMENTS: made})
         if len(made) < pairs:
             LOGGER.warning("%s: %d of %d pairs not decided alike in both orders", name, pairs - len(made), pairs)
     report(progress(total, stopped or f"{len(made)} of {pairs} pairs decided"))
@@ -196,5 +196,8 @@ def _decided(answers: Sequence[tuple[Comparison, str | None]]) -> list[Judgement
     return [first for first, *others in by_pair.values() if first is not None and others == [first]]
 
 
-def _read(store: Store, key: str) -> tuple[Judgement, ...]:
-    return tuple(Judgement(**json.loads(line)) for line in store.file(KIND, key, JUDGEMENTS).decode().splitlines())
+def _find(store: Store, key: str) -> tuple[Judgement, ...] | None:
+    try:
+        return store.rows(KIND, key, JUDGEMENTS, Judgement)
+    except FileNotFoundError:
+        return None

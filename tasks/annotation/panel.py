@@ -3,9 +3,7 @@
 As Li et al. 2023 (arXiv 2310.07849, section 5) had crowd workers do: their agreement says how subjective a text is.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 
 from tasks.annotation.ask import Replies, Report, ask_all
 from tasks.annotation.interview import Interview
@@ -43,15 +41,21 @@ def votes_key(interviews: Sequence[Interview]) -> str:
 
 def read_votes(store: Store, key: str) -> tuple[Rating, ...]:
     """The votes of a finished panel, rater by rater. Raises ``FileNotFoundError``."""
-    return tuple(Rating(**json.loads(line)) for line in store.file(KIND, key, VOTES).decode().splitlines())
+    return store.rows(KIND, key, VOTES, Rating)
 
 
 def stored_votes(
     data: TaskData, config: SubjectivityConfig, test_rows: int | None, settings: Settings
 ) -> tuple[Rating, ...] | None:
     """The votes of a panel that finished, or null when the store has none."""
-    store, key = Store(settings.store_url), votes_key(panel(data, config, test_rows))
-    return None if store.get(KIND, key) is None else read_votes(store, key)
+    return _find(Store(settings.store_url), votes_key(panel(data, config, test_rows)))
+
+
+def _find(store: Store, key: str) -> tuple[Rating, ...] | None:
+    try:
+        return read_votes(store, key)
+    except FileNotFoundError:
+        return None
 
 
 def annotate(
@@ -77,17 +81,19 @@ def annotate(
     def progress(done: int, note: str) -> Progress:
         return Progress("annotate", name, done, total, note)
 
-    if store.get(KIND, key) is not None:
+    stored = _find(store, key)
+    if stored is not None:
+        store.touch(KIND, key)
         report(progress(total, "from the store"))
-        return read_votes(store, key)
+        return stored
     found = ask_all(interviews, progress, report, settings, ledger, complete)
     votes = [vote for replies in found for vote in _votes(replies, rows)]
     stopped = next((replies.stopped for replies in found if replies.stopped), "")
     if not stopped:
         unanswered = {replies.interview.name: replies.unanswered for replies in found}
-        manifest = {"task": data.task.name, "items": len(rows), "unanswered": unanswered}
-        lines = "".join(json.dumps(asdict(vote), ensure_ascii=False) + "\n" for vote in votes)
-        store.put(KIND, key, manifest, {VOTES: lines.encode()})
+        calls = [interview.key for interview in interviews]
+        manifest = {"task": data.task.name, "items": len(rows), "unanswered": unanswered, "calls_keys": calls}
+        store.put(KIND, key, manifest, {VOTES: votes})
     report(progress(total, stopped or f"{total - len(votes)} without an answer"))
     return tuple(votes)
 

@@ -16,6 +16,8 @@ def read_judgements(path: Path, tasks: Collection[str]) -> tuple[Judgement, ...]
     Raises ``UserError`` that names the file, and the line of a row that cannot be used: a task that is not one of
     ``tasks``, a task compared with itself, nobody as the judge.
     """
+    if path.suffix.lower() != ".csv" or not path.is_file():
+        raise UserError(f"cannot read judgements {str(path)!r}: no such file, or not a .csv")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True, strict=True)

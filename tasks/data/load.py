@@ -3,8 +3,9 @@
 Nothing is imported here that takes long: the hub's library only when a hub data set is read.
 """
 
-import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 from tasks.config import FileSource, HubSource, Source, TaskConfig
 from tasks.data.sources.directory import folder_of, read_folder
@@ -21,35 +22,63 @@ from tasks.store import Store
 KIND = "data"
 ROWS = "rows.jsonl"
 
+Place = Literal["train", "pool", "test"]
+"""Where a row stands; one of the pool is a training row as well."""
+
+
+class Line(NamedTuple):
+    """A row as it is stored."""
+
+    place: Place
+    text: str
+    label: str
+    agreement: float | None
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """What is read of stored real rows."""
+
+    task: TaskConfig
+    source: str
+
 
 def save_data(store: Store, data: TaskData) -> str:
     """Put real rows into the store, unless they are there; returns their key."""
     key = data.key
-    if store.get(KIND, key) is None:
+    if store.verified(KIND, key):
+        store.touch(KIND, key)
+    else:
         pool = {row.text for row in data.pool}
         lines = [*_lines(data.train, "train", pool), *_lines(data.test, "test", set())]
         counts = {name: count_labels(rows, data.task.labels) for name, rows in _splits(data)}
         manifest = {"task": data.task.model_dump(mode="json"), "source": data.source, "rows": counts}
-        store.put(KIND, key, manifest, {ROWS: "\n".join(lines).encode()})
+        store.put(KIND, key, manifest, {ROWS: lines})
     return key
 
 
 def read_data(store: Store, key: str) -> TaskData:
     """Real rows out of the store. Raises ``RunError`` when they are not there."""
-    manifest = store.get(KIND, key)
+    manifest = store.record(KIND, key, _Manifest)
     if manifest is None:
-        raise RunError(f"the store {store.url!r} has no real rows {key}; run the study again to load them")
+        raise _missing(store, key)
+    try:
+        lines = store.rows(KIND, key, ROWS, Line)
+    except FileNotFoundError:
+        raise _missing(store, key) from None
     train: list[Example] = []
     pool: list[Example] = []
     test: list[Example] = []
-    for line in store.file(KIND, key, ROWS).decode().split("\n"):
-        place, text, label, agreement = json.loads(line)
+    for place, text, label, agreement in lines:
         row = Example(text, label, agreement)
         (test if place == "test" else train).append(row)
         if place == "pool":
             pool.append(row)
-    task = TaskConfig.model_validate(manifest["task"])
-    return TaskData(task, tuple(train), tuple(pool), tuple(test), manifest["source"])
+    return TaskData(manifest.task, tuple(train), tuple(pool), tuple(test), manifest.source)
+
+
+def _missing(store: Store, key: str) -> RunError:
+    return RunError(f"the store {store.url!r} has no real rows {key}; run the study again to load them")
 
 
 def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int | None = None) -> TaskData:
@@ -57,7 +86,7 @@ def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int
 
     The pool is a share of each label's training rows, at most ``pool_rows`` of a label.
 
-    Raises ``UserError`` for rows that do not fit the task, ``RunError`` when no source can be had here.
+    Raises ``UserError`` for rows that do not fit the task, ``UnavailableError`` when no source can be had here.
     """
     return split(task, read(task, settings), pool_share, pool_rows)
 
@@ -76,7 +105,7 @@ def read(task: TaskConfig, settings: Settings) -> Reading:
             continue
         notes = (*found.notes, *(f"passed over: {reason}" for reason in passed))
         return Reading(found.train, found.test, found.source, notes, found.train_name, found.test_name)
-    raise RunError(f"no source of task {task.name!r} is available: " + "; ".join(passed))
+    raise UnavailableError(f"no source of task {task.name!r} is available: " + "; ".join(passed))
 
 
 def _read_source(source: Source, task: TaskConfig, settings: Settings) -> Reading:
@@ -91,7 +120,7 @@ def _splits(data: TaskData) -> Iterator[tuple[str, tuple[Example, ...]]]:
     yield from (("train", data.train), ("pool", data.pool), ("test", data.test))
 
 
-def _lines(rows: tuple[Example, ...], place: str, pool: set[str]) -> Iterator[str]:
+def _lines(rows: tuple[Example, ...], place: Place, pool: set[str]) -> Iterator[Line]:
     for row in rows:
-        here = "pool" if row.text in pool else place
-        yield json.dumps([here, row.text, row.label, row.agreement], ensure_ascii=False)
+        here: Place = "pool" if row.text in pool else place
+        yield Line(here, row.text, row.label, row.agreement)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from tasks.config import GeneratorConfig, ProviderConfig
-from tasks.errors import RunError
+from tasks.errors import RunError, UserError
 from tasks.synthesis import embedded
 
 List = Callable[[ProviderConfig], tuple[GeneratorConfig, ...]]
@@ -36,14 +36,16 @@ def name_of(model: str) -> str:
     return model.partition("/")[2]
 
 
-def lists_others_only(model: str, api_base: str | None, list_: List = list_generators) -> bool:
+def lists_others_only(
+    model: str, api_base: str | None, list_: List = list_generators, api_key_env: str | None = None
+) -> bool:
     """Whether whoever is asked for an LLM tells which ones it serves, and this is not one of them.
 
     An address that is wrong, or down, lists nothing: it is no witness.
     """
     try:
-        listed = list_(ProviderConfig(name=model.partition("/")[0], api_base=api_base))
-    except RunError:
+        listed = list_(ProviderConfig(name=model.partition("/")[0], api_base=api_base, api_key_env=api_key_env))
+    except (RunError, UserError):
         return False
     return name_of(model) not in {name_of(item.model) for item in listed}
 
@@ -53,7 +55,7 @@ def _names(provider: ProviderConfig) -> list[str]:
         return list(embedded.MODELS)
     from tasks.synthesis import gateway
 
-    listed = gateway.list_models(provider.name, provider.api_base)
+    listed = gateway.list_models(provider.name, provider.api_base, provider.api_key_env)
     return [name.removeprefix(f"{provider.name}/") for name in listed]
 
 

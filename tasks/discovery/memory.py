@@ -49,10 +49,23 @@ class Known:
         return GeneratorConfig(model=self.model, api_base=self.provider if "://" in self.provider else None)
 
 
+@dataclass(frozen=True)
+class _Writer:
+    """What is read of the record of a synthesis."""
+
+    generator: str
+
+
+@dataclass(frozen=True)
+class _Studied:
+    """What is read of a stored synthesis."""
+
+    synthesis: _Writer
+
+
 def recall(store: Store, model: str) -> Known | None:
     """What is known of an LLM; null when it was never met."""
-    found = store.get(KIND, content_key(model))
-    return Known(**found) if found else None
+    return store.record(KIND, content_key(model), Known)
 
 
 def remember(store: Store, known: Known) -> Known:
@@ -64,8 +77,8 @@ def remember(store: Store, known: Known) -> Known:
 def everyone(store: Store) -> Iterator[Known]:
     """All LLMs that were ever met."""
     for key in store.keys(KIND):
-        if found := store.get(KIND, key):
-            yield Known(**found)
+        if found := store.record(KIND, key, Known):
+            yield found
 
 
 def mark_triggered(store: Store, known: Known) -> Known:
@@ -75,8 +88,8 @@ def mark_triggered(store: Store, known: Known) -> Known:
 
 def take_over(store: Store, now: str) -> None:
     """Make records of the LLMs that studies used before there was a watch: they are not new."""
-    manifests = (store.get(SYNTHESES, key) for key in store.keys(SYNTHESES))
-    for model in {manifest["synthesis"]["generator"] for manifest in manifests if manifest}:
+    found = (store.record(SYNTHESES, key, _Studied) for key in store.keys(SYNTHESES))
+    for model in {item.synthesis.generator for item in found if item}:
         if recall(store, model) is None:
             remember(store, Known(model, "", "studied", now))
 
@@ -113,7 +126,7 @@ def noting_retired(store: Store, list_: List = list_generators) -> Iterator[None
     try:
         yield
     except GoneError as error:
-        if lists_others_only(error.model, error.api_base, list_):
+        if lists_others_only(error.model, error.api_base, list_, error.api_key_env):
             retire(store, error.model, str(error), timestamp())
         raise
 

@@ -219,7 +219,7 @@ def look(
     for provider in config.providers:
         try:
             listed = list_(provider)
-        except RunError as error:
+        except (RunError, UserError) as error:
             looking.found.silent[provider.address] = str(error)
             continue
         looking.found.listed += len(listed)

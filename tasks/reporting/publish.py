@@ -10,15 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import UserError, writing
+from tasks.errors import RunError, UserError, writing
+from tasks.files import make_folder, replace_files
+from tasks.jsonl import encodable
 from tasks.reporting import terminal
 from tasks.reporting.report import render
-from tasks.reporting.results import to_json
+from tasks.reporting.results import SCHEMA, to_json
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.synthesize import read_rows
+from tasks.versions import check_version
 
 RESULTS = "results.json"
+FIELDS = {"study", "status", "config", "tasks", "cells", "syntheses", "comparisons", "totals"}
+"""What results of every version have."""
 REPORT = "report.html"
 
 
@@ -26,7 +31,10 @@ def report_html(results: Mapping[str, Any], settings: Settings) -> str:
     """The report of a results object, with sample rows out of the store."""
     store = Store(settings.store_url)
     made = [item["key"] for item in results["syntheses"] if item["status"] == "ok"]
-    return render(results, {key: read_rows(store, key) for key in made})
+    try:
+        return render(results, {key: read_rows(store, key) for key in made})
+    except FileNotFoundError as error:
+        raise RunError(f"{error}; run the study again: what its journals hold costs nothing") from None
 
 
 def folder_of(study: str, settings: Settings) -> Path:
@@ -39,27 +47,29 @@ def write(results: Mapping[str, Any], html: str, folder: Path) -> Path:
     was there before stays whole.
     """
     with writing("the results to", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        drafts = {name: folder / f".{name}" for name in (REPORT, RESULTS)}
-        try:
-            for name, text in {REPORT: html, RESULTS: to_json(results)}.items():
-                drafts[name].write_text(text, encoding="utf-8")
-            for name, draft in drafts.items():
-                draft.replace(folder / name)
-        finally:
-            for draft in drafts.values():
-                draft.unlink(missing_ok=True)
+        make_folder(folder)
+        texts = {REPORT: encodable(html), RESULTS: to_json(results)}
+        replace_files({folder / name: text.encode() for name, text in texts.items()})
     return folder / REPORT
 
 
 def last_results(study: str, settings: Settings) -> dict[str, Any]:
-    """The newest results of a study. Raises ``UserError`` when it has not been run here."""
+    """The newest results of a study. Raises ``UserError`` when it has not been run here, ``RunError`` where they are
+    damaged or a newer synthgap wrote them.
+    """
     path = folder_of(study, settings) / RESULTS
     try:
-        results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        results = json.loads(path.read_bytes().decode())
+        schema = results.get("schema", 0)
+        whole = isinstance(schema, int) and results.keys() >= FIELDS
     except FileNotFoundError:
         raise UserError(f"study {study!r} has no results in {str(settings.home)!r}; run it first") from None
-    return results
+    except (ValueError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise RunError(f"the results in {str(path)!r} are damaged; run study {study!r} again: what is stored stays")
+    check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
+    return dict(results)
 
 
 def show(results: Mapping[str, Any], report: Path) -> None:

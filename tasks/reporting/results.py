@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import Any
 
 from tasks.config import StudyConfig
+from tasks.jsonl import encodable
 from tasks.records import (
     Challenge,
     Comparison,
@@ -42,6 +43,8 @@ PACKAGES = (
     "prefect",
     "mlflow",
 )
+SCHEMA = 1
+"""Version of results.json; one of version 0 does not say it. Raised when an older synthgap would misread the file."""
 PRICES = "litellm/model_prices_and_context_window_backup.json"
 """litellm's price map inside its package; the gateway tells litellm to use this one and never the network's."""
 
@@ -94,6 +97,7 @@ def assemble(
     ended = [*(item.status for item in syntheses), *(item.status for item in trials)]
     failed = bool(failures) or any(status != "ok" for status in ended)
     results = {
+        "schema": SCHEMA,
         "study": config.name,
         "status": "failed" if failed or not trials else "ok",
         "created": created,
@@ -122,7 +126,7 @@ def assemble(
 
 def to_json(results: Mapping[str, Any]) -> str:
     """Results as the text of results.json."""
-    return json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return encodable(json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _ordered(items: Iterable[Any], config: StudyConfig) -> list[Any]:

@@ -5,11 +5,12 @@ what goes on.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -117,7 +118,24 @@ def plan_table(plan: Mapping[str, Any]) -> RenderableType:
     modes = sorted({row["mode"] for row in plan["cells"]})
     tasks = {row["task"] for row in plan["cells"]}
     lines = f"{trials['total']} trials ({len(tasks)} tasks; {', '.join(modes)}), {trials['stored']} of them stored"
-    return Group(Text(f"Study {plan['study']}: {lines}"), table, *map(Text, plan["notes"]))
+    said = [*plan["notes"], *_leaving(plan["shown"])]
+    return Group(Text(f"Study {plan['study']}: {lines}"), table, *map(Text, said))
+
+
+def _leaving(shown: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for everybody who would get real texts, and for the descriptions of tasks, which hold none."""
+    lines = []
+    for to in dict.fromkeys(item["to"] for item in shown if item["leaves"]):
+        theirs = [item for item in shown if item["to"] == to]
+        tasks = dict.fromkeys(item["task"] for item in theirs)
+        texts = [
+            f"{task}: " + ", ".join(f"up to {item['texts']} ({item['what']})" for item in found)
+            for task in tasks
+            if (found := [item for item in theirs if item["task"] == task and item["texts"]])
+        ]
+        lines.append(f"To {to} would go real texts of {'; '.join(texts)}" if texts else
+                     f"To {to} would go no real text, only what describes {', '.join(tasks)}")  # fmt: skip
+    return lines or ["No real text leaves this machine."]
 
 
 def tasks_table(tasks: Iterable[TaskConfig]) -> RenderableType:
@@ -138,6 +156,42 @@ def checks_table(checks: Iterable[Finding]) -> RenderableType:
     for check in checks:
         table.add_row(Text(*marks[check.ok]), Text(check.name), Text(check.detail))
     return table
+
+
+def inventory_tables(inventory: Mapping[str, Any]) -> RenderableType:
+    """What the home folder and the store hold, by kind and by study."""
+    unused = f">unused {inventory['days']:g} days"
+    kinds = _table("where", "kind", "what it is", ">number", ">size", unused, ">no results refer to")
+    for row in sorted(inventory["kinds"], key=lambda row: (row["place"] != "store", -row["bytes"])):
+        free = row["bytes_unreferenced"]
+        sizes = [decimal(row["bytes"]), decimal(row["bytes_unused"]), "–" if free is None else decimal(free)]
+        kinds.add_row(*map(Text, (row["place"], row["kind"], row["about"], f"{row['number']:,}", *sizes)))
+    studies = _table("study", "last run", ">size of what its results refer to")
+    for row in sorted(inventory["studies"], key=lambda row: -row["bytes"]):
+        studies.add_row(*map(Text, (row["study"], row["created"], decimal(row["bytes"]))))
+    heading = f"Home {inventory['home']}, store {inventory['store']}: {decimal(inventory['bytes'])}"
+    parts: list[RenderableType] = [Text(heading), kinds]
+    return Group(*parts, studies) if inventory["studies"] else Group(*parts)
+
+
+def pruning_table(pruning: Mapping[str, Any]) -> RenderableType:
+    """What pruning freed, or would free."""
+    table = _table("kind", ">number", ">size")
+    for row in pruning["kinds"]:
+        table.add_row(*map(Text, (row["kind"], f"{row['number']:,}", decimal(row["bytes"]))))
+    lines = [
+        f"Freed {decimal(pruning['bytes'])}." if pruning["applied"] else f"Would free {decimal(pruning['bytes'])}."
+    ]
+    if any(row["kind"] == "journals" for row in pruning["kinds"]):
+        usd = pruning["journals_usd"]
+        lines.append(f"The calls in these journals cost {'an unknown amount' if usd is None else f'${usd:,.2f}'}.")
+    if pruning["kept_paid"]:
+        lines.append(
+            f"{pruning['kept_paid']:,} more stay: the LLM calls that made them are in no journal of this home."
+        )
+    if not pruning["applied"] and pruning["kinds"]:
+        lines.append("Nothing was removed; add --apply to do it.")
+    return Group(table, *map(Text, lines)) if pruning["kinds"] else Group(*map(Text, lines))
 
 
 class Display:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tasks.config import GeneratorConfig
+from tasks.jsonl import encodable
 from tasks.records import content_key
 from tasks.synthesis import embedded
 from tasks.synthesis.form import ONE_TEXT, Form
@@ -103,6 +104,10 @@ class Answer:
     finish_reason: str
     """``stop``, ``length`` (cut off at ``max_tokens``), ``content_filter``, ..."""
 
+    def __post_init__(self) -> None:
+        for name in ("text", "finish_reason"):  # half a character cannot be stored, hashed or sent again
+            object.__setattr__(self, name, encodable(getattr(self, name)))
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -117,6 +122,9 @@ class Completion:
     """Null when the price is unknown."""
     estimated: bool = False
     """The provider did not say how many tokens it took, so they are the most that there can have been."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", encodable(self.model))
 
 
 Complete = Callable[[Request], Awaitable[Completion]]

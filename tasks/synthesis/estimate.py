@@ -6,7 +6,7 @@ they took on the same task; before there are any, those of rendered prompts are 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tasks.records import SynthesisJob, TaskData
@@ -15,6 +15,7 @@ from tasks.store import Store
 from tasks.synthesis import calls, embedded, keys
 from tasks.synthesis.journal import read_journal
 from tasks.synthesis.prices import price
+from tasks.synthesis.synthesize import StoredSynthesis
 from tasks.synthesis.tokens import count_tokens
 
 MESSAGE_TOKENS = 5
@@ -88,8 +89,7 @@ def _prompt_tokens(job: SynthesisJob, data: TaskData, turns: int) -> float:
 
 def _past(job: SynthesisJob, store: Store) -> _Past:
     """What is known from the store: of the same task where there is something, else of any."""
-    manifests = [store.get("syntheses", key) for key in store.keys("syntheses")]
-    stored = [manifest["synthesis"] for manifest in manifests if manifest is not None]
+    stored = [asdict(found.synthesis) for found in store.past("syntheses", StoredSynthesis)]
     found = [item for item in stored if (item["mode"], item["generator"]) == (job.mode, job.generator.model)]
     same_task = _summary([item for item in found if item["task"] == job.task.name])
     if same_task:

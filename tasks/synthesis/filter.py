@@ -49,11 +49,32 @@ class Filter:
     """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
 
 
+MARKS = 30
+"""Combining marks in a row, after which the Stream-Safe Text Process (UAX #15, section 13) breaks them up: Unicode
+normalisation takes the square of their number."""
+MANY_MARKS = re.compile(rf"[^\w\s]{{{MARKS + 1}}}")
+"""Where there may be more of them: no combining mark is a letter, digit or space."""
+JOINER = "\u034f"
+"""Combining grapheme joiner, which shows nothing and is no mark to sort."""
+
+
 @functools.lru_cache(maxsize=256)  # most filters ask for that of the same text, one after the other
 def normalise(text: str) -> str:
     """Lower case, compatibility characters folded, only letters and digits, single spaces."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    safe = _stream_safe(text) if MANY_MARKS.search(text) else text
+    folded = unicodedata.normalize("NFKC", safe).casefold()
     return " ".join(re.findall(r"\w+", folded.replace("_", " ")))
+
+
+def _stream_safe(text: str) -> str:
+    parts, marks = [], 0
+    for character in text:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks > MARKS:
+            parts.append(JOINER)
+            marks = 1
+        parts.append(character)
+    return "".join(parts)
 
 
 def text_hash(text: str) -> str:

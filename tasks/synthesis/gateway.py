@@ -15,10 +15,11 @@ from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
-from tasks.config import GeneratorConfig
-from tasks.errors import GoneError, RunError
+from tasks.config import GeneratorConfig, misleading
+from tasks.errors import GoneError, RunError, UserError
 from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
+from tasks.synthesis.hosts import NO_KEY, key_for, provider_of
 from tasks.synthesis.prices import price
 from tasks.synthesis.throttle import GivenUpError, Throttle, Turn
 
@@ -33,6 +34,7 @@ for _name, _value in {
 import httpx  # noqa: E402
 import litellm  # noqa: E402
 from litellm import exceptions  # noqa: E402
+from litellm.types.utils import all_litellm_params  # noqa: E402
 
 ATTEMPTS = 6
 """Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
@@ -66,6 +68,15 @@ WAITED_OUT = (408, 409, 425, 429)
 GONE = (404, 410)
 """What a provider answers for a model that it does not serve, or not any more."""
 
+NOT_CALLED = ("chatgpt", "github_copilot", "petals", "vllm")
+"""Providers that wait for a person to log in, or load a model into this process."""
+CONTROLS = frozenset(all_litellm_params) - {
+    "api_version", "bos_token", "ensure_alternating_roles", "eos_token", "merge_reasoning_content_in_choices",
+    "region_name", "supports_system_message", "use_chat_completions_api",
+}  # fmt: skip
+"""litellm's own parameters, which say how and where it calls, logs and bills, but for those that shape a prompt or an
+answer and those that a provider's address needs."""
+
 TRANSIENT = (
     exceptions.RateLimitError,
     exceptions.Timeout,
@@ -96,7 +107,8 @@ _ready = threading.Lock()
 def prepare(generator: GeneratorConfig) -> None:
     """Check, before anything is asked, that a generator can be asked.
 
-    Raises ``RunError`` that names a missing API key or package, ``UserError`` for an unknown embedded model.
+    Raises ``RunError`` that names a missing API key or package, ``UserError`` for an unknown embedded model and for a
+    key or a parameter that may not go where it would.
     """
     with _ready:
         litellm.suppress_debug_info = True
@@ -107,26 +119,50 @@ def prepare(generator: GeneratorConfig) -> None:
     if embedded.is_embedded(generator.model):
         embedded.weights(generator.model)
         return
+    _check_call(generator)
+    key = _key(generator)
     try:
-        litellm.get_llm_provider(generator.model, api_base=generator.api_base)
+        litellm.get_llm_provider(generator.model, api_base=generator.api_base, api_key=key)
     except exceptions.BadRequestError:
         raise RunError(
             f"generator {generator.model!r}: litellm knows no such provider; write provider/model, such as "
             "openai/gpt-4o-mini, or openai/NAME with api_base for an endpoint of your own"
         ) from None
-    missing = [] if generator.api_base else litellm.validate_environment(generator.model)["missing_keys"]
+    missing = [] if generator.api_base or key else litellm.validate_environment(generator.model)["missing_keys"]
     if missing:
         raise RunError(f"generator {generator.model!r} needs {' and '.join(missing)} in the environment")
 
 
-def list_models(provider: str, api_base: str | None) -> list[str]:
+def _check_call(generator: GeneratorConfig) -> None:
+    """A provider may list any name, and litellm takes any parameter."""
+    who = f"generator {generator.model!r}"
+    if why := misleading(generator.model):
+        raise UserError(f"{who} {why}")
+    if provider_of(generator.model) in NOT_CALLED:
+        raise UserError(f"{who}: provider {provider_of(generator.model)!r} cannot be called from a run")
+    if controls := sorted(CONTROLS.intersection(generator.params)):
+        raise UserError(f"{who}: params.{controls[0]} is litellm's own and no parameter of the model; leave it out")
+
+
+def _key(generator: GeneratorConfig) -> str | None:
+    """The key of a generator's calls; null where litellm takes the provider's own from the environment."""
+    provider = provider_of(generator.model)
+    if "/" not in generator.model:
+        with contextlib.suppress(exceptions.BadRequestError):  # said where the name is checked
+            provider = litellm.get_llm_provider(generator.model)[1]
+    return key_for(f"generator {generator.model!r}", provider, generator.api_base, generator.api_key_env)
+
+
+def list_models(provider: str, api_base: str | None, api_key_env: str | None = None) -> list[str]:
     """Names of the models that a provider says it serves; an endpoint of one's own is asked for ``<api_base>/models``.
 
-    Raises ``RunError`` when it does not answer, refuses, or litellm cannot ask it. litellm's own ``get_valid_models``
-    would answer with an empty list then, or with a table of what there was when it was released.
+    Raises ``RunError`` when it does not answer, refuses, or litellm cannot ask it, ``UserError`` like ``key_for``.
+    litellm's own ``get_valid_models`` would answer with an empty list then, or with a table of what there was when it
+    was released.
     """
+    key = key_for(f"provider {provider!r}", "openai" if api_base else provider, api_base, api_key_env)
     try:
-        return _list_endpoint(api_base) if api_base else list(_lister(provider).get_models())
+        return _list_endpoint(api_base, key) if api_base else list(_lister(provider).get_models(api_key=key))
     except RunError:
         raise
     except Exception as error:  # providers' own code raises plain Exception
@@ -134,9 +170,9 @@ def list_models(provider: str, api_base: str | None) -> list[str]:
         raise RunError(f"{where} does not list its models: {_listing_error(error)}") from None
 
 
-def _list_endpoint(api_base: str) -> list[str]:
-    key = os.environ.get("OPENAI_API_KEY")  # what calls to it are made with, too
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+def _list_endpoint(api_base: str, key: str | None) -> list[str]:
+    key = key or os.environ.get("OPENAI_API_KEY")  # null where the address is OpenAI's own
+    headers = {"Authorization": f"Bearer {key}"} if key and key != NO_KEY else {}
     response = httpx.get(f"{api_base.rstrip('/')}/models", headers=headers, timeout=30)
     response.raise_for_status()
     return [str(model["id"]) for model in response.json()["data"]]
@@ -168,7 +204,7 @@ _throttles: dict[tuple[Any, ...], Throttle] = {}
 def throttle(generator: GeneratorConfig) -> Throttle:
     """The one throttle of this process for a model at an endpoint: all its syntheses share the provider's limits."""
     limits = generator.concurrency, generator.requests_per_minute, generator.tokens_per_minute
-    key = generator.model, generator.api_base, *limits
+    key = generator.model, generator.api_base, generator.api_key_env, *limits
     if key not in _throttles:
         _throttles[key] = Throttle(*limits, name=generator.model)
     return _throttles[key]
@@ -200,7 +236,7 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
             return _filtered_completion(request)
         why = _failure(generator, error, attempts.failed + attempts.refused)
         if getattr(error, "status_code", None) in GONE:
-            raise GoneError(why, generator.model, generator.api_base) from None
+            raise GoneError(why, generator.model, generator.api_base, generator.api_key_env) from None
         if attempts.in_vain and gate.given_up == attempts.given_up:
             gate.give_up(why)
         raise RunError(why) from None
@@ -330,8 +366,8 @@ def _arguments(request: Request) -> dict[str, Any]:
         arguments["seed"] = request.seed
     if generator.api_base:
         arguments["api_base"] = generator.api_base
-        if litellm.validate_environment(generator.model)["missing_keys"]:
-            arguments["api_key"] = "none"  # endpoints of one's own mostly ask for none, the client insists on one
+    if key := _key(generator):
+        arguments["api_key"] = key
     return arguments
 
 

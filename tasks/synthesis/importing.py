@@ -19,7 +19,7 @@ from tasks.synthesis.filter import Scene
 from tasks.synthesis.filters import find_filters
 from tasks.synthesis.form import ONE_TEXT
 from tasks.synthesis.journal import Entry
-from tasks.synthesis.sift import Sieve
+from tasks.synthesis.sift import Sieve, Text
 
 SESSION = "import"
 
@@ -27,9 +27,9 @@ SESSION = "import"
 class ImportSieve(Sieve):
     """A sieve over rows rather than answers."""
 
-    def texts(self, entry: Entry) -> list[tuple[Answer, str]]:
+    def texts(self, entry: Entry) -> list[Text]:
         """The row's text, as it stands."""
-        return [(answer, answer.text) for answer in entry.answers]
+        return [Text(answer, answer.text) for answer in entry.answers]
 
 
 def import_key(job: SynthesisJob, data: TaskData) -> str:

@@ -1,27 +1,43 @@
 """Every completed LLM call, one JSON line each, on disk before anything else happens to it.
 
-One file per calls key, in use by one process at a time. A line that a kill tore is dropped: its call is asked again.
-Calls that complete together share one fsync, so that a slow disk does not slow the calls down.
+One file per calls key, in use by one process at a time. Each line has its schema version first and a checksum last. A
+last line that a kill tore is dropped and its call is asked again; so is that of a damaged line, which is set aside in
+``<journal>.damaged``: all other lines stay. Calls that complete together share one fsync, so that a slow disk does not
+slow the calls down.
 """
 
 import asyncio
-import json
 import logging
 import os
+import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
+from tasks import jsonl
 from tasks.errors import RunError, writing
+from tasks.files import make_folder, sync_folder
+from tasks.jsonl import DamagedError
 from tasks.synthesis.calls import Answer
+from tasks.versions import check_version
 from tasks.waiting import wait_for
 
 LOGGER = logging.getLogger("synthgap")
+
+SCHEMA = 1
+"""Version of a line. Lines of version 0 have neither a version nor a checksum."""
+CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}\Z')
+"""Ends a line: CRC-32 of all bytes before it."""
+CHECKSUM_BYTES = len(', "crc": "00000000"}')
+VERSION = re.compile(rb'\{"v": (\d{1,9}), ')
+"""Begins a line."""
+BEGINNING = re.compile(rb'(?=\{"(?:v|call)": )')
+"""Stands nowhere but where a line begins: inside a text, quotes are escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +80,22 @@ class _Batch:
 class Journal:
     """An open journal; see ``open_journal``."""
 
-    def __init__(self, path: Path) -> None:
-        self.entries: dict[str, Entry] = {}
+    def __init__(self, path: Path, name: str) -> None:
+        found = _scan(path)
+        _repair(path, name, found)
+        self.entries: dict[str, Entry] = found.entries
         """Completed calls by id; of several with one id the last."""
-        whole = 0
-        for entry, end in _read(path):
-            self.entries[entry.call] = entry
-            whole = end
-        self._path, self._whole = path, whole
+        self._path, self._whole = path, found.size
         self._file: FileIO = path.open("ab", buffering=0)  # a refused line shall not wait in a buffer
-        self._file.truncate(whole)
+        self._file.truncate(found.size)
+        sync_folder(path.parent)
         self._batch = _Batch()
         self._writing = asyncio.Lock()
 
     async def append(self, entry: Entry) -> None:
         """Write an entry; returns when it is safely on disk. Raises ``RunError`` when the disk refuses."""
         batch = self._batch
-        batch.lines.append((json.dumps(asdict(entry), ensure_ascii=False) + "\n").encode())
+        batch.lines.append(to_line(entry))
         async with self._writing:
             if batch is self._batch:  # otherwise who held the lock before took this line along
                 self._batch = _Batch()
@@ -119,34 +134,99 @@ class Journal:
 
 
 def read_journal(path: Path) -> dict[str, Entry]:
-    """Completed calls by id; none when there is no journal."""
-    return {entry.call: entry for entry, _ in _read(path)}
+    """Completed calls by id; none when there is no journal. Damaged lines are passed over."""
+    return _scan(path).entries
 
 
-def _read(path: Path) -> Iterator[tuple[Entry, int]]:
-    """Whole entries and where each ends in the file, up to the first torn line."""
-    if not path.exists():
-        return
-    end = 0
-    with path.open("rb") as file:
-        for line in file:
-            end += len(line)
-            if not line.endswith(b"\n"):
-                return
-            try:
-                fields = json.loads(line)
-            except ValueError:
-                return
-            yield parse_entry(fields, str(path)), end
+def to_line(entry: Entry) -> bytes:
+    """An entry as a line of a journal."""
+    body = jsonl.encode({"v": SCHEMA, **asdict(entry)}).removesuffix(b"}")
+    return body + b', "crc": "%08x"}\n' % zlib.crc32(body)
 
 
-def parse_entry(fields: Any, where: str) -> Entry:
-    """The entry of a line. Raises ``RunError`` for one that was not torn but never was an entry: it may be paid for."""
+def from_line(line: bytes, where: str) -> Entry:
+    """The entry in a line without its end. Raises ``DamagedError``, and ``NewerError`` for one of a newer schema."""
+    end = CHECKSUM.search(line, max(0, len(line) - CHECKSUM_BYTES))
+    if end and zlib.crc32(line[: end.start()]) != int(end[1], 16):
+        raise DamagedError("the checksum differs")
+    if start := VERSION.match(line):
+        check_version(where, int(start[1]), SCHEMA, "use another SYNTHGAP_HOME")
+        if not end:
+            raise DamagedError("the checksum is missing")
+    return jsonl.from_line(line, Entry)
+
+
+@dataclass
+class _Scan:
+    """What a journal's file holds."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    damaged: int = 0
+    """Lines that hold no entry."""
+    size: int = 0
+    """Bytes of its finished lines."""
+    unfinished: bool = False
+    """Whether more follows them, which a kill has torn."""
+
+
+def _scan(path: Path) -> _Scan:
+    found = _Scan()
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    found.unfinished = True
+                    break
+                found.size += len(line)
+                for _, entry in _pieces(line, path):
+                    if entry is None:
+                        found.damaged += 1
+                    else:
+                        found.entries[entry.call] = entry
+    return found
+
+
+def _pieces(line: bytes, path: Path) -> list[tuple[bytes, Entry | None]]:
+    """What a line holds: an entry, or null where it is damaged; several where the end of a line was lost."""
+    whole = line.removesuffix(b"\n")
+    if (entry := _entry(whole, path)) is not None:
+        return [(line, entry)]
+    pieces = [piece for piece in BEGINNING.split(whole) if piece]
+    return [(piece + b"\n", _entry(piece, path)) for piece in pieces] or [(line, None)]
+
+
+def _entry(line: bytes, path: Path) -> Entry | None:
     try:
-        answers = tuple(Answer(**answer) for answer in fields["answers"])
-        return Entry(**{**fields, "answers": answers})
-    except (KeyError, TypeError):
-        raise RunError(f"{where!r} is no journal that this version can read; move it away to ask anew") from None
+        return from_line(line, f"the journal {str(path)!r}")
+    except DamagedError:
+        return None
+
+
+def _repair(path: Path, name: str, found: _Scan) -> None:
+    """Set damaged lines aside, so that what is said of them is said once."""
+    if found.unfinished:
+        LOGGER.warning("%s: the last line of the journal %s was not finished; its call is made again", name, path)
+    if not found.damaged:
+        return
+    aside, draft = path.with_name(f"{path.name}.damaged"), path.with_name(f"{path.name}.draft")
+    try:
+        with path.open("rb") as file, draft.open("wb") as whole, aside.open("ab") as damaged:
+            for line in file:
+                if line.endswith(b"\n"):
+                    for piece, entry in _pieces(line, path):
+                        (damaged if entry is None else whole).write(piece)
+            for written in (damaged, whole):
+                written.flush()
+                os.fsync(written.fileno())
+            found.size = whole.tell()
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    LOGGER.warning(
+        "%s: damaged lines of the journal %s: %d, set aside in %s and to be asked for again; the other %d calls stay",
+        *(name, path, found.damaged, aside.name, len(found.entries)),
+    )
 
 
 def wall_seconds(entries: Iterable[Entry]) -> float:
@@ -162,7 +242,7 @@ def open_journal(path: Path, name: str) -> Iterator[Journal]:
     """The journal at ``path``, created if need be; waits, and says so, while another process has it open."""
     lock = FileLock(f"{path}.lock", thread_local=False)
     with writing("the journal", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
             lock.acquire(timeout=0.1)
         except Timeout:
@@ -170,7 +250,7 @@ def open_journal(path: Path, name: str) -> Iterator[Journal]:
             wait_for(lock, f"the run that generates {name}")
     try:
         with writing("the journal", path):
-            journal = Journal(path)
+            journal = Journal(path, name)
         try:
             yield journal
         finally:

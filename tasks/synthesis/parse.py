@@ -1,19 +1,26 @@
 """An LLM's answer -> the text in it: what a model says around a text and the marks that it puts on it come off.
 
-Only wrapping is taken off, nothing inside a text is changed. Parsing a parsed text gives it back.
+Only wrapping is taken off, nothing inside a text is changed. Parsing a parsed text gives it back. An answer may be
+anything, so the time that it takes grows no faster than its length: every pattern is linear, a text has a greatest
+length, and wrappers a greatest number.
 """
 
 import re
+
+MOST_CHARACTERS = 100_000
+"""Longest text that is parsed: about 16,000 words of English."""
+MOST_WRAPPERS = 30
+"""Times that wrapping is taken off one text; honest answers have a handful."""
 
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`", "„": "“"}
 FENCE = re.compile(r"^```[\w-]*\n(.*?)(?:\n?```.*)?$", re.DOTALL)
 THOUGHT = re.compile(r"^<think>.*?(?:</think>|\Z)", re.DOTALL | re.IGNORECASE)
 PREAMBLE = re.compile(
-    r"^(?:(?:sure|certainly|of course|absolutely|okay|ok|great)\b[^\n:]{0,80}[:!.]\s*\n?\s*)?"
+    r"^(?:(?:sure|certainly|of course|absolutely|okay|ok|great)\b[^\n:]{0,80}[:!.]\s*+)?"
     r"(?:here(?:'s|’s| is| are)\b[^\n:]{0,160}:\s*)",
     re.IGNORECASE,
 )
-AGREEMENT = re.compile(r"^(?:sure|certainly|of course|absolutely)[^\n:]{0,80}[:!.][ \t]*\n\s*", re.IGNORECASE)
+AGREEMENT = re.compile(r"^(?:sure|certainly|of course|absolutely)[^\n:]{0,80}[:!.][ \t]*+\n\s*", re.IGNORECASE)
 NUMBER = re.compile(r"^(?:\d{1,2}[.)]|[-*•])\s+(?=\S)")
 KINDS = "text(?: message)?|message|sms|headline|news headline|title|review|tweet|comment|sentence|example|subject"
 LABEL = re.compile(
@@ -22,21 +29,29 @@ LABEL = re.compile(
     re.IGNORECASE,
 )
 BOLD = re.compile(r"^(\*\*|__)(?=\S)([^*_]+)(?<=\S)\1$")
-SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)]*(?=\s|$)")
+SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)]*+(?=\s|$)")
+
+
+class UnreadableError(ValueError):
+    """An answer that cannot be parsed; the message says why."""
 
 
 def parse(answer: str, labels: tuple[str, ...] = (), cut: bool = False) -> str:
     """The bare text in an answer, empty when there is none.
 
     ``labels`` are the task's label names, taken off where a model puts one and a colon in front. A ``cut`` answer
-    (the token limit ended it) loses its unfinished last line or sentence.
+    (the token limit ended it) loses its unfinished last line or sentence. Raises ``UnreadableError``.
     """
+    if len(answer) > MOST_CHARACTERS:
+        raise UnreadableError(f"{len(answer):,} characters, over {MOST_CHARACTERS:,}")
     text = answer.strip()
     if cut:
         text = _whole(text)
-    while (bare := _unwrap(text, labels)) != text:
+    for _ in range(MOST_WRAPPERS):
+        if (bare := _unwrap(text, labels)) == text:
+            return text
         text = bare
-    return text
+    raise UnreadableError(f"over {MOST_WRAPPERS} wrappers around a text")
 
 
 def _unwrap(text: str, labels: tuple[str, ...]) -> str:

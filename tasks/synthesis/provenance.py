@@ -1,14 +1,15 @@
-"""Where each generated row came from: its call in the journal, and its share of what the call took."""
+"""Where each generated row came from: its call, and its share of what the call took."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from tasks.records import Row
 from tasks.store import Store
-from tasks.synthesis.journal import Entry, parse_entry
-from tasks.synthesis.synthesize import JOURNAL, KIND, read_rows
+from tasks.synthesis.synthesize import CALLS, KIND, Call, read_rows
+
+JOURNAL = "journal.jsonl"
+"""A copy of the whole journal, which syntheses of schema 0 have in the place of their calls."""
 
 
 def trace(store: Store, key: str) -> list[dict[str, Any]]:
@@ -18,14 +19,23 @@ def trace(store: Store, key: str) -> list[dict[str, Any]]:
     at; null where the price is unknown. Raises ``FileNotFoundError`` without the synthesis.
     """
     kept, rejected = read_rows(store, key)
-    lines = store.file(KIND, key, JOURNAL).decode().splitlines()
-    entries = {entry.call: entry for entry in (parse_entry(json.loads(line), JOURNAL) for line in lines)}
+    calls = _calls(store, key)
     shares = Counter(row.call for row in (*kept, *rejected))
-    return [_traced(row, entries[row.call], shares) for row in (*kept, *rejected)]
+    if missing := shares.keys() - calls.keys():
+        raise store.damaged(KIND, key, f"nothing is known of call {min(missing)}")
+    return [_traced(row, calls[row.call], shares[row.call]) for row in (*kept, *rejected)]
 
 
-def _traced(row: Row, entry: Entry, shares: Mapping[str, int]) -> dict[str, Any]:
-    share = shares[row.call]
+def _calls(store: Store, key: str) -> Mapping[str, Call]:
+    """Calls by id. Raises ``FileNotFoundError``."""
+    try:
+        found = store.rows(KIND, key, CALLS, Call)
+    except FileNotFoundError:
+        found = store.rows(KIND, key, JOURNAL, Call)  # whose entries have all that a call has
+    return {call.call: call for call in found}
+
+
+def _traced(row: Row, entry: Call, share: int) -> dict[str, Any]:
     return {
         "text": row.text,
         "label": row.label,

@@ -16,13 +16,28 @@ from tasks.synthesis.filter import Check, Filter, Scene, Step
 from tasks.synthesis.form import Form
 from tasks.synthesis.fruitless import Fruitless
 from tasks.synthesis.journal import Entry
-from tasks.synthesis.parse import parse
+from tasks.synthesis.parse import UnreadableError, parse
 
 STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
 UNFINISHED = "unfinished"
 """Reason to reject an answer that was cut off before anything in it was whole."""
 MISSING = "missing"
 """Reason for a text that an answer of several should have held."""
+UNREADABLE = "unreadable"
+"""Reason to reject an answer that the parser gives up."""
+SHOWN_CHARACTERS = 2_000
+"""Of an unreadable answer, kept in its row; the journal has all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text of an answer."""
+
+    answer: Answer
+    text: str
+    """Empty where there is none."""
+    unreadable: str = ""
+    """Why the answer could not be parsed; empty where it could."""
 
 
 @dataclass
@@ -87,28 +102,32 @@ class Sieve:
         order = ((name, i) for i in itertools.count(index) for name in labels)
         return list(itertools.islice(itertools.dropwhile(lambda call: call != (label, index), order), most))
 
-    def texts(self, entry: Entry) -> list[tuple[Answer, str]]:
-        """The texts in an entry's answers, each with its answer."""
-        return texts_of(entry, self.scene.task, self.form)
+    def texts(self, entry: Entry) -> list[Text]:
+        """The texts in an entry's answers."""
+        return read_texts(entry, self.scene.task, self.form)
 
     def _sift(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
         self.used.append(entry)
         texts = self.texts(entry)
-        self.fruitless.look(entry, [text for _, text in texts])
-        for number, (answer, text) in enumerate(texts):
+        self.fruitless.look(entry, [found.text for found in texts])
+        for number, found in enumerate(texts):
             if not self.open(label):
                 return
-            row = self._judged(Row(text, label, entry.call, answer=number), answer)
+            row = self._judged(Row(found.text, label, entry.call, answer=number), found)
             self.looked[label] += 1
-            self.answered += bool(answer.text.strip())
+            self.answered += bool(found.answer.text.strip())
             if row.reason is None:
                 self.kept[label] += 1
                 self.scene.kept.append(row)
             else:
-                self.rejected.append(replace(row, text=text or answer.text))
+                shown = found.answer.text[:SHOWN_CHARACTERS] if found.unreadable else found.answer.text
+                self.rejected.append(replace(row, text=row.text or shown))
 
-    def _judged(self, row: Row, answer: Answer) -> Row:
+    def _judged(self, row: Row, found: Text) -> Row:
+        answer = found.answer
+        if found.unreadable:
+            return replace(row, reason=UNREADABLE, evidence=found.unreadable)
         if not row.text and answer.text.strip() and answer.finish_reason == "length":
             return replace(row, reason=UNFINISHED, evidence="the token limit came before the end of a sentence")
         if not row.text and answer.text.strip() and self.form.texts > 1:
@@ -121,7 +140,7 @@ class Sieve:
     def yields(self) -> Yield:
         """How many texts survived each step."""
         reasons = Counter(row.reason for row in self.rejected if row.reason)
-        steps = {UNFINISHED: "parsed", MISSING: "parsed", **{item.name: item.step for item in self.filters}}
+        steps = {**dict.fromkeys((UNREADABLE, UNFINISHED, MISSING), "parsed"), **{f.name: f.step for f in self.filters}}
         lost = Counter(steps[row.reason] for row in self.rejected if row.reason)
         left, counts = self.looked.total(), {}
         for step in STEPS:
@@ -132,14 +151,29 @@ class Sieve:
 
 def texts_of(entry: Entry, task: TaskConfig, form: Form) -> list[tuple[Answer, str]]:
     """The texts in an entry's answers, each with its answer; empty ones for those that an answer lacks."""
-    labels = tuple(task.labels)
-    found: list[tuple[Answer, str]] = []
-    for answer in entry.answers:
-        cut = answer.finish_reason == "length"
+    return [(found.answer, found.text) for found in read_texts(entry, task, form)]
+
+
+def read_texts(entry: Entry, task: TaskConfig, form: Form) -> list[Text]:
+    """The texts in an entry's answers; empty ones for those that an answer lacks."""
+    return [text for answer in entry.answers for text in _read(answer, tuple(task.labels), form)]
+
+
+def _read(answer: Answer, labels: tuple[str, ...], form: Form) -> list[Text]:
+    cut = answer.finish_reason == "length"
+    try:
         parts = form.split(answer.text, cut)
-        texts = [parse(part, labels, cut=cut and form.texts == 1) for part in parts]
-        found += [(answer, text) for text in texts + [""] * (form.texts - len(texts))]
-    return found
+    except UnreadableError as error:
+        return [Text(answer, "", str(error))] * form.texts
+    texts = [_parsed(answer, part, labels, cut and form.texts == 1) for part in parts]
+    return texts + [Text(answer, "")] * (form.texts - len(texts))
+
+
+def _parsed(answer: Answer, part: str, labels: tuple[str, ...], cut: bool) -> Text:
+    try:
+        return Text(answer, parse(part, labels, cut))
+    except UnreadableError as error:
+        return Text(answer, "", str(error))
 
 
 def count_kept(sieve: Sieve) -> Mapping[str, int]:

@@ -2,18 +2,19 @@
 calls.
 
 A finished one is stored under its synthesis key. One that the budget stopped is stored under a key of its own content,
-so that its rows can be trained on, and a later run with money left goes on where it stopped.
+so that its rows can be trained on, and a later run with money left goes on where it stopped. A stored one holds its
+rows, what their calls took, and the key of its journal; answers are in the journal alone.
 """
 
 import dataclasses
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from tasks.errors import RunError, UserError
 from tasks.progress import Progress, announce
-from tasks.records import Row, Synthesis, SynthesisJob, TaskData, Yield, content_key, known_sum
+from tasks.records import Row, Synthesis, SynthesisJob, TaskData, content_key, known_sum
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis import importing, keys, loop
@@ -30,9 +31,40 @@ from tasks.synthesis.sift import Sieve, count_kept
 from tasks.synthesis.writing import Writing
 
 KIND = "syntheses"
-JOURNAL = "journal.jsonl"
+ROWS, CALLS = "rows.jsonl", "calls.jsonl"
 
 Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is stored of a call whose texts were looked at: everything but its answers, which its journal has."""
+
+    call: str
+    asked: str
+    """The model that was asked."""
+    model: str
+    """The model that the provider says answered."""
+    seed: int
+    prompt: str
+    """Hash of the messages."""
+    time: str
+    """When it was answered, UTC."""
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Call":
+        """The call of a journal's entry."""
+        return cls(**{item.name: getattr(entry, item.name) for item in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True)
+class StoredSynthesis:
+    """What is read of a stored synthesis."""
+
+    synthesis: Synthesis
 
 
 def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
@@ -47,17 +79,25 @@ def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> S
 
 def read_rows(store: Store, key: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Kept and rejected rows of a synthesis, in the order of their calls. Raises ``FileNotFoundError`` without it."""
-    rows = [Row(**json.loads(line)) for line in store.file(KIND, key, "rows.jsonl").decode().splitlines()]
+    rows = store.rows(KIND, key, ROWS, Row)
     return tuple(row for row in rows if row.reason is None), tuple(row for row in rows if row.reason is not None)
 
 
 def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
-    manifest = store.get(KIND, key)
+    """The stored synthesis, null where there is none and where its rows are not those that were written."""
+    manifest = store.record(KIND, key, StoredSynthesis)
     if manifest is None:
         return None
-    fields = dict(manifest["synthesis"])
-    fields["yields"] = Yield(**fields["yields"])
-    return dataclasses.replace(Synthesis(**fields), mode=job.mode)  # another mode may have the same writer
+    found = manifest.synthesis
+    try:
+        kept, rejected = read_rows(store, key)
+    except FileNotFoundError:
+        return None
+    counts = Counter(row.label for row in kept)
+    if counts != Counter(found.label_counts) or len(rejected) != found.yields.requested - found.yields.kept:
+        store.damaged(KIND, key, f"{ROWS} has other rows than the manifest counts")
+        return None
+    return dataclasses.replace(found, mode=job.mode)  # another mode may have the same writer
 
 
 def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
@@ -122,20 +162,15 @@ def _label_noise(job: SynthesisJob, sieve: Sieve) -> float | None:
     return round(found.rate, 4) if found else None
 
 
-def _save(store: Store, sieve: Sieve, result: Synthesis, journal: bytes, more: Mapping[str, Any]) -> None:
-    rows = _lines([*sieve.scene.kept, *sieve.rejected])
-    manifest = {"synthesis": dataclasses.asdict(result), **more}
-    store.put(KIND, result.key, manifest, {"rows.jsonl": rows, JOURNAL: journal})
-
-
-def _lines(items: Sequence[Row | Entry]) -> bytes:
-    return "".join(json.dumps(dataclasses.asdict(item), ensure_ascii=False) + "\n" for item in items).encode()
+def _save(store: Store, sieve: Sieve, result: Synthesis, **more: str) -> None:
+    files = {ROWS: [*sieve.scene.kept, *sieve.rejected], CALLS: map(Call.of, sieve.used)}
+    store.put(KIND, result.key, {"synthesis": dataclasses.asdict(result), **more}, files)
 
 
 def _import(job: SynthesisJob, data: TaskData, key: str, settings: Settings) -> Synthesis:
     sieve = importing.sift_import(job, data)
     result = dataclasses.replace(_result(job, key, sieve, [], ""), calls=0)  # its entries are rows, nobody was asked
-    _save(Store(settings.store_url), sieve, result, _lines(sieve.used), {})
+    _save(Store(settings.store_url), sieve, result)
     return result
 
 
@@ -160,12 +195,12 @@ def _generate(
         stopped = ""
         if not sieve.finished:
             step = _progress(job, sieve, report)
+            store.check_writable()
             writing = Writing(job, data, journal, sieve, complete or connect(job.generator), spending, step)
             loop.run(writing.run())
             asked, stopped = writing.asked, writing.stopped if not sieve.finished else ""
         result = _result(job, key, sieve, asked, stopped)
-        made_by = {"calls_key": calls_key(job, data), "prices": price_map()}
-        _save(store, sieve, result, path.read_bytes(), made_by)
+        _save(store, sieve, result, calls_key=calls_key(job, data), prices=price_map())
         return result
 
 

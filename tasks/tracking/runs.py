@@ -10,6 +10,7 @@ This package alone imports mlflow. A server that goes away in the middle of a st
 
 import contextlib
 import functools
+import os
 import socket
 import tempfile
 import threading
@@ -23,6 +24,7 @@ from filelock import FileLock
 
 from tasks.config import StudyConfig
 from tasks.errors import RunError, without_password
+from tasks.processes import birth
 from tasks.records import Trial, readable, short
 from tasks.settings import Settings
 from tasks.tracking.connection import check_alive, check_database, clear_errors, connect, database_of
@@ -318,14 +320,12 @@ def _end_twins(client: Any, run_id: str) -> None:
 
 def _process(pid: int | None = None) -> str:
     """``host/pid/start``: the start time tells a process from a later one that got the same number."""
-    import psutil  # type: ignore[import-untyped]
-
-    process = psutil.Process(pid)
-    return f"{socket.gethostname()}/{process.pid}/{process.create_time():.0f}"
+    pid = pid or os.getpid()
+    return f"{socket.gethostname()}/{pid}/{birth(pid)}"
 
 
 def _alive(owner: str) -> bool:
-    import psutil
+    import psutil  # type: ignore[import-untyped]
 
     try:
         return _process(int(owner.split("/")[1])) == owner

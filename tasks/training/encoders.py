@@ -85,7 +85,10 @@ def _embedded(name: str) -> Encoder:
 
 
 def _folder(name: str) -> Encoder:
-    folder = Path(name).expanduser().resolve()
+    try:
+        folder = Path(name).expanduser().resolve()
+    except RuntimeError:  # ~somebody, who has no home here
+        folder = Path(name)
     if not folder.is_dir():
         raise UserError(f"classifier {name!r}: there is no such folder")
     if not (folder / "config.json").is_file() or not any(any(folder.glob(pattern)) for pattern in WEIGHTS):
@@ -112,6 +115,7 @@ def transformers() -> Any:
     """The library, quiet: no telemetry, no progress bars, no hub call for what is on disk."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # else it asks a service to convert the repository
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("DISABLE_MLFLOW_INTEGRATION", "TRUE")
     import transformers
@@ -122,10 +126,14 @@ def transformers() -> Any:
 
 
 def load(encoder: Encoder, loader: Callable[..., Any], **options: Any) -> Any:
-    """``loader(...)``, a ``from_pretrained``, on the encoder. Raises ``RunError`` when it cannot be read or fetched."""
+    """``loader(...)``, a ``from_pretrained``, on the encoder. Raises ``RunError`` when it cannot be read or fetched.
+
+    Code that comes with a model is never run, nor asked about on a terminal; pickled weights are read as tensors only,
+    which is the library's default.
+    """
     try:
         with _loading:
-            return loader(encoder.source, revision=encoder.revision or "main", **options)
+            return loader(encoder.source, revision=encoder.revision or "main", trust_remote_code=False, **options)
     except Exception as error:  # a damaged or foreign model fails in as many ways as there are formats
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         revision = f" at revision {encoder.revision!r}" if encoder.revision else ""

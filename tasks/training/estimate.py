@@ -6,7 +6,7 @@ from tasks.config import EMBEDDED_CLASSIFIER, ClassifierConfig
 from tasks.records import TrialJob
 from tasks.store import Store
 from tasks.training.classifiers import probe
-from tasks.training.trial import KIND
+from tasks.training.trial import KIND, StoredTrial
 
 PREDICT_SHARE = 0.1
 """Predicting a row costs about this share of training on it once: no gradients, hardly any padding."""
@@ -38,10 +38,9 @@ def _work(classifier: ClassifierConfig, train_rows: int, test_rows: int) -> floa
 def _rates(store: Store) -> dict[str, float]:
     """Seconds per unit of work by classifier, over finished trials in the store."""
     found: dict[str, list[float]] = {}
-    for key in store.keys(KIND)[-PAST_TRIALS:]:
-        manifest = store.get(KIND, key)
-        if manifest and "config" in manifest:  # baselines train nothing
-            config = ClassifierConfig.model_validate(manifest["config"])
-            work = _work(config, manifest["n_train"], manifest["n_test"])
-            found.setdefault(config.model, []).append(manifest["scores"]["seconds"] / work)
+    for trial in store.past(KIND, StoredTrial, PAST_TRIALS):
+        if trial.config is not None:  # baselines train nothing
+            config = ClassifierConfig.model_validate(trial.config)
+            work = _work(config, trial.n_train, trial.n_test)
+            found.setdefault(config.model, []).append(trial.scores.seconds / work)
     return {model: sum(rates) / len(rates) for model, rates in found.items()}

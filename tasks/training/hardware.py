@@ -1,11 +1,11 @@
 """What this machine computes with, found without importing torch, because a trial's key depends on it."""
 
 import os
-import subprocess
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
+
+from tasks.training import devices
 
 Precision = Literal["bf16", "fp32"]
 
@@ -23,24 +23,12 @@ def cores() -> int:
 def precision() -> Precision:
     """``bf16`` where the GPU or, without one, the CPU multiplies bfloat16 faster than float32, else ``fp32``.
 
+    Of several GPUs the weakest counts, so that all trainings of a machine do the same.
     Weights, gradients and the optimiser stay in float32 either way (autocast).
     """
-    capability = _gpu_capability()
-    if capability is not None:
-        return "bf16" if capability >= AMPERE else "fp32"
+    if devices.visible_gpus():
+        return "bf16" if min(gpu.capability for gpu in devices.gpus()) >= AMPERE else "fp32"
     return "bf16" if _cpu_flags() & BF16_CPU_FLAGS else "fp32"
-
-
-def _gpu_capability() -> float | None:
-    """Compute capability of the weakest NVIDIA GPU; null without one, or with a torch that cannot use it."""
-    if metadata.version("torch").endswith("+cpu"):
-        return None
-    command = ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return None  # no NVIDIA driver here
-    return min((float(line) for line in answer.split()), default=None)
 
 
 def _cpu_flags() -> set[str]:

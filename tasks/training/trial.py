@@ -5,10 +5,9 @@ mode's or LLM's name are the same trial.
 """
 
 import hashlib
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training import worker
 from tasks.training.classifiers import kind_of, resolve
+from tasks.training.devices import device_name
 from tasks.training.evaluate import Evaluation, evaluate
 from tasks.training.hardware import cores, precision
 from tasks.training.request import Training
@@ -46,6 +46,31 @@ class Prediction:
     """In the task's order of labels."""
     agreement: float | None
     """Share of human raters behind the label, where known."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What is stored of a trial's outcome; fields as in ``Trial``."""
+
+    macro_f1: float
+    accuracy: float
+    per_label: Mapping[str, Mapping[str, float]]
+    seconds: float = 0.0
+    cost_usd: float | None = None
+    latency_s: float | None = None
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """What is read of a stored trial."""
+
+    scores: Scores
+    n_test: int
+    n_train: int = 0
+    config: Mapping[str, Any] | None = None
+    """The classifier's; null where nothing was trained."""
+    label_counts: Mapping[str, int] = field(default_factory=dict)
+    """Rows that were seen, by label, where nothing was trained."""
 
 
 def train_in_worker(training: Training) -> "np.ndarray":
@@ -85,9 +110,9 @@ def run_trial(
     """
     store = Store(settings.store_url)
     key = trial_key(job, train_rows, test_rows)
-    manifest = store.get(KIND, key)
-    if manifest is not None:
-        return _trial(job, key, train_rows, test_rows, cached=True, **manifest["scores"])
+    found = find_trial(store, key)
+    if found is not None:
+        return _trial(job, key, train_rows, test_rows, cached=True, **asdict(found.scores))
     started = time.monotonic()
     try:
         predictions = _predict(job, train_rows, test_rows, max(1, cores() // trainings), train)
@@ -96,10 +121,10 @@ def run_trial(
         return _trial(job, key, train_rows, test_rows, status="failed", error=str(error), seconds=seconds)
     evaluation = asdict(_evaluate(job, predictions))
     manifest = {"labels": list(job.task.labels), "classifier": resolve(job.classifier), "seed": job.seed}
-    manifest |= {"precision": precision(), "confusion": evaluation.pop("confusion")}
+    manifest |= {"precision": precision(), "device": device_name(), "confusion": evaluation.pop("confusion")}
     manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(test_rows)}
     scores = evaluation | {"seconds": round(time.monotonic() - started, 3)}
-    store.put(KIND, key, manifest | {"scores": scores}, {PREDICTIONS: _to_lines(predictions)})
+    store.put(KIND, key, manifest | {"scores": scores}, {PREDICTIONS: predictions})
     return _trial(job, key, train_rows, test_rows, **scores)
 
 
@@ -125,10 +150,19 @@ def train_model(
 
 def read_predictions(store: Store, key: str) -> tuple[Prediction, ...]:
     """The predictions of a finished trial, in the order of its test rows. Raises ``FileNotFoundError``."""
-    lines = store.file(KIND, key, PREDICTIONS).decode().splitlines()
-    return tuple(
-        Prediction(**fields | {"probabilities": tuple(fields["probabilities"])}) for fields in map(json.loads, lines)
-    )
+    return store.rows(KIND, key, PREDICTIONS, Prediction)
+
+
+def find_trial(store: Store, key: str) -> StoredTrial | None:
+    """A finished trial, null where there is none and where its predictions are not those that were written."""
+    found = store.record(KIND, key, StoredTrial)
+    try:
+        if found is None or len(read_predictions(store, key)) == found.n_test:
+            return found
+    except FileNotFoundError:
+        return None
+    store.damaged(KIND, key, f"{PREDICTIONS} has other rows than the manifest counts")
+    return None
 
 
 def label_pairs(store: Store, key: str) -> list[tuple[str, str]]:
@@ -192,10 +226,6 @@ def _check_rows(labels: Sequence[str], train_rows: Sequence[Example], test_rows:
 
 def _evaluate(job: TrialJob, predictions: Sequence[Prediction]) -> Evaluation:
     return evaluate([p.label for p in predictions], [p.predicted for p in predictions], list(job.task.labels))
-
-
-def _to_lines(predictions: Sequence[Prediction]) -> bytes:
-    return "".join(json.dumps(asdict(prediction), ensure_ascii=False) + "\n" for prediction in predictions).encode()
 
 
 def _trial(

@@ -1,8 +1,8 @@
 """Trainings run in long-lived worker processes, one a training slot.
 
 torch's random state is global, so two trainings in one process would disturb each other; the parent stays free of
-torch; and a child killed for memory fails one training only. A worker is started by spawn, kept for the next call,
-and ends with its parent, however that ends.
+torch; and a child killed for memory fails one training only. A worker is started by spawn, sees one GPU at most, is
+kept for the next call, and ends with its parent, however that ends.
 """
 
 import atexit
@@ -13,24 +13,32 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from tasks.errors import RunError, UserError
+from tasks.settings import Settings
+from tasks.training.devices import VISIBLE, Claim, claim, visible_gpus
 
 R = TypeVar("R")
 
+LAUNCHER = {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}
+LAUNCHER |= {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"}
+"""What torchrun and MPI tell the processes that they start: transformers would wait for the others to train together.
+``ACCELERATE_...``, from ``accelerate launch``, changes the precision and the device, too."""
+
 _context = multiprocessing.get_context("spawn")
-_lock = threading.Lock()
-_idle: list["_Worker"] = []
 
 
 class _Worker:
     """A child process that runs one call at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, gpu: Claim | None) -> None:
+        self.gpu = gpu
         self.pipe, theirs = _context.Pipe()
-        self.process = _context.Process(target=_serve, args=(theirs,), daemon=True, name="synthgap-training")
+        arguments = (theirs, gpu.device if gpu else None)
+        self.process = _context.Process(target=_serve, args=arguments, daemon=True, name="synthgap-training")
         self.process.start()
         theirs.close()
 
@@ -56,50 +64,76 @@ class _Worker:
     def stop(self) -> None:
         self.pipe.close()
         self.process.terminate()
+        if self.gpu:
+            self.gpu.release()
 
 
-def call(function: Callable[..., R], *arguments: Any) -> R:
-    """``function(*arguments)`` in a worker process; both must pickle.
+class Pool:
+    """The workers of this process, as many as there were calls at once."""
 
-    As many workers are alive as there are calls at once. Raises what the function raises when it is a ``UserError`` or
-    ``RunError``; ``RunError`` for anything else (its traceback goes to stderr) and when the process dies.
-    """
-    with _lock:
-        worker = _idle.pop() if _idle else _Worker()
-    try:
-        result = worker.run(function, arguments)
-    except (UserError, RunError):
-        _keep(worker)
-        raise
-    except BaseException:
-        worker.stop()  # interrupted in mid-call: its answer would meet the next question
-        raise
-    _keep(worker)
-    return result
+    def __init__(self, choose: Callable[[], Claim | None]) -> None:
+        """``choose`` gives a new worker its GPU; null lets it see whatever this process sees."""
+        self._choose = choose
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+
+    def call(self, function: Callable[..., R], *arguments: Any) -> R:
+        """``function(*arguments)`` in a worker process; both must pickle.
+
+        Raises what the function raises when it is a ``UserError`` or ``RunError``; ``RunError`` for anything else (its
+        traceback goes to stderr) and when the process dies.
+        """
+        with self._lock:
+            worker = self._next()
+        try:
+            result = worker.run(function, arguments)
+        except (UserError, RunError):
+            self._keep(worker)
+            raise
+        except BaseException:
+            worker.stop()  # interrupted in mid-call: its answer would meet the next question
+            raise
+        self._keep(worker)
+        return result
+
+    def _next(self) -> _Worker:
+        if not self._idle:
+            return _Worker(self._choose())
+        worker = min(self._idle, key=lambda idle: idle.gpu.place if idle.gpu else 0)  # so that few share a GPU
+        self._idle.remove(worker)
+        return worker
+
+    def _keep(self, worker: _Worker) -> None:
+        if not worker.process.is_alive():
+            worker.stop()
+            return
+        with self._lock:
+            self._idle.append(worker)
+
+    def stop(self) -> None:
+        """End all idle workers; the next call starts a fresh one."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().stop()
 
 
-def _keep(worker: _Worker) -> None:
-    if worker.process.is_alive():
-        with _lock:
-            _idle.append(worker)
-
-
-def stop_workers() -> None:
-    """End all idle workers; the next call starts a fresh one."""
-    with _lock:
-        while _idle:
-            _idle.pop().stop()
-
-
+_pool = Pool(lambda: claim(visible_gpus(), Settings().home / "gpus"))
+call = _pool.call
+stop_workers = _pool.stop
 atexit.register(stop_workers)
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, gpu: str | None) -> None:
     """The child's life: answer calls until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the parent's stdout may be a --json document
-    os.nice(15)  # an embedded LLM beside it shall keep its core: what is written is trained on next
+    with suppress(AttributeError, OSError):  # not every system has it or allows it, and all work without
+        os.nice(15)  # an embedded LLM beside it shall keep its core: what is written is trained on next
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on a busy machine
+    for name in [name for name in os.environ if name in LAUNCHER or name.startswith("ACCELERATE_")]:
+        del os.environ[name]
+    if gpu is not None:
+        os.environ[VISIBLE] = gpu  # before torch is imported, which looks once
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

@@ -40,6 +40,18 @@ def test_a_task_that_always_wins_has_a_finite_strength_and_a_wide_interval():
     assert found["b"].high - found["b"].low > 2
 
 
+@pytest.mark.parametrize("judges", [1, 20])
+def test_intervals_of_many_tasks_are_no_wider_than_of_few(judges):
+    """Some of these sizes gave NaN or millions, others on other processors."""
+    for n in range(20, 61):
+        rng = np.random.default_rng(n)
+        tasks = [f"t{i}" for i in range(n)]
+        pairs = [pair if rng.random() < 0.5 else pair[::-1] for pair in itertools.combinations(tasks, 2)]
+        found = rank_tasks(tasks, [Judgement(f"j{rng.integers(judges)}", *pair) for pair in pairs]).strengths
+        assert_finite(found)
+        assert all(0 < one.high - one.low < 4 for one in found.values())
+
+
 @pytest.mark.parametrize(("n", "judges", "judge_sd"), [(540, 1, 0.0), (60, 1, 0.0), (540, 5, 0.6), (540, 40, 0.6)])
 def test_known_strengths_are_recovered_and_intervals_cover(n, judges, judge_sd):
     """Where judges differ, the truth is the strength in the eyes of all judges together, which is nearer to 0."""

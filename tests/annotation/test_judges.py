@@ -163,5 +163,9 @@ def test_what_is_wrong_with_a_file_is_said(text, complaint, tmp_path) -> None:
 def test_files_that_cannot_be_read(tmp_path) -> None:
     with pytest.raises(UserError, match="cannot read judgements"):
         read_judgements(tmp_path / "none.csv", ("mood",))
+    (tmp_path / "environment").write_text("OPENAI_API_KEY=hunter2")
+    with pytest.raises(UserError, match=r"not a \.csv") as caught:  # a message shows what a table begins with
+        read_judgements(tmp_path / "environment", ("mood",))
+    assert "hunter2" not in str(caught.value)
     with pytest.raises(UserError, match="UTF-8"):
         read_judgements(write(tmp_path, "judge,objective,subjective\nä,mood,size\n", "latin-1"), ("mood", "size"))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, HttpCredentials, Page, sync_playwright
 
 from flows import state
 from tests.browser.writer import NEWER, OLDER, Writer
@@ -60,6 +60,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     writer.server.shutdown()
 
 
+def asked_by_mlflow(place: Place) -> HttpCredentials:
+    """What a person fills in when MLflow asks, which the browser remembers."""
+    login = place.login
+    return {"username": login.user, "password": login.password, "origin": f"http://127.0.0.1:{place.mlflow}"}
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     options = ["--no-sandbox", "--disable-background-networking"]
@@ -70,9 +76,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser) -> Page:
+def page(browser: Browser, place: Place) -> Page:
     """One page for the module: its tests are one person's way through both interfaces."""
-    context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+    context = browser.new_context(
+        viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", http_credentials=asked_by_mlflow(place)
+    )
     context.set_default_timeout(MINUTES)
     context.set_default_navigation_timeout(MINUTES)
     context.add_init_script(NO_ASSISTANT)

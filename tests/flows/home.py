@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,9 @@ from typing import Any
 import psutil
 
 from flows import state
+from flows.login import Login, read_login
 from tasks.settings import Settings
+from tests.flows.asking import ask
 from tests.provider import MODEL, ROOT, Provider
 
 SECONDS = 400
@@ -56,7 +57,6 @@ class Home:
     def environment(self) -> dict[str, str]:
         ours = {
             "SYNTHGAP_HOME": str(self.path),
-            "PREFECT_HOME": str(self.path / "prefect"),
             "OPENAI_API_KEY": KEY,
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "250",  # lines do not wrap
@@ -156,6 +156,11 @@ class Up(Home):
         """What it says of itself."""
         return state.read_state(Settings(home=self.path))
 
+    @property
+    def login(self) -> Login | None:
+        """What its servers ask for."""
+        return read_login(Settings(home=self.path))
+
     def pid(self, service: str) -> int:
         """The process of a service."""
         found = self.state
@@ -166,13 +171,10 @@ class Up(Home):
 
     def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """An answer of Prefect's server, which may be busy or away for a moment."""
-        content = None if body is None else json.dumps(body).encode()
         address = f"http://127.0.0.1:{self.prefect}/api/{path}"
         for _ in range(240):
-            request = urllib.request.Request(address, content, {"content-type": "application/json"})
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    return json.load(answer)
+                return json.loads(ask(address, body, self.login, timeout=30))
             except urllib.error.HTTPError as error:
                 if error.code != 503:  # SQLite was locked; every client of Prefect tries again
                     raise

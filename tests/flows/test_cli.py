@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -32,6 +33,15 @@ def synthgap(tmp_path: Path):
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120, check=False)
 
     return call
+
+
+def test_windows_is_refused_in_one_line():
+    script = "import sys; from flows.cli import main; sys.platform = 'win32'; sys.argv = ['synthgap', 'tasks']; main()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "synthgap does not run on Windows itself; use Linux, macOS or the Windows Subsystem for Linux"
+    ]
 
 
 def study(folder: Path, **change: object) -> str:
@@ -195,3 +205,65 @@ def test_an_llm_that_cannot_be_asked_shows_before_anything_is_started(synthgap, 
 def test_nothing_to_export_before_the_first_run(synthgap):
     done = synthgap("export", "quickstart")
     assert done.returncode == 2 and "run it first" in done.stderr
+
+
+NO_CHILDREN = NO_NETWORK.replace(
+    'event == "socket.connect"', 'event in ("socket.connect", "subprocess.Popen", "os.system")'
+)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {
+            "kind": "wheel",
+            "package": "some-pack",
+            "version": "1.0",
+            "sha256": "0" * 64,
+            "members": ["x"],
+            "reader": "sms_spam",
+        },
+        {"kind": "hub", "path": "nobody/no-such-data"},
+    ],
+    ids=["wheel", "hub"],
+)
+def test_plan_downloads_nothing_and_says_how_to(tmp_path: Path, source: dict[str, object]) -> None:
+    path = own_task(tmp_path, notes("a", 3), notes("b", 3))
+    task = json.loads((tmp_path / path).read_text())
+    (tmp_path / path).write_text(json.dumps({**task, "sources": [source]}))
+    env = {
+        **os.environ,
+        "SYNTHGAP_HOME": str(tmp_path / "home"),
+        "SYNTHGAP_DATA_DIR": "",
+        "HF_HOME": str(tmp_path / "hf"),
+    }
+    command = [sys.executable, "-c", NO_CHILDREN, "plan", study(tmp_path, tasks=[path])]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120, check=False)
+    assert done.returncode == 1 and "synthgap plan --fetch" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_plan_says_who_would_see_real_texts(synthgap, tmp_path: Path) -> None:
+    writers = ["openai/gpt-4o-mini", {"model": "openai/x", "api_base": "http://127.0.0.1:1/v1"}]
+    said = synthgap("plan", study(tmp_path, generators=writers)).stdout
+    assert re.search(
+        r"To openai \(api\.openai\.com\) would go real texts of sms_spam: up to \d+ \(few-shot pool\)", said
+    )
+    assert "127.0.0.1" not in said and "No real text" not in said
+    assert "No real text leaves this machine." in synthgap("plan", study(tmp_path, generators=writers[1:])).stdout
+    only_described = synthgap("plan", study(tmp_path, modes=["real", "zero_shot"], generators=writers)).stdout
+    assert "To openai (api.openai.com) would go no real text, only what describes sms_spam" in only_described
+
+
+@pytest.mark.parametrize("role", ["generators", "baselines", "annotators"])
+def test_a_named_variable_that_is_not_set_shows_before_anything_is_started(synthgap, tmp_path, role: str) -> None:
+    llm = {"model": "openai/x", "api_base": "http://127.0.0.1:1/v1", "api_key_env": "MY_SERVER_KEY"}
+    change: dict[str, dict[str, object]] = {
+        "generators": {"generators": [llm]},
+        "baselines": {"modes": ["real"], "generators": [llm], "baselines": ["llm_zero_shot"]},
+        "annotators": {"modes": ["real"], "subjectivity": {"annotators": [llm]}},
+    }
+    done = synthgap("run", study(tmp_path, **change[role]), MY_SERVER_KEY=None)
+    assert done.returncode == 1 and "'openai/x' needs MY_SERVER_KEY in the environment" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "home" / "mlflow.db").exists()

@@ -1,6 +1,7 @@
 """API keys are in the environment and nowhere else, whatever a provider says and wherever a run breaks off."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,34 @@ pytestmark = pytest.mark.slow
 
 LOGIN = "hunter2-planted"
 """A password in an address."""
-OTHER = {"HF_TOKEN": "hf_planted_token_0123", "MLFLOW_TRACKING_PASSWORD": "planted-password-0123"}
+SERVER_KEY = "planted-code-of-a-server"
+"""What ``api_key_env`` names, in a variable whose name says nothing."""
+OTHER = {
+    "HF_TOKEN": "hf_planted_token_0123",
+    "MLFLOW_TRACKING_PASSWORD": "planted-password-0123",
+    "DOOR_CODE": SERVER_KEY,
+}
+ADDRESS = "http://127.0.0.1:1/v1"
+GENERATORS = {
+    "login": {"api_base": f"http://someone:{LOGIN}@127.0.0.1:1/v1"},
+    "query": {"api_base": f"{ADDRESS}?api_key={LOGIN}"},
+    "named": {"params": {"api_key": LOGIN}},
+    "nested": {"params": {"extra_body": {"client": [{"clientSecret": LOGIN}]}}},
+    "cloud": {"params": {"aws_secret_access_key": LOGIN, "vertex_credentials": LOGIN}},
+    "header": {"params": {"extra_headers": {"X-Custom": LOGIN}}},
+    "endpoint": {"endpoint": "sk-" + LOGIN + "-0123456789abcdef"},
+    "variable": {"api_key_env": "sk-" + LOGIN + "-0123456789abcdef"},
+    "parameter": {"params": {"top_p": KEY}},
+}
+"""Fields of a generator with a secret in them."""
+STUDIES = {
+    "account": {"account": "sk-" + LOGIN + "-0123456789abcdef"},
+    "classifier": {"classifiers": [f"https://someone:{LOGIN}@host/model"]},
+    "import": {"imports": [{"name": "i", "task": "sms_spam", "file": f"https://host/rows.csv?token={LOGIN}"}]},
+    "task": {"tasks": [f"https://someone:{LOGIN}@host/task.yaml"]},
+    "panel": {"subjectivity": {"annotators": [{"model": MODEL, "params": {"password": LOGIN}}]}},
+}
+"""Fields of a study, likewise."""
 
 
 class Telltale(Endpoint):
@@ -89,7 +117,10 @@ def test_keys_are_nowhere(up: Up, endpoint: Provider) -> None:
     assert up.ended(first)["state_type"] == "COMPLETED"
 
     refusing = {status: Telltale(status) for status in (400, 401, 403, 404)}
-    writers = [{"model": f"{MODEL}-{status}", "api_base": place.url} for status, place in refusing.items()]
+    writers = [
+        {"model": f"{MODEL}-{status}", "api_base": place.url, "api_key_env": "DOOR_CODE"}
+        for status, place in refusing.items()
+    ]
     study = up.study(endpoint, "refused", generators=writers)
     ended = run(up, "refused")
     assert ended["state_type"] == "FAILED", ended["state"]
@@ -97,20 +128,42 @@ def test_keys_are_nowhere(up: Up, endpoint: Provider) -> None:
     assert len(syntheses) == len(refusing) and all(item["status"] == "failed" and item["error"] for item in syntheses)
     done = up.run("run", str(study), "--json")
     assert done.returncode == 1
-    assert all(len(place.bodies) >= 2 for place in refusing.values())  # the key did travel to the provider
+    sent = [str(headers) for place in refusing.values() for headers in place.headers]
+    assert len(sent) >= 2 * len(refusing) and all(SERVER_KEY in headers for headers in sent)  # it did travel
+    assert not any(KEY in headers for headers in sent)
     said = done.stdout + done.stderr
     for place in refusing.values():
         place.server.shutdown()
 
-    login = {"model": MODEL, "api_base": endpoint.url.replace("://", f"://someone:{LOGIN}@")}
-    for name, writer in (("login", login), ("parameter", {"model": MODEL, "params": {"api_key": LOGIN}})):
-        path = up.study(endpoint, name, generators=[writer])
-        until(lambda file=path.name: any(file in line for line in up.state.complaints), "it is complained about")
-        refused = up.run("plan", str(path))
-        assert refused.returncode == 2 and "environment" in refused.stderr
-        said += refused.stdout + refused.stderr
+    planted = {
+        **{name: up.study(endpoint, name, generators=[{"model": MODEL, **more}]) for name, more in GENERATORS.items()},
+        **{name: up.study(endpoint, name, **more) for name, more in STUDIES.items()},
+        "comment": commented(up.study(endpoint, "comment")),
+        "watch": up.path / "watches" / "watch.yaml",
+        "noted": up.path / "watches" / "noted.yaml",
+    }
+    providers = [{"name": "mine", "api_base": GENERATORS["login"]["api_base"]}]
+    planted["watch"].parent.mkdir()
+    planted["watch"].write_text(json.dumps({"name": "watch", "study": "good", "providers": providers}))
+    planted["noted"].write_text(json.dumps({"name": "noted", "study": "good", "providers": ["embedded"]}))
+    commented(planted["noted"])
+    for path in planted.values():
+        until(lambda file=path.name: any(file in line for line in up.state.complaints), f"{path} is complained about")
+    for path in planted.values():
+        if path.parent.name == "studies":
+            refused = up.run("plan", str(path))
+            assert refused.returncode == 2 and "what looks like a secret" in refused.stderr, (path, refused.stderr)
+            said += refused.stdout + refused.stderr
+    said += str(up.state.complaints)
+    for path in planted.values():
         path.unlink()
 
     secrets = [KEY, LOGIN, *OTHER.values()]
     assert [secret for secret in secrets if secret in shown + said] == []
     assert where_found(up.path, *secrets) == []
+
+
+def commented(path: Path) -> Path:
+    """The same file with a secret in its first comment, which a deployment is described by."""
+    path.write_text(f"# Ask http://someone:{LOGIN}@127.0.0.1:1/v1.\n{path.read_text()}")
+    return path

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.login import keep_login
 from flows.services import Address, environment_of, prefect_server
 from tasks.settings import Settings
 from tests.flows.home import SECONDS, Home, Up, family, free_port, until
@@ -70,9 +71,10 @@ def test_a_prefect_server_of_ones_own_is_away_for_a_minute(tmp_path: Path, endpo
     settings = Settings(home=tmp_path / "server")
     settings.home.mkdir()
     address = Address(prefect_port=free_port())
-    server = prefect_server(address, environment_of("of a test", settings), settings)
+    login = keep_login(settings, {})
+    server = prefect_server(address, environment_of("of a test", settings), settings, login)
     api = f"http://127.0.0.1:{address.prefect_port}/api"
-    home = Home(tmp_path / "home", {"PREFECT_API_URL": api})
+    home = Home(tmp_path / "home", {"PREFECT_API_URL": api, **login.of_prefect})
     home.path.mkdir()
     try:
         server.wait(f"{api}/health")
@@ -85,7 +87,7 @@ def test_a_prefect_server_of_ones_own_is_away_for_a_minute(tmp_path: Path, endpo
         server.start_again()
         _, said = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, said
-        [run] = Up(home.path, prefect=address.prefect_port).api("flow_runs/filter", {})
+        [run] = Up(settings.home, prefect=address.prefect_port).api("flow_runs/filter", {})
         assert run["state_type"] == "COMPLETED", run["state"]
     finally:
         os.killpg(server.process.pid, signal.SIGKILL)
@@ -135,3 +137,17 @@ def test_a_server_of_up_dies(up: Up, endpoint: Provider, service: str) -> None:
     assert endpoint.stats()["repeated"] == 0
     assert set(up.mlflow_states()) <= {"FINISHED", "KILLED"}
     assert up.run("status").returncode == 0
+
+
+def test_down_ends_a_run_that_uses_the_servers(up: Up, endpoint: Provider) -> None:
+    study = str(long_study(up, endpoint, "in-use", 2 * SEEDS))
+    process = up.start("run", study)
+    until(lambda: endpoint.stats()["answered"] >= 6, "some calls are answered")
+    assert up.run("down").returncode == 0
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "`synthgap up`, whose servers this run used, was ended; nothing paid for is lost" in said
+    assert len(said) < 20_000 and "Traceback" not in said
+    done = up.run("run", study)
+    assert done.returncode == 0, done.stderr
+    assert endpoint.stats()["repeated"] <= 2  # those in flight at the end

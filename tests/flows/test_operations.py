@@ -12,12 +12,14 @@ import psutil
 import pytest
 
 from flows import services, state
+from flows.environment import TOKEN
 from flows.house import SILENCE_S, zombie_automation
-from flows.services import Address, Process, check_address, check_logins, check_port
+from flows.services import Address, Process, check_logins, check_port
 from flows.state import Service, UpState
 from flows.status import shown, status_of
 from flows.up import down, end_leftovers
 from tasks.errors import RunError, UserError
+from tasks.processes import birth
 from tasks.settings import Settings
 
 
@@ -30,7 +32,7 @@ def up_state(**change: object) -> UpState:
     fields = {
         "token": "t",
         "pid": os.getpid(),
-        "created": psutil.Process().create_time(),
+        "created": birth(os.getpid()),
         "prefect_api": "http://127.0.0.1:9/api",
         "tracking_uri": "http://127.0.0.1:9",
         "ready": True,
@@ -40,7 +42,7 @@ def up_state(**change: object) -> UpState:
 
 def sleeper(token: str) -> subprocess.Popen[bytes]:
     """A process that carries a token."""
-    environment = {**os.environ, state.TOKEN: token}
+    environment = {**os.environ, TOKEN: token}
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], env=environment)
 
 
@@ -59,6 +61,11 @@ def test_a_broken_state_file_is_no_state(settings: Settings, content: str) -> No
 
 def test_a_later_process_of_the_same_number_is_another_one() -> None:
     assert up_state().alive
+    assert not up_state(created=f"{birth(os.getpid())}0").alive
+
+
+def test_a_state_that_an_older_version_wrote_is_understood() -> None:
+    assert up_state(created=psutil.Process().create_time()).alive
     assert not up_state(created=1.0).alive
 
 
@@ -110,16 +117,6 @@ def test_a_port_in_use_is_one_message_with_the_way_out() -> None:
     check_port("127.0.0.1", port, "--prefect-port")
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::"])
-def test_beyond_this_machine_needs_passwords(host: str) -> None:
-    with pytest.raises(UserError, match="PREFECT_SERVER_API_AUTH_STRING"):
-        check_address(Address(host), {})
-    prefect = {"PREFECT_SERVER_API_AUTH_STRING": "a:b"}
-    with pytest.raises(UserError, match="SYNTHGAP_TRACKING_URI"):
-        check_address(Address(host), prefect)
-    check_address(Address(host), {**prefect, "SYNTHGAP_TRACKING_URI": "https://mlflow.example"})
-
-
 @pytest.mark.parametrize(
     ("host", "local"),
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::1", "[::1]"), ("::", "[::1]"), ("box", "box")],
@@ -128,9 +125,9 @@ def test_an_address_is_one_that_this_machine_can_open(host: str, local: str) -> 
     assert Address(host).local == local
 
 
-@pytest.mark.parametrize("host", services.LOOPBACK)
-def test_this_machine_needs_none(host: str) -> None:
-    check_address(Address(host), {})
+@pytest.mark.parametrize(("host", "beyond"), [("127.0.0.1", False), ("::1", False), ("0.0.0.0", True), ("box", True)])
+def test_others_reach_what_listens_beyond_loopback(host: str, beyond: bool) -> None:
+    assert Address(host).beyond_this_machine is beyond
 
 
 @pytest.mark.parametrize(
@@ -182,10 +179,13 @@ def test_another_failure_of_mlflow_upgrades_nothing(settings: Settings) -> None:
 
 def test_services_have_our_environment_and_their_mark(settings: Settings, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-planted")
+    monkeypatch.setenv("NO_PROXY", "intranet")
     environment = services.environment_of("t", settings)
+    assert environment["PREFECT_HOME"] == str(settings.home / "prefect")
+    assert environment["NO_PROXY"] == environment["no_proxy"] == "intranet,127.0.0.1,localhost,::1"
     assert environment["OPENAI_API_KEY"] == "sk-planted"
     assert environment["SYNTHGAP_HOME"] == str(settings.home)
-    assert environment[state.TOKEN] == "t"
+    assert environment[TOKEN] == "t"
 
 
 def test_a_worker_is_called_the_same_at_every_start_and_otherwise_elsewhere(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from prefect.utilities.callables import parameter_schema
 from flows import deployments, studies
 from flows.deployed import check_version
 from flows.deployed import study as deployed
+from flows.deployments import definition, watch_definition
 from flows.overrides import form_values, overridden
 from tasks.config import Study, load_study
 from tasks.data import catalog
@@ -51,11 +52,11 @@ def test_a_form_shows_what_the_file_says(mine: Study) -> None:
 
 
 def test_a_form_sent_as_it_is_changes_nothing(mine: Study) -> None:
-    assert overridden(mine, form_values(mine)) == mine
+    assert overridden(mine, form_values(mine), mine.folder) == mine
 
 
 def test_a_name_of_the_file_keeps_what_the_file_says_about_it(mine: Study) -> None:
-    changed = overridden(mine, {**form_values(mine), "generators": ["openai/new", "openai/m"]})
+    changed = overridden(mine, {**form_values(mine), "generators": ["openai/new", "openai/m"]}, mine.folder)
     assert [item.model_dump(exclude_defaults=True) for item in changed.config.generators] == [
         {"model": "openai/new"},
         HOT,
@@ -73,7 +74,9 @@ def test_a_name_of_the_file_keeps_what_the_file_says_about_it(mine: Study) -> No
 def test_what_a_form_says_is_what_is_run(tmp_path_factory, seeds, rows, budget, tolerance, tasks) -> None:
     study = load_study(write(tmp_path_factory.mktemp("study")))
     given_values = {"seeds": seeds, "rows_per_label": rows, "budget_usd": budget, "tolerance": tolerance}
-    config = overridden(study, {**form_values(study), **given_values, "tasks": tasks, "own_tasks": []}).config
+    config = overridden(
+        study, {**form_values(study), **given_values, "tasks": tasks, "own_tasks": []}, study.folder
+    ).config
     assert config.model_dump(mode="json", include=set(given_values)) == given_values
     assert set(config.tasks) == set(tasks) and len(config.tasks) == len(tasks)
     assert config.classifiers == study.config.classifiers
@@ -90,7 +93,7 @@ def test_what_a_form_says_is_what_is_run(tmp_path_factory, seeds, rows, budget, 
 )
 def test_a_value_that_cannot_be_used_is_one_message(mine: Study, change: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        overridden(mine, {**form_values(mine), **change})
+        overridden(mine, {**form_values(mine), **change}, mine.folder)
 
 
 def test_every_field_of_the_form_is_described_and_typed() -> None:
@@ -168,3 +171,60 @@ def test_a_form_of_an_older_file_is_refused(monkeypatch, tmp_path: Path) -> None
 
 def test_prefect_yaml_is_in_step_with_the_study_files() -> None:
     assert deployments.PREFECT_YAML.read_text() == deployments.prefect_yaml(), "run `python -m flows.deployments`"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"generators": ["oobabooga/http://127.0.0.1:8000"]}, "holds an address"),
+        ({"generators": ["huggingface/https://host/x"]}, "holds an address"),
+        ({"generators": ["sk-planted-0123456789abcdef"]}, "looks like a secret"),
+        ({"own_tasks": ["/etc/passwd"]}, "'/etc/passwd' is neither in the study's folder nor"),
+        ({"own_tasks": ["{outside}/mine.yaml"]}, "neither in the study's folder"),
+        ({"own_tasks": ["../outside/mine.yaml"]}, "neither in the study's folder"),
+        ({"own_tasks": ["./link.yaml"]}, "neither in the study's folder"),
+        ({"own_tasks": ["~nobody-x/mine.yaml"]}, "neither in the study's folder"),
+        ({"tasks": ["{outside}/mine.yaml"]}, "neither in the study's folder"),
+        ({"classifiers": ["{outside}/model"]}, "neither in the study's folder"),
+        ({"classifiers": ["probe/../outside/model"]}, "neither in the study's folder"),
+        ({"own_tasks": ["http://127.0.0.1:1/mine.yaml"]}, "must be a path on this machine"),
+    ],
+)
+def test_a_form_leads_to_no_address_and_no_other_folder(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine.yaml").write_text("password: hunter2")
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "link.yaml").symlink_to(outside / "mine.yaml")
+    study = load_study(write(tmp_path / "studies"))
+    change = {name: [value.replace("{outside}", str(outside)) for value in values] for name, values in change.items()}
+    with pytest.raises(UserError, match=words) as caught:
+        overridden(study, {**form_values(study), **change}, tmp_path / "studies")
+    assert "hunter2" not in str(caught.value) and "planted" not in str(caught.value)
+
+
+def test_a_form_may_name_what_lies_in_the_studys_folder_and_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for folder in ("studies", "home"):
+        (tmp_path / folder).mkdir()
+    study = load_study(write(tmp_path / "studies"))
+    values = {
+        "own_tasks": ["./new.yaml", f"{home}/tasks/other.yaml"],
+        "classifiers": ["./model", f"probe/{home}/m", "a/b"],
+    }
+    changed = overridden(study, {**form_values(study), **values}, home).config
+    assert set(values["own_tasks"]) <= set(changed.tasks)
+    models = [item.model for item in changed.classifiers]
+    assert models == [str(tmp_path / "studies" / "model"), f"probe/{home}/m", "a/b"]
+
+
+@pytest.mark.parametrize("comment", ["# the key is sk-planted-0123456789abcdef", "# at http://me:hunter2@host/v1"])
+def test_a_secret_in_a_files_comment_gets_into_no_description(tmp_path: Path, comment: str) -> None:
+    for kind, path in (("study", write(tmp_path, "mine")), ("watch", tmp_path / "w.yaml")):
+        content = (
+            path.read_text() if kind == "study" else '{"name": "w", "study": "mine.yaml", "providers": ["openai"]}'
+        )
+        path.write_text(f"{comment}\n{content}")
+        with pytest.raises(UserError, match="line 1 holds what looks like a secret") as caught:
+            definition("mine", path) if kind == "study" else watch_definition("w", path, Settings(home=tmp_path))
+        assert "planted" not in str(caught.value) and "hunter2" not in str(caught.value)

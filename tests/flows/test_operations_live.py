@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,10 @@ import psutil
 import pytest
 
 from flows import state
+from flows.login import Login, read_login
 from flows.services import worker_name
 from tasks.settings import Settings
+from tests.flows.asking import ask
 from tests.provider import MODEL, ROOT, Provider, provider
 
 pytestmark = pytest.mark.slow
@@ -83,15 +84,16 @@ class Place:
     def state(self) -> state.UpState | None:
         return state.read_state(Settings(home=self.home))
 
+    @property
+    def login(self) -> Login:
+        login = read_login(Settings(home=self.home))
+        assert login
+        return login
+
     def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.prefect}/api/{path}", content, {"content-type": "application/json"}
-        )
         for _ in range(20):
             try:
-                with urllib.request.urlopen(request) as answer:
-                    return json.load(answer)
+                return json.loads(ask(f"http://127.0.0.1:{self.prefect}/api/{path}", body, self.login))
             except urllib.error.HTTPError as error:
                 if error.code != 503:  # SQLite was locked; every client of Prefect tries again
                     raise
@@ -111,15 +113,9 @@ class Place:
 
     def mlflow_runs(self, experiment: str) -> list[dict[str, Any]]:
         base = f"http://127.0.0.1:{self.mlflow}/api/2.0/mlflow"
-        with urllib.request.urlopen(f"{base}/experiments/get-by-name?experiment_name={experiment}") as answer:
-            number = json.load(answer)["experiment"]["experiment_id"]
-        request = urllib.request.Request(
-            f"{base}/runs/search",
-            json.dumps({"experiment_ids": [number]}).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            return list(json.load(answer)["runs"])
+        found = json.loads(ask(f"{base}/experiments/get-by-name?experiment_name={experiment}", login=self.login))
+        wanted = {"experiment_ids": [found["experiment"]["experiment_id"]]}
+        return list(json.loads(ask(f"{base}/runs/search", wanted, self.login))["runs"])
 
 
 def write_study(home: Path, endpoint: Provider, name: str, **change: Any) -> None:
@@ -230,7 +226,8 @@ def test_prefect_deploy_registers_the_same_as_up(place: Place) -> None:
 
     before = registered()
     before["tags"].remove(worker_name(Settings(home=place.home)))  # what only `up` removes with its file
-    environment = {**place.environment, "PREFECT_API_URL": f"http://127.0.0.1:{place.prefect}/api"}
+    reached = {"PREFECT_API_URL": f"http://127.0.0.1:{place.prefect}/api", **place.login.of_prefect}
+    environment = {**place.environment, **reached, "PREFECT_HOME": str(place.home / "prefect")}
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stdout + done.stderr

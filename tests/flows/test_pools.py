@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 POOLS = ROOT / "deployments" / "pools"
 START = "prefect flow-run execute"
 """What Prefect starts a run with."""
-KINDS = sorted(path.stem for path in POOLS.glob("*.json"))
+KINDS = sorted(path.stem for path in POOLS.glob("*.json") if path.stem != "process")
+"""Of containers. The pool of processes lets a run choose nothing."""
 
 
 def template(kind: str) -> dict:
@@ -127,7 +128,8 @@ def test_a_prefect_server_takes_every_template_and_deployments_onto_it(
     server = Server(tmp_path / "log")
     try:
         server.wait()
-        client = environment(tmp_path, PREFECT_API_URL=server.url)
+        client = environment(tmp_path, PREFECT_API_URL=server.url, **server.login.of_prefect)
+        logged_in = httpx.Client(auth=(server.login.user, server.login.password))
 
         def prefect(*arguments: str) -> subprocess.CompletedProcess[str]:
             command = [sys.executable, "-m", "prefect", "--no-prompt", *arguments]
@@ -139,14 +141,14 @@ def test_a_prefect_server_takes_every_template_and_deployments_onto_it(
             file = str(POOLS / f"{kind}.json")
             done = prefect("work-pool", "create", kind, "--type", kind, "--base-job-template", file)
             assert done.returncode == 0, done.stdout + done.stderr
-            pool = httpx.get(f"{server.url}/work_pools/{kind}").json()
+            pool = logged_in.get(f"{server.url}/work_pools/{kind}").json()
             assert (pool["type"], pool["base_job_template"]) == (kind, template(kind))
             deploy = ["deploy", "--name", "quickstart", "--pool", kind]
             assert "Sometimes" in (refused := prefect(*deploy, "--job-variable", "image_pull_policy=Sometimes")).stderr
             assert refused.returncode == 1
             done = prefect(*deploy, "--job-variable", "image_pull_policy=Always")
             assert done.returncode == 0, done.stdout + done.stderr
-            deployment = httpx.get(f"{server.url}/deployments/name/study/quickstart").json()
+            deployment = logged_in.get(f"{server.url}/deployments/name/study/quickstart").json()
             assert (deployment["work_pool_name"], deployment["entrypoint"]) == (kind, "flows.deployed.study")
             assert deployment["job_variables"] == {"image_pull_policy": "Always"}
     finally:

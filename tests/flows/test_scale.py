@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from tasks.settings import Settings
 from tasks.tracking.runs import StudyRun
 from tests import postgres, s3
 from tests.flows import small_study
+from tests.flows.asking import ask
 from tests.flows.home import Up
 from tests.flows.small_study import Writer
 
@@ -118,8 +118,7 @@ def being_up(place: Up) -> Iterator[Up]:
 def artifact(place: Up, run_id: str, name: str) -> str:
     """A run's file as MLflow's page shows it, read by MLflow's server."""
     address = f"http://127.0.0.1:{place.mlflow}/get-artifact?path={name}&run_uuid={run_id}"
-    with urllib.request.urlopen(address, timeout=120) as answer:
-        return str(answer.read().decode())
+    return ask(address, login=place.login)
 
 
 def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer, alone) -> None:

@@ -4,7 +4,6 @@ The tests are one story, told in the order of the file.
 """
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from flows.automations import REACTION
 from tasks.discovery.memory import recall, remember
 from tasks.settings import Settings
 from tasks.store import Store
+from tests.flows.asking import ask
 from tests.flows.test_operations_live import Place, free_port, until, write_study
 from tests.provider import Provider, provider
 
@@ -61,10 +61,7 @@ def write_watch(place: Place, endpoint: Provider, name: str, **change: Any) -> N
 
 def send(place: Place, method: str, path: str, body: Any) -> None:
     """What the user interface does behind its switches."""
-    content, address = json.dumps(body).encode(), f"http://127.0.0.1:{place.prefect}/api/{path}"
-    request = urllib.request.Request(address, content, {"content-type": "application/json"}, method=method)
-    with urllib.request.urlopen(request):
-        pass
+    ask(f"http://127.0.0.1:{place.prefect}/api/{path}", body, place.login, method)
 
 
 def start_watch(place: Place, name: str = "mine") -> dict[str, Any]:

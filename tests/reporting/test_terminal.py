@@ -14,6 +14,10 @@ from tasks.reporting.terminal import Display, checks_table, comparison_table, pl
 Make = Callable[..., dict[str, Any]]
 
 PLAN = {
+    "shown": [
+        {"task": "sms_spam", "what": "test texts", "texts": 40, "to": "host.example", "leaves": True},
+        {"task": "sms_spam", "what": "description", "texts": 0, "to": None, "leaves": False},
+    ],
     "study": "quickstart",
     "notes": ["sms_spam: fewer rows"],
     "cells": [{"task": "sms_spam", "mode": mode} for mode in ("real", "few_shot")],
@@ -57,6 +61,7 @@ def test_plan_says_unknown_price_and_what_is_stored() -> None:
     text = text_of(plan_table(PLAN))
     assert "2 trials" in text and "1 of them stored" in text
     assert "1,200" in text and "unknown" in text and "3.4 min" in text
+    assert "To host.example would go real texts of sms_spam: up to 40 (test texts)" in text
 
 
 def test_text_of_others_is_no_markup(results: Make) -> None:

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks import jsonl
 from tasks.errors import RunError
 from tasks.synthesis.calls import Answer
-from tasks.synthesis.journal import Entry, open_journal, read_journal
+from tasks.synthesis.journal import Entry, open_journal, read_journal, to_line
 
 ENTRY = Entry("glad/0/0", "p", 1, (Answer("hello\nthere ✓", "stop"),), "m", "m", 3, 4, None, "s", 0.5, "now")
 
@@ -98,19 +99,72 @@ def test_calls_that_cannot_be_used_stay_in_the_file(tmp_path):
     assert len(read_journal(tmp_path / "j")) == 3
 
 
-def test_nothing_after_a_garbled_line_is_trusted(tmp_path):
-    write(tmp_path / "j", *entries(2))
-    with (tmp_path / "j").open("ab") as file:
-        file.write(b"\xff\xfe\n")
-    assert len(read_journal(tmp_path / "j")) == 2
+BAD_LINES = [b"\xff\xfe\n", b'{"call": 1}\n', b"[]\n", b"\n", b'{"answers": [{"said": 1}]}\n', b"[" * 9999 + b"\n"]
 
 
-@pytest.mark.parametrize("line", [b'{"call": 1}\n', b"[]\n", b'{"answers": [{"said": 1}]}\n'])
-def test_a_journal_of_another_version_is_refused_and_left_as_it_is(tmp_path, line):
-    (tmp_path / "j").write_bytes(line)
-    with pytest.raises(RunError, match="no journal that this version can read"), open_journal(tmp_path / "j", "x"):
-        pass
-    assert (tmp_path / "j").read_bytes() == line
+@pytest.mark.parametrize("line", BAD_LINES)
+def test_a_damaged_line_is_set_aside_and_said_once_and_all_others_stay(tmp_path, caplog, line):
+    path = tmp_path / "j"
+    write(path, *entries(42))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:5], line, *lines[5:]]))
+    assert list(read_journal(path).values()) == entries(42)  # a plan reads it as it is
+    write(path, replace(ENTRY, call="new"))
+    assert list(read_journal(path)) == [*(entry.call for entry in entries(42)), "new"]
+    assert (tmp_path / "j.damaged").read_bytes() == line
+    write(path)
+    assert caplog.text.count("set aside in j.damaged") == 1
+    assert {item.name for item in tmp_path.iterdir()} == {"j", "j.damaged", "j.lock"}
+
+
+@pytest.mark.parametrize("checked", [True, False], ids=["with checksums", "schema 0"])
+@pytest.mark.parametrize("damage", ["flip", "zero", "line end", "delete", "cut"])
+def test_damage_at_any_byte_costs_no_other_line(tmp_path, caplog, checked, damage):
+    path, made = tmp_path / "j", {entry.call: entry for entry in entries(3)}
+    whole = [to_line(entry) if checked else jsonl.encode(entry) + b"\n" for entry in made.values()]
+    content, ends = b"".join(whole), [len(b"".join(whole[: i + 1])) for i in range(3)]
+    for place in range(len(content)):
+        byte = {"flip": bytes([content[place] ^ 1]), "zero": b"\0", "line end": b"\n"}.get(damage, b"")
+        path.write_bytes(content[:place] + byte + (content[place + 1 :] if damage != "cut" else b""))
+        hit = next(i for i, end in enumerate(ends) if place < end)
+        kept = [entry for i, entry in enumerate(made.values()) if i < hit or (i > hit and damage != "cut")]
+        found = list(read_journal(path).values())
+        lost_line_end = damage == "delete" and place + 1 in ends[:-1]
+        if content[place : place + 1] == byte or lost_line_end:
+            assert found == list(made.values())
+            continue
+        if damage == "flip" and not checked:  # it may have become another call's line
+            assert 2 <= len(found) <= 3
+            continue
+        assert [entry for entry in found if entry in kept] == kept, (place, byte)
+        if checked:
+            assert found == kept, (place, byte)
+            if place % 97 == 5:  # each opening syncs the disk several times
+                caplog.clear()
+                with open_journal(path, "x") as journal:
+                    assert list(journal.entries.values()) == kept
+                assert "damaged lines" in caplog.text or "not finished" in caplog.text, place
+
+
+def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path):
+    path, line = tmp_path / "j", b'{"v": 3, "call": "glad/0/0", "what": "else"}\n'
+    path.write_bytes(to_line(ENTRY) + line)
+    with pytest.raises(RunError, match=r"newer synthgap \(schema 3, this version reads up to 1\): upgrade"):
+        write(path, ENTRY)
+    with pytest.raises(RunError, match="newer synthgap"):
+        read_journal(path)
+    assert path.read_bytes() == to_line(ENTRY) + line
+
+
+@given(st.lists(st.text(st.characters(), max_size=9), min_size=1, max_size=4))
+def test_any_text_comes_back_and_half_a_character_as_one_mark(tmp_path_factory, texts):
+    path = tmp_path_factory.mktemp("texts") / "j"
+    odd = ["a\u2028b\u2029c\x85d\x1ce\0f", "\u202egg\u202c 👩‍👩‍👧", "half \ud83d", "\ude00 other half"]
+    entry = replace(ENTRY, answers=tuple(Answer(text, "stop") for text in [*texts, *odd]))
+    write(path, entry, replace(entry, call="second"))
+    assert list(read_journal(path).values()) == [entry, replace(entry, call="second")]
+    assert path.read_bytes().count(b"\n") == 2
+    assert [answer.text for answer in entry.answers][-4:] == [*odd[:2], "half \ufffd", "\ufffd other half"]
 
 
 def test_a_disk_that_refuses_leaves_whole_lines_and_nobody_believes_otherwise(tmp_path):

@@ -22,6 +22,7 @@ def test_more_rows_other_tests_and_limits_keep_the_calls(make_job, data):
     assert calls_key(make_job(rows=9), data) == key
     assert calls_key(make_job(extra=5.0), data) == key
     assert calls_key(make_job(concurrency=3, timeout=9, requests_per_minute=7), data) == key
+    assert calls_key(make_job(api_key_env="MINE"), data) == key
     assert calls_key(make_job(), replace(data, test=(), source="elsewhere")) == key
     moved = data.task.model_copy(update={"sources": (FileSource(train="moved.csv"),)})
     assert calls_key(replace(make_job(), task=moved), data) == key

@@ -1,3 +1,4 @@
+import io
 import json
 import subprocess
 import sys
@@ -96,3 +97,30 @@ def test_checking_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
+
+
+def test_code_that_comes_with_a_model_is_never_run(tmp_path, monkeypatch):
+    """The library else asks on the terminal, where somebody may say yes."""
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "odd", "auto_map": {"AutoConfig": "odd.Odd"}}))
+    (tmp_path / "odd.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nraise SystemExit\n")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n" * 9))
+    encoder = encoders.find_encoder(str(tmp_path))
+    with pytest.raises(RunError, match="cannot load classifier"):
+        encoders.load(encoder, encoders.transformers().AutoModel.from_pretrained)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_pickled_weights_are_read_as_tensors_only(tmp_path):
+    class Runs:
+        def __reduce__(self):
+            return open, (str(tmp_path / "ran"), "w")
+
+    config = {"model_type": "bert", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    (tmp_path / "config.json").write_text(json.dumps({**config, "intermediate_size": 8, "vocab_size": 9}))
+    import torch
+
+    torch.save({"weight": Runs()}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(RunError, match="cannot load classifier"):
+        encoders.load(encoders.find_encoder(str(tmp_path)), encoders.transformers().AutoModel.from_pretrained)
+    assert not (tmp_path / "ran").exists()

@@ -47,13 +47,18 @@ def _load(source: HubSource, split: str, task: str) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
+    if source.path in datasets.load._PACKAGED_DATASETS_MODULES:
+        raise UserError(f"{source.path!r} is a format, not a data set of the hub; name a repository or a folder")
     try:
         return datasets.load_dataset(source.path, source.config, split=split, revision=source.revision)
     except ValueError as error:  # a split or configuration that the data set does not have
         raise UserError(f"hub data set {source.path!r}, split {split!r}: {_line(error)}") from None
     except (OSError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        check = (
+            "HF_HUB_OFFLINE forbids to fetch it" if datasets.config.HF_HUB_OFFLINE else "check the network and HF_TOKEN"
+        )
         raise UnavailableError(
-            f"cannot load {source.path!r} from the hub ({_line(error)}); check the network and HF_TOKEN, or set "
+            f"cannot load {source.path!r} from the hub ({_line(error)}); {check}, or set "
             f"SYNTHGAP_DATA_DIR to a folder that holds {task}/train.csv"
         ) from error
 

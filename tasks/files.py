@@ -1,0 +1,59 @@
+"""Files that are there whole or not at all, also after a power cut: draft, fsync, rename, fsync of the folder."""
+
+import contextlib
+import errno
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
+"""What some network file systems answer to the fsync of a folder; they have no need of it."""
+
+
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files in the place of what was there, all of them once all are on disk.
+
+    Raises ``OSError``; what was there then stays, and no draft.
+    """
+    drafts = {path: path.with_name(f"{path.name}.{uuid.uuid4().hex}") for path in contents}
+    try:
+        for path, draft in drafts.items():
+            with draft.open("wb") as file:
+                file.write(contents[path])
+                file.flush()
+                os.fsync(file.fileno())
+        for path, draft in drafts.items():
+            draft.replace(path)
+    finally:
+        for draft in drafts.values():
+            draft.unlink(missing_ok=True)
+    for folder in {path.parent for path in contents}:
+        sync_folder(folder)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write one file in the place of what was there, as ``replace_files`` does."""
+    replace_files({path: content})
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it, where they are not there. Raises ``OSError``."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in a folder are on disk. Raises ``OSError``."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(handle)

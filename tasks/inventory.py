@@ -1,0 +1,280 @@
+"""What the home folder and the store hold, for which study and since when, and what of it can be freed.
+
+Freed is only what can be made again without paying: an artifact that no study's last results and no champion refer to,
+that was not used for some time, and whose LLM calls, if any made it, are in a journal of this home. Journals hold what
+was paid for; they are freed only where somebody asks for it by name.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from tasks.analysis.champion import KIND as CHAMPIONS
+from tasks.errors import RunError
+from tasks.reporting import publish
+from tasks.settings import Settings
+from tasks.store import MANIFEST, Store
+from tasks.synthesis.journal import read_journal
+
+DAY_S = 86400.0
+UNUSED_DAYS = 30
+"""Days without use after which an artifact counts as old, unless somebody says otherwise."""
+JOURNALS = "journals"
+FREED = ("syntheses", "trials", "data", "descriptions", "embeddings", "votes", "judgements")
+"""Kinds of artifacts that can be made again: from journals, from a task's source, by training or by measuring."""
+ASKED = ("syntheses", "trials", "votes", "judgements")
+"""Those of them that may have taken LLM calls."""
+ABOUT = {
+    "syntheses": "generated and imported rows",
+    "trials": "scores and predictions",
+    "data": "real rows as they were loaded",
+    "descriptions": "diversity and similarity of text sets",
+    "embeddings": "vectors of texts",
+    "votes": "labels by LLM annotators",
+    "judgements": "comparisons of tasks by LLM judges",
+    "champions": "the best LLM so far of each task",
+    "llms": "what watches know of each LLM",
+    JOURNALS: "LLM calls with their answers, which were paid for",
+    "budgets": "ledgers of what runs spent",
+    "studies": "study files, last results and reports",
+    "watches": "watch files",
+    "logs": "logs of servers and workers",
+    "locks": "locks of studies",
+    "models": "weights of the embedded LLM, repacked for this processor",
+    "wheels": "packages that carry data",
+    "mlflow.db": "MLflow's runs",
+    "mlflow-artifacts": "files of MLflow's runs",
+    "prefect": "Prefect's flow runs, logs and results",
+    "other": "state and locks of `synthgap up`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One artifact of the store, or one entry of the home folder."""
+
+    place: Literal["store", "home"]
+    kind: str
+    key: str
+    size: int
+    """Bytes."""
+    used: float
+    """When it was last written or used, in seconds since 1970."""
+    studies: tuple[str, ...] = ()
+    """Studies whose last results refer to it, and ``champions``."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Everything that is there."""
+
+    home: str
+    store: str
+    items: tuple[Item, ...]
+    studies: Mapping[str, str]
+    """Study to when its last results were made, as ISO text."""
+
+    def as_dict(self, now: float, days: float) -> dict[str, Any]:
+        """Sizes in bytes by kind and by study, for people and programs."""
+        kinds = dict.fromkeys((item.place, item.kind) for item in self.items)
+        return {
+            "home": self.home,
+            "store": self.store,
+            "days": days,
+            "bytes": _size(self.items),
+            "kinds": [self._kind(place, kind, now - days * DAY_S) for place, kind in kinds],
+            "studies": [
+                {"study": name, "created": created, "bytes": _size(item for item in self.items if name in item.studies)}
+                for name, created in self.studies.items()
+            ],
+        }
+
+    def _kind(self, place: str, kind: str, before: float) -> dict[str, Any]:
+        found = [item for item in self.items if (item.place, item.kind) == (place, kind)]
+        return {
+            "place": place,
+            "kind": kind,
+            "about": ABOUT.get(kind, ""),
+            "number": len(found),
+            "bytes": _size(found),
+            "bytes_unused": _size(item for item in found if item.used < before),
+            "bytes_unreferenced": _size(item for item in found if not item.studies)
+            if kind in (*FREED, JOURNALS)
+            else None,
+        }
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What pruning frees, or would."""
+
+    items: tuple[Item, ...]
+    kept_paid: int
+    """Artifacts that nothing refers to and that stay, because the calls that made them are in no journal here."""
+    journals_usd: float | None
+    """What the calls in the freed journals cost; null where a price is unknown."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Numbers and sizes in bytes by kind."""
+        kinds = dict.fromkeys(item.kind for item in self.items)
+        of = {kind: [item for item in self.items if item.kind == kind] for kind in kinds}
+        return {
+            "bytes": _size(self.items),
+            "kinds": [{"kind": kind, "number": len(found), "bytes": _size(found)} for kind, found in of.items()],
+            "kept_paid": self.kept_paid,
+            "journals_usd": self.journals_usd,
+        }
+
+
+def take_inventory(settings: Settings) -> Inventory:
+    """Look at the home folder and the store. Raises ``RunError`` for a store that cannot be read, ``UserError`` for
+    results that cannot.
+    """
+    store = Store(settings.store_url)
+    results = dict(_last_results(settings))
+    referring = _references(results, store)
+    items = [
+        Item("store", kind, key, size, used, tuple(referring.get(key, ()))) for kind, key, size, used in store.listing()
+    ]
+    return Inventory(
+        home=str(settings.home),
+        store=store.url,
+        items=(*items, *_home_items(settings, store, referring)),
+        studies={name: str(found.get("created", "")) for name, found in results.items()},
+    )
+
+
+def plan_pruning(settings: Settings, days: float, journals: bool) -> Pruning:
+    """What was not used for so many days and nothing refers to; with ``journals`` also those that no artifact needs.
+
+    Raises like ``take_inventory``.
+    """
+    store, before = Store(settings.store_url), time.time() - days * DAY_S
+    items = take_inventory(settings).items
+    here = {item.key for item in items if item.kind == JOURNALS and item.size}
+    calls = {
+        item: _journals_of(item.kind, item.key, store) for item in items if item.place == "store" and item.kind in ASKED
+    }
+    unneeded = [item for item in items if item.kind in FREED and not item.studies and item.used < before]
+    paid = [item for item in unneeded if not here.issuperset(calls.get(item, ()))]
+    freed = [item for item in unneeded if item not in set(paid)]
+    usd: float | None = 0.0
+    if journals:
+        needed = {key for item, keys in calls.items() if item not in set(freed) for key in keys}
+        old = [item for item in items if item.kind == JOURNALS and item.used < before and item.key not in needed]
+        usd = _cost(settings, old)
+        freed += old
+    return Pruning(tuple(freed), len(paid), usd)
+
+
+def prune(pruning: Pruning, settings: Settings) -> None:
+    """Free it. Raises ``RunError`` while a study runs here, whose results do not refer to anything yet."""
+    store = Store(settings.store_url)
+    with _no_study_running(settings):
+        for item in pruning.items:
+            if item.place == "store":
+                store.delete(item.kind, item.key)
+            else:
+                _journal(settings, item.key).unlink(missing_ok=True)
+                Path(f"{_journal(settings, item.key)}.lock").unlink(missing_ok=True)
+
+
+def _last_results(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted((settings.home / "studies").glob(f"*/{publish.RESULTS}")):
+        yield path.parent.name, publish.last_results(path.parent.name, settings)
+
+
+def _references(results: Mapping[str, Mapping[str, Any]], store: Store) -> dict[str, list[str]]:
+    """Key of an artifact or a journal to the studies that refer to it."""
+    found: dict[str, list[str]] = {}
+    for study, content in results.items():
+        for key in dict.fromkeys(item["key"] for item in (*content["syntheses"], *content["cells"]) if item["key"]):
+            found.setdefault(key, []).append(study)
+    for key in store.keys(CHAMPIONS):
+        for trial in (store.get(CHAMPIONS, key) or {}).get("trials", {}).values():
+            found.setdefault(trial, []).append(CHAMPIONS)
+    for key, studies in list(found.items()):
+        for journal in _journals_of("syntheses", key, store):
+            found.setdefault(journal, []).extend(studies)
+    return {key: list(dict.fromkeys(studies)) for key, studies in found.items()}
+
+
+def _home_items(settings: Settings, store: Store, referring: Mapping[str, Sequence[str]]) -> Iterator[Item]:
+    """Journals and the folders of studies one by one, everything else by its place in the home folder."""
+    if not settings.home.is_dir():
+        return
+    for path in sorted(settings.home.iterdir()):
+        if str(path.absolute()) == store.root:
+            continue
+        if path.name == JOURNALS:
+            for journal in sorted(path.glob("*.jsonl")):
+                yield _entry(journal, JOURNALS, tuple(referring.get(journal.stem, ())))
+        elif path.name == "studies":
+            for study in sorted(path.iterdir()):
+                yield _entry(study, "studies", (study.name if study.is_dir() else study.stem,))
+        else:
+            yield _entry(path, path.name if path.name in ABOUT else "other")
+
+
+def _entry(path: Path, kind: str, studies: tuple[str, ...] = ()) -> Item:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    facts = []
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):  # a run beside this one tidies up
+            facts.append(file.stat())
+    size, used = sum(fact.st_size for fact in facts), max((fact.st_mtime for fact in facts), default=0.0)
+    return Item("home", kind, path.stem, size, used, studies)
+
+
+def _journals_of(kind: str, key: str, store: Store) -> tuple[str, ...]:
+    """Keys of the journals that an artifact was made from, none where no LLM was asked; ``unknown`` where an older
+    version did not note them.
+    """
+    try:
+        manifest = json.loads(store.file(kind, key, MANIFEST))
+    except FileNotFoundError:  # it never came to be: whatever was asked for it is in its journal
+        return ()
+    except ValueError:
+        return ("unknown",)
+    if noted := manifest.get("calls_key") or manifest.get("calls_keys"):
+        return (noted,) if isinstance(noted, str) else tuple(noted)
+    asked = {
+        "syntheses": manifest.get("synthesis", {}).get("calls"),
+        "trials": manifest.get("scores", {}).get("latency_s") is not None,
+    }.get(kind, True)
+    return ("unknown",) if asked else ()
+
+
+def _cost(settings: Settings, journals: Sequence[Item]) -> float | None:
+    total = 0.0
+    for item in journals:
+        for entry in read_journal(_journal(settings, item.key)).values():
+            if entry.cost_usd is None:
+                return None
+            total += entry.cost_usd
+    return total
+
+
+def _journal(settings: Settings, key: str) -> Path:
+    return settings.home / JOURNALS / f"{key}.jsonl"
+
+
+@contextlib.contextmanager
+def _no_study_running(settings: Settings) -> Iterator[None]:
+    with contextlib.ExitStack() as held:
+        for path in (settings.home / "locks").glob("*.lock"):
+            try:
+                held.enter_context(FileLock(path, timeout=0))
+            except Timeout:
+                raise RunError(f"study {path.stem!r} is running; prune when it has ended") from None
+        yield
+
+
+def _size(items: Iterable[Item]) -> int:
+    return sum(item.size for item in items)
