@@ -324,9 +324,7 @@ class Spending:
     async def _wait(self, change: Reserve) -> str | BudgetReachedError:
         """What a reservation comes to when those of others are settled."""
         try:
-            with self._waits.said(
-                lambda: "the last of the budget, which calls under way hold, here or in other processes"
-            ):
+            with self._waits.said(lambda: "the last of the budget, which calls under way hold, maybe of others"):
                 async with asyncio.timeout(self._patience), self._turn:  # one of those that wait looks for all
                     while (outcome := await self._book(change)) is None:
                         await asyncio.sleep(PATIENCE)
