@@ -25,6 +25,7 @@ from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings, shared_files
 from tasks.store import check_places
+from tasks.synthesis.budget import counted_price
 from tasks.waiting import wait_for
 
 LOOK_S = 0.5
@@ -65,12 +66,15 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
 def check_generators(plan: Plan) -> None:
     """A missing key or an unknown provider, of any LLM that is to be called, shows before anything is started.
 
-    Raises ``RunError``, and ``UserError`` for a key that may not go where it would.
+    Raises ``RunError``, and ``UserError`` for a key that may not go where it would, or a model that the operator's cap
+    cannot hold.
     """
     if plan.asked:
         from tasks.synthesis import gateway
 
+        settings = Settings()
         for generator in plan.asked:
+            counted_price(generator, settings.most_usd, settings.most_tokens)
             gateway.prepare(generator)
 
 

@@ -116,10 +116,10 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     missing = [planned.job for planned in trials if not planned.stored]
     seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
-    notes += price_notes(config, settings)
     baselines, questions = _plan_baselines(config, data, settings), _plan_questions(config, data, settings)
     shown, asked = _shown(config, data, syntheses, baselines, questions)
     shown += _stored_elsewhere(data, settings)
+    notes += price_notes(asked, config.budget_usd, settings)
     planned = tuple(syntheses), tuple(trials), baselines, questions
     return Plan(config, *planned, seconds, tuple(notes), tuple(shown), asked)
 

@@ -16,7 +16,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -263,11 +263,8 @@ def counted_price(generator: GeneratorConfig, cap_usd: float | None, cap_tokens:
     return own.or_more(listed) if own and listed else own or listed
 
 
-def price_notes(config: StudyConfig, settings: Settings) -> list[str]:
+def price_notes(asked: Iterable[GeneratorConfig], budget_usd: float | None, settings: Settings) -> list[str]:
     """What a plan says of LLMs whose dollars nobody can count, one line each."""
-    asked = [*config.generators]
-    if config.subjectivity:
-        asked += [*config.subjectivity.annotators, *config.subjectivity.judges]
     notes = []
     for generator in asked:
         try:
@@ -275,7 +272,7 @@ def price_notes(config: StudyConfig, settings: Settings) -> list[str]:
         except UserError as error:
             notes.append(f"{error}; as it is, no call to it is made")
         else:
-            if known is None and config.budget_usd is not None:
+            if known is None and budget_usd is not None:
                 notes.append(
                     f"{generator.model}: its price is unknown, so budget_usd cannot hold it; its tokens are counted: "
                     "set budget_tokens, or say its price in the study"
@@ -327,19 +324,17 @@ class Spending:
     async def _wait(self, change: Reserve) -> str | BudgetReachedError:
         """What a reservation comes to when those of others are settled."""
         try:
-            with self._waits.said(self._held):
+            with self._waits.said(lambda: "the last of the budget, which calls under way hold, maybe of others"):
                 async with asyncio.timeout(self._patience), self._turn:  # one of those that wait looks for all
                     while (outcome := await self._book(change)) is None:
                         await asyncio.sleep(PATIENCE)
                     return outcome
         except TimeoutError:
+            holders = await asyncio.to_thread(lambda: self._ledger.holders)
             return BudgetReachedError(
                 f"the rest of the budget has been held for {self._patience:g} s by calls that do not end "
-                f"(process {self._ledger.holders})"
+                f"(process {holders})"
             )
-
-    def _held(self) -> str:
-        return f"the last of the budget, which calls under way hold (process {self._ledger.holders})"
 
     def warn_of_excess(self, model: str, cost: float, worst: float) -> None:
         """Say once that a call cost more than it can have: the limit may be passed by as much."""

@@ -123,6 +123,11 @@ class Journal:
         """Leave calls out that cannot be used; they stay in the file and are made again."""
         self.entries = {call: entry for call, entry in self.entries.items() if usable(entry)}
 
+    @property
+    def folder(self) -> Path:
+        """Where the journals of this home are."""
+        return self._path.parent
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 from tasks.errors import RunError
 from tasks.records import SynthesisJob, TaskData
@@ -20,6 +21,9 @@ from tasks.synthesis.calls import Complete, UnwantedError
 from tasks.synthesis.fruitless import IN_A_ROW, speaks
 from tasks.synthesis.journal import Entry, Journal
 from tasks.synthesis.sift import Sieve, texts_of
+
+_giving: set[tuple[Path, str]] = set()
+"""What gave texts in this process: calls that differ by their draw alone need not show again that they do."""
 
 FIRST_FAITH = 10
 """Texts that count as kept before any was looked at: the first few rejects shall not send for many more at once."""
@@ -50,7 +54,8 @@ class Writing:
         self._idle = asyncio.Event()
         self._moved = asyncio.Event()
         self._parked = 0
-        self._silent = IN_A_ROW  # answers without a text since one had one, as they came in
+        self._kind = journal.folder, keys.calls_key(dataclasses.replace(job, draw=0), data)
+        self._silent = 0 if self._kind in _giving else IN_A_ROW  # without a text since one had one, as they came in
         self._error: BaseException | None = None
 
     async def run(self) -> None:
@@ -138,8 +143,16 @@ class Writing:
                 return
             if said := self._said(entry):
                 earlier = (*earlier, said)
-            self._silent = 0 if speaks([said]) else self._silent + 1
+            self._hear(said)
             self._sift()
+
+    def _hear(self, said: str) -> None:
+        """Note whether an answer that came in holds a text."""
+        self._silent = 0 if speaks([said]) else self._silent + 1
+        if self._silent < IN_A_ROW:
+            _giving.add(self._kind)
+        else:
+            _giving.discard(self._kind)
 
     def _may_ask(self, label: str, index: int) -> bool:
         """Whether a call is one of the next few in order, or texts are coming."""

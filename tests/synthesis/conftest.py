@@ -13,6 +13,7 @@ from tasks.records import Example, SynthesisJob, TaskData
 from tasks.settings import Settings
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.filters import ORDER
+from tests.endpoint import Endpoint, chat
 
 WORDS = [
     "apple",
@@ -104,3 +105,15 @@ class FakeLLM:
 @pytest.fixture
 def llm() -> FakeLLM:
     return FakeLLM()
+
+
+@pytest.fixture(scope="session")
+def warm() -> None:
+    """The first call of a process takes seconds of its own, which a short time-out would count."""
+    from tasks.synthesis import gateway, loop
+
+    endpoint = Endpoint(chat())
+    generator = GeneratorConfig(model="openai/served-model", api_base=endpoint.url)
+    gateway.prepare(generator)
+    loop.run(gateway.complete(Request(({"role": "user", "content": "hello"},), generator, 9, 0)))
+    endpoint.server.shutdown()

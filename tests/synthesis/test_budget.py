@@ -428,11 +428,10 @@ def test_a_cap_in_dollars_refuses_what_it_cannot_hold_unless_tokens_are_capped_t
 
 
 def test_a_plan_says_whose_dollars_nobody_can_count(tmp_path):
-    generators = ("embedded/smollm2-135m-instruct", "openai/gpt-4o-mini", "openai/own")
-    config = StudyConfig(name="s", tasks=("t",), modes=("real",), generators=generators)
-    [note] = price_notes(config, Settings(home=tmp_path))
+    names = ("embedded/smollm2-135m-instruct", "openai/gpt-4o-mini", "openai/own", "openai/own")
+    asked = [GeneratorConfig(model=name) for name in names]
+    [note] = price_notes(asked, 1.0, Settings(home=tmp_path))
     assert note.startswith("openai/own: its price is unknown, so budget_usd cannot hold it")
-    [note] = price_notes(config, capped(tmp_path, most_usd=1.0))
+    [note] = price_notes(asked, 1.0, capped(tmp_path, most_usd=1.0))
     assert "'openai/own'" in note and note.endswith("no call to it is made")
-    unlimited = config.model_copy(update={"budget_usd": None})
-    assert price_notes(unlimited, Settings(home=tmp_path)) == []
+    assert price_notes(asked, None, Settings(home=tmp_path)) == []

@@ -116,6 +116,19 @@ def test_until_a_text_came_no_more_than_ten_calls_are_in_flight(make_job, data, 
     assert llm.early == IN_A_ROW and llm.most_at_once > 40
 
 
+def test_another_draw_of_what_gave_texts_need_not_show_it_again(make_job, data, home):
+    synthesis(make_job(rows=12), data, home, FakeLLM())
+    eager = FakeLLM(delay=0.02)
+    synthesis(make_job(rows=60, draw=1), data, home, eager)
+    assert eager.most_at_once > 40
+    with pytest.raises(RunError, match="stopped after"):
+        synthesis(make_job(rows=60, draw=2), data, home, FakeLLM(answer=lambda _: ""))
+    careful = FakeLLM(answer=lambda _: "")
+    with pytest.raises(RunError, match="stopped after 10 answers"):
+        synthesis(make_job(rows=60, draw=3), data, home, careful)
+    assert len(careful.asked) == IN_A_ROW
+
+
 def test_many_labels_and_long_conversations_do_not_get_stuck(make_job, data, home, task):
     labels = {f"mood {i}": f"a note of kind {i}" for i in range(17)}
     many = task.model_copy(update={"labels": labels})

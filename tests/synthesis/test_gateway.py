@@ -16,6 +16,8 @@ from tasks.synthesis.models import same_model
 from tests.endpoint import Reply, chat
 from tests.provider import provider
 
+pytestmark = pytest.mark.usefixtures("warm")
+
 
 @dataclass
 class Attempts:
