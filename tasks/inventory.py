@@ -6,6 +6,8 @@ was paid for; they are freed only where somebody asks for it by name.
 """
 
 import contextlib
+import functools
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,12 +158,11 @@ def plan_pruning(settings: Settings, days: float, journals: bool) -> Pruning:
     """
     store, before = Store(settings.store_url), time.time() - days * DAY_S
     items = take_inventory(settings).items
-    here = {item.key for item in items if item.kind == JOURNALS and item.size}
-    calls = {
-        item: _journals_of(item.kind, item.key, store) for item in items if item.place == "store" and item.kind in ASKED
-    }
+    asked = [item for item in items if item.place == "store" and item.kind in ASKED]
+    calls = {item: _calls_of(item.kind, item.key, store) for item in asked}
     unneeded = [item for item in items if item.kind in FREED and not item.studies and item.used < before]
-    paid = [item for item in unneeded if not here.issuperset(calls.get(item, ()))]
+    held = functools.cache(lambda key: len(read_journal(_journal(settings, key))))
+    paid = [item for item in unneeded if any(held(key) < least for key, least in calls.get(item, {}).items())]
     freed = [item for item in unneeded if item not in set(paid)]
     usd: float | None = 0.0
     if journals:
@@ -180,8 +181,8 @@ def prune(pruning: Pruning, settings: Settings) -> None:
             if item.place == "store":
                 store.delete(item.kind, item.key)
             else:
-                _journal(settings, item.key).unlink(missing_ok=True)
-                Path(f"{_journal(settings, item.key)}.lock").unlink(missing_ok=True)
+                for file in _files_of_journal(settings, item.key):
+                    file.unlink(missing_ok=True)
 
 
 def _last_results(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -199,7 +200,7 @@ def _references(results: Mapping[str, Mapping[str, Any]], store: Store) -> dict[
         for trial in (store.get(CHAMPIONS, key) or {}).get("trials", {}).values():
             found.setdefault(trial, []).append(CHAMPIONS)
     for key, studies in list(found.items()):
-        for journal in _journals_of("syntheses", key, store):
+        for journal in _calls_of("syntheses", key, store):
             found.setdefault(journal, []).extend(studies)
     return {key: list(dict.fromkeys(studies)) for key, studies in found.items()}
 
@@ -212,39 +213,41 @@ def _home_items(settings: Settings, store: Store, referring: Mapping[str, Sequen
         if str(path.absolute()) == store.root:
             continue
         if path.name == JOURNALS:
-            for journal in sorted(path.glob("*.jsonl")):
-                yield _entry(journal, JOURNALS, tuple(referring.get(journal.stem, ())))
+            for key in sorted({file.name.partition(".")[0] for file in path.iterdir()}):
+                yield _entry(JOURNALS, key, _files_of_journal(settings, key), tuple(referring.get(key, ())))
         elif path.name == "studies":
             for study in sorted(path.iterdir()):
-                yield _entry(study, "studies", (study.name if study.is_dir() else study.stem,))
+                name = study.name if study.is_dir() else study.stem
+                yield _entry("studies", name, [study], (name,))
         else:
-            yield _entry(path, path.name if path.name in ABOUT else "other")
+            yield _entry(path.name if path.name in ABOUT else "other", path.name, [path])
 
 
-def _entry(path: Path, kind: str, studies: tuple[str, ...] = ()) -> Item:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+def _entry(kind: str, key: str, paths: Sequence[Path], studies: tuple[str, ...] = ()) -> Item:
     facts = []
-    for file in files:
+    for file in (file for path in paths for file in (path, *path.rglob("*"))):
         with contextlib.suppress(FileNotFoundError):  # a run beside this one tidies up
             facts.append(file.stat())
+    facts = [fact for fact in facts if stat.S_ISREG(fact.st_mode)]
     size, used = sum(fact.st_size for fact in facts), max((fact.st_mtime for fact in facts), default=0.0)
-    return Item("home", kind, path.stem, size, used, studies)
+    return Item("home", kind, key, size, used, studies)
 
 
-def _journals_of(kind: str, key: str, store: Store) -> tuple[str, ...]:
-    """Keys of the journals that an artifact was made from, none where no LLM was asked; ``unknown`` where an older
-    version did not note them.
+def _calls_of(kind: str, key: str, store: Store) -> dict[str, int]:
+    """Keys of the journals that an artifact was made from and how many calls each must hold for it to be made again.
+
+    Empty where no LLM was asked; a journal ``unknown`` where an older version did not note it.
     """
     manifest = store.get(kind, key)
     if manifest is None:  # one that never came to be was asked for in its journal; a damaged one may tell of no journal
-        return ("unknown",) if store.has_manifest(kind, key) else ()
-    if noted := manifest.get("calls_key") or manifest.get("calls_keys"):
-        return (noted,) if isinstance(noted, str) else tuple(noted)
+        return {"unknown": 1} if store.has_manifest(kind, key) else {}
     asked = {
         "syntheses": manifest.get("synthesis", {}).get("calls"),
-        "trials": manifest.get("scores", {}).get("latency_s") is not None,
-    }.get(kind, True)
-    return ("unknown",) if asked else ()
+        "trials": manifest.get("n_test") if manifest.get("scores", {}).get("latency_s") is not None else 0,
+        "votes": manifest.get("items"),
+    }.get(kind, 1)
+    noted = manifest.get("calls_key") or manifest.get("calls_keys") or "unknown"
+    return dict.fromkeys([noted] if isinstance(noted, str) else noted, asked) if asked else {}
 
 
 def _cost(settings: Settings, journals: Sequence[Item]) -> float | None:
@@ -259,6 +262,11 @@ def _cost(settings: Settings, journals: Sequence[Item]) -> float | None:
 
 def _journal(settings: Settings, key: str) -> Path:
     return settings.home / JOURNALS / f"{key}.jsonl"
+
+
+def _files_of_journal(settings: Settings, key: str) -> list[Path]:
+    """The journal, its lock, and lines of it that were damaged and set aside."""
+    return sorted((settings.home / JOURNALS).glob(f"{key}.*"))
 
 
 @contextlib.contextmanager

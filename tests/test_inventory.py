@@ -91,15 +91,16 @@ def test_what_was_used_lately_stays(settings: Settings, put) -> None:
 
 def test_an_artifact_whose_calls_are_not_in_a_journal_here_stays(settings: Settings, put) -> None:
     journal(settings, "here")
-    put("syntheses", "again", synthesis={"calls": 3}, calls_key="here")
+    put("syntheses", "again", synthesis={"calls": 1}, calls_key="here")
+    put("syntheses", "cut", synthesis={"calls": 2}, calls_key="here")
     put("syntheses", "lost", synthesis={"calls": 3}, calls_key="elsewhere")
     put("syntheses", "older", synthesis={"calls": 3})
-    put("trials", "asked", scores={"latency_s": 0.5})
-    put("trials", "asked_here", scores={"latency_s": 0.5}, calls_keys=["here"])
+    put("trials", "asked", scores={"latency_s": 0.5}, n_test=1)
+    put("trials", "asked_here", scores={"latency_s": 0.5}, n_test=1, calls_keys=["here"])
     put("votes", "panel", items=3)
     pruning = inventory.plan_pruning(settings, 30, False)
     assert {item.key for item in pruning.items} == {"again", "asked_here"}
-    assert pruning.kept_paid == 4
+    assert pruning.kept_paid == 5
 
 
 def test_journals_are_freed_only_by_name_and_say_what_they_cost(settings: Settings, put) -> None:
@@ -117,11 +118,14 @@ def test_journals_are_freed_only_by_name_and_say_what_they_cost(settings: Settin
 
 def test_a_journal_goes_with_the_last_artifact_that_needs_it(settings: Settings, put) -> None:
     path = journal(settings, "calls")
-    put("syntheses", "s", synthesis={"calls": 3}, calls_key="calls")
+    for name in ("calls.jsonl.lock", "calls.jsonl.damaged"):
+        (path.parent / name).write_text("x")
+        os.utime(path.parent / name, (OLD, OLD))
+    put("syntheses", "s", synthesis={"calls": 1}, calls_key="calls")
     pruning = inventory.plan_pruning(settings, 30, True)
     assert {item.kind for item in pruning.items} == {"syntheses", "journals"}
     inventory.prune(pruning, settings)
-    assert not path.exists()
+    assert list(path.parent.iterdir()) == []
     assert Store(settings.store_url).get("syntheses", "s") is None
 
 
