@@ -243,8 +243,8 @@ def _calls_of(kind: str, key: str, store: Store) -> dict[str, int]:
         return {"unknown": 1} if store.has_manifest(kind, key) else {}
     asked = {
         "syntheses": manifest.get("synthesis", {}).get("calls"),
-        "trials": manifest.get("n_test") if manifest.get("scores", {}).get("latency_s") is not None else 0,
-        "votes": manifest.get("items"),
+        "trials": manifest.get("n_test", 1) if manifest.get("scores", {}).get("latency_s") is not None else 0,
+        "votes": manifest.get("items", 1),
     }.get(kind, 1)
     noted = manifest.get("calls_key") or manifest.get("calls_keys") or "unknown"
     return dict.fromkeys([noted] if isinstance(noted, str) else noted, asked) if asked else {}
