@@ -35,6 +35,8 @@ from tasks.waiting import Waits
 
 SCHEMA = 2
 """Version of a ledger's file; 1 had no number, no check sum and no sessions."""
+SUM = ', "sum": '
+"""What comes after the book in its file: a check sum of it."""
 PATIENCE = 0.05
 """Seconds between looks at a ledger that is full of reservations."""
 LONGEST_CALL = 3600.0
@@ -179,8 +181,7 @@ class Ledger:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with FileLock(f"{self.path}.lock", timeout=LOCKED):
-                    book = self._read()
-                    before = json.dumps(book)
+                    book, before = self._read()
                     _bury(book, self.path.parent)
                     yield book
                     _forget_sessions(book)
@@ -196,10 +197,14 @@ class Ledger:
     def _copy(self) -> Path:
         return self.path.with_name(f"{self.path.name}.copy")
 
-    def _read(self) -> dict[str, Any]:
-        """The book, from the copy where the file itself is damaged. Raises ``RunError`` when both are."""
+    def _read(self) -> tuple[dict[str, Any], str]:
+        """The book, as an object and as text, from the copy where the file itself is damaged.
+
+        Raises ``RunError`` when both are.
+        """
         if not self.path.exists() and not self._copy.exists():
-            return _current({"spent_usd": 0.0, "tokens": 0, "reserved": {}})
+            book = _current({"spent_usd": 0.0, "tokens": 0, "reserved": {}})
+            return book, json.dumps(book)
         for path in (self.path, self._copy):
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
                 return _parsed(path.read_text(encoding="utf-8"), path)
@@ -211,7 +216,7 @@ class Ledger:
         )
 
     def _write(self, content: str) -> None:
-        whole = f'{content[:-1]}, "sum": "{_sum(content)}"}}'
+        whole = f'{content[:-1]}{SUM}"{_sum(content)}"}}'
         self._replace(self._copy, whole, synced=False)
         self._replace(self.path, whole, synced=True)
 
@@ -314,7 +319,7 @@ class Spending:
         Returns what to settle it by; raises ``BudgetReachedError``.
         """
         change = Reserve(usd, tokens)
-        outcome = await self._book(change)
+        outcome = await self._booked(change)
         if outcome is None:
             outcome = await self._wait(change)
         if isinstance(outcome, BudgetReachedError):
@@ -326,7 +331,7 @@ class Spending:
         try:
             with self._waits.said(lambda: "the last of the budget, which calls under way hold, maybe of others"):
                 async with asyncio.timeout(self._patience), self._turn:  # one of those that wait looks for all
-                    while (outcome := await self._book(change)) is None:
+                    while (outcome := await self._booked(change)) is None:
                         await asyncio.sleep(PATIENCE)
                     return outcome
         except TimeoutError:
@@ -355,6 +360,17 @@ class Spending:
             await asyncio.wait([self._writer])
         if self._error is not None:
             raise self._error
+
+    async def _booked(self, change: Reserve) -> str | BudgetReachedError | None:
+        """What a reservation comes to. One that is made for a call that was cancelled meanwhile is given back."""
+        done = self._book(change)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            answered = done.done() and not done.cancelled() and done.exception() is None
+            if answered and isinstance(outcome := done.result(), str):
+                self.settle(outcome, 0.0, 0)  # it came in the moment in which the call was cancelled
+            raise
 
     def _book(self, change: Reserve | Settle) -> "asyncio.Future[str | BudgetReachedError | None]":
         """Have a change written, together with those that wait as well; the outcome is there when it is on disk."""
@@ -454,16 +470,20 @@ def _sum(content: str) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _parsed(content: str, path: Path) -> dict[str, Any]:
-    """The book in a ledger's file. Raises ``RunError`` for a newer one, ``ValueError`` and others for a damaged one."""
+def _parsed(content: str, path: Path) -> tuple[dict[str, Any], str]:
+    """The book in a ledger's file, as an object and as text.
+
+    Raises ``RunError`` for a newer one, ``ValueError`` and others for a damaged one.
+    """
     book: dict[str, Any] = json.loads(content)
     if "schema" not in book and not book.keys() - {"spent_usd", "tokens", "reserved", "unpriced"}:
-        return _current(book)
+        return _current(book), ""
+    text = f"{content.rpartition(SUM)[0]}}}"
+    if book.pop("sum") != _sum(text):
+        raise ValueError("the check sum is wrong")
     if book["schema"] > SCHEMA:
         raise RunError(f"the ledger {str(path)!r} was written by a newer version of synthgap; update this one")
-    if book.pop("sum") != _sum(json.dumps(book)):
-        raise ValueError("the check sum is wrong")
-    return book
+    return book, text
 
 
 def _current(book: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.errors import RunError, UserError
 from tasks.settings import Settings
+from tasks.synthesis import budget
 from tasks.synthesis.budget import (
     BudgetReachedError,
     Ledger,
@@ -281,7 +282,7 @@ def test_calls_that_are_cancelled_at_any_moment_leave_nothing_reserved(tmp_path)
 
     async def calls() -> None:
         spending = Spending(ledger, PRICE)
-        for _ in range(10):
+        for _ in range(40):
             tasks = [asyncio.create_task(call(spending)) for _ in range(5)]
             await asyncio.sleep(random.uniform(0, 0.01))
             for task in tasks:
@@ -291,7 +292,7 @@ def test_calls_that_are_cancelled_at_any_moment_leave_nothing_reserved(tmp_path)
 
     asyncio.run(calls())
     assert not json.loads(ledger.path.read_text())["reserved"]
-    assert ledger.spent_usd <= 50 * WORST
+    assert ledger.spent_usd <= 200 * WORST
 
 
 def test_a_cost_beyond_the_worst_case_is_booked_and_said(tmp_path, caplog):
@@ -355,7 +356,8 @@ def test_a_ledger_of_the_first_version_is_read(tmp_path):
 def test_a_ledger_of_a_newer_version_is_refused_in_one_line(tmp_path):
     ledger = Ledger(tmp_path / "b.json", 1.0)
     ledger.settle(ledger.reserve(0.5), 0.5, 1)
-    ledger.path.write_text(json.dumps({**json.loads(ledger.path.read_text()), "schema": 3}))
+    text = ledger.path.read_text().rpartition(budget.SUM)[0].replace('"schema": 2', '"schema": 3')
+    ledger.path.write_text(f'{text}{budget.SUM}"{budget._sum(text + "}")}"}}')
     with pytest.raises(RunError, match=r"b\.json' was written by a newer version of synthgap"):
         ledger.reserve(0.1)
 
@@ -367,7 +369,7 @@ def test_a_ledger_damaged_anywhere_never_counts_less_than_was_spent(data, tmp_pa
     ledger.settle(ledger.reserve(0.25), 0.25, 11)
     ledger.settle(ledger.reserve(0.5), 0.375, 5)
     content = ledger.path.read_bytes()
-    place = data.draw(st.integers(0, len(content) - 1))
+    place = data.draw(st.integers(0, len(content) - 1) | st.just(content.index(b": 2,") + 2))
     broken = data.draw(
         st.sampled_from([b"", content[:place], content[:place] + b"7" + content[place + 1 :], content[place:]])
     )
