@@ -52,7 +52,7 @@ ABOUT = {
     "mlflow.db": "MLflow's runs",
     "mlflow-artifacts": "files of MLflow's runs",
     "prefect": "Prefect's flow runs, logs and results",
-    "other": "state and locks of `synthgap up`",
+    "other": "state, login and locks of `synthgap up`",
 }
 
 
