@@ -1,6 +1,8 @@
 import dataclasses
 import json
+import pickle
 import random
+import subprocess
 import sys
 
 import numpy as np
@@ -55,10 +57,18 @@ def test_the_same_rows_are_trained_on_once_and_named_after_who_asks(make_job, se
     assert again == dataclasses.replace(first, mode="few_shot", generator="llm", cached=True)
 
 
+FIND = """
+import pickle, sys
+from tasks.training.trial import run_trial
+print(run_trial(*pickle.load(sys.stdin.buffer)).cached, "torch" in sys.modules)
+"""
+
+
 def test_a_store_hit_needs_no_torch(make_job, settings):
     run_trial(make_job(), settings, TRAIN, TEST, train=Fake())
-    assert run_trial(make_job(), settings, TRAIN, TEST).cached
-    assert "torch" not in sys.modules
+    asked = pickle.dumps((make_job(), settings, TRAIN, TEST))
+    done = subprocess.run([sys.executable, "-c", FIND], input=asked, capture_output=True, check=True)
+    assert done.stdout.split() == [b"True", b"False"]
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "predictions.jsonl"])
