@@ -225,9 +225,8 @@ def prune(
     from tasks.settings import Settings
 
     settings = Settings()
-    found = inventory.plan_pruning(settings, days, journals)
-    if apply:
-        inventory.prune(found, settings)
+    settings.check_home()
+    found = (inventory.prune if apply else inventory.plan_pruning)(settings, days, journals)
     content = {**found.as_dict(), "applied": apply}
     if as_json:
         print(json.dumps(content))

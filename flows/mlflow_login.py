@@ -16,8 +16,9 @@ def of_another_page(headers: Mapping[str, str], allowed: str = "") -> bool:
     ``allowed`` lists further origins, which a reverse proxy may have.
     """
     origin = headers.get("Origin")
-    if origin is not None and origin not in allowed.split(","):
-        return urlsplit(origin).netloc != headers.get("Host")
+    if origin is not None:
+        listed = [item.strip() for item in allowed.split(",")]
+        return origin not in listed and urlsplit(origin).netloc != headers.get("Host")
     outside = headers.get("Sec-Fetch-Site") in ("cross-site", "same-site")
     return outside and headers.get("Sec-Fetch-Mode") != "navigate"
 

@@ -30,10 +30,11 @@ def newcomer(watch: str, model: str) -> State[Any]:
 
 
 def _run(watch: str, model: str, settings: Settings) -> State[Any]:
-    from flows.run import check_generators, clear_faults, only_run_of
+    from flows.run import check_generators, clear_faults
     from flows.study import study as study_flow
     from tasks.discovery.memory import timestamp
     from tasks.discovery.newcomer import newcomer_study, note_broken, note_end
+    from tasks.locks import only_run_of
     from tasks.planning import plan_study
 
     check_places(settings)

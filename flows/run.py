@@ -12,13 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from filelock import FileLock, Timeout
-
 from flows.environment import use_prefect_home
 from flows.server import Server, prefect_server
 from flows.state import UpState, is_running, use_running
 from tasks.config import Study
 from tasks.errors import FULL, RunError, UserError
+from tasks.locks import only_run_of
 from tasks.plan import Plan
 from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
@@ -26,7 +25,6 @@ from tasks.reporting import publish, terminal
 from tasks.settings import Settings, shared_files
 from tasks.store import check_places
 from tasks.synthesis.budget import counted_price
-from tasks.waiting import wait_for
 
 LOOK_S = 0.5
 """Seconds between two looks whether the servers that a run uses are still to be there."""
@@ -76,24 +74,6 @@ def check_generators(plan: Plan) -> None:
         for generator in plan.asked:
             counted_price(generator, settings.most_usd, settings.most_tokens)
             gateway.prepare(generator)
-
-
-@contextmanager
-def only_run_of(name: str, settings: Settings, wait: bool = False) -> Iterator[None]:
-    """Holds the study's lock. Where another process runs it, waits for it or raises ``RunError``."""
-    lock = FileLock(settings.home / "locks" / f"{name}.lock", timeout=0)
-    (settings.home / "locks").mkdir(exist_ok=True)
-    try:
-        if wait:
-            wait_for(lock, f"study {name!r}, which is running in another process")
-        else:
-            lock.acquire()
-    except Timeout:
-        raise RunError(f"study {name!r} is running already in another process; wait for it, then run again") from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextmanager

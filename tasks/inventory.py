@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from tasks.analysis.champion import KIND as CHAMPIONS
-from tasks.errors import RunError
+from tasks.locks import no_study_running
 from tasks.reporting import publish
 from tasks.settings import Settings
 from tasks.store import Store
@@ -173,16 +171,20 @@ def plan_pruning(settings: Settings, days: float, journals: bool) -> Pruning:
     return Pruning(tuple(freed), len(paid), usd)
 
 
-def prune(pruning: Pruning, settings: Settings) -> None:
-    """Free it. Raises ``RunError`` while a study runs here, whose results do not refer to anything yet."""
+def prune(settings: Settings, days: float, journals: bool) -> Pruning:
+    """Free what ``plan_pruning`` finds. Raises ``RunError`` while a study runs here, whose results do not refer to
+    anything yet.
+    """
     store = Store(settings.store_url)
-    with _no_study_running(settings):
+    with no_study_running(settings):
+        pruning = plan_pruning(settings, days, journals)
         for item in pruning.items:
             if item.place == "store":
                 store.delete(item.kind, item.key)
             else:
                 for file in _files_of_journal(settings, item.key):
                     file.unlink(missing_ok=True)
+    return pruning
 
 
 def _last_results(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -267,17 +269,6 @@ def _journal(settings: Settings, key: str) -> Path:
 def _files_of_journal(settings: Settings, key: str) -> list[Path]:
     """The journal, its lock, and lines of it that were damaged and set aside."""
     return sorted((settings.home / JOURNALS).glob(f"{key}.*"))
-
-
-@contextlib.contextmanager
-def _no_study_running(settings: Settings) -> Iterator[None]:
-    with contextlib.ExitStack() as held:
-        for path in (settings.home / "locks").glob("*.lock"):
-            try:
-                held.enter_context(FileLock(path, timeout=0))
-            except Timeout:
-                raise RunError(f"study {path.stem!r} is running; prune when it has ended") from None
-        yield
 
 
 def _size(items: Iterable[Item]) -> int:

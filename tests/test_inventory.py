@@ -2,16 +2,17 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from tasks import inventory
 from tasks.errors import RunError, UserError
+from tasks.locks import no_study_running, only_run_of
 from tasks.reporting.publish import FIELDS
 from tasks.settings import Settings
 from tasks.store import Store
@@ -124,7 +125,7 @@ def test_a_journal_goes_with_the_last_artifact_that_needs_it(settings: Settings,
     put("syntheses", "s", synthesis={"calls": 1}, calls_key="calls")
     pruning = inventory.plan_pruning(settings, 30, True)
     assert {item.kind for item in pruning.items} == {"syntheses", "journals"}
-    inventory.prune(pruning, settings)
+    inventory.prune(settings, 30, True)
     assert list(path.parent.iterdir()) == []
     assert Store(settings.store_url).get("syntheses", "s") is None
 
@@ -134,9 +135,9 @@ def test_pruning_removes_what_it_said_and_nothing_else(settings: Settings, put) 
         put("syntheses", key, synthesis={"calls": 0})
     results(settings, "mine", ["kept"])
     store = Store(settings.store_url)
-    pruning = inventory.plan_pruning(settings, 30, False)
+    inventory.plan_pruning(settings, 30, False)
     assert store.get("syntheses", "gone")
-    inventory.prune(pruning, settings)
+    inventory.prune(settings, 30, False)
     assert store.keys("syntheses") == ["kept"]
     assert store.file("syntheses", "kept", "rows.jsonl") == b"x" * 1000
     assert [path.name for path in (settings.home / "store" / "syntheses").iterdir()] == ["kept"]
@@ -158,10 +159,33 @@ def test_an_artifact_with_a_damaged_manifest_may_hold_what_was_paid_for(settings
 
 def test_nothing_is_freed_while_a_study_runs(settings: Settings, put) -> None:
     put("syntheses", "s", synthesis={"calls": 0})
-    (settings.home / "locks").mkdir()
-    with FileLock(settings.home / "locks" / "mine.lock"), pytest.raises(RunError, match="'mine' is running"):
-        inventory.prune(inventory.plan_pruning(settings, 30, False), settings)
+    with only_run_of("mine", settings), pytest.raises(RunError, match="'mine' is running"):
+        inventory.prune(settings, 30, False)
     assert Store(settings.store_url).keys("syntheses") == ["s"]
+    assert len(inventory.prune(settings, 30, False).items) == 1
+
+
+def test_what_a_study_came_to_refer_to_since_it_was_shown_stays(settings: Settings, put) -> None:
+    put("trials", "t", scores={})
+    assert len(inventory.plan_pruning(settings, 30, False).items) == 1
+    results(settings, "mine", trials=["t"])
+    assert inventory.prune(settings, 30, False).items == ()
+
+
+def test_a_study_that_starts_waits_for_the_end_of_a_pruning(settings: Settings) -> None:
+    settings.home.mkdir()
+    running = threading.Event()
+
+    def run() -> None:
+        with only_run_of("new", settings):
+            running.set()
+
+    study = threading.Thread(target=run)
+    with no_study_running(settings):
+        study.start()
+        assert not running.wait(0.5)
+    assert running.wait(60)
+    study.join()
 
 
 def test_results_that_cannot_be_read_hold_pruning_up(settings: Settings, put) -> None:
@@ -178,7 +202,7 @@ def test_an_object_store_is_pruned_by_the_age_of_its_artifacts(tmp_path: Path) -
     assert freed(settings) == set()
     pruning = inventory.plan_pruning(settings, 0, False)
     assert [(item.kind, item.key) for item in pruning.items] == [("embeddings", "e")]
-    inventory.prune(pruning, settings)
+    inventory.prune(settings, 0, False)
     assert store.keys("embeddings") == []
     assert store.listing() == []
 

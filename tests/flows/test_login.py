@@ -190,7 +190,8 @@ def test_mlflow_is_for_its_own_pages_and_for_programs(headers: dict[str, str], r
 
 def test_a_reverse_proxy_may_have_an_origin_of_its_own() -> None:
     sent = {**HERE, "Origin": "https://mlflow.example", "Sec-Fetch-Site": "same-origin"}
-    assert of_another_page(sent) and not of_another_page(sent, "https://other.example,https://mlflow.example")
+    assert of_another_page(sent) and not of_another_page(sent, "https://other.example, https://mlflow.example")
+    assert not of_another_page({**sent, "Sec-Fetch-Site": "cross-site"}, "https://mlflow.example")
 
 
 def test_prefects_pages_are_kept_to_their_server_unless_a_user_names_another(settings: Settings) -> None:
