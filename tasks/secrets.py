@@ -92,11 +92,14 @@ def values_to_find() -> list[str]:
     return [value for value in found if len(value) >= SHORTEST and re.search(r"\d", value)]
 
 
-def secret_format(text: str, values: Sequence[str] | None = None) -> str | None:
-    """What kind of secret a text contains by its format, or as one of the environment's ``values``; null for none."""
+def secret_format(text: str, values: Sequence[str] | None = None, *, links: bool = True) -> str | None:
+    """What kind of secret a text contains by its format, or as one of the environment's ``values``; null for none.
+
+    Without ``links``, a key in an address passes: a published link to a data set may hold one.
+    """
     if any(value in text for value in (values_to_find() if values is None else values)):
         return "a secret of the environment"
-    if "=" in text and "://" in text and any(holds_secret(name) for name in QUERY.findall(text)):
+    if links and "=" in text and "://" in text and any(holds_secret(name) for name in QUERY.findall(text)):
         return "a secret in an address"
     if any(map(_authorizes, HEADER.finditer(text))):
         return "an authorization header"
@@ -152,7 +155,8 @@ def _secrets(value: Any, place: tuple[str, ...], values: Sequence[str]) -> Itera
 
 
 def _kind(value: str, place: tuple[str, ...], values: Sequence[str]) -> str | None:
-    return secret_format(value, values) or ("a long random string" if is_random(_names_in(value, place)) else None)
+    kind = secret_format(value, values, links="citation" not in place)
+    return kind or ("a long random string" if is_random(_names_in(value, place)) else None)
 
 
 def _names_in(value: str, place: tuple[str, ...]) -> str:

@@ -156,6 +156,8 @@ def test_numbers_of_accounts_runs_and_commits_are_no_secrets() -> None:
     folders = [f"./mlruns/1/{HASH}/artifacts/model", f"../{HASH}", f"/runs/{HASH}/model", f"~/{HASH}"]
     assert list(secrets({"generators": [{"api_base": address, "endpoint": address}]})) == []
     assert list(secrets({"classifiers": [*folders, *({"model": folder} for folder in folders)]})) == []
+    link = "https://data.example/record/1?accessToken=abc"
+    assert list(secrets({"citation": f"Somebody (2024), {link}"})) == [] != list(secrets({"context": link}))
     assert list(secrets({"revision": SHA, "sha256": SHA + HASH[:24]})) == []
 
 
@@ -164,7 +166,7 @@ def test_time_grows_with_the_length_of_a_text(piece: str) -> None:
     def seconds(length: int) -> float:
         text = (piece * length)[:length]
         begun = time.process_time()
-        secret_format(text, [])
+        secret_format(text)
         return time.process_time() - begun
 
     small = min(seconds(10_000) for _ in range(3))
