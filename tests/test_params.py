@@ -67,7 +67,7 @@ def test_nothing_reserved_passes(name: str) -> None:
         ("something", {"deep": [{"maxOutputTokens": 5}]}), ("something", {"api_base": "http://h"}),
         ("reasoning", {"max_tokens": 101}), ("reasoning", {"maxTokens": "50"}),
         ("thinking", {"type": "enabled", "budget_tokens": 101}), ("thinkingConfig", {"thinkingBudget": 101}),
-        ("thinking_token_budget", 101),
+        ("thinking_token_budget", 101), ("max_reasoning_tokens", 101),
     ],
 )  # fmt: skip
 def test_a_limit_cannot_be_lifted_by_another_spelling_or_from_within(name: str, value: object) -> None:
