@@ -94,7 +94,8 @@ def _letters(name: str) -> str:
 FREE = {_letters(name) for name in ("guided_json", "structured_outputs", "chat_template_kwargs", "logit_bias")}
 """Parameters that hold names of the user's own: of a schema, of a prompt's template, of tokens."""
 THOUGHTS = {
-    "budgettokens", "thinkingbudget", "thinkingtokenbudget", "reasoningbudget", "maxthinkingtokens", "maxreasoningtokens",
+    "budgettokens", "thinkingbudget", "thinkingtokenbudget", "reasoningbudget", "maxthinkingtokens",
+    "maxreasoningtokens",
 }  # fmt: skip
 """Limits of what an LLM thinks before it answers. Providers count that into the answer, and may lift its limit."""
 
