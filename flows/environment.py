@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.errors import SECRET
+from tasks.errors import is_released, is_secret
 from tasks.settings import Settings
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -40,5 +40,5 @@ def without_secrets(environment: Mapping[str, str], needed: re.Pattern[str]) -> 
     return {
         name: value
         for name, value in environment.items()
-        if name == TOKEN or needed.match(name) or not SECRET.search(name)
+        if not is_secret(name, environment) or (needed.match(name) and not is_released(name, environment))
     }

@@ -27,7 +27,7 @@ from pydantic import (
 
 from tasks.errors import UserError
 from tasks.params import complaint_about
-from tasks.secrets import holds_secret, secret_format, secrets
+from tasks.secrets import holds_secret, secret_format, secrets, values_to_find
 
 M = TypeVar("M", bound="Frozen")
 
@@ -100,7 +100,7 @@ def _hub_or_folder(value: str | None) -> str | None:
 def _variable(name: str | None) -> str | None:
     """A variable's name; the message does not repeat what may be the key itself."""
     if name is not None and not VARIABLE.fullmatch(name):
-        raise ValueError("api_key_env must be the name of an environment variable, such as MY_SERVER_KEY, not a key")
+        raise ValueError("api_key_env must be the name of an environment variable (SYNTHGAP_KEY_MINE), not a key")
     return name
 
 
@@ -150,7 +150,8 @@ class GeneratorConfig(Frozen):
     server may serve other weights by the same name. A provider's API key goes to the provider's own hosts only."""
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; null takes the provider's own (``OPENAI_API_KEY``), and no
-    key for an ``api_base`` that is not the provider's."""
+    key for an ``api_base`` that is not the provider's. For such an address the operator must have released the
+    variable: its name begins with ``SYNTHGAP_KEY_``, or ``SYNTHGAP_KEYS`` lists it."""
     endpoint: str | None = None
     """Name of the server that what it wrote is kept under instead, so that its calls are found again when it moves:
     give it one, or after a move the old address."""
@@ -180,7 +181,7 @@ class GeneratorConfig(Frozen):
         """What is reserved and paid for, and where calls go, is not a matter of ``params``."""
         _variable(self.api_key_env)
         for name, value in self.params.items():
-            if why := complaint_about(name, value):
+            if why := complaint_about(name, value, self.max_tokens):
                 raise ValueError(f"params.{name} of generator {self.model!r}: {why}")
         return self
 
@@ -612,8 +613,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeEncodeError:  # YAML has escapes for it: no prompt, key or file could hold it
         raise UserError(f"{str(path)!r} holds half a character (a lone surrogate)") from None
     refuse_secrets(value, path.name)
+    values = values_to_find()
     for number, line in enumerate(text.split("\n"), start=1):
-        if kind := secret_format(line):
+        comment = line.partition("#")[2]  # links outside were judged by their fields
+        if kind := secret_format(line, values, links=False) or secret_format(comment, values):
             raise _secret_error(path.name, f"line {number}", kind)
     return value
 

@@ -12,12 +12,24 @@ import difflib
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tasks.jsonl import encodable
 
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
-"""Environment variables of such names hold secrets."""
+SECRET = re.compile(
+    r"(?:(?:^|_|API|ACCESS|ACCOUNT|PRIVATE|SECRET)KEY|TOKEN|SECRET|PASSWORD|PASSWD|_PWD|PASSPHRASE|CREDENTIAL"
+    r"|AUTH_STRING)S?(?:_|$)",
+    re.IGNORECASE,
+)
+"""Environment variables of such names hold secrets: parts of a name, so that ``KEYBOARD_LAYOUT`` is none."""
+OURS = "SYNTHGAP_"
+"""Beginning of our own settings, which are no secrets (``SYNTHGAP_MOST_TOKENS``), but for released keys."""
+RELEASED = "SYNTHGAP_KEY_"
+"""Beginning of the variables whose values a study may send to an address that it names."""
+RELEASED_NAMES = "SYNTHGAP_KEYS"
+"""The variable that lists further ones by name, with commas."""
+NUMBER = re.compile(r"[\d.,_+-]+")
+"""A limit or a port, whatever its variable is called."""
 SHORTEST = 8
 """Characters of a value that counts as a secret: ``none`` and ``true`` are words."""
 LOGIN = re.compile(r"(?<=://)[^/@\s'\"]+@")
@@ -38,10 +50,23 @@ def secret_variable(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
 
 
+def is_released(name: str, environment: Mapping[str, str]) -> bool:
+    """Whether the operator lets studies send a variable's value to an address of their own."""
+    listed = {item.strip() for item in environment.get(RELEASED_NAMES, "").split(",")}
+    return name.startswith(RELEASED) or name in listed
+
+
+def is_secret(name: str, environment: Mapping[str, str]) -> bool:
+    """Whether an environment variable holds a secret, by its name or because the operator released it as a key."""
+    return is_released(name, environment) or (bool(SECRET.search(name)) and not name.startswith(OURS))
+
+
 def environment_secrets() -> list[str]:
     """The secrets that this process's environment holds, longest first: one may be the beginning of another."""
-    named = {value.strip() for name, value in os.environ.items() if SECRET.search(name) or name in _named}
-    return sorted((value for value in named if len(value) >= SHORTEST), key=len, reverse=True)
+    sure = {name for name in os.environ if name in _named or is_released(name, os.environ)}
+    found = {name: os.environ[name].strip() for name in os.environ if name in sure or is_secret(name, os.environ)}
+    values = {value for name, value in found.items() if name in sure or not NUMBER.fullmatch(value)}
+    return sorted((value for value in values if len(value) >= SHORTEST), key=len, reverse=True)
 
 
 def redacted(text: str) -> str:

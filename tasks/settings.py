@@ -1,4 +1,6 @@
-"""Where this installation keeps things. The only module that reads the environment for synthgap's own settings."""
+"""Where this installation keeps things. The only module that reads the environment for synthgap's own settings,
+but for the keys that ``errors`` takes out of messages (``SYNTHGAP_KEYS``).
+"""
 
 import contextlib
 import math
@@ -50,8 +52,8 @@ class Settings(BaseSettings):
     long as a study runs, with as many trainings at once as the study says."""
     most_usd: float | None = Field(default=None, ge=0)
     """Most dollars that any run may spend on LLM calls, or all runs of one account together, whatever a study or a form
-    says; null sets no such limit. It counts by litellm's prices where a study says lower ones. Models without such a
-    price are refused, unless ``most_tokens`` is set, which then holds them."""
+    says; null sets no such limit. It counts by litellm's prices where a study says lower ones. A model that litellm
+    has no price for is refused, unless ``most_tokens`` is set as well: that limit then applies to its calls."""
     most_tokens: int | None = Field(default=None, ge=0)
     """The same in tokens, read and written."""
 

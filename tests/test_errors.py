@@ -33,6 +33,35 @@ def test_a_key_with_a_line_end_is_found_without_it(monkeypatch: pytest.MonkeyPat
     assert redacted("refused: 'sk-other-0123456789'") == "refused: '***'"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SYNTHGAP_MOST_TOKENS", "10000000"), ("SYNTHGAP_KEYS", "MY_SERVER_KEY,OTHER"), ("MAX_TOKENS", "10000000"),
+        ("KEYCLOAK_REALM", "customers"), ("KEYBOARD_LAYOUT", "de-latin1"), ("PWD", "/home/someone"),
+        ("TOKENIZERS_PARALLELISM", "false-or-true"), ("MONKEYPATCHED", "something"),
+    ],
+)  # fmt: skip
+def test_settings_and_numbers_are_no_secrets(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert redacted(f"it is {value}") == f"it is {value}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PGPASSWORD", "GH_TOKEN", "MY_APIKEY", "AWS_ACCESS_KEY_ID", "api_keys", "MYSQL_PWD", "PREFECT_API_AUTH_STRING",
+     "GOOGLE_CREDENTIALS", "OPENAI_API_KEY_2", "SYNTHGAP_KEY_MINE", "DOOR_CODE"],
+)  # fmt: skip
+def test_variables_that_hold_secrets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTHGAP_KEYS", "DOOR_CODE")
+    monkeypatch.setenv(name, "code-of-a-door")
+    assert redacted("it is code-of-a-door") == "it is ***"
+
+
+def test_a_released_key_may_be_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTHGAP_KEY_MINE", "1234567890")
+    assert redacted("it is 1234567890") == "it is ***"
+
+
 @given(before=st.text(max_size=20), after=st.text(max_size=20))
 def test_a_secret_is_found_wherever_it_stands(before: str, after: str) -> None:
     assert SECRET not in redacted(before + SECRET + after)

@@ -13,7 +13,9 @@ SAMPLING = {
     "verbosity": "low", "api_version": "2024-10-21", "vertex_project": "my-project", "vertex_location": "us-central1",
     "aws_region_name": "eu-west-1", "user": "me", "chat_template_kwargs": {"enable_thinking": False},
     "guided_regex": "[a-z]+", "cache_prompt": True, "grammar": 'root ::= "a"', "service_tier": "flex",
-    "safe_prompt": True,
+    "safe_prompt": True, "guided_json": {"properties": {"model": {"type": "string"}, "n": {}}}, "top_a": 0.1,
+    "prompt_cache_key": "mine", "mirostat": 2, "typical_p": 0.9, "num_ctx": 4096, "stop_token_ids": [1, 2],
+    "reasoning": {"effort": "low"}, "topP": 0.9, "truncate_prompt_tokens": 100,
 }  # fmt: skip
 
 
@@ -36,6 +38,11 @@ def test_parameters_of_sampling_pass(name: str) -> None:
         ("timeout", "timeout"), ("response_format", "json_schema"), ("tools", "json_schema"),
         ("Max-Tokens", "max_tokens"), ("MAX_COMPLETION_TOKENS", "max_tokens"),
         ("input_cost_per_token", "price"),
+        ("maxTokens", "max_tokens"), ("max-completion-tokens", "max_tokens"), ("maxOutputTokens", "max_tokens"),
+        ("max_gen_len", "max_tokens"), ("maxTokenCount", "max_tokens"), ("max_tokens_to_generate", "max_tokens"),
+        ("candidateCount", "completions"), ("num_generations", "completions"), ("numberOfGenerations", "completions"),
+        ("num_samples", "completions"), ("models", "model"), ("route", "model"), ("provider", "model"),
+        ("responseFormat", "json_schema"),
     ],
 )  # fmt: skip
 def test_what_a_field_decides_is_refused_with_the_field(name: str, field: str) -> None:
@@ -47,6 +54,33 @@ def test_what_a_field_decides_is_refused_with_the_field(name: str, field: str) -
 def test_nothing_reserved_passes(name: str) -> None:
     with pytest.raises(UserError, match=rf"generators\.0.*params\.{name}|params\.{name}"):
         study(**{name: {"a": 1}})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, {"maxTokens": 5}) for name in (
+            "inferenceConfig", "options", "generation_config", "generationConfig", "parameters",
+        )),
+        ("min_tokens", 5), ("ignore_eos", True), ("plugins", []), ("web_search", True), ("google_search", {}),
+        ("enable_search", True), ("search_parameters", {}),
+        ("something", {"deep": [{"maxOutputTokens": 5}]}), ("something", {"api_base": "http://h"}),
+        ("reasoning", {"max_tokens": 101}), ("reasoning", {"maxTokens": "50"}),
+        ("thinking", {"type": "enabled", "budget_tokens": 101}), ("thinkingConfig", {"thinkingBudget": 101}),
+        ("thinking_token_budget", 101), ("max_reasoning_tokens", 101),
+    ],
+)  # fmt: skip
+def test_a_limit_cannot_be_lifted_by_another_spelling_or_from_within(name: str, value: object) -> None:
+    assert complaint_about(name, value, max_tokens=100)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("reasoning", {"max_tokens": 100}), ("thinking", {"budget_tokens": 100}), ("thinking_budget", 100)],
+)
+def test_what_is_thought_stands_within_the_limit(name: str, value: object) -> None:
+    assert complaint_about(name, value, max_tokens=100) is None
+    assert "max_tokens" in str(complaint_about(name, value))
 
 
 @pytest.mark.parametrize("name", ["aws_region_name", "vertex_location", "api_version", "account_id"])

@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import string
+import time
 from importlib import util
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tasks.secrets import holds_secret, is_random, secret_format, secrets
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = [*ROOT.glob("deployments/**/*.yaml"), *ROOT.glob("tasks/data/catalog/*.yaml")]
+HASH = "3f9a1c7e5b2d8064f1e9c3a7b5d20846"
+SHA = "3f9a1c7e5b2d8064f1e9c3a7b5d20846a9c1e7f2"
 BODY = "aB3dE5gH7jK9mN2pQ4sT6vW8xY0zA1cD3eF5"
 
 
@@ -50,6 +53,8 @@ def test_names_that_hold_none(name: str) -> None:
         "AKIAIOSFODNN7EXAMPLE", f"AIza{BODY[:35]}",
         f"hf_{BODY}", f"ghp_{BODY}", f"github_pat_{BODY}", f"glpat-{BODY}", f"xoxb-{BODY}", f"gsk_{BODY}",
         f"eyJhbGciOiJI.eyJzdWIiOiIx.{BODY}", "-----BEGIN RSA PRIVATE KEY-----", f"Authorization: Bearer {BODY}",
+        "Authorization: Basic bWU6aHVudGVyMg==", "say Basic bWU6aHVudGVyMg==", f"a BEARER {BODY}",
+        "ssh://git:hunter2@host/x", "ssh://me@host/x",
         "see https://me:hunter2@host/v1", "https://host/v1?api_key=hunter2", "https://host/?x=1&sig=hunter2",
         f"AccountName=x;AccountKey={BODY}==",
     ],
@@ -65,7 +70,8 @@ def test_formats_of_secrets(text: str) -> None:
         "https://host/v1?api-version=2024-06", "mail me@example.com", "bearer of bad news",
         "The bearer writes basic authentication", "a password is a word",
         "d18ef3c2a6c9e8d4b2f1a0c9e8d7b6a5f4e3d2c1", "https://host/?q=key", "eyJust a word.",
-        "risk-adjusted-2024-return",
+        "risk-adjusted-2024-return", "a basic COVID-19-related question", "Basic 3-Zimmer-Wohnung",
+        "bearer 2024-budget-of-the-state-of-texas", "Basic requirements2", "git+ssh://git@github.com/me/x.git",
     ],
 )  # fmt: skip
 def test_formats_of_what_is_none(text: str) -> None:
@@ -74,8 +80,13 @@ def test_formats_of_what_is_none(text: str) -> None:
 
 def test_a_secret_of_the_environment_is_found_whatever_it_looks_like(monkeypatch: pytest.MonkeyPatch) -> None:
     assert secret_format("say correct horse battery") is None
-    monkeypatch.setenv("SOME_API_KEY", "correct horse")
-    assert secret_format("say correct horse battery")
+    monkeypatch.setenv("SOME_API_KEY", "correct 4 horse")
+    assert secret_format("say correct 4 horse battery")
+    for value in ("postgres", "not-needed", "lm-studio", "1234567890123", "short-1"):
+        monkeypatch.setenv("SOME_API_KEY", value)
+        assert secret_format(f"budget {value}") is None
+    monkeypatch.setenv("SYNTHGAP_MOST_TOKENS", "10000000")
+    assert list(secrets({"budget_tokens": "10000000"})) == []
     for value in ("OPENAI_API_KEY", "/run/keys/mine", "https://keys.example/v1"):
         monkeypatch.setenv("SOME_KEY_SOURCE", value)
         assert secret_format(f"asks {value}") is None
@@ -94,7 +105,7 @@ def test_most_random_strings_are_seen(alphabet: str) -> None:
     "name",
     [
         "meta-llama/Meta-Llama-3.1-70B-Instruct-Turbo-Free", "MoritzLaurer/DeBERTa-v3-large-mnli-fever-anli-ling-wanli",
-        "DeBERTaV3BaseMNLIFeverANLILingWANLI", "49d094fb-3db0-4743-9400-0d9c8d3f73ff", "a1b2c3d4" * 5, "0f" * 32,
+        "DeBERTaV3BaseMNLIFeverANLILingWANLI", "49d094fb-3db0-4743-9400-0d9c8d3f73ff",
         "hf-internal-testing/tiny-random-BertForSequenceClassification",
         "openai/ft:gpt-4o-mini-2024-07-18:me::AbC12dEf",
         "bedrock/arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3d4e5f6", "x" * 200,
@@ -131,10 +142,35 @@ def test_no_shipped_file_holds_one(path: Path) -> None:
         ({"labels": {"a": f"a note with hf_{BODY}"}}, "labels.a"),
         ({"labels": {f"hf_{BODY}": "a note"}}, "a name in labels"),
         ({"account": BODY}, "account"),
+        ({"generators": [{"api_key_env": SHA}]}, "generators.0.api_key_env"),
+        ({"generators": [{"api_base": f"https://host/v1?x={HASH}"}]}, "generators.0.api_base"),
+        ({"classifiers": [{"model": HASH}]}, "classifiers.0.model"),
     ],
 )
 def test_the_field_is_named_and_the_value_is_not(value: dict[str, object], place: str) -> None:
     assert list(dict(secrets(value))) == [place]
+
+
+def test_numbers_of_accounts_runs_and_commits_are_no_secrets() -> None:
+    address = f"https://api.cloudflare.com/client/v4/accounts/{HASH}/ai/v1?version=1"
+    folders = [f"./mlruns/1/{HASH}/artifacts/model", f"../{HASH}", f"/runs/{HASH}/model", f"~/{HASH}"]
+    assert list(secrets({"generators": [{"api_base": address, "endpoint": address}]})) == []
+    assert list(secrets({"classifiers": [*folders, *({"model": folder} for folder in folders)]})) == []
+    link = "https://data.example/record/1?accessToken=abc"
+    assert list(secrets({"citation": f"Somebody (2024), {link}"})) == [] != list(secrets({"context": link}))
+    assert list(secrets({"revision": SHA, "sha256": SHA + HASH[:24]})) == []
+
+
+@pytest.mark.parametrize("piece", ["sk-", "sk-a-", "xai-", "eyJ-", "Bearer ", "basic ", "a://b", "?key", "gsk_", "&a="])
+def test_time_grows_with_the_length_of_a_text(piece: str) -> None:
+    def seconds(length: int) -> float:
+        text = (piece * length)[:length]
+        begun = time.process_time()
+        secret_format(text)
+        return time.process_time() - begun
+
+    small = min(seconds(10_000) for _ in range(3))
+    assert min(seconds(80_000) for _ in range(3)) < 24 * max(small, 0.002)  # 64 times where it is quadratic
 
 
 def test_words_of_people_may_be_anything_else() -> None:

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from tasks.config import GeneratorConfig, ProviderConfig
 from tasks.errors import RunError, UserError
 from tasks.synthesis import embedded
+from tasks.synthesis.hosts import speaks
 
 List = Callable[[ProviderConfig], tuple[GeneratorConfig, ...]]
 
@@ -61,4 +62,4 @@ def _names(provider: ProviderConfig) -> list[str]:
 
 def _full(name: str, provider: ProviderConfig) -> str:
     """As litellm names it; an endpoint of one's own speaks OpenAI's protocol whoever runs it."""
-    return f"{'openai' if provider.api_base else provider.name}/{name}"
+    return f"{speaks(provider.name, provider.api_base) if provider.api_base else provider.name}/{name}"

@@ -19,7 +19,7 @@ from tasks.config import GeneratorConfig, misleading
 from tasks.errors import GoneError, RunError, UserError
 from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
-from tasks.synthesis.hosts import NO_KEY, key_for, provider_of
+from tasks.synthesis.hosts import LOCAL, NO_KEY, key_for, own_key, provider_of, speaks
 from tasks.synthesis.prices import price
 from tasks.synthesis.throttle import GivenUpError, Throttle, Turn
 
@@ -72,6 +72,10 @@ NO_KEY_SENT = "; none was sent, since a provider's key goes to its own hosts onl
 """Said where an address that got no key wants one."""
 NOT_CALLED = ("chatgpt", "github_copilot", "petals", "vllm")
 """Providers that wait for a person to log in, or load a model into this process."""
+AMBIENT = {"bedrock", "bedrock_converse", "sagemaker", "sagemaker_chat", "vertex_ai", "vertex_ai_beta"}
+"""Providers whose credentials may stand in a file, or belong to the machine: the first call says whether they do."""
+INSTEAD = {"AZURE_API_KEY": ("AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN", "AZURE_CLIENT_SECRET")}
+"""Variables that do where another one is not set."""
 CONTROLS = frozenset(all_litellm_params) - {
     "api_version", "bos_token", "ensure_alternating_roles", "eos_token", "merge_reasoning_content_in_choices",
     "region_name", "supports_system_message", "use_chat_completions_api",
@@ -124,15 +128,25 @@ def prepare(generator: GeneratorConfig) -> None:
     _check_call(generator)
     key = _key(generator)
     try:
-        litellm.get_llm_provider(generator.model, api_base=generator.api_base, api_key=key)
+        provider = litellm.get_llm_provider(generator.model, api_base=generator.api_base, api_key=key)[1]
     except exceptions.BadRequestError:
         raise RunError(
             f"generator {generator.model!r}: litellm knows no such provider; write provider/model, such as "
             "openai/gpt-4o-mini, or openai/NAME with api_base for an endpoint of your own"
         ) from None
-    missing = [] if generator.api_base or key else litellm.validate_environment(generator.model)["missing_keys"]
-    if missing:
+    if missing := [] if generator.api_base or key or provider in (LOCAL | AMBIENT) else _missing(generator):
         raise RunError(f"generator {generator.model!r} needs {' and '.join(missing)} in the environment")
+
+
+def _missing(generator: GeneratorConfig) -> list[str]:
+    """Variables that litellm needs and nobody gave: it lists all of a provider's where one is not set."""
+    names: list[str] = litellm.validate_environment(generator.model)["missing_keys"]
+    given = {name.lower() for name in generator.params}
+    return [
+        name
+        for name in names
+        if not any(map(os.environ.get, (name, *INSTEAD.get(name, ())))) and name.lower().partition("_")[2] not in given
+    ]
 
 
 def _check_call(generator: GeneratorConfig) -> None:
@@ -162,9 +176,12 @@ def list_models(provider: str, api_base: str | None, api_key_env: str | None = N
     litellm's own ``get_valid_models`` would answer with an empty list then, or with a table of what there was when it
     was released.
     """
-    key = key_for(f"provider {provider!r}", "openai" if api_base else provider, api_base, api_key_env)
+    asked = speaks(provider, api_base) if api_base else provider
+    key = key_for(f"provider {provider!r}", asked, api_base, api_key_env)
     try:
-        return _list_endpoint(api_base, key) if api_base else list(_lister(provider).get_models(api_key=key))
+        if api_base:
+            return _list_endpoint(api_base, key or own_key(asked))
+        return list(_lister(provider).get_models(api_key=key))
     except RunError:
         raise
     except Exception as error:  # providers' own code raises plain Exception
@@ -178,7 +195,6 @@ def _denied(error: Exception) -> bool:
 
 
 def _list_endpoint(api_base: str, key: str | None) -> list[str]:
-    key = key or os.environ.get("OPENAI_API_KEY")  # null where the address is OpenAI's own
     headers = {"Authorization": f"Bearer {key}"} if key and key != NO_KEY else {}
     response = httpx.get(f"{api_base.rstrip('/')}/models", headers=headers, timeout=30)
     response.raise_for_status()

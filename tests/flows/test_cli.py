@@ -259,6 +259,8 @@ def test_a_named_variable_that_is_not_set_shows_before_anything_is_started(synth
     annotator = {"model": "openai/x", "api_base": "http://127.0.0.1:1/v1", "api_key_env": "MY_SERVER_KEY"}
     path = study(tmp_path, modes=["real"], subjectivity={"annotators": [annotator]})
     done = synthgap("run", path, MY_SERVER_KEY=None)
+    assert done.returncode == 2 and "MY_SERVER_KEY (api_key_env) is not released" in done.stderr
+    done = synthgap("run", path, MY_SERVER_KEY=None, SYNTHGAP_KEYS="MY_SERVER_KEY")
     assert done.returncode == 1 and "'openai/x' needs MY_SERVER_KEY in the environment" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "home" / "mlflow.db").exists()

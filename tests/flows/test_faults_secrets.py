@@ -63,7 +63,7 @@ class Telltale(Endpoint):
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    up = Up(tmp_path_factory.mktemp("up"), OTHER)
+    up = Up(tmp_path_factory.mktemp("up"), {**OTHER, "SYNTHGAP_KEYS": "DOOR_CODE"})
     process = up.up()
     yield up
     up.run("down")

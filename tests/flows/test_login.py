@@ -162,6 +162,9 @@ def test_a_server_gets_the_secrets_of_its_database_and_no_other() -> None:
     needed = {"PREFECT_SERVER_DATABASE_PASSWORD": "e", "PGPASSWORD": "f"}
     plain = {"PATH": "/bin", "PREFECT_SERVER_LOGGING_LEVEL": "INFO", TOKEN: "by which `down` finds it"}
     assert without_secrets({**keys, **needed, **plain}, PREFECT_NEEDS) == {**needed, **plain}
+    released = {"SYNTHGAP_KEYS": "DOOR_CODE", "DOOR_CODE": "g", "SYNTHGAP_KEY_MINE": "h", "PG_DOOR": "i"}
+    shown = without_secrets({**released, "SYNTHGAP_MOST_TOKENS": "9", **plain}, PREFECT_NEEDS)
+    assert shown == {"SYNTHGAP_KEYS": "DOOR_CODE", "PG_DOOR": "i", "SYNTHGAP_MOST_TOKENS": "9", **plain}
     files = {name: value for name, value in keys.items() if name.startswith("AWS_")}
     assert without_secrets({**keys, **plain}, re.compile("PG|AWS_")) == {**files, **plain}
 

@@ -88,9 +88,9 @@ def test_a_refused_key_is_not_repeated_and_never_shown(serve, monkeypatch):
         ask(endpoint.url)
     assert len(endpoint.bodies) == 1 and "planted" not in str(raised.value)
     assert "none was sent" in str(raised.value) and "api_key_env" in str(raised.value)
-    monkeypatch.setenv("MY_SERVER_KEY", "sk-planted-secret")
+    monkeypatch.setenv("SYNTHGAP_KEY_MINE", "sk-planted-secret")
     with pytest.raises(RunError, match=r"refuses the API key$"):
-        ask(endpoint.url, api_key_env="MY_SERVER_KEY")
+        ask(endpoint.url, api_key_env="SYNTHGAP_KEY_MINE")
 
 
 def test_a_bad_request_is_not_repeated(serve):
@@ -126,6 +126,42 @@ def test_a_missing_key_is_named(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(RunError, match="'openai/gpt-4o-mini' needs OPENAI_API_KEY in the environment"):
         ask(None, model="openai/gpt-4o-mini")
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"model": "azure/m"}, "AZURE_API_VERSION and AZURE_API_KEY"),
+        ({"model": "azure/m", "params": {"api_version": "2024-10-21"}}, "AZURE_API_KEY"),
+    ],
+)
+def test_only_what_is_missing_is_named(fields, named, monkeypatch):
+    from tasks.synthesis import gateway
+
+    for name in ("AZURE_API_VERSION", "AZURE_API_KEY", "AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN", "AZURE_CLIENT_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AZURE_API_BASE", "https://mine.openai.azure.com")
+    with pytest.raises(RunError, match=f"'azure/m' needs {named} in the environment"):
+        gateway.prepare(GeneratorConfig.model_validate(fields))
+    monkeypatch.setenv("AZURE_API_VERSION", "2024-10-21")
+    monkeypatch.setenv("AZURE_AD_TOKEN", "a-token")
+    gateway.prepare(GeneratorConfig.model_validate(fields))
+
+
+@pytest.mark.parametrize(
+    ("model", "params"),
+    [
+        ("ollama/llama3", {}),
+        ("bedrock/anthropic.claude-3-haiku-20240307-v1:0", {"aws_region_name": "eu-west-1"}),
+        ("vertex_ai/gemini-2.0-flash", {"vertex_project": "mine", "vertex_location": "us-central1"}),
+    ],
+)
+def test_what_needs_no_variable_is_not_refused_for_one(model, params, monkeypatch):
+    from tasks.synthesis import gateway
+
+    for name in ("OLLAMA_API_BASE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "VERTEXAI_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    gateway.prepare(GeneratorConfig(model=model, params=params))
 
 
 def test_an_unknown_provider_is_one_clear_message():

@@ -15,7 +15,7 @@ from tasks.discovery.listing import list_generators
 from tasks.errors import RunError, UserError, redacted
 from tasks.synthesis import loop
 from tasks.synthesis.calls import Request
-from tasks.synthesis.hosts import NO_KEY, ONE_KEY, PROVIDERS, destination, is_loopback, key_for, owner_of
+from tasks.synthesis.hosts import LOCAL, NO_KEY, ONE_KEY, PROVIDERS, destination, is_loopback, key_for, owner_of
 from tests.endpoint import chat
 
 ELSEWHERE = "http://127.0.0.1:1/v1"
@@ -97,8 +97,8 @@ def test_no_key_goes_to_an_address_that_is_not_the_providers(provider: str, list
 
 @pytest.mark.parametrize("provider", sorted(ONE_KEY))
 def test_the_named_key_goes_there(provider: str, listener: Listener, planted, monkeypatch) -> None:
-    monkeypatch.setenv("MINE", "my-own-value")
-    ask(f"{provider}/m", listener.url, api_key_env="MINE")
+    monkeypatch.setenv("SYNTHGAP_KEY_MINE", "my-own-value")
+    ask(f"{provider}/m", listener.url, api_key_env="SYNTHGAP_KEY_MINE")
     if provider not in ("oobabooga", "ollama_chat"):
         assert any("my-own-value" in request for request in listener.heard)
     assert [name for name, value in planted.items() if any(value in request for request in listener.heard)] == []
@@ -118,7 +118,13 @@ def test_a_protocol_that_may_send_more_than_a_key_is_refused(provider: str) -> N
         ("openai", "https://api.openai.com:443/v1", "openai"),
         ("openai", "https://API.OpenAI.com/v1", "openai"),
         ("openai", "https://api.groq.com/openai/v1", "groq"),
-        ("azure", "https://mine.openai.azure.com", "azure"),
+        ("openai", "https://eu.api.openai.com/v1", "openai"),
+        ("bedrock", "https://bedrock-runtime.eu-west-1.amazonaws.com", "bedrock"),
+        ("vertex_ai", "https://us-central1-aiplatform.googleapis.com", "vertex_ai"),
+        ("huggingface", "https://router.huggingface.co/v1", "huggingface"),
+        ("dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "dashscope"),
+        ("zai", "https://api.z.ai/api/paas/v4", "zai"),
+        ("huggingface", "https://x.us-east-1.aws.endpoints.huggingface.cloud", None),
         ("openai", "http://api.openai.com/v1", None),
         ("openai", "https://api.openai.com:8443/v1", None),
         ("openai", "https://api.openai.com.evil.example/v1", None),
@@ -132,6 +138,38 @@ def test_a_protocol_that_may_send_more_than_a_key_is_refused(provider: str) -> N
 def test_an_address_belongs_to_a_provider_by_its_host(provider: str, address: str, owner: str | None) -> None:
     assert owner_of(provider, address) == owner
     assert key_for("x", provider, address, None) == (None if owner == provider else NO_KEY)
+
+
+@pytest.mark.parametrize(
+    ("provider", "address"),
+    [
+        ("bedrock", "https://abc.execute-api.eu-west-1.amazonaws.com/prod"),
+        ("bedrock", "https://bedrock-runtime.evil.execute-api.eu-west-1.amazonaws.com"),
+        ("bedrock", "https://bucket.s3.amazonaws.com"),
+        ("sagemaker", "https://ec2-1-2-3-4.compute.amazonaws.com"),
+        ("databricks", "https://x.cloud.databricks.com/serving-endpoints"),
+        ("vertex_ai", "https://storage.googleapis.com/bucket"),
+    ],
+)
+def test_a_host_that_anybody_can_rent_gets_no_credentials(provider: str, address: str) -> None:
+    with pytest.raises(UserError, match=f"credentials of '{provider}' to {address}"):
+        key_for("x", provider, address, None)
+
+
+@pytest.mark.parametrize("host", ["openai.azure.com", "openai.azure.us", "openai.azure.cn", "services.ai.azure.com"])
+def test_a_resource_at_azure_gets_a_key_only_where_one_is_named(host: str, planted, monkeypatch) -> None:
+    address = f"https://mine.{host}/"
+    with pytest.raises(UserError, match=rf"{address} is a host .*AZURE_API_BASE.*api_key_env \(AZURE_API_KEY\)"):
+        key_for("x", "azure", address, None)
+    for name in ("AZURE_OPENAI_KEY", "AZURE_API_KEY_EASTUS"):
+        monkeypatch.setenv(name, "key-of-azure")
+        assert key_for("x", "azure", address, name) == "key-of-azure"
+        with pytest.raises(UserError, match=f"{name} .*not released"):
+            key_for("x", "azure", f"https://{host}.evil.example", name)
+    monkeypatch.setenv("AZURE_API_BASE", f"https://mine.{host}")
+    assert key_for("x", "azure", address, None) is None
+    with pytest.raises(UserError, match="is a host"):
+        key_for("x", "azure", f"https://others.{host}/", None)
 
 
 def test_an_address_of_the_operators_environment_is_the_providers(listener: Listener, planted, monkeypatch) -> None:
@@ -159,22 +197,54 @@ def test_an_address_of_the_operators_environment_is_the_providers(listener: List
         ("openai", ELSEWHERE, "HF_TOKEN"),
         ("openai", ELSEWHERE, "MLFLOW_TRACKING_PASSWORD"),
         ("openai", ELSEWHERE, "PREFECT_API_AUTH_STRING"),
+        ("openai", None, "SECOND_ACCOUNT"),
+        ("openai", ELSEWHERE, "HOSTED_VLLM_API_KEY"),
+        *(
+            ("openai", "https://evil.example/v1", name)
+            for name in (
+                "AI21_API_KEY",
+                "PGPASSWORD",
+                "WANDB_API_KEY",
+                "LITELLM_MASTER_KEY",
+                "GH_TOKEN",
+                "DATABASE_URL",
+                "HOME",
+                "SYNTHGAP_STORE",
+            )
+        ),
+        ("hosted_vllm", "https://evil.example/v1", "OPENAI_API_KEY"),
     ],
 )
-def test_a_study_cannot_name_somebody_elses_key(provider: str, address: str | None, variable: str) -> None:
-    with pytest.raises(UserError, match=f"{variable} holds a key of somebody else.*api_key_env"):
+def test_a_study_cannot_name_what_the_operator_did_not_release(provider, address, variable, monkeypatch) -> None:
+    monkeypatch.setenv(variable, "value-of-somebody")
+    with pytest.raises(UserError, match=rf"{variable} \(api_key_env\) is not released.*SYNTHGAP_KEYS={variable}"):
         key_for("generator 'x'", provider, address, variable)
+    monkeypatch.setenv("SYNTHGAP_KEYS", f"OTHER, {variable}")
+    assert key_for("generator 'x'", provider, address, variable) == "value-of-somebody"
 
 
 def test_a_providers_key_may_be_named_for_its_own_hosts(planted, monkeypatch: pytest.MonkeyPatch) -> None:
     assert key_for("x", "openai", "https://api.groq.com/openai/v1", "GROQ_API_KEY") == planted["GROQ_API_KEY"]
     assert key_for("x", "openai", None, "OPENAI_API_KEY") == planted["OPENAI_API_KEY"]
-    monkeypatch.setenv("SECOND_ACCOUNT", "second-value")
-    assert key_for("x", "openai", None, "SECOND_ACCOUNT") == "second-value"
+    for name in ("OPENAI_API_KEY_2", "SYNTHGAP_KEY_SECOND"):
+        monkeypatch.setenv(name, "second-value")
+        assert key_for("x", "openai", None, name) == "second-value"
+    monkeypatch.setenv("AI21_API_KEY", "ai21-value")  # of a provider whose hosts are not known here
+    assert key_for("x", "ai21", None, "AI21_API_KEY") == "ai21-value"
+    assert key_for("x", "hosted_vllm", ELSEWHERE, "HOSTED_VLLM_API_KEY") == planted["HOSTED_VLLM_API_KEY"]
+
+
+def test_an_error_says_whether_hosts_are_known() -> None:
+    with pytest.raises(UserError, match=r"its hosts are not known here.*NSCALE_API_BASE"):
+        key_for("x", "nscale", ELSEWHERE, None)
+    with pytest.raises(UserError, match="not one of its own hosts"):
+        key_for("x", "bedrock", ELSEWHERE, None)
+    assert LOCAL <= ONE_KEY
 
 
 def test_a_variable_that_is_not_set_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MY_SERVER_KEY", raising=False)
+    monkeypatch.setenv("SYNTHGAP_KEYS", "MY_SERVER_KEY")
     with pytest.raises(RunError, match="generator 'openai/m' needs MY_SERVER_KEY in the environment"):
         ask("openai/m", ELSEWHERE, api_key_env="MY_SERVER_KEY")
 
@@ -182,12 +252,22 @@ def test_a_variable_that_is_not_set_is_one_clear_line(monkeypatch: pytest.Monkey
 def test_a_list_of_models_is_asked_with_the_named_key_only(listener: Listener, planted, monkeypatch) -> None:
     list_generators(ProviderConfig(name="mine", api_base=listener.url))
     assert "authorization" not in listener.heard[0].lower() and "planted" not in listener.heard[0]
-    monkeypatch.setenv("MINE", "my-own-value")
-    [found] = list_generators(ProviderConfig(name="mine", api_base=listener.url, api_key_env="MINE"))
+    monkeypatch.setenv("SYNTHGAP_KEY_MINE", "my-own-value")
+    [found] = list_generators(ProviderConfig(name="mine", api_base=listener.url, api_key_env="SYNTHGAP_KEY_MINE"))
     assert "Bearer my-own-value" in listener.heard[1]
-    assert found.api_key_env == "MINE"  # its calls carry the same key
-    with pytest.raises(UserError, match="OPENAI_API_KEY holds a key of somebody else"):
+    assert found.api_key_env == "SYNTHGAP_KEY_MINE"  # its calls carry the same key
+    with pytest.raises(UserError, match=r"OPENAI_API_KEY .*is not released"):
         list_generators(ProviderConfig(name="mine", api_base=listener.url, api_key_env="OPENAI_API_KEY"))
+
+
+def test_a_provider_at_its_own_address_lists_with_its_own_key(listener: Listener, planted, monkeypatch) -> None:
+    monkeypatch.setenv("GROQ_API_BASE", listener.url)
+    [found] = list_generators(ProviderConfig(name="groq", api_base=listener.url))
+    assert f"Bearer {planted['GROQ_API_KEY']}" in listener.heard[0]
+    assert found.model == "groq/m"  # by which its calls carry the same key
+    monkeypatch.setenv("GROQ_API_BASE", ELSEWHERE)
+    [found] = list_generators(ProviderConfig(name="groq", api_base=listener.url))
+    assert "planted" not in listener.heard[1] and found.model == "openai/m"
 
 
 @pytest.mark.parametrize(
@@ -233,10 +313,20 @@ def test_the_table_agrees_with_litellms(provider: str, monkeypatch: pytest.Monke
         ({"model": "openai/gpt-4o-mini"}, "openai (api.openai.com)"),
         ({"model": "gpt-4o-mini"}, "openai (api.openai.com)"),
         ({"model": "nscale/m"}, "nscale"),
+        ({"model": "bedrock/m"}, "bedrock"),
+        ({"model": "databricks/m"}, "databricks"),
+        ({"model": "o3-mini"}, "openai (api.openai.com)"),
+        ({"model": "claude-3-haiku-20240307", "api_base": "http://10.0.0.7:8000/v1"}, "10.0.0.7"),
     ],
 )
 def test_whom_a_call_goes_to(fields: dict[str, str], to: str | None) -> None:
     assert destination(GeneratorConfig.model_validate(fields)) == to
+
+
+@pytest.mark.parametrize("model", ["anthropic.claude-3-haiku-20240307-v1:0", "claude-3-haiku-20240307", "command-r"])
+def test_a_bare_name_that_is_not_openais_is_not_said_to_be(model: str) -> None:
+    said = str(destination(GeneratorConfig(model=model)))
+    assert "openai" not in said and repr(model) in said and "provider/model" in said
 
 
 def test_whom_a_call_goes_to_where_the_environment_names_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
