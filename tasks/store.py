@@ -140,6 +140,10 @@ class Store:
                 raise FileNotFoundError(f"{kind}/{key} has no {name}")
         raise self.damaged(kind, key, f"{name} is not as it was written")
 
+    def as_it_stands(self, kind: str, key: str, name: str) -> bytes | None:
+        """One file of an artifact, finished and undamaged or not; null where it is not there."""
+        return self._read(kind, key, name)
+
     def rows(self, kind: str, key: str, name: str, of: type[T]) -> tuple[T, ...]:
         """The records in a file of a finished artifact. Raises ``FileNotFoundError`` like ``file``."""
         content = self.file(kind, key, name)

@@ -76,6 +76,25 @@ def test_a_lost_synthesis_is_made_again_from_its_journal(settings: Settings, sto
     assert not llm.asked and read_rows(store, key) == before
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_damaged_synthesis_of_schema_0_is_made_again_from_its_own_copy_of_the_journal(
+    tmp_path: Path, lost: int
+) -> None:
+    home = Path(shutil.copytree(FOLDER / "v0", tmp_path / "home"))
+    settings = Settings(home=home)
+    store, data, llm = Store(settings.store_url), make_data(), Scripted()
+    [key] = store.keys("syntheses")
+    before, folder = read_rows(store, key), home / "store" / "syntheses" / key
+    (folder / "rows.jsonl").write_bytes(b'{"text": ')
+    copy = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(b"".join([b'{"call": "gl' * lost, *copy[lost:]]))
+    shutil.rmtree(home / "journals")
+    assert synthesize(make_job(data), data, settings, complete=llm).key == key
+    assert len(llm.asked) == lost and read_rows(store, key) == before
+    [journal] = (home / "journals").glob("*.jsonl")
+    assert len(read_journal(journal)) == 9
+
+
 def test_trials_are_read(store: Store) -> None:
     found = {key: find_trial(store, key) for key in store.keys("trials")}
     assert len(found) == 2

@@ -121,6 +121,12 @@ class Journal:
                 raise
         self._whole += len(lines)
 
+    def adopt(self, entries: Iterable[Entry]) -> None:
+        """Take in calls that were found elsewhere, where it has none of that id. Raises ``RunError`` like ``append``."""
+        new = {entry.call: entry for entry in entries if entry.call not in self.entries}
+        self._write(b"".join(map(to_line, new.values())))
+        self.entries |= new
+
     def keep(self, usable: Callable[[Entry], bool]) -> None:
         """Leave calls out that cannot be used; they stay in the file and are made again."""
         self.entries = {call: entry for call, entry in self.entries.items() if usable(entry)}
@@ -138,6 +144,12 @@ class Journal:
 def read_journal(path: Path) -> dict[str, Entry]:
     """Completed calls by id; none when there is no journal. Damaged lines are passed over."""
     return _scan(path).entries
+
+
+def entries_in(content: bytes, path: Path) -> list[Entry]:
+    """The calls in the content of a journal, damaged lines passed over; ``path`` is where it was read."""
+    pieces = (piece for line in content.split(b"\n") for piece in _pieces(line, path))
+    return [entry for _, entry in pieces if entry is not None]
 
 
 def to_line(entry: Entry) -> bytes:

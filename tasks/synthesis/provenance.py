@@ -6,10 +6,7 @@ from typing import Any
 
 from tasks.records import Row
 from tasks.store import Store
-from tasks.synthesis.synthesize import CALLS, KIND, Call, read_rows
-
-JOURNAL = "journal.jsonl"
-"""A copy of the whole journal, which syntheses of schema 0 have in the place of their calls."""
+from tasks.synthesis.synthesize import CALLS, JOURNAL, KIND, Call, read_rows
 
 
 def trace(store: Store, key: str) -> list[dict[str, Any]]:
