@@ -13,7 +13,7 @@ from tasks.config import SubjectivityConfig
 from tasks.data.load import read_data, save_data
 from tasks.discovery.memory import everyone
 from tasks.errors import RunError
-from tasks.reporting.publish import last_results
+from tasks.reporting.publish import FIELDS, last_results
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.journal import open_journal, read_journal
@@ -139,6 +139,18 @@ def test_results_of_a_newer_version_are_refused_in_one_line(settings: Settings) 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"schema": "x"}', b"[" * 10**5])
 def test_torn_results_are_one_line(settings: Settings, content: bytes) -> None:
     (settings.home / "studies" / "fixture" / "results.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"results.json' are damaged; run study 'fixture' again"):
+        last_results("fixture", settings)
+
+
+WRONG = [{name: value} for name in FIELDS for value in (7, None, [1])]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, {"schema": True}, {"schema": 1.0}, {"schema": None}], ids=json.dumps)
+def test_results_with_a_field_of_another_kind_are_damaged(settings: Settings, wrong: dict[str, object]) -> None:
+    path = settings.home / "studies" / "fixture" / "results.json"
+    results = json.loads(path.read_text())
+    path.write_text(json.dumps({**results, **wrong}))
     with pytest.raises(RunError, match=r"results.json' are damaged; run study 'fixture' again"):
         last_results("fixture", settings)
 

@@ -19,11 +19,13 @@ from tasks.reporting.results import SCHEMA, to_json
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.synthesize import read_rows
-from tasks.versions import check_version
+from tasks.versions import check_version, is_version
 
 RESULTS = "results.json"
-FIELDS = {"study", "status", "config", "tasks", "cells", "syntheses", "comparisons", "totals"}
-"""What results of every version have."""
+FIELDS = {"study": str, "status": str, "config": dict, "totals": dict} | dict.fromkeys(
+    ("tasks", "cells", "syntheses", "comparisons"), list
+)
+"""What results of every version have; the lists hold objects."""
 REPORT = "report.html"
 
 
@@ -61,7 +63,7 @@ def last_results(study: str, settings: Settings) -> dict[str, Any]:
     try:
         results = json.loads(path.read_bytes().decode())
         schema = results.get("schema", 0)
-        whole = isinstance(schema, int) and results.keys() >= FIELDS
+        whole = is_version(schema) and _has_fields(results)
     except FileNotFoundError:
         raise UserError(f"study {study!r} has no results in {str(settings.home)!r}; run it first") from None
     except (ValueError, AttributeError, RecursionError):
@@ -70,6 +72,14 @@ def last_results(study: str, settings: Settings) -> dict[str, Any]:
         raise RunError(f"the results in {str(path)!r} are damaged; run study {study!r} again: what is stored stays")
     check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
     return dict(results)
+
+
+def _has_fields(results: Mapping[str, Any]) -> bool:
+    found = [results.get(name) for name in FIELDS]
+    return all(
+        isinstance(value, of) and (of is not list or all(isinstance(item, dict) for item in value))
+        for value, of in zip(found, FIELDS.values(), strict=True)
+    )
 
 
 def show(results: Mapping[str, Any], report: Path) -> None:

@@ -2,8 +2,8 @@
 
 One file per calls key, in use by one process at a time. Each line has its schema version first and a checksum last. A
 last line that a kill tore is dropped and its call is asked again; so is that of a damaged line, which is set aside in
-``<journal>.damaged``: all other lines stay, and so do those of which only the line's end is lost. Calls that complete together share one fsync, so that a slow disk does not
-slow the calls down.
+``<journal>.damaged``: all other lines stay, and so do those of which only the line's end is lost. Calls that complete
+together share one fsync, so that a slow disk does not slow the calls down.
 """
 
 import asyncio
@@ -122,7 +122,7 @@ class Journal:
         self._whole += len(lines)
 
     def adopt(self, entries: Iterable[Entry]) -> None:
-        """Take in calls that were found elsewhere, where it has none of that id. Raises ``RunError`` like ``append``."""
+        """Write calls that were found elsewhere, except those that it has. Raises ``RunError`` like ``append``."""
         new = {entry.call: entry for entry in entries if entry.call not in self.entries}
         self._write(b"".join(map(to_line, new.values())))
         self.entries |= new

@@ -191,7 +191,7 @@ def _generate(
     with open_journal(path, job.name) as journal:
         if (found := _find(job, store, key)) is not None:  # made by the run that was waited for
             return found
-        if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows are damaged, its answers may be whole
+        if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows alone may be damaged
             journal.adopt(entries_in(copy, Path(KIND, key, JOURNAL)))
         journal.keep(lambda entry: same_model(job.generator.model, entry.model))
         sieve = _sieve(job, data, journal)
