@@ -265,6 +265,15 @@ class Store:
         self.fs.pipe_file(path, content)
 
 
+@contextmanager
+def needed() -> Iterator[None]:
+    """Turn an artifact that is absent or damaged, where a study has it already, into one ``RunError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise RunError(f"{error}; run the study again: what its journals hold costs nothing") from None
+
+
 def check_places(settings: Settings) -> None:
     """Raise ``RunError`` when the home, its journals or the store cannot be written: before anything is paid for."""
     settings.check_home()

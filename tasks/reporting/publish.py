@@ -17,7 +17,7 @@ from tasks.reporting import terminal
 from tasks.reporting.report import render
 from tasks.reporting.results import SCHEMA, to_json
 from tasks.settings import Settings
-from tasks.store import Store
+from tasks.store import Store, needed
 from tasks.synthesis.synthesize import read_rows
 from tasks.versions import check_version, is_version
 
@@ -33,10 +33,9 @@ def report_html(results: Mapping[str, Any], settings: Settings) -> str:
     """The report of a results object, with sample rows out of the store."""
     store = Store(settings.store_url)
     made = [item["key"] for item in results["syntheses"] if item["status"] == "ok"]
-    try:
-        return render(results, {key: read_rows(store, key) for key in made})
-    except FileNotFoundError as error:
-        raise RunError(f"{error}; run the study again: what its journals hold costs nothing") from None
+    with needed():
+        rows = {key: read_rows(store, key) for key in made}
+    return render(results, rows)
 
 
 def folder_of(study: str, settings: Settings) -> Path:

@@ -28,6 +28,8 @@ def _calls(store: Store, key: str) -> Mapping[str, Call]:
     try:
         found = store.rows(KIND, key, CALLS, Call)
     except FileNotFoundError:
+        if store.as_it_stands(KIND, key, JOURNAL) is None:
+            raise  # of its calls: an artifact with them has no copy of its journal
         found = store.rows(KIND, key, JOURNAL, Call)  # whose entries have all that a call has
     return {call.call: call for call in found}
 

@@ -100,6 +100,7 @@ def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
     if counts != Counter(found.label_counts) or len(rejected) != found.yields.requested - found.yields.kept:
         store.damaged(KIND, key, f"{ROWS} has other rows than the manifest counts")
         return None
+    store.touch(KIND, key)
     return dataclasses.replace(found, mode=job.mode)  # another mode may have the same writer
 
 
