@@ -246,7 +246,7 @@ def _repair(path: Path, name: str, found: _Scan) -> None:
         draft.unlink(missing_ok=True)
         raise
     LOGGER.warning(
-        "%s: damaged lines of the journal %s: %d, set aside in %s; calls that they held are made again, the other %d stay",
+        "%s: damaged lines of the journal %s: %d, set aside in %s; calls they held are made again, the other %d stay",
         *(name, path, found.damaged, aside.name, len(found.entries)),
     )
 
