@@ -94,8 +94,8 @@ def zombie_automation() -> AutomationCore:
     changes = ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Scheduled", "AwaitingRetry", "Late")
     return AutomationCore(
         name=ZOMBIES,
-        description=f"A run that sends nothing for {SILENCE_S} s has lost its process. Start it again: nothing that "
-        "was paid for is lost.",
+        description=f"A run that sends nothing for {SILENCE_S} s has lost its process. Start it again: every answer "
+        "that arrived is kept.",
         trigger=EventTrigger(
             match={"prefect.resource.id": ["prefect.flow-run.*"]},
             for_each={"prefect.resource.id"},

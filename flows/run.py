@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,8 @@ from tasks.settings import Settings, shared_files
 from tasks.store import check_places
 from tasks.synthesis.budget import counted_price
 
+KEPT = "every answer that arrived is kept, calls that were on their way are asked again"
+"""What becomes of a run's calls when it ends at once."""
 LOOK_S = 0.5
 """Seconds between two looks whether the servers that a run uses are still to be there."""
 
@@ -157,14 +159,21 @@ def _stop_at_once(server: Server | None, number: int, frame: object) -> NoReturn
 
 def _end_with(up: UpState, settings: Settings) -> None:
     """End when the ``up`` whose servers this run uses does: every further call would wait for them in vain."""
-    while is_running(up, settings):
-        time.sleep(LOOK_S)
+    wait_until_ended(lambda: is_running(up, settings))
     _leave("`synthgap up`, whose servers this run used, was ended", 1)
+
+
+def wait_until_ended(running: Callable[[], bool], pause: float = LOOK_S) -> None:
+    """Return when two looks in a row find nothing running: one alone may have met the file while it was replaced."""
+    missed = 0
+    while missed < 2:
+        missed = 0 if running() else missed + 1
+        time.sleep(pause)
 
 
 def _leave(why: str, code: int, server: Server | None = None) -> NoReturn:
     """End without waiting for calls and trainings in flight: the journal has every completed call."""
-    sys.stderr.write(f"\nsynthgap: {why}; nothing paid for is lost, run the study again to go on\n")
+    sys.stderr.write(f"\nsynthgap: {why}; {KEPT}; run the study again to go on\n")
     sys.stderr.flush()
     if server:
         server.stop()

@@ -45,7 +45,7 @@ from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
 from tasks.reporting.table import table
 from tasks.settings import Settings
-from tasks.store import Store
+from tasks.store import Store, needed
 from tasks.synthesis.budget import Ledger
 from tasks.synthesis.synthesize import read_rows, synthesize
 from tasks.tracking import runs
@@ -82,7 +82,8 @@ DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.gener
 def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, settings: Settings) -> Synthesis:
     """Measure how diverse the generated texts are and how close they come to real ones."""
     store = Store(settings.store_url)
-    rows = read_rows(store, synthesis.key)[0]
+    with needed():
+        rows = read_rows(store, synthesis.key)[0]
     diversity, similarity = describe_synthesis(rows, read_data(store, data_key), rows_per_label, settings)
     return replace(synthesis, diversity=diversity, similarity=similarity)
 

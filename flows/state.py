@@ -128,9 +128,18 @@ def use_running(settings: Settings) -> UpState | None:
 
 
 def is_running(state: UpState, settings: Settings) -> bool:
-    """Nobody has ended this ``up``. One that was killed is not ended yet: its servers live on."""
-    found = read_state(settings)
-    return found is not None and found.token == state.token and found.ready
+    """Nobody has ended this ``up``. One that was killed is not ended yet: its servers live on.
+
+    A state that is there but cannot be read just now (no more files may be open, a network's disk is away) says nothing
+    about that.
+    """
+    try:
+        found = UpState.model_validate_json(path_of(settings).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return found.token == state.token and found.ready
 
 
 def log_in(state: UpState, settings: Settings) -> None:

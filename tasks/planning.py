@@ -35,7 +35,7 @@ from tasks.records import (
     count_labels,
 )
 from tasks.settings import Settings
-from tasks.store import Store
+from tasks.store import Store, needed
 from tasks.synthesis.budget import price_notes
 from tasks.synthesis.estimate import NOTHING, estimate
 from tasks.synthesis.filters import filter_names, find_filters
@@ -341,7 +341,8 @@ def _jobs(
 
 def training_rows(job: TrialJob, data: TaskData, store: Store) -> tuple[Example, ...]:
     """The rows that a trial trains on, chosen by its mode from the real rows and those of its synthesis."""
-    kept = read_rows(store, job.synthesis_key)[0] if job.synthesis_key else ()
+    with needed():
+        kept = read_rows(store, job.synthesis_key)[0] if job.synthesis_key else ()
     synthetic = tuple(Example(row.text, row.label) for row in kept)
     return find_mode(job.mode).select(data, synthetic, job.label_counts, job.draw)
 

@@ -27,7 +27,7 @@ from tasks.errors import RunError, without_password, writing
 from tasks.files import make_folder, replace_file
 from tasks.jsonl import DamagedError
 from tasks.settings import PROBE, Settings
-from tasks.versions import NewerError, check_version
+from tasks.versions import NewerError, check_version, is_version
 
 LOGGER = logging.getLogger("synthgap")
 
@@ -139,6 +139,10 @@ class Store:
             if content is None and stored.files is None:
                 raise FileNotFoundError(f"{kind}/{key} has no {name}")
         raise self.damaged(kind, key, f"{name} is not as it was written")
+
+    def as_it_stands(self, kind: str, key: str, name: str) -> bytes | None:
+        """One file of an artifact, finished and undamaged or not; null where it is not there."""
+        return self._read(kind, key, name)
 
     def rows(self, kind: str, key: str, name: str, of: type[T]) -> tuple[T, ...]:
         """The records in a file of a finished artifact. Raises ``FileNotFoundError`` like ``file``."""
@@ -261,6 +265,15 @@ class Store:
         self.fs.pipe_file(path, content)
 
 
+@contextmanager
+def needed() -> Iterator[None]:
+    """Turn an artifact that is absent or damaged, where a study has it already, into one ``RunError``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise RunError(f"{error}; run the study again: what its journals hold costs nothing") from None
+
+
 def check_places(settings: Settings) -> None:
     """Raise ``RunError`` when the home, its journals or the store cannot be written: before anything is paid for."""
     settings.check_home()
@@ -268,7 +281,7 @@ def check_places(settings: Settings) -> None:
     with writing("journals in", probe.parent):
         make_folder(probe.parent)
         replace_file(probe, bytes(PROBE))
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another run that starts at the same moment may have removed it
     Store(settings.store_url).check_writable()
 
 
@@ -288,6 +301,8 @@ def _unsealed(content: bytes, what: str) -> tuple[dict[str, Any], _Envelope]:
     if not isinstance(plain, dict):
         raise DamagedError("holds no fields")
     if ENVELOPE not in plain:
+        if any(isinstance(value, dict) and value.keys() >= {"schema", "sha256"} for value in plain.values()):
+            raise DamagedError("is not as it was written")  # an envelope, under a name that damage has changed
         return plain, _Envelope()
     stored = plain[ENVELOPE]
     if not isinstance(stored, dict):
@@ -296,9 +311,9 @@ def _unsealed(content: bytes, what: str) -> tuple[dict[str, Any], _Envelope]:
     schema = stored.get("schema")
     if seal is not None and seal != _hash(plain):
         raise DamagedError("is not as it was written")
-    if isinstance(schema, int):
+    if is_version(schema):
         check_version(what, schema, SCHEMA, "use another SYNTHGAP_STORE")
-    if seal is None:
+    if seal is None or not is_version(schema):
         raise DamagedError("is not as it was written")
     del plain[ENVELOPE]
     return plain, jsonl.from_value(stored, _Envelope)

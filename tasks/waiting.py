@@ -43,6 +43,16 @@ class Waits:
             timers[-1].cancel()
 
 
+@contextmanager
+def held(lock: BaseFileLock, what: str, first: float = FIRST) -> Iterator[None]:
+    """Hold a lock for the block, after a wait that is said as ``wait_for`` does."""
+    wait_for(lock, what, first)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def wait_for(lock: BaseFileLock, what: str, first: float = FIRST, again: float = AGAIN) -> None:
     """Acquire a lock that another process may hold for long, and say so.
 

@@ -43,7 +43,7 @@ def results(settings: Settings, study: str, syntheses: Sequence[str] = (), trial
     folder = settings.home / "studies" / study
     folder.mkdir(parents=True)
     content = {
-        **{name: [] for name in FIELDS},
+        **{name: of() for name, of in FIELDS.items()},
         "study": study,
         "created": "2026-01-02T03:04:05+00:00",
         "syntheses": [{"key": key} for key in syntheses],

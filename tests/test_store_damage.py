@@ -1,6 +1,7 @@
 """What happens to an artifact between writing and reading: damage counts as absent, never as an error for ever."""
 
 import errno
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -97,6 +98,29 @@ def test_a_manifest_that_holds_no_record_is_absent_and_said(
     assert caplog.text.count("trials/k in the store") == 1
 
 
+def test_damage_to_the_name_of_the_envelope_does_not_make_it_an_artifact_of_schema_0(store: Store) -> None:
+    path = path_of(store, "manifest.json")
+    content = path.read_bytes()
+    start = content.index(b'"stored"') + 1
+    for place in range(start, start + len("stored")):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        assert readings(store) == (None, None, False), place
+        path.write_bytes(content[:place] + content[place + 1 :])
+        assert readings(store) == (None, None, False), place
+
+
+@pytest.mark.parametrize("schema", [True, 1.0, "1", None, -1])
+def test_a_schema_that_is_no_whole_number_is_damage(store: Store, schema: object) -> None:
+    path = path_of(store, "manifest.json")
+    manifest = json.loads(path.read_text())
+    manifest["stored"]["schema"] = schema
+    seal = manifest["stored"].pop("sha256")
+    manifest["stored"]["sha256"] = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+    assert manifest["stored"]["sha256"] != seal
+    path.write_text(json.dumps(manifest))
+    assert readings(store) == (None, None, False)
+
+
 def test_an_artifact_of_schema_0_is_read_as_it_stands(store: Store) -> None:
     path_of(store, "manifest.json").write_text('{"f1": 0.5, "label": "a"}')
     path_of(store, "rows").write_text('{"f1": 0.25, "label": "b"}')
@@ -167,6 +191,20 @@ def test_journals_that_cannot_be_written_are_found_out(tmp_path: Path) -> None:
     (tmp_path / "home" / "journals").write_text("in the way")
     with pytest.raises(RunError, match="cannot write journals in"):
         check_places(Settings(home=tmp_path / "home"))
+
+
+def test_runs_that_start_together_in_one_home_do_not_refuse_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, remove = Settings(home=tmp_path / "home"), Path.unlink
+
+    def second(path: Path, missing_ok: bool = False) -> None:
+        remove(path, missing_ok=True)  # the other run was faster
+        remove(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", second)
+    check_places(settings)
+    assert not list((settings.home / "journals").iterdir())
 
 
 def test_places_that_can_be_written_are_left_as_they_were(tmp_path: Path) -> None:

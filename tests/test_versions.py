@@ -13,7 +13,7 @@ from tasks.config import SubjectivityConfig
 from tasks.data.load import read_data, save_data
 from tasks.discovery.memory import everyone
 from tasks.errors import RunError
-from tasks.reporting.publish import last_results
+from tasks.reporting.publish import FIELDS, last_results
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.synthesis.journal import open_journal, read_journal
@@ -76,6 +76,25 @@ def test_a_lost_synthesis_is_made_again_from_its_journal(settings: Settings, sto
     assert not llm.asked and read_rows(store, key) == before
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_damaged_synthesis_of_schema_0_is_made_again_from_its_own_copy_of_the_journal(
+    tmp_path: Path, lost: int
+) -> None:
+    home = Path(shutil.copytree(FOLDER / "v0", tmp_path / "home"))
+    settings = Settings(home=home)
+    store, data, llm = Store(settings.store_url), make_data(), Scripted()
+    [key] = store.keys("syntheses")
+    before, folder = read_rows(store, key), home / "store" / "syntheses" / key
+    (folder / "rows.jsonl").write_bytes(b'{"text": ')
+    copy = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(b"".join([b'{"call": "gl' * lost, *copy[lost:]]))
+    shutil.rmtree(home / "journals")
+    assert synthesize(make_job(data), data, settings, complete=llm).key == key
+    assert len(llm.asked) == lost and read_rows(store, key) == before
+    [journal] = (home / "journals").glob("*.jsonl")
+    assert len(read_journal(journal)) == 9
+
+
 def test_trials_are_read(store: Store) -> None:
     found = {key: find_trial(store, key) for key in store.keys("trials")}
     assert len(found) == 2
@@ -120,6 +139,18 @@ def test_results_of_a_newer_version_are_refused_in_one_line(settings: Settings) 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"schema": "x"}', b"[" * 10**5])
 def test_torn_results_are_one_line(settings: Settings, content: bytes) -> None:
     (settings.home / "studies" / "fixture" / "results.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"results.json' are damaged; run study 'fixture' again"):
+        last_results("fixture", settings)
+
+
+WRONG = [{name: value} for name in FIELDS for value in (7, None, [1])]
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, {"schema": True}, {"schema": 1.0}, {"schema": None}], ids=json.dumps)
+def test_results_with_a_field_of_another_kind_are_damaged(settings: Settings, wrong: dict[str, object]) -> None:
+    path = settings.home / "studies" / "fixture" / "results.json"
+    results = json.loads(path.read_text())
+    path.write_text(json.dumps({**results, **wrong}))
     with pytest.raises(RunError, match=r"results.json' are damaged; run study 'fixture' again"):
         last_results("fixture", settings)
 

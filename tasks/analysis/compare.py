@@ -13,7 +13,7 @@ from tasks.analysis.statistics import Paired
 from tasks.analysis.verdict import FEWEST_ROWS, Facts, count, verdict
 from tasks.records import Comparison, Trial
 from tasks.store import Store
-from tasks.training.trial import read_predictions
+from tasks.training.trial import needed_predictions
 
 Group = tuple[str, str, str | None, str, tuple[tuple[str, int], ...]]
 Answers = Mapping[str, tuple[str, str]]
@@ -35,10 +35,10 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     ``tasks.analysis.baseline`` says which real trials a mode is compared with. Real rows of several sizes are a
     comparison each. Failed trials are left out and the verdict says so. ``tolerance`` is the loss of macro-F1 (0 to
     1) that would be accepted. p-values are corrected over all gaps (Holm). Raises ``ValueError`` where trained
-    classifiers to be compared were tested on different rows.
+    classifiers to be compared were tested on different rows, ``RunError`` where predictions are gone or damaged.
     """
     baselines = find_baselines(trials)
-    read = lru_cache(maxsize=64)(lambda key: {p.item: (p.label, p.predicted) for p in read_predictions(store, key)})
+    read = lru_cache(maxsize=64)(lambda key: {p.item: (p.label, p.predicted) for p in needed_predictions(store, key)})
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
         found = [_compare(group, baselines.pairs(group), read, tolerance) for group in _groups(trials)]
     corrected = iter(statistics.holm([item.comparison.gap.p for item in found if item.comparison.gap]))

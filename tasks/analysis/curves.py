@@ -16,7 +16,7 @@ from tasks.analysis.intervals import slope_interval
 from tasks.analysis.statistics import Paired, score_interval
 from tasks.records import Curve, CurvePoint, Interval, Trial
 from tasks.store import Store
-from tasks.training.trial import read_predictions
+from tasks.training.trial import needed_predictions
 
 MAX_POINTS = 6
 """Points of a curve; where raters are many, nearly every row has an agreement of its own."""
@@ -35,7 +35,7 @@ def make_curves(trials: Sequence[Trial], agreement: Mapping[str, Agreement], sto
     """One curve a (task, mode, generator, classifier), in the order of the trials.
 
     ``agreement`` is by task. A curve that cannot be drawn has no points and says why. Of real rows of several sizes
-    the largest has the curve. Raises ``FileNotFoundError`` when a finished trial's predictions are not in the store.
+    the largest has the curve. Raises ``RunError`` where a finished trial's predictions are gone or damaged.
     """
     baselines = find_baselines(trials)
     groups = _groups(trials)
@@ -70,7 +70,7 @@ def _reader(store: Store, rated: Agreement) -> Callable[[Trial], Said]:
 
     def read(trial: Trial) -> Said:
         if trial.key not in known:
-            rows = read_predictions(store, trial.key)
+            rows = needed_predictions(store, trial.key)
             known[trial.key] = {row.item: (row.label, row.predicted) for row in rows if row.item in rated}
         return known[trial.key]
 

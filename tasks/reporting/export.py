@@ -38,8 +38,8 @@ def _name(synthesis: Mapping[str, Any]) -> str:
 def _export(synthesis: Mapping[str, Any], results: Mapping[str, Any], store: Store, folder: Path) -> Path:
     try:
         rows = trace(store, synthesis["key"])
-    except FileNotFoundError:
-        raise RunError(f"the rows of {_name(synthesis)} are not in the store {store.url!r} any more") from None
+    except FileNotFoundError as error:
+        raise RunError(f"cannot trace the rows of {_name(synthesis)}: {error}") from None
     kept = [row for row in rows if row["reason"] is None]
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,13 +17,15 @@ from tasks.reporting import terminal
 from tasks.reporting.report import render
 from tasks.reporting.results import SCHEMA, to_json
 from tasks.settings import Settings
-from tasks.store import Store
+from tasks.store import Store, needed
 from tasks.synthesis.synthesize import read_rows
-from tasks.versions import check_version
+from tasks.versions import check_version, is_version
 
 RESULTS = "results.json"
-FIELDS = {"study", "status", "config", "tasks", "cells", "syntheses", "comparisons", "totals"}
-"""What results of every version have."""
+FIELDS = {"study": str, "status": str, "config": dict, "totals": dict} | dict.fromkeys(
+    ("tasks", "cells", "syntheses", "comparisons"), list
+)
+"""What results of every version have; the lists hold objects."""
 REPORT = "report.html"
 
 
@@ -31,10 +33,9 @@ def report_html(results: Mapping[str, Any], settings: Settings) -> str:
     """The report of a results object, with sample rows out of the store."""
     store = Store(settings.store_url)
     made = [item["key"] for item in results["syntheses"] if item["status"] == "ok"]
-    try:
-        return render(results, {key: read_rows(store, key) for key in made})
-    except FileNotFoundError as error:
-        raise RunError(f"{error}; run the study again: what its journals hold costs nothing") from None
+    with needed():
+        rows = {key: read_rows(store, key) for key in made}
+    return render(results, rows)
 
 
 def folder_of(study: str, settings: Settings) -> Path:
@@ -61,7 +62,7 @@ def last_results(study: str, settings: Settings) -> dict[str, Any]:
     try:
         results = json.loads(path.read_bytes().decode())
         schema = results.get("schema", 0)
-        whole = isinstance(schema, int) and results.keys() >= FIELDS
+        whole = is_version(schema) and _has_fields(results)
     except FileNotFoundError:
         raise UserError(f"study {study!r} has no results in {str(settings.home)!r}; run it first") from None
     except (ValueError, AttributeError, RecursionError):
@@ -70,6 +71,14 @@ def last_results(study: str, settings: Settings) -> dict[str, Any]:
         raise RunError(f"the results in {str(path)!r} are damaged; run study {study!r} again: what is stored stays")
     check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
     return dict(results)
+
+
+def _has_fields(results: Mapping[str, Any]) -> bool:
+    found = [results.get(name) for name in FIELDS]
+    return all(
+        isinstance(value, of) and (of is not list or all(isinstance(item, dict) for item in value))
+        for value, of in zip(found, FIELDS.values(), strict=True)
+    )
 
 
 def show(results: Mapping[str, Any], report: Path) -> None:

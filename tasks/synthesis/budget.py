@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import hashlib
 import json
+import math
 import os
 import socket
 import threading
@@ -26,11 +27,13 @@ from filelock import FileLock, Timeout
 
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.errors import RunError, UserError, writing
+from tasks.files import make_folder, sync_folder
 from tasks.progress import LOGGER
 from tasks.records import content_key
 from tasks.settings import Settings
 from tasks.synthesis.calls import Completion, Request, UnwantedError
 from tasks.synthesis.prices import Price, listed_price, price
+from tasks.versions import is_version
 from tasks.waiting import Waits
 
 SCHEMA = 2
@@ -42,6 +45,8 @@ PATIENCE = 0.05
 LONGEST_CALL = 3600.0
 """Seconds after which a reservation of another machine counts as spent, and after which who waits for the reservations
 of others gives up."""
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a damaged book raises."""
 LOCKED = 60.0
 """Seconds to wait for the lock of a ledger, which is held for milliseconds."""
 
@@ -178,7 +183,7 @@ class Ledger:
     @contextlib.contextmanager
     def _open(self) -> Iterator[dict[str, Any]]:
         with writing("the ledger", self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             try:
                 with FileLock(f"{self.path}.lock", timeout=LOCKED):
                     book, before = self._read()
@@ -206,7 +211,7 @@ class Ledger:
             book = _current({"spent_usd": 0.0, "tokens": 0, "reserved": {}})
             return book, json.dumps(book)
         for path in (self.path, self._copy):
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, FileNotFoundError):
+            with contextlib.suppress(*DAMAGED, FileNotFoundError):
                 return _parsed(path.read_text(encoding="utf-8"), path)
             if path.exists():
                 LOGGER.warning("the ledger %s is damaged%s", path, "; its copy is used" if path == self.path else "")
@@ -219,6 +224,7 @@ class Ledger:
         whole = f'{content[:-1]}{SUM}"{_sum(content)}"}}'
         self._replace(self._copy, whole, synced=False)
         self._replace(self.path, whole, synced=True)
+        sync_folder(self.path.parent)  # without it, a power cut may bring an older book back
 
     def _replace(self, path: Path, content: str, synced: bool) -> None:
         draft = path.with_suffix(f"{path.suffix}.{os.getpid()}.draft")
@@ -473,25 +479,41 @@ def _sum(content: str) -> str:
 def _parsed(content: str, path: Path) -> tuple[dict[str, Any], str]:
     """The book in a ledger's file, as an object and as text.
 
-    Raises ``RunError`` for a newer one, ``ValueError`` and others for a damaged one.
+    Raises ``RunError`` for a newer one, those of ``DAMAGED`` for a damaged one.
     """
     book: dict[str, Any] = json.loads(content)
     if "schema" not in book and not book.keys() - {"spent_usd", "tokens", "reserved", "unpriced"}:
-        return _current(book), ""
+        return _checked(_current(book)), ""
     text = f"{content.rpartition(SUM)[0]}}}"
-    if book.pop("sum") != _sum(text):
+    if book.pop("sum") != _sum(text) or not is_version(book["schema"]):
         raise ValueError("the check sum is wrong")
     if book["schema"] > SCHEMA:
         raise RunError(f"the ledger {str(path)!r} was written by a newer version of synthgap; update this one")
-    return book, text
+    return _checked(book), text
+
+
+def _checked(book: dict[str, Any]) -> dict[str, Any]:
+    """The book, where all its amounts are such. Raises ``ValueError``: no limit holds where one is negative or NaN."""
+    amounts = [book[name] for name in ("spent_usd", "tokens", "estimated_usd", "estimated_tokens")]
+    for item in book["reserved"].values():
+        amounts += item["usd"], item["tokens"]
+        if not _is_amount(item["time"]) or type(item.get("pid", 0)) is not int:
+            raise ValueError("a reservation is none")
+    if not all(map(_is_amount, amounts)):
+        raise ValueError("an amount is none")
+    return book
+
+
+def _is_amount(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
 
 
 def _current(book: dict[str, Any]) -> dict[str, Any]:
     """A book of version 1 as one of this version."""
     return {
         "schema": SCHEMA,
-        "spent_usd": float(book["spent_usd"]),
-        "tokens": int(book["tokens"]),
+        "spent_usd": book["spent_usd"],
+        "tokens": book["tokens"],
         "estimated_usd": 0.0,
         "estimated_tokens": 0,
         "reserved": {

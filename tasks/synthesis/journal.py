@@ -2,8 +2,8 @@
 
 One file per calls key, in use by one process at a time. Each line has its schema version first and a checksum last. A
 last line that a kill tore is dropped and its call is asked again; so is that of a damaged line, which is set aside in
-``<journal>.damaged``: all other lines stay. Calls that complete together share one fsync, so that a slow disk does not
-slow the calls down.
+``<journal>.damaged``: all other lines stay, and so do those of which only the line's end is lost. Calls that complete
+together share one fsync, so that a slow disk does not slow the calls down.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}\Z')
 CHECKSUM_BYTES = len(', "crc": "00000000"}')
 VERSION = re.compile(rb'\{"v": (\d{1,9}), ')
 """Begins a line."""
-BEGINNING = re.compile(rb'(?=\{"(?:v|call)": )')
-"""Stands nowhere but where a line begins: inside a text, quotes are escaped."""
+SEAM = re.compile(rb'(?=\{"(?:v|call)": )|(?<=, "crc": "[0-9a-f]{8}"\})')
+"""Is nowhere but where a line begins or ends: inside a text, quotes are escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,8 @@ class Journal:
         self._path, self._whole = path, found.size
         self._file: FileIO = path.open("ab", buffering=0)  # a refused line shall not wait in a buffer
         self._file.truncate(found.size)
+        if found.open_end:
+            self._write(b"\n")
         sync_folder(path.parent)
         self._batch = _Batch()
         self._writing = asyncio.Lock()
@@ -119,6 +121,12 @@ class Journal:
                 raise
         self._whole += len(lines)
 
+    def adopt(self, entries: Iterable[Entry]) -> None:
+        """Write calls that were found elsewhere, except those that it has. Raises ``RunError`` like ``append``."""
+        new = {entry.call: entry for entry in entries if entry.call not in self.entries}
+        self._write(b"".join(map(to_line, new.values())))
+        self.entries |= new
+
     def keep(self, usable: Callable[[Entry], bool]) -> None:
         """Leave calls out that cannot be used; they stay in the file and are made again."""
         self.entries = {call: entry for call, entry in self.entries.items() if usable(entry)}
@@ -136,6 +144,12 @@ class Journal:
 def read_journal(path: Path) -> dict[str, Entry]:
     """Completed calls by id; none when there is no journal. Damaged lines are passed over."""
     return _scan(path).entries
+
+
+def entries_in(content: bytes, path: Path) -> list[Entry]:
+    """The calls in the content of a journal, damaged lines passed over; ``path`` is where it was read."""
+    pieces = (piece for line in content.split(b"\n") for piece in _pieces(line, path))
+    return [entry for _, entry in pieces if entry is not None]
 
 
 def to_line(entry: Entry) -> bytes:
@@ -164,9 +178,11 @@ class _Scan:
     damaged: int = 0
     """Lines that hold no entry."""
     size: int = 0
-    """Bytes of its finished lines."""
+    """Bytes of its lines."""
     unfinished: bool = False
     """Whether more follows them, which a kill has torn."""
+    open_end: bool = False
+    """Whether the last line holds an entry but lacks its end."""
 
 
 def _scan(path: Path) -> _Scan:
@@ -174,11 +190,13 @@ def _scan(path: Path) -> _Scan:
     if path.exists():
         with path.open("rb") as file:
             for line in file:
-                if not line.endswith(b"\n"):
+                pieces = _pieces(line, path)
+                if not pieces:
                     found.unfinished = True
                     break
                 found.size += len(line)
-                for _, entry in _pieces(line, path):
+                found.open_end = not line.endswith(b"\n")
+                for _, entry in pieces:
                     if entry is None:
                         found.damaged += 1
                     else:
@@ -187,12 +205,17 @@ def _scan(path: Path) -> _Scan:
 
 
 def _pieces(line: bytes, path: Path) -> list[tuple[bytes, Entry | None]]:
-    """What a line holds: an entry, or null where it is damaged; several where the end of a line was lost."""
+    """What a line holds: an entry, or null where it is damaged; several where the end of a line was lost.
+
+    Nothing where it is the last one, was not finished and holds no entry.
+    """
     whole = line.removesuffix(b"\n")
     if (entry := _entry(whole, path)) is not None:
-        return [(line, entry)]
-    pieces = [piece for piece in BEGINNING.split(whole) if piece]
-    return [(piece + b"\n", _entry(piece, path)) for piece in pieces] or [(line, None)]
+        return [(whole + b"\n", entry)]
+    pieces = [(piece + b"\n", _entry(piece, path)) for piece in SEAM.split(whole) if piece] or [(line, None)]
+    if whole == line and not any(entry for _, entry in pieces):
+        return []
+    return pieces
 
 
 def _entry(line: bytes, path: Path) -> Entry | None:
@@ -212,19 +235,18 @@ def _repair(path: Path, name: str, found: _Scan) -> None:
     try:
         with path.open("rb") as file, draft.open("wb") as whole, aside.open("ab") as damaged:
             for line in file:
-                if line.endswith(b"\n"):
-                    for piece, entry in _pieces(line, path):
-                        (damaged if entry is None else whole).write(piece)
+                for piece, entry in _pieces(line, path):
+                    (damaged if entry is None else whole).write(piece)
             for written in (damaged, whole):
                 written.flush()
                 os.fsync(written.fileno())
-            found.size = whole.tell()
+            found.size, found.open_end = whole.tell(), False
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
     LOGGER.warning(
-        "%s: damaged lines of the journal %s: %d, set aside in %s and to be asked for again; the other %d calls stay",
+        "%s: damaged lines of the journal %s: %d, set aside in %s; calls they held are made again, the other %d stay",
         *(name, path, found.damaged, aside.name, len(found.entries)),
     )
 

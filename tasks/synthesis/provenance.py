@@ -6,10 +6,7 @@ from typing import Any
 
 from tasks.records import Row
 from tasks.store import Store
-from tasks.synthesis.synthesize import CALLS, KIND, Call, read_rows
-
-JOURNAL = "journal.jsonl"
-"""A copy of the whole journal, which syntheses of schema 0 have in the place of their calls."""
+from tasks.synthesis.synthesize import CALLS, JOURNAL, KIND, Call, read_rows
 
 
 def trace(store: Store, key: str) -> list[dict[str, Any]]:
@@ -31,6 +28,8 @@ def _calls(store: Store, key: str) -> Mapping[str, Call]:
     try:
         found = store.rows(KIND, key, CALLS, Call)
     except FileNotFoundError:
+        if store.as_it_stands(KIND, key, JOURNAL) is None:
+            raise  # of its calls: an artifact with them has no copy of its journal
         found = store.rows(KIND, key, JOURNAL, Call)  # whose entries have all that a call has
     return {call.call: call for call in found}
 

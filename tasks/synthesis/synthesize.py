@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from tasks.errors import RunError, UserError
 from tasks.progress import Progress, announce
@@ -23,7 +24,7 @@ from tasks.synthesis.budget import Ledger, Spending
 from tasks.synthesis.calls import Complete
 from tasks.synthesis.filter import Scene
 from tasks.synthesis.filters import find_filters
-from tasks.synthesis.journal import Entry, Journal, open_journal, wall_seconds
+from tasks.synthesis.journal import Entry, Journal, entries_in, open_journal, wall_seconds
 from tasks.synthesis.keys import calls_key
 from tasks.synthesis.models import same_model
 from tasks.synthesis.prices import price_map
@@ -32,6 +33,8 @@ from tasks.synthesis.writing import Writing
 
 KIND = "syntheses"
 ROWS, CALLS = "rows.jsonl", "calls.jsonl"
+JOURNAL = "journal.jsonl"
+"""A copy of the whole journal, which syntheses of schema 0 have in the place of their calls."""
 
 Report = Callable[[Progress], None]
 
@@ -97,6 +100,7 @@ def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
     if counts != Counter(found.label_counts) or len(rejected) != found.yields.requested - found.yields.kept:
         store.damaged(KIND, key, f"{ROWS} has other rows than the manifest counts")
         return None
+    store.touch(KIND, key)
     return dataclasses.replace(found, mode=job.mode)  # another mode may have the same writer
 
 
@@ -188,6 +192,8 @@ def _generate(
     with open_journal(path, job.name) as journal:
         if (found := _find(job, store, key)) is not None:  # made by the run that was waited for
             return found
+        if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows alone may be damaged
+            journal.adopt(entries_in(copy, Path(KIND, key, JOURNAL)))
         journal.keep(lambda entry: same_model(job.generator.model, entry.model))
         sieve = _sieve(job, data, journal)
         sieve.advance()

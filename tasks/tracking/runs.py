@@ -43,6 +43,7 @@ from tasks.tracking.contents import (
     trial_params,
 )
 from tasks.tracking.views import BEST, TRIALS, view_tags
+from tasks.waiting import FIRST, held
 
 KEY, CELL, STUDY, PROCESS, ERROR = (f"synthgap.{name}" for name in ("key", "cell", "study", "process", "error"))
 VERDICT = "synthgap.verdict"
@@ -87,16 +88,18 @@ def study_run(settings: Settings, config: StudyConfig) -> Iterator[StudyRun]:
         raise
 
 
-def prepare(settings: Settings, study: str) -> str:
+def prepare(settings: Settings, study: str, first: float = FIRST) -> str:
     """The id of the study's experiment, created where it is missing, in a database that is migrated once.
 
+    A wait for another run that does so is said after ``first`` seconds.
     Raises ``RunError`` when the tracking server does not answer or the database cannot be used.
     """
     uri = settings.mlflow_uri
     if uri.startswith(("http://", "https://")):
         check_alive(uri)
     settings.home.mkdir(parents=True, exist_ok=True)
-    with clear_errors(uri), FileLock(settings.home / "mlflow.lock"):
+    lock = FileLock(settings.home / "mlflow.lock")
+    with clear_errors(uri), held(lock, "MLflow's database, which another run is preparing", first):
         if database_of(uri) not in (None, "sqlite"):
             check_database(uri)
         client = connect(uri)

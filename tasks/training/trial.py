@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.errors import RunError, UserError
 from tasks.records import Example, Trial, TrialJob, content_key, count_labels
 from tasks.settings import Settings
-from tasks.store import Store
+from tasks.store import Store, needed
 from tasks.training import worker
 from tasks.training.classifiers import kind_of, resolve
 from tasks.training.devices import device_name
@@ -143,7 +143,7 @@ def train_model(
     what the trial said: 1 on the same machine, less where arithmetic differs. Raises ``RunError`` when it fails.
     """
     store = Store(settings.store_url)
-    known = {item.item: item.predicted for item in read_predictions(store, trial_key(job, train_rows, test_rows))}
+    known = {item.item: item.predicted for item in needed_predictions(store, trial_key(job, train_rows, test_rows))}
     again = _predict(job, train_rows, test_rows, cores(), train, str(folder))
     return sum(known[item.item] == item.predicted for item in again) / len(again)
 
@@ -153,11 +153,20 @@ def read_predictions(store: Store, key: str) -> tuple[Prediction, ...]:
     return store.rows(KIND, key, PREDICTIONS, Prediction)
 
 
+def needed_predictions(store: Store, key: str) -> tuple[Prediction, ...]:
+    """Those of a trial that the study has finished. Raises ``RunError`` where they are gone or damaged since."""
+    with needed():
+        return read_predictions(store, key)
+
+
 def find_trial(store: Store, key: str) -> StoredTrial | None:
     """A finished trial, null where there is none and where its predictions are not those that were written."""
     found = store.record(KIND, key, StoredTrial)
+    if found is None:
+        return None
     try:
-        if found is None or len(read_predictions(store, key)) == found.n_test:
+        if len(read_predictions(store, key)) == found.n_test:
+            store.touch(KIND, key)
             return found
     except FileNotFoundError:
         return None
@@ -166,8 +175,8 @@ def find_trial(store: Store, key: str) -> StoredTrial | None:
 
 
 def label_pairs(store: Store, key: str) -> list[tuple[str, str]]:
-    """(true, predicted) label of each test row of a finished trial."""
-    return [(prediction.label, prediction.predicted) for prediction in read_predictions(store, key)]
+    """(true, predicted) label of each test row of a finished trial. Raises ``RunError`` like ``needed_predictions``."""
+    return [(prediction.label, prediction.predicted) for prediction in needed_predictions(store, key)]
 
 
 def item_key(text: str) -> str:

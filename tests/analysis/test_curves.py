@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.analysis.curves import MAX_POINTS, MIN_ITEMS, make_curves, thresholds
 from tasks.analysis.statistics import ROUNDING, Paired, score_interval
+from tasks.errors import RunError
 from tasks.records import Trial
 from tasks.store import Store
 from tests.analysis.walk import assert_finite
@@ -169,3 +170,11 @@ def test_two_thirds_is_one_threshold_however_it_was_rounded(write):
     shares = np.where(np.arange(400) < 100, 2 / 3, np.where(np.arange(400) < 200, 0.66666667, 1.0))
     (curve,) = make_curves([trial("real", 0, [True] * 400)], by_item(shares), store)
     assert [p.items for p in curve.points] == [400, 200]
+
+
+def test_predictions_that_are_gone_are_one_line(write):
+    trial, store = write
+    made = [trial("real", 0, [True] * 400), trial("few_shot", 0, [True] * 400)]
+    store.delete("trials", made[1].key)
+    with pytest.raises(RunError, match=r"there is no trials/few_shot-0-t-100; run the study again"):
+        make_curves(made, by_item(votes()), store)

@@ -57,7 +57,7 @@ def test_a_mode_with_a_slash_is_one_folder(results, settings, tmp_path):  # noqa
 
 def test_a_set_that_is_gone_is_one_clear_message(results, settings, tmp_path):  # noqa: F811
     results["syntheses"][0]["key"] = "0" * 32
-    with pytest.raises(RunError, match="not in the store"):
+    with pytest.raises(RunError, match=r"cannot trace the rows of .*: there is no syntheses/0{32}"):
         export(results, settings, tmp_path)
 
 

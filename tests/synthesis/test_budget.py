@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import random
+import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -351,6 +353,38 @@ def test_a_ledger_of_the_first_version_is_read(tmp_path):
     assert ledger.spent_usd == 0.5 and not ledger.first_without_price("m")
     ledger.settle(ledger.reserve(0.1), 0.1, 3)
     assert ledger.booked.tokens == 10
+
+
+@pytest.mark.parametrize("amount", ["NaN", "-5.0", '"0"', "Infinity", "null", "true", "[]"])
+@pytest.mark.parametrize("field", ["spent_usd", "tokens", "usd", "time"])
+def test_a_ledger_with_an_amount_that_is_none_is_damaged(tmp_path, field, amount):
+    held = {"usd": 0.1, "tokens": 1, "pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}
+    book = {"spent_usd": 0.5, "tokens": 7, "reserved": {"r": held}}
+    (held if field in held and field != "tokens" else book)[field] = "?"
+    (tmp_path / "b.json").write_text(json.dumps(book).replace('"?"', amount))
+    with pytest.raises(RunError, match="is damaged, so what was spent is unknown"):
+        Ledger(tmp_path / "b.json", 1.0, 100).reserve(5.0)
+
+
+@pytest.mark.parametrize("content", ["[" * 10**5, '{"a":' * 10**5, "[]", "1", '{"schema": true, "sum": ""}'])
+def test_a_ledger_that_holds_something_else_is_damaged(tmp_path, content):
+    (tmp_path / "b.json").write_text(content)
+    with pytest.raises(RunError, match="is damaged, so what was spent is unknown"):
+        Ledger(tmp_path / "b.json", 1.0).reserve(0.1)
+
+
+def test_a_book_is_on_disk_under_its_name_before_more_is_done(tmp_path, monkeypatch):
+    steps = []
+
+    def noted(name, function):
+        return lambda *of: (steps.append((name, Path(of[-1]).name)), function(*of))[1]
+
+    monkeypatch.setattr(Path, "replace", noted("named", Path.replace))
+    monkeypatch.setattr(budget, "sync_folder", noted("synced", budget.sync_folder))
+    ledger = Ledger(tmp_path / "new" / "b.json", 1.0)
+    for _ in range(2):
+        ledger.reserve(0.1)
+        assert steps[-2:] == [("named", "b.json"), ("synced", "new")]
 
 
 def test_a_ledger_of_a_newer_version_is_refused_in_one_line(tmp_path):

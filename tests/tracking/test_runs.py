@@ -1,5 +1,6 @@
 """MLflow on a real SQLite database and behind a real server: one run a cell, found again, never orphaned."""
 
+import logging
 import os
 import signal
 import socket
@@ -14,9 +15,11 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tasks.config import ClassifierConfig, StudyConfig, TaskConfig
 from tasks.errors import RunError
+from tasks.progress import LOGGER
 from tasks.records import Trial, TrialJob
 from tasks.settings import Settings
 from tasks.tracking import runs, views
@@ -101,6 +104,26 @@ def outcome(status: str = "ok", *cells: dict[str, Any]) -> dict[str, Any]:
             | {"macro_f1": {"mean": 0.8}, "gap": {"mean": -0.1, "low": -0.2, "high": 0.1}, "verdict": "undecided"},
         ],
     }
+
+
+def test_a_wait_for_the_run_that_prepares_the_database_is_said(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    lock = FileLock(settings.home / "mlflow.lock", thread_local=False)
+    lock.acquire()
+
+    class Release(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lock.release()
+
+    said = Release()
+    LOGGER.addHandler(said)
+    try:
+        assert runs.prepare(settings, "small", first=0.1)
+    finally:
+        LOGGER.removeHandler(said)
+        lock.release()
+    assert "waiting for MLflow's database, which another run is preparing" in caplog.text
 
 
 def test_a_study_from_start_to_end(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import pickle
 import random
 import subprocess
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.analysis.compare import compare
 from tasks.errors import RunError
 from tasks.records import Example
 from tasks.store import Store
 from tasks.training.devices import device_name
-from tasks.training.trial import item_key, read_predictions, run_trial, trial_key
+from tasks.training.trial import item_key, label_pairs, read_predictions, run_trial, trial_key
 
 rows_of = st.lists(st.builds(Example, st.text(max_size=5), st.sampled_from(["ham", "spam"])), max_size=8)
 
@@ -82,6 +84,23 @@ def test_a_damaged_trial_is_trained_again(make_job, settings, name, content):
     assert (again.status, again.cached, again.macro_f1) == ("ok", False, first.macro_f1) and len(train.seen) == 2
     assert len(read_predictions(Store(settings.store_url), first.key)) == 3
     assert run_trial(make_job(), settings, TRAIN, TEST, train=train).cached
+
+
+def test_a_trial_that_is_found_counts_as_used(make_job, settings):
+    key = run_trial(make_job(), settings, TRAIN, TEST, train=Fake()).key
+    manifest = settings.home / "store" / "trials" / key / "manifest.json"
+    os.utime(manifest, (0, 0))
+    assert run_trial(make_job(), settings, TRAIN, TEST, train=Fake()).cached and manifest.stat().st_mtime > 0
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_predictions_that_vanish_in_the_middle_of_a_study_are_one_line(make_job, settings, gone):
+    trial, store = run_trial(make_job(), settings, TRAIN, TEST, train=Fake()), Store(settings.store_url)
+    path = settings.home / "store" / "trials" / trial.key
+    (path / "predictions.jsonl").unlink() if gone else (path / "predictions.jsonl").write_bytes(b"x")
+    for read in (lambda: compare([trial], store, 0.02), lambda: label_pairs(store, trial.key)):
+        with pytest.raises(RunError, match=rf"trials/{trial.key} .* damaged: predictions.jsonl .*; run the study"):
+            read()
 
 
 def test_predictions_without_hashes_are_held_against_their_number(make_job, settings):
