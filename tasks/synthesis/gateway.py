@@ -7,13 +7,15 @@ import asyncio
 import contextlib
 import math
 import os
+import random
 import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from tasks.config import GeneratorConfig, misleading
 from tasks.errors import GoneError, RunError, UserError
@@ -62,6 +64,8 @@ SPENT_UP = re.compile(
 )
 """What a provider says to a customer who has no money left there; waiting does not help."""
 PAYMENT_REQUIRED, REFUSED = 402, (400, 403, 429)
+NO_CAPACITY = (429, 503)
+"""Statuses of an answer that refuses a call for now: nothing was done for it."""
 WAITED_OUT = (408, 409, 425, 429)
 """Of the statuses that blame the request, those that may be others a little later."""
 
@@ -228,20 +232,16 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
     if embedded.is_embedded(generator.model):  # has slots of its own and no limits
         return _completion(await litellm.acompletion(**_arguments(request)), request)
     gate = throttle(generator)
-    attempts = _Attempts(gate, patience)
+    attempts = _Attempts(gate, first_wait, patience)
     retrying = AsyncRetrying(
-        retry=retry_if_exception(_is_transient),
-        stop=attempts.used_up,
-        wait=wait_exponential_jitter(first_wait, LONGEST_WAIT, jitter=first_wait),
-        sleep=attempts.sleep,
-        reraise=True,
+        retry=retry_if_exception(_is_transient), stop=attempts.used_up, sleep=attempts.sleep, reraise=True
     )
     try:
         return await retrying(_send, request, gate)
     except litellm.openai.APIError as error:
         if _filtered(error):
             return _filtered_completion(request)
-        why = _failure(generator, error, attempts.failed + attempts.refused)
+        why = _failure(generator, error, max(1, attempts.failed + attempts.refused))
         if getattr(error, "status_code", None) in GONE:
             raise GoneError(why, generator.model, generator.api_base, generator.api_key_env) from None
         if attempts.in_vain and gate.given_up == attempts.given_up:
@@ -254,9 +254,10 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
 class _Attempts:
     """When to give a call up: refusals count by time, because the throttle spaces them, failures by number."""
 
-    def __init__(self, gate: Throttle, patience: float) -> None:
+    def __init__(self, gate: Throttle, first_wait: float, patience: float) -> None:
         self.failed = self.refused = 0
-        self._gate, self._begun, self._patience = gate, time.monotonic(), patience
+        self._gate, self._begun, self._first_wait, self._patience = gate, time.monotonic(), first_wait, patience
+        self._was_refused = False
         self.given_up = gate.given_up
 
     @property
@@ -268,7 +269,8 @@ class _Attempts:
         error = state.outcome.exception() if state.outcome else None
         if error is not None and _spent_up(error):
             return True
-        if isinstance(error, exceptions.RateLimitError):
+        self._was_refused = error is not None and _refused(error)
+        if self._was_refused:
             self.refused += 1
             now = time.monotonic()
             silent = now - max(self._begun, self._gate.last_answer) > self._patience
@@ -280,15 +282,23 @@ class _Attempts:
             return True
         return self.failed >= (UNREACHABLE_ATTEMPTS if away else ATTEMPTS)
 
-    async def sleep(self, seconds: float) -> None:
-        """Only failures wait here; a refused call waits for its turn."""
-        await asyncio.sleep(seconds if self.failed else 0)
+    async def sleep(self, _: float) -> None:
+        """Wait after a failure, longer with each of them; a refused call waits for its turn."""
+        if not self._was_refused:
+            longer = self._first_wait * (2 ** (self.failed - 1) + random.random())
+            await asyncio.sleep(min(LONGEST_WAIT, longer))
 
 
 async def _send(request: Request, gate: Throttle) -> Completion:
     await request.attempts.reserve()
     async with gate.turn(request.most_tokens_in + request.most_tokens_out, request.wanted) as turn:
-        return _completion(await _watched(request, turn), request)
+        with gate.waits.said(partial(_silent, request, gate, time.monotonic())):
+            return _completion(await _watched(request, turn), request)
+
+
+def _silent(request: Request, gate: Throttle, sent: float) -> str:
+    """What a call waits for that was sent, for people; empty where another was answered since."""
+    return "" if gate.last_answer > sent else f"{request.generator.model}, which has not answered yet"
 
 
 async def _watched(request: Request, turn: Turn) -> Any:
@@ -296,10 +306,6 @@ async def _watched(request: Request, turn: Turn) -> Any:
     try:
         async with asyncio.timeout(seconds):  # in all: litellm's own time-out begins anew with every byte
             response = await litellm.acompletion(**_arguments(request))
-    except exceptions.RateLimitError as error:
-        if not _spent_up(error):
-            turn.refused(_retry_after(error))
-        raise
     except TimeoutError:
         turn.failed()
         request.attempts.lost()
@@ -307,6 +313,10 @@ async def _watched(request: Request, turn: Turn) -> Any:
             f"no whole answer within {seconds:g} s (timeout)", request.generator.model, ""
         ) from None
     except Exception as error:
+        if _refused(error):
+            if not _spent_up(error):
+                turn.refused(_retry_after(error))
+            raise
         if _is_transient(error):
             turn.failed()
         if _may_be_billed(error):
@@ -314,6 +324,11 @@ async def _watched(request: Request, turn: Turn) -> Any:
         raise
     turn.answered()
     return response
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether the provider has no capacity for the call. litellm also guesses that from what an answer says."""
+    return isinstance(error, exceptions.RateLimitError) and _status(error) in NO_CAPACITY
 
 
 def _may_be_billed(error: BaseException) -> bool:

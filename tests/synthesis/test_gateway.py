@@ -13,6 +13,7 @@ from tasks.synthesis.budget import BudgetReachedError
 from tasks.synthesis.calls import Answer, Request
 from tasks.synthesis.form import Form
 from tasks.synthesis.models import same_model
+from tasks.waiting import Waits
 from tests.endpoint import Reply, chat
 from tests.provider import provider
 
@@ -35,14 +36,20 @@ class Attempts:
         self.told.append("lost")
 
 
-def ask(url: str, model: str = "openai/served-model", attempts: Attempts | None = None, **fields: object):
+def ask(
+    url: str,
+    model: str = "openai/served-model",
+    attempts: Attempts | None = None,
+    first_wait: float = 0.01,
+    **fields: object,
+):
     from tasks.synthesis import gateway
 
     generator = GeneratorConfig.model_validate({"model": model, "api_base": url, "timeout": 5, **fields})
     gateway.prepare(generator)
     messages = ({"role": "user", "content": "say hello"},)
     request = Request(messages, generator, max_tokens=33, seed=5, attempts=attempts or Attempts())
-    return loop.run(gateway.complete(request, first_wait=0.01))
+    return loop.run(gateway.complete(request, first_wait=first_wait))
 
 
 def busy(**headers: str) -> Reply:
@@ -376,3 +383,49 @@ def test_a_call_that_is_refused_for_ever_while_others_are_answered_ends(serve):
 
     answered, error = loop.run(both())
     assert answered > 0 and "slow down" in str(error)
+
+
+GUESSED = [
+    (502, {"error": {"message": "upstream rate limit reached"}}),
+    (504, {"error": {"message": "Error 429: rate limit exceeded upstream"}}),
+    (200, b'{"choices": [{"message": {"content": "of the rate limit, error code 429, too many requ'),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), GUESSED)
+def test_what_only_reads_like_a_refusal_is_an_answer_that_was_lost(status, body, serve):
+    from tasks.synthesis import gateway
+
+    attempts, endpoint = Attempts(), serve((status, {}, body))
+    with pytest.raises(RunError):
+        ask(endpoint.url, attempts=attempts)
+    assert attempts.told == ["reserve", "lost"] * gateway.ATTEMPTS
+    assert len(endpoint.bodies) == gateway.ATTEMPTS
+
+
+def test_a_refusal_after_a_failure_waits_for_its_turn_only(serve):
+    endpoint = serve((500, {}, {"error": {"message": "oops"}}), *[busy(**{"Retry-After": "0"})] * 6, chat())
+    begun = time.monotonic()
+    assert ask(endpoint.url, first_wait=0.2).answers[0].text == "hello"
+    assert time.monotonic() - begun < 12  # doubled with each refusal it would be more than twenty
+
+
+def test_a_request_that_is_refused_at_once_was_one_attempt(serve):
+    with pytest.raises(RunError, match=r"\(1 attempt\)"):
+        ask(serve((400, {}, {"error": {"message": "no", "code": "bad"}})).url)
+
+
+def test_an_endpoint_that_does_not_answer_is_said_once_for_all_calls(caplog):
+    from tasks.synthesis import gateway
+
+    with provider(latency=1.0) as endpoint:
+        generator = GeneratorConfig(model="openai/slow", api_base=endpoint.url, timeout=5)
+        gateway.throttle(generator).waits = Waits(first=0.3)
+        requests = [Request(({"role": "user", "content": "hi"},), generator, 33, seed) for seed in range(4)]
+
+        async def ask_all() -> None:
+            await asyncio.gather(*map(gateway.complete, requests))
+
+        loop.run(ask_all())
+    said = [record.getMessage() for record in caplog.records if "not answered" in record.getMessage()]
+    assert said == ["waiting for openai/slow, which has not answered yet, 0 s so far"]
