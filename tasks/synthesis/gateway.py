@@ -23,6 +23,7 @@ from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.hosts import NO_KEY, key_for, provider_of
 from tasks.synthesis.prices import price
+from tasks.synthesis.salvage import salvaged
 from tasks.synthesis.throttle import GivenUpError, Throttle, Turn
 
 for _name, _value in {
@@ -33,10 +34,13 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+import aiohttp  # noqa: E402
 import httpx  # noqa: E402
 import litellm  # noqa: E402
 from litellm import exceptions  # noqa: E402
 from litellm.types.utils import all_litellm_params  # noqa: E402
+
+from tasks.synthesis import wire  # noqa: E402
 
 ATTEMPTS = 6
 """Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
@@ -152,11 +156,16 @@ def _check_call(generator: GeneratorConfig) -> None:
 
 def _key(generator: GeneratorConfig) -> str | None:
     """The key of a generator's calls; null where litellm takes the provider's own from the environment."""
-    provider = provider_of(generator.model)
-    if "/" not in generator.model:
+    who, provider = f"generator {generator.model!r}", _provider(generator.model)
+    return key_for(who, provider, generator.api_base, generator.api_key_env)
+
+
+def _provider(model: str) -> str:
+    """Whom litellm takes a model for."""
+    if "/" not in model:
         with contextlib.suppress(exceptions.BadRequestError):  # said where the name is checked
-            provider = litellm.get_llm_provider(generator.model)[1]
-    return key_for(f"generator {generator.model!r}", provider, generator.api_base, generator.api_key_env)
+            return str(litellm.get_llm_provider(model)[1])
+    return provider_of(model)
 
 
 def list_models(provider: str, api_base: str | None, api_key_env: str | None = None) -> list[str]:
@@ -293,7 +302,7 @@ async def _send(request: Request, gate: Throttle) -> Completion:
     await request.attempts.reserve()
     async with gate.turn(request.most_tokens_in + request.most_tokens_out, request.wanted) as turn:
         with gate.waits.said(partial(_silent, request, gate, time.monotonic())):
-            return _completion(await _watched(request, turn), request)
+            return await _watched(request, turn)
 
 
 def _silent(request: Request, gate: Throttle, sent: float) -> str:
@@ -301,11 +310,14 @@ def _silent(request: Request, gate: Throttle, sent: float) -> str:
     return "" if gate.last_answer > sent else f"{request.generator.model}, which has not answered yet"
 
 
-async def _watched(request: Request, turn: Turn) -> Any:
+async def _watched(request: Request, turn: Turn) -> Completion:
     seconds = request.generator.timeout
+    heard: list[bytes] = []
+    wire.HEARD.set(heard)
     try:
         async with asyncio.timeout(seconds):  # in all: litellm's own time-out begins anew with every byte
             response = await litellm.acompletion(**_arguments(request))
+        completion = _completion(response, request)
     except TimeoutError:
         turn.failed()
         request.attempts.lost()
@@ -313,6 +325,9 @@ async def _watched(request: Request, turn: Turn) -> Any:
             f"no whole answer within {seconds:g} s (timeout)", request.generator.model, ""
         ) from None
     except Exception as error:
+        if heard and (unread := _salvaged(heard[-1], request)):
+            turn.answered()
+            return unread
         if _refused(error):
             if not _spent_up(error):
                 turn.refused(_retry_after(error))
@@ -323,7 +338,7 @@ async def _watched(request: Request, turn: Turn) -> Any:
             request.attempts.lost()
         raise
     turn.answered()
-    return response
+    return completion
 
 
 def _refused(error: BaseException) -> bool:
@@ -390,6 +405,8 @@ def _arguments(request: Request) -> dict[str, Any]:
         arguments["api_base"] = generator.api_base
     if key := _key(generator):
         arguments["api_key"] = key
+    if _provider(generator.model) in wire.SENT_BY and (client := wire.client()):
+        arguments["client"] = client
     return arguments
 
 
@@ -406,6 +423,17 @@ def _completion(response: Any, request: Request) -> Completion:
     tokens_in, tokens_out, estimated = _tokens(response, request, answers, thought)
     cost = _cost(response, request.generator, tokens_in, tokens_out, estimated)
     return Completion(answers, model, tokens_in, tokens_out, cost, estimated)
+
+
+def _salvaged(body: bytes, request: Request) -> Completion | None:
+    """What a whole answer comes to that litellm cannot read; null where it is no chat completion."""
+    found = salvaged(body)
+    if found is None:
+        return None
+    answers, model = found
+    known, tokens_in, tokens_out = price(request.generator), request.most_tokens_in, request.most_tokens_out
+    cost = known.most(tokens_in, tokens_out) if known else None
+    return Completion(answers, model, tokens_in, tokens_out, cost, estimated=True)
 
 
 def _tokens(response: Any, request: Request, answers: Sequence[Answer], thought: int) -> tuple[int, int, bool]:
@@ -462,10 +490,17 @@ def _filtered(error: BaseException) -> bool:
 
 
 def _unreachable(error: BaseException) -> bool:
-    """Whether no connection came about; litellm reports that as an internal error of the server."""
-    return any(
-        isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in _causes(error)
+    """Whether no connection came about; litellm reports that as an internal error of the server.
+
+    One that broke later has the same error of httpx, but another of aiohttp: the request may have arrived.
+    """
+    causes = list(_causes(error))
+    broken = any(
+        isinstance(cause, aiohttp.ClientOSError) and not isinstance(cause, aiohttp.ClientConnectorError)
+        for cause in causes
     )
+    away = any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in causes)
+    return away and not broken
 
 
 def _retry_after(error: Exception) -> float | None:

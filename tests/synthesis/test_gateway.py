@@ -1,6 +1,13 @@
 """The gateway against a real HTTP endpoint on loopback, through the real litellm."""
 
 import asyncio
+import contextlib
+import gzip
+import json
+import math
+import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -9,13 +16,15 @@ import pytest
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError, UserError
 from tasks.synthesis import loop
-from tasks.synthesis.budget import BudgetReachedError
+from tasks.synthesis.asking import Asking, spending_of
+from tasks.synthesis.budget import BudgetReachedError, Ledger
 from tasks.synthesis.calls import Answer, Request
 from tasks.synthesis.form import Form
+from tasks.synthesis.journal import Journal, open_journal
 from tasks.synthesis.models import same_model
 from tasks.waiting import Waits
 from tests.endpoint import Reply, chat
-from tests.provider import provider
+from tests.provider import ROOT, provider
 
 pytestmark = pytest.mark.usefixtures("warm")
 
@@ -276,7 +285,15 @@ def test_a_refused_prompt_may_be_billed(serve):
     assert done.estimated and done.cost_usd == pytest.approx(25e-6) and done.tokens_out == 0
 
 
-ONCE = {"errors": [], "busy": [], "resets": ["lost"], "truncated": ["lost"], "drips": ["lost"], "gateways": ["lost"]}
+ONCE = {
+    "errors": [],
+    "busy": [],
+    "resets": ["lost"],
+    "drops": ["lost"],
+    "truncated": ["lost"],
+    "drips": ["lost"],
+    "gateways": ["lost"],
+}
 
 
 @pytest.mark.parametrize("fault", [*ONCE, "hangs"])
@@ -429,3 +446,82 @@ def test_an_endpoint_that_does_not_answer_is_said_once_for_all_calls(caplog):
         loop.run(ask_all())
     said = [record.getMessage() for record in caplog.records if "not answered" in record.getMessage()]
     assert said == ["waiting for openai/slow, which has not answered yet, 0 s so far"]
+
+
+def odd(**fields: object) -> dict[str, object]:
+    return {**chat()[2], **fields}
+
+
+def odd_message(**fields: object) -> dict[str, object]:
+    message = {"role": "assistant", "content": "hello", **fields}
+    return odd(choices=[{"index": 0, "message": message, "finish_reason": "stop"}])
+
+
+UNREAD = [
+    *(odd(usage=usage) for usage in ("x", [1], 5, {"prompt_tokens": "five"}, {"prompt_tokens": 5.5}, {"a": math.nan})),
+    odd(usage={"prompt_tokens": math.nan, "completion_tokens": math.nan, "total_tokens": math.nan}),
+    *(odd(model=model) for model in (5, ["served-model"], {"name": "served-model"})),
+    odd(_hidden_params=5),
+    *(odd_message(tool_calls=calls) for calls in (5, [5], [{"a": 1}])),
+    *(odd_message(images=images) for images in (5, [5])),
+    *(odd_message(reasoning_content=thoughts) for thoughts in (5, {"a": 1})),
+    odd_message(content=[{"type": "text", "text": "he"}, {"type": "text", "text": "llo"}]),
+    odd(choices=[{"message": {"content": "hello"}}]),
+]
+WITHOUT_TEXT = [
+    *(odd_message(content=content) for content in ({"a": 1}, 5)),
+    *(odd(choices=[choice]) for choice in (5, None, {"message": None}, {"message": 5}, {})),
+]
+
+
+@pytest.mark.parametrize(("text", "body"), [*(("hello", body) for body in UNREAD), *(("", b) for b in WITHOUT_TEXT)])
+def test_an_odd_but_whole_answer_is_paid_and_asked_for_once(text, body, serve, tmp_path):
+    from tasks.synthesis import gateway
+
+    endpoint = serve((200, {}, body))
+    generator = GeneratorConfig(model="openai/served-model", api_base=endpoint.url, price={"input": 1, "output": 2})
+    request = Request(({"role": "user", "content": "say hello"},), generator, 33, 5)
+    ledger = Ledger(tmp_path / "book.json", 1.0)
+
+    async def asked(journal: Journal) -> None:
+        asking = Asking(journal, gateway.complete, spending_of(generator, ledger))
+        try:
+            await asking.ask("call", request)
+        finally:
+            await asking.settled()
+
+    with open_journal(tmp_path / "journal.jsonl", "a test") as journal:
+        with contextlib.suppress(RunError):  # nobody says which model answered
+            loop.run(asked(journal))
+        assert [answer.text for answer in journal.entries["call"].answers] == [text]
+    assert len(endpoint.bodies) == 1
+    assert ledger.spent_usd >= (11 + 2 * 7) / 1e6 and not json.loads(ledger.path.read_text())["reserved"]
+
+
+@pytest.mark.parametrize(
+    "body", [[1], odd(choices="x"), {"id": "x"}, odd(error={"message": "broken"}), b'{"choices": [']
+)
+def test_what_is_no_answer_is_none(body, serve):
+    attempts = Attempts()
+    with pytest.raises(RunError):
+        ask(serve((200, {}, body)).url, attempts=attempts)
+    assert attempts.told == ["reserve", "lost"] * attempts.told.count("lost") != []
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_a_process_heeds_the_proxies_of_its_environment_and_ends_without_a_word(proxied, serve):
+    endpoint = serve(chat())
+    proxies = {"HTTP_PROXY": endpoint.url.removesuffix("/v1")}
+    if not proxied:
+        proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    url = "http://provider.invalid/v1" if proxied else endpoint.url
+    code = f"from tests.synthesis.test_gateway import ask; print(ask({url!r}).answers[0].text)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | proxies, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, len(endpoint.bodies)) == ("hello\n", "", 1)
+
+
+def test_a_compressed_answer_is_read(serve):
+    content = gzip.compress(json.dumps(chat()[2]).encode())
+    assert ask(serve((200, {"content-encoding": "gzip"}, content)).url).answers == (Answer("hello", "stop"),)
