@@ -232,7 +232,7 @@ def test_a_second_process_waits_for_the_first_and_asks_nothing(job_at, data, set
     assert len({entry.session for entry in read_journal(journal).values()}) == 1
 
 
-BEHAVIOUR = ("busy", "errors", "hangs", "resets", "drops", "truncated", "drips", "gateways", "no_choices", "empties",
+BEHAVIOUR = ("busy", "errors", "hangs", "resets", "truncated", "drips", "gateways", "no_choices", "empties",
              "cuts", "silences", "zeros", "refusals")  # fmt: skip
 
 
