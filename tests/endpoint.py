@@ -31,7 +31,7 @@ class Endpoint:
                 endpoint.times.append(time.monotonic())
                 endpoint.headers.append(dict(self.headers))
                 status, headers, body = endpoint.reply(endpoint.bodies[-1])
-                content = json.dumps(body).encode()
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
                 for name, value in {
                     **headers,

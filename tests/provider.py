@@ -63,6 +63,8 @@ class Behaviour:
     hang: float = 5.0
     resets: float = 0.0
     """Share of connections reset in the middle of an answer."""
+    drops: float = 0.0
+    """Share of connections reset before any byte of the answer."""
     truncated: float = 0.0
     """Share of answers whose JSON breaks off."""
     wrong_models: float = 0.0
@@ -95,9 +97,9 @@ class Behaviour:
     """What it bills, in dollars per million tokens."""
 
 
-FAILURES = ("busy", "errors", "hangs", "resets", "truncated", "drips", "gateways")
+FAILURES = ("busy", "errors", "hangs", "resets", "drops", "truncated", "drips", "gateways")
 """Each attempt draws anew which of these it meets."""
-LOST = ("hangs", "resets", "truncated", "drips", "gateways")
+LOST = ("hangs", "resets", "drops", "truncated", "drips", "gateways")
 """Those of them that are billed: the endpoint did its work."""
 ODDITIES = ("wrong_models", "no_choices", "duplicates", "debris", "refusals", "empties", "cuts", "silences", "zeros")
 """A call always meets the same of these: they are answers, and billed."""
@@ -331,7 +333,7 @@ def app(behaviour: Behaviour) -> Any:
                 return StreamingResponse(dripping(whole), media_type="application/json")
             if failure == "truncated":
                 return Response(half, media_type="application/json")
-            return Reset(half, len(whole), request.state.transport)
+            return Reset(b"" if failure == "drops" else half, len(whole), request.state.transport)
         return JSONResponse(desk.answer(key, body))
 
     async def dripping(whole: bytes) -> AsyncIterator[bytes]:
@@ -340,15 +342,16 @@ def app(behaviour: Behaviour) -> Any:
             await asyncio.sleep(behaviour.drip)
 
     class Reset(Response):
-        """Half an answer, then a connection that is gone."""
+        """Half an answer or nothing, then a connection that is gone."""
 
         def __init__(self, half: bytes, length: int, transport: asyncio.Transport) -> None:
             super().__init__(half, headers={"content-length": str(length)}, media_type="application/json")
             self._transport = transport
 
         async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": self.body, "more_body": True})
+            if self.body:
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                await send({"type": "http.response.body", "body": self.body, "more_body": True})
             linger = struct.pack("ii", 1, 0)  # closed with a time of 0 to linger, TCP resets
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             self._transport.abort()

@@ -87,7 +87,8 @@ class _Work:
     async def _work(self) -> None:
         for question in self._waiting:
             try:
-                await self._asking.ask(call_id(question), self._interview.request(question))
+                request = replace(self._interview.request(question), wanted=self._wanted)
+                await self._asking.ask(call_id(question), request)
             except BudgetReachedError as limit:
                 self.stopped = str(limit)
             except UnwantedError:
@@ -101,6 +102,9 @@ class _Work:
             self._step(self._done)
             self._look()
 
+    def _wanted(self) -> bool:
+        return not (self._failed or self.stopped)
+
     def _look(self) -> None:
         """Go through the answers in the order of the questions. Raises ``RunError`` where too many have no text."""
         while self._next is not None and (entry := self._journal.entries.get(self._next)) is not None:
@@ -109,7 +113,8 @@ class _Work:
         if self._fruitless.enough and self._next is not None and not embedded.is_embedded(self._interview.llm.model):
             paid = [entry for call, entry in self._journal.entries.items() if call in self._order]
             self._failed = True
-            raise RunError(f"{self._interview.name}: {self._fruitless.reason(self._interview.max_tokens, paid)}")
+            reason = self._fruitless.reason(self._interview.max_tokens, paid, self._journal.path)
+            raise RunError(f"{self._interview.name}: {reason}")
 
 
 def ask(

@@ -73,7 +73,11 @@ class Asking:
             entry = self._entry(call, request, completion, time.monotonic() - begun)
             same = same_model(request.generator.model, entry.model)
             self._failed = self._failed or not same  # from here on nothing more is sent
-            await self._journal.append(entry)
+            try:
+                await self._journal.append(entry)
+            except BaseException:
+                self._failed = True  # as by a full disk: what is sent now would be paid for and lost
+                raise
         self.asked.append(entry)
         if not same:
             raise RunError(

@@ -7,6 +7,7 @@ journal alone. What filters think of a text does not count: a text is a text.
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from tasks.records import known_sum
 from tasks.synthesis.filters.debris import REFUSAL
@@ -48,8 +49,8 @@ class Fruitless:
         needed = max(IN_A_ROW, math.ceil(math.log(CHANCE) / math.log(share))) if share else IN_A_ROW
         return len(self._last) >= needed
 
-    def reason(self, max_tokens: int, paid: Iterable[Entry]) -> str:
-        """Why no more is asked, and what was spent on these calls."""
+    def reason(self, max_tokens: int, paid: Iterable[Entry], journal: Path) -> str:
+        """Why no more is asked, what was spent on these calls, and how to have them made again."""
         kinds = Counter(self._last)
         told = {
             "length": f"{kinds['length']} cut off at {max_tokens} tokens",
@@ -58,7 +59,9 @@ class Fruitless:
         }
         listed = ", ".join(told[kind] for kind in told if kinds[kind])
         hint = "; a larger max_tokens leaves room for a text" if kinds["length"] else ""
-        return f"stopped after {len(self._last)} answers in a row without a text ({listed}); {_spent(paid)}{hint}"
+        again = f"to ask again, change max_tokens, or move {journal.parent.name}/{journal.name} out of SYNTHGAP_HOME"
+        stopped = f"stopped after {len(self._last)} answers in a row without a text ({listed})"
+        return f"{stopped}; {_spent(paid)}{hint}; {again}"
 
 
 def speaks(texts: Iterable[str]) -> bool:

@@ -7,13 +7,15 @@ import asyncio
 import contextlib
 import math
 import os
+import random
 import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from tasks.config import GeneratorConfig, misleading
 from tasks.errors import GoneError, RunError, UserError
@@ -21,6 +23,7 @@ from tasks.synthesis import calls, embedded
 from tasks.synthesis.calls import Answer, Completion, Request
 from tasks.synthesis.hosts import LOCAL, NO_KEY, key_for, own_key, provider_of, speaks
 from tasks.synthesis.prices import price
+from tasks.synthesis.salvage import salvaged
 from tasks.synthesis.throttle import GivenUpError, Throttle, Turn
 
 for _name, _value in {
@@ -31,10 +34,13 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
+import aiohttp  # noqa: E402
 import httpx  # noqa: E402
 import litellm  # noqa: E402
 from litellm import exceptions  # noqa: E402
 from litellm.types.utils import all_litellm_params  # noqa: E402
+
+from tasks.synthesis import wire  # noqa: E402
 
 ATTEMPTS = 6
 """Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
@@ -62,6 +68,8 @@ SPENT_UP = re.compile(
 )
 """What a provider says to a customer who has no money left there; waiting does not help."""
 PAYMENT_REQUIRED, REFUSED = 402, (400, 403, 429)
+NO_CAPACITY = (429, 503)
+"""Statuses of an answer that refuses a call for now: nothing was done for it."""
 WAITED_OUT = (408, 409, 425, 429)
 """Of the statuses that blame the request, those that may be others a little later."""
 
@@ -162,11 +170,16 @@ def _check_call(generator: GeneratorConfig) -> None:
 
 def _key(generator: GeneratorConfig) -> str | None:
     """The key of a generator's calls; null where litellm takes the provider's own from the environment."""
-    provider = provider_of(generator.model)
-    if "/" not in generator.model:
+    who, provider = f"generator {generator.model!r}", _provider(generator.model)
+    return key_for(who, provider, generator.api_base, generator.api_key_env)
+
+
+def _provider(model: str) -> str:
+    """Whom litellm takes a model for."""
+    if "/" not in model:
         with contextlib.suppress(exceptions.BadRequestError):  # said where the name is checked
-            provider = litellm.get_llm_provider(generator.model)[1]
-    return key_for(f"generator {generator.model!r}", provider, generator.api_base, generator.api_key_env)
+            return str(litellm.get_llm_provider(model)[1])
+    return provider_of(model)
 
 
 def list_models(provider: str, api_base: str | None, api_key_env: str | None = None) -> list[str]:
@@ -244,20 +257,16 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
     if embedded.is_embedded(generator.model):  # has slots of its own and no limits
         return _completion(await litellm.acompletion(**_arguments(request)), request)
     gate = throttle(generator)
-    attempts = _Attempts(gate, patience)
+    attempts = _Attempts(gate, first_wait, patience)
     retrying = AsyncRetrying(
-        retry=retry_if_exception(_is_transient),
-        stop=attempts.used_up,
-        wait=wait_exponential_jitter(first_wait, LONGEST_WAIT, jitter=first_wait),
-        sleep=attempts.sleep,
-        reraise=True,
+        retry=retry_if_exception(_is_transient), stop=attempts.used_up, sleep=attempts.sleep, reraise=True
     )
     try:
         return await retrying(_send, request, gate)
     except litellm.openai.APIError as error:
         if _filtered(error):
             return _filtered_completion(request)
-        why = _failure(generator, error, attempts.failed + attempts.refused)
+        why = _failure(generator, error, max(1, attempts.failed + attempts.refused))
         if getattr(error, "status_code", None) in GONE:
             raise GoneError(why, generator.model, generator.api_base, generator.api_key_env) from None
         if attempts.in_vain and gate.given_up == attempts.given_up:
@@ -270,9 +279,10 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
 class _Attempts:
     """When to give a call up: refusals count by time, because the throttle spaces them, failures by number."""
 
-    def __init__(self, gate: Throttle, patience: float) -> None:
+    def __init__(self, gate: Throttle, first_wait: float, patience: float) -> None:
         self.failed = self.refused = 0
-        self._gate, self._begun, self._patience = gate, time.monotonic(), patience
+        self._gate, self._begun, self._first_wait, self._patience = gate, time.monotonic(), first_wait, patience
+        self._was_refused = False
         self.given_up = gate.given_up
 
     @property
@@ -284,7 +294,8 @@ class _Attempts:
         error = state.outcome.exception() if state.outcome else None
         if error is not None and _spent_up(error):
             return True
-        if isinstance(error, exceptions.RateLimitError):
+        self._was_refused = error is not None and _refused(error)
+        if self._was_refused:
             self.refused += 1
             now = time.monotonic()
             silent = now - max(self._begun, self._gate.last_answer) > self._patience
@@ -296,26 +307,33 @@ class _Attempts:
             return True
         return self.failed >= (UNREACHABLE_ATTEMPTS if away else ATTEMPTS)
 
-    async def sleep(self, seconds: float) -> None:
-        """Only failures wait here; a refused call waits for its turn."""
-        await asyncio.sleep(seconds if self.failed else 0)
+    async def sleep(self, _: float) -> None:
+        """Wait after a failure, longer with each of them; a refused call waits for its turn."""
+        if not self._was_refused:
+            longer = self._first_wait * (2 ** (self.failed - 1) + random.random())
+            await asyncio.sleep(min(LONGEST_WAIT, longer))
 
 
 async def _send(request: Request, gate: Throttle) -> Completion:
     await request.attempts.reserve()
     async with gate.turn(request.most_tokens_in + request.most_tokens_out, request.wanted) as turn:
-        return _completion(await _watched(request, turn), request)
+        with gate.waits.said(partial(_silent, request, gate, time.monotonic())):
+            return await _watched(request, turn)
 
 
-async def _watched(request: Request, turn: Turn) -> Any:
+def _silent(request: Request, gate: Throttle, sent: float) -> str:
+    """What a call waits for that was sent, for people; empty where another was answered since."""
+    return "" if gate.last_answer > sent else f"{request.generator.model}, which has not answered yet"
+
+
+async def _watched(request: Request, turn: Turn) -> Completion:
     seconds = request.generator.timeout
+    heard: list[bytes] = []
+    wire.HEARD.set(heard)
     try:
         async with asyncio.timeout(seconds):  # in all: litellm's own time-out begins anew with every byte
             response = await litellm.acompletion(**_arguments(request))
-    except exceptions.RateLimitError as error:
-        if not _spent_up(error):
-            turn.refused(_retry_after(error))
-        raise
+        completion = _completion(response, request)
     except TimeoutError:
         turn.failed()
         request.attempts.lost()
@@ -323,13 +341,25 @@ async def _watched(request: Request, turn: Turn) -> Any:
             f"no whole answer within {seconds:g} s (timeout)", request.generator.model, ""
         ) from None
     except Exception as error:
+        if heard and (unread := _salvaged(heard[-1], request)):
+            turn.answered()
+            return unread
+        if _refused(error):
+            if not _spent_up(error):
+                turn.refused(_retry_after(error))
+            raise
         if _is_transient(error):
             turn.failed()
         if _may_be_billed(error):
             request.attempts.lost()
         raise
     turn.answered()
-    return response
+    return completion
+
+
+def _refused(error: BaseException) -> bool:
+    """Whether the provider has no capacity for the call. litellm also guesses that from what an answer says."""
+    return isinstance(error, exceptions.RateLimitError) and _status(error) in NO_CAPACITY
 
 
 def _may_be_billed(error: BaseException) -> bool:
@@ -391,6 +421,8 @@ def _arguments(request: Request) -> dict[str, Any]:
         arguments["api_base"] = generator.api_base
     if key := _key(generator):
         arguments["api_key"] = key
+    if _provider(generator.model) in wire.SENT_BY and (client := wire.client()):
+        arguments["client"] = client
     return arguments
 
 
@@ -407,6 +439,17 @@ def _completion(response: Any, request: Request) -> Completion:
     tokens_in, tokens_out, estimated = _tokens(response, request, answers, thought)
     cost = _cost(response, request.generator, tokens_in, tokens_out, estimated)
     return Completion(answers, model, tokens_in, tokens_out, cost, estimated)
+
+
+def _salvaged(body: bytes, request: Request) -> Completion | None:
+    """What a whole answer comes to that litellm cannot read; null where it is no chat completion."""
+    found = salvaged(body)
+    if found is None:
+        return None
+    answers, model = found
+    known, tokens_in, tokens_out = price(request.generator), request.most_tokens_in, request.most_tokens_out
+    cost = known.most(tokens_in, tokens_out) if known else None
+    return Completion(answers, model, tokens_in, tokens_out, cost, estimated=True)
 
 
 def _tokens(response: Any, request: Request, answers: Sequence[Answer], thought: int) -> tuple[int, int, bool]:
@@ -463,10 +506,17 @@ def _filtered(error: BaseException) -> bool:
 
 
 def _unreachable(error: BaseException) -> bool:
-    """Whether no connection came about; litellm reports that as an internal error of the server."""
-    return any(
-        isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in _causes(error)
+    """Whether no connection came about; litellm reports that as an internal error of the server.
+
+    One that broke later has the same error of httpx, but another of aiohttp: the request may have arrived.
+    """
+    causes = list(_causes(error))
+    broken = any(
+        isinstance(cause, aiohttp.ClientOSError) and not isinstance(cause, aiohttp.ClientConnectorError)
+        for cause in causes
     )
+    away = any(isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout) for cause in causes)
+    return away and not broken
 
 
 def _retry_after(error: Exception) -> float | None:

@@ -85,7 +85,9 @@ class Journal:
         _repair(path, name, found)
         self.entries: dict[str, Entry] = found.entries
         """Completed calls by id; of several with one id the last."""
-        self._path, self._whole = path, found.size
+        self.path = path
+        """Its file."""
+        self._whole = found.size
         self._file: FileIO = path.open("ab", buffering=0)  # a refused line shall not wait in a buffer
         self._file.truncate(found.size)
         if found.open_end:
@@ -110,7 +112,7 @@ class Journal:
         self.entries[entry.call] = entry
 
     def _write(self, lines: bytes) -> None:
-        with writing("the journal", self._path):
+        with writing("the journal", self.path):
             try:
                 written = 0
                 while written < len(lines):  # a disk that is nearly full takes a part
@@ -130,11 +132,6 @@ class Journal:
     def keep(self, usable: Callable[[Entry], bool]) -> None:
         """Leave calls out that cannot be used; they stay in the file and are made again."""
         self.entries = {call: entry for call, entry in self.entries.items() if usable(entry)}
-
-    @property
-    def folder(self) -> Path:
-        """Where the journals of this home are."""
-        return self._path.parent
 
     def close(self) -> None:
         """Close the file."""

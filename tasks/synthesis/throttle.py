@@ -99,6 +99,8 @@ class Throttle:
         """Times that the circuit opened since then."""
         self.given_up = 0
         """Times that the provider was given up."""
+        self.waits = Waits()
+        """Says what the calls wait for."""
         self._most, self._name, self._clock = most, name, clock
         self._requests = AsyncLimiter(1, 60 / requests_per_minute) if requests_per_minute else None
         self._tokens = AsyncLimiter(tokens_per_minute, 60) if tokens_per_minute else None
@@ -113,7 +115,6 @@ class Throttle:
         self._refusals = self._failures = 0
         self._by_the_minute = False
         self._break = FIRST_BREAK
-        self._waits = Waits()
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
@@ -123,13 +124,13 @@ class Throttle:
         Raises ``GivenUpError``, and ``UnwantedError`` for a call that is not ``wanted`` when its turn comes.
         """
         if self._tokens or self._requests:
-            with self._waits.said(lambda: f"{self._name}, for the limits that the study sets it"):
+            with self.waits.said(lambda: f"{self._name}, for the limits that the study sets it"):
                 await self._limits(tokens, wanted)
         waiting: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiting.append((waiting, wanted))
         self._wake()
         try:
-            with self._waits.said(self._closed):
+            with self.waits.said(self._closed):
                 started = await waiting
         except asyncio.CancelledError:
             if waiting.done() and not waiting.cancelled() and not waiting.exception():

@@ -54,7 +54,7 @@ class Writing:
         self._idle = asyncio.Event()
         self._moved = asyncio.Event()
         self._parked = 0
-        self._kind = journal.folder, keys.calls_key(dataclasses.replace(job, draw=0), data)
+        self._kind = journal.path.parent, keys.calls_key(dataclasses.replace(job, draw=0), data)
         self._silent = 0 if self._kind in _giving else IN_A_ROW  # without a text since one had one, as they came in
         self._error: BaseException | None = None
 
@@ -89,7 +89,7 @@ class Writing:
             used = {entry.call for entry in self.sieve.used}
             paid = [*self.sieve.used, *(entry for entry in self.asked if entry.call not in used)]
             longest = calls.longest_answer(self.job.generator, self.job.task.max_words)
-            self.stopped = self.sieve.fruitless.reason(longest, paid)
+            self.stopped = self.sieve.fruitless.reason(longest, paid, self.journal.path)
 
     @property
     def _fruitless(self) -> bool:

@@ -1,5 +1,6 @@
 """Classifying without training: scores, resume, budget, bad endings."""
 
+import asyncio
 import math
 from dataclasses import replace
 
@@ -15,10 +16,12 @@ from tasks.annotation.baselines import (
 )
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.data.sample import test_sample as sample_of
-from tasks.errors import UserError
+from tasks.errors import RunError, UserError
 from tasks.store import Store
-from tasks.synthesis.budget import Ledger
-from tasks.synthesis.calls import Answer
+from tasks.synthesis.asking import Asking
+from tasks.synthesis.budget import Ledger, Spending
+from tasks.synthesis.calls import Answer, Request, UnwantedError
+from tasks.synthesis.throttle import Throttle
 from tasks.training.trial import item_key, read_predictions
 from tests.annotation.conftest import ROWS, BrokenError, breaks_after, truth
 from tests.endpoint import chat
@@ -196,3 +199,40 @@ def test_an_llm_whose_answers_are_empty_is_not_asked_on_and_says_why(finish, job
     assert len(llm.asked) == 10
     assert classify(job(concurrency=1), data, settings, complete=llm).error == trial.error
     assert len(llm.asked) == 10
+
+
+class OneAtATime(FakeLLM):
+    """All but one of the calls wait for their turn, as at a provider that allows no more."""
+
+    gate = None
+
+    async def __call__(self, request):
+        self.gate = self.gate or Throttle(1)
+        async with self.gate.turn(1, request.wanted):
+            await asyncio.sleep(0.05)
+            return replace(await super().__call__(request), answers=(Answer("", "stop"),))
+
+
+def test_calls_that_wait_for_their_turn_are_not_sent_after_ten_answers_without_a_text(job, data, settings) -> None:
+    llm = OneAtATime()
+    trial = classify(job(concurrency=8), data, settings, complete=llm)
+    assert trial.status == "failed" and "stopped after 10 answers" in trial.error
+    assert len(llm.asked) <= 12  # one may be sent while another's answer is written to the disk
+
+
+def test_calls_that_wait_for_their_turn_are_not_sent_once_the_disk_is_full() -> None:
+    class FullDisk:
+        async def append(self, entry: object) -> None:
+            raise RunError("the disk is full")
+
+    llm = OneAtATime()
+
+    async def ask_all() -> list[object]:
+        asking = Asking(FullDisk(), llm, Spending(None, None))
+        generator = GeneratorConfig(model="fake/llm")
+        requests = [Request(({"role": "user", "content": "hi"},), generator, 9, seed) for seed in range(8)]
+        return await asyncio.gather(*(asking.ask(str(r.seed), r) for r in requests), return_exceptions=True)
+
+    ends = asyncio.run(ask_all())
+    assert [type(end) for end in ends] == [RunError, *[UnwantedError] * 7]
+    assert len(llm.asked) == 1

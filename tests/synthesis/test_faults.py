@@ -33,6 +33,7 @@ EACH = {
     "errors": {"errors": 0.2},
     "hangs": {"hangs": 0.1},
     "resets": {"resets": 0.2},
+    "drops": {"drops": 0.2},
     "truncated": {"truncated": 0.2},
     "drips": {"drips": 0.1},
     "gateways": {"gateways": 0.2},
@@ -231,8 +232,8 @@ def test_a_second_process_waits_for_the_first_and_asks_nothing(job_at, data, set
     assert len({entry.session for entry in read_journal(journal).values()}) == 1
 
 
-BEHAVIOUR = ("busy", "errors", "hangs", "resets", "truncated", "drips", "gateways", "no_choices", "empties", "cuts",
-             "silences", "zeros", "refusals")  # fmt: skip
+BEHAVIOUR = ("busy", "errors", "hangs", "resets", "truncated", "drips", "gateways", "no_choices", "empties",
+             "cuts", "silences", "zeros", "refusals")  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 8))])

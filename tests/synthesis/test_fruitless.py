@@ -5,6 +5,7 @@ import json
 import random
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -61,12 +62,15 @@ def test_a_low_but_steady_yield_is_never_taken_for_none(share, seed):
 
 def test_the_reason_says_what_came_instead_and_what_it_cost():
     seen = [(CUT, "")] * 7 + [(FILTERED, ""), (ENTRY, "I'm sorry, but I can't help with that."), (ENTRY, "")]
-    reason = after(*seen).reason(128, [entry for entry, _ in seen])
+    journal = Path("home/journals/ab12.jsonl")
+    reason = after(*seen).reason(128, [entry for entry, _ in seen], journal)
     assert reason == (
         "stopped after 10 answers in a row without a text (7 cut off at 128 tokens, 2 refusals, 1 empty); spent $0.03; "
-        "a larger max_tokens leaves room for a text"
+        "a larger max_tokens leaves room for a text; to ask again, change max_tokens, or move journals/ab12.jsonl "
+        "out of SYNTHGAP_HOME"
     )
-    assert "spent 70 tokens at an unknown price" in after((ENTRY, "")).reason(1, [replace(ENTRY, cost_usd=None)])
+    unpriced = after((ENTRY, "")).reason(1, [replace(ENTRY, cost_usd=None)], journal)
+    assert "spent 70 tokens at an unknown price" in unpriced
 
 
 def synthesis(job, data, home, llm, limit=1.0):
@@ -97,6 +101,16 @@ def test_ten_answers_without_a_text_end_a_synthesis_after_ten_calls(
     other = replace(job, generator=job.generator.model_copy(update={"max_tokens": 999}))
     good = FakeLLM()
     assert synthesis(other, data, home, good, None).label_counts == {"glad": 100, "sad": 100}
+
+
+def test_a_mended_provider_is_asked_again_once_the_journal_that_is_named_was_moved(make_job, data, home):
+    job = make_job(rows=12)
+    with pytest.raises(RunError) as raised:
+        synthesis(job, data, home, FakeLLM(answer=lambda _: ""))
+    named = re.search(r"move (\S+) out of SYNTHGAP_HOME", str(raised.value))
+    assert named
+    (home.home / named[1]).rename(home.home.parent / "moved")
+    assert synthesis(job, data, home, FakeLLM()).label_counts == {"glad": 12, "sad": 12}
 
 
 def test_until_a_text_came_no_more_than_ten_calls_are_in_flight(make_job, data, home):

@@ -1,6 +1,13 @@
 """The gateway against a real HTTP endpoint on loopback, through the real litellm."""
 
 import asyncio
+import contextlib
+import gzip
+import json
+import math
+import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 
@@ -9,12 +16,15 @@ import pytest
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError, UserError
 from tasks.synthesis import loop
-from tasks.synthesis.budget import BudgetReachedError
+from tasks.synthesis.asking import Asking, spending_of
+from tasks.synthesis.budget import BudgetReachedError, Ledger
 from tasks.synthesis.calls import Answer, Request
 from tasks.synthesis.form import Form
+from tasks.synthesis.journal import Journal, open_journal
 from tasks.synthesis.models import same_model
+from tasks.waiting import Waits
 from tests.endpoint import Reply, chat
-from tests.provider import provider
+from tests.provider import ROOT, provider
 
 pytestmark = pytest.mark.usefixtures("warm")
 
@@ -35,14 +45,20 @@ class Attempts:
         self.told.append("lost")
 
 
-def ask(url: str, model: str = "openai/served-model", attempts: Attempts | None = None, **fields: object):
+def ask(
+    url: str,
+    model: str = "openai/served-model",
+    attempts: Attempts | None = None,
+    first_wait: float = 0.01,
+    **fields: object,
+):
     from tasks.synthesis import gateway
 
     generator = GeneratorConfig.model_validate({"model": model, "api_base": url, "timeout": 5, **fields})
     gateway.prepare(generator)
     messages = ({"role": "user", "content": "say hello"},)
     request = Request(messages, generator, max_tokens=33, seed=5, attempts=attempts or Attempts())
-    return loop.run(gateway.complete(request, first_wait=0.01))
+    return loop.run(gateway.complete(request, first_wait=first_wait))
 
 
 def busy(**headers: str) -> Reply:
@@ -305,7 +321,15 @@ def test_a_refused_prompt_may_be_billed(serve):
     assert done.estimated and done.cost_usd == pytest.approx(25e-6) and done.tokens_out == 0
 
 
-ONCE = {"errors": [], "busy": [], "resets": ["lost"], "truncated": ["lost"], "drips": ["lost"], "gateways": ["lost"]}
+ONCE = {
+    "errors": [],
+    "busy": [],
+    "resets": ["lost"],
+    "drops": ["lost"],
+    "truncated": ["lost"],
+    "drips": ["lost"],
+    "gateways": ["lost"],
+}
 
 
 @pytest.mark.parametrize("fault", [*ONCE, "hangs"])
@@ -412,3 +436,128 @@ def test_a_call_that_is_refused_for_ever_while_others_are_answered_ends(serve):
 
     answered, error = loop.run(both())
     assert answered > 0 and "slow down" in str(error)
+
+
+GUESSED = [
+    (502, {"error": {"message": "upstream rate limit reached"}}),
+    (504, {"error": {"message": "Error 429: rate limit exceeded upstream"}}),
+    (200, b'{"choices": [{"message": {"content": "of the rate limit, error code 429, too many requ'),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), GUESSED)
+def test_what_only_reads_like_a_refusal_is_an_answer_that_was_lost(status, body, serve):
+    from tasks.synthesis import gateway
+
+    attempts, endpoint = Attempts(), serve((status, {}, body))
+    with pytest.raises(RunError):
+        ask(endpoint.url, attempts=attempts)
+    assert attempts.told == ["reserve", "lost"] * gateway.ATTEMPTS
+    assert len(endpoint.bodies) == gateway.ATTEMPTS
+
+
+def test_a_refusal_after_a_failure_waits_for_its_turn_only(serve):
+    endpoint = serve((500, {}, {"error": {"message": "oops"}}), *[busy(**{"Retry-After": "0"})] * 6, chat())
+    begun = time.monotonic()
+    assert ask(endpoint.url, first_wait=0.2).answers[0].text == "hello"
+    assert time.monotonic() - begun < 12  # doubled with each refusal it would be more than twenty
+
+
+def test_a_request_that_is_refused_at_once_was_one_attempt(serve):
+    with pytest.raises(RunError, match=r"\(1 attempt\)"):
+        ask(serve((400, {}, {"error": {"message": "no", "code": "bad"}})).url)
+
+
+def test_an_endpoint_that_does_not_answer_is_said_once_for_all_calls(caplog):
+    from tasks.synthesis import gateway
+
+    with provider(latency=1.0) as endpoint:
+        generator = GeneratorConfig(model="openai/slow", api_base=endpoint.url, timeout=5)
+        gateway.throttle(generator).waits = Waits(first=0.3)
+        requests = [Request(({"role": "user", "content": "hi"},), generator, 33, seed) for seed in range(4)]
+
+        async def ask_all() -> None:
+            await asyncio.gather(*map(gateway.complete, requests))
+
+        loop.run(ask_all())
+    said = [record.getMessage() for record in caplog.records if "not answered" in record.getMessage()]
+    assert said == ["waiting for openai/slow, which has not answered yet, 0 s so far"]
+
+
+def odd(**fields: object) -> dict[str, object]:
+    return {**chat()[2], **fields}
+
+
+def odd_message(**fields: object) -> dict[str, object]:
+    message = {"role": "assistant", "content": "hello", **fields}
+    return odd(choices=[{"index": 0, "message": message, "finish_reason": "stop"}])
+
+
+UNREAD = [
+    *(odd(usage=usage) for usage in ("x", [1], 5, {"prompt_tokens": "five"}, {"prompt_tokens": 5.5}, {"a": math.nan})),
+    odd(usage={"prompt_tokens": math.nan, "completion_tokens": math.nan, "total_tokens": math.nan}),
+    *(odd(model=model) for model in (5, ["served-model"], {"name": "served-model"})),
+    odd(_hidden_params=5),
+    *(odd_message(tool_calls=calls) for calls in (5, [5], [{"a": 1}])),
+    *(odd_message(images=images) for images in (5, [5])),
+    *(odd_message(reasoning_content=thoughts) for thoughts in (5, {"a": 1})),
+    odd_message(content=[{"type": "text", "text": "he"}, {"type": "text", "text": "llo"}]),
+    odd(choices=[{"message": {"content": "hello"}}]),
+]
+WITHOUT_TEXT = [
+    *(odd_message(content=content) for content in ({"a": 1}, 5)),
+    *(odd(choices=[choice]) for choice in (5, None, {"message": None}, {"message": 5}, {})),
+]
+
+
+@pytest.mark.parametrize(("text", "body"), [*(("hello", body) for body in UNREAD), *(("", b) for b in WITHOUT_TEXT)])
+def test_an_odd_but_whole_answer_is_paid_and_asked_for_once(text, body, serve, tmp_path):
+    from tasks.synthesis import gateway
+
+    endpoint = serve((200, {}, body))
+    generator = GeneratorConfig(model="openai/served-model", api_base=endpoint.url, price={"input": 1, "output": 2})
+    request = Request(({"role": "user", "content": "say hello"},), generator, 33, 5)
+    ledger = Ledger(tmp_path / "book.json", 1.0)
+
+    async def asked(journal: Journal) -> None:
+        asking = Asking(journal, gateway.complete, spending_of(generator, ledger))
+        try:
+            await asking.ask("call", request)
+        finally:
+            await asking.settled()
+
+    with open_journal(tmp_path / "journal.jsonl", "a test") as journal:
+        with contextlib.suppress(RunError):  # nobody says which model answered
+            loop.run(asked(journal))
+        assert [answer.text for answer in journal.entries["call"].answers] == [text]
+    assert len(endpoint.bodies) == 1
+    assert ledger.spent_usd >= (11 + 2 * 7) / 1e6 and not json.loads(ledger.path.read_text())["reserved"]
+
+
+@pytest.mark.parametrize(
+    "body", [[1], odd(choices="x"), {"id": "x"}, odd(error={"message": "broken"}), b'{"choices": [']
+)
+def test_what_is_no_answer_is_none(body, serve):
+    attempts = Attempts()
+    with pytest.raises(RunError):
+        ask(serve((200, {}, body)).url, attempts=attempts)
+    assert attempts.told == ["reserve", "lost"] * attempts.told.count("lost") != []
+
+
+@pytest.mark.parametrize("proxied", [True, False])
+def test_a_process_heeds_the_proxies_of_its_environment_and_ends_without_a_word(proxied, serve):
+    endpoint = serve(chat())
+    proxies = {"HTTP_PROXY": endpoint.url.removesuffix("/v1")}
+    if not proxied:
+        proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
+    url = "http://provider.invalid/v1" if proxied else endpoint.url
+    code = f"from tests.synthesis.test_gateway import ask; print(ask({url!r}).answers[0].text)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | proxies, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, len(endpoint.bodies)) == ("hello\n", "", 1)
+
+
+def test_a_compressed_answer_is_read(serve):
+    content = gzip.compress(json.dumps(chat()[2]).encode())
+    assert ask(serve((200, {"content-encoding": "gzip"}, content)).url).answers == (Answer("hello", "stop"),)
