@@ -62,7 +62,7 @@ def plan(
     as_json: JsonOption = False,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download real rows that are not here yet.")] = False,
 ) -> None:
-    """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. Needs no network."""
+    """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. Asks no LLM."""
     from tasks.data.sources.reading import UnavailableError
     from tasks.planning import plan_study
     from tasks.settings import Settings
