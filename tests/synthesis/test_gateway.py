@@ -544,6 +544,7 @@ def test_what_is_no_answer_is_none(body, serve):
     assert attempts.told == ["reserve", "lost"] * attempts.told.count("lost") != []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proxied", [True, False])
 def test_a_process_heeds_the_proxies_of_its_environment_and_ends_without_a_word(proxied, serve):
     endpoint = serve(chat())
