@@ -28,11 +28,21 @@ def ending_at_once(run: runs.StudyRun, settings: Settings) -> Iterator[None]:
     """To be entered after whatever waits for threads when left. Other processes than a worker's are left alone."""
     try:
         yield
-    except (TerminationSignal, KeyboardInterrupt):
+    except BaseException as error:
+        told = _signal_in(error)
+        if told is None:
+            raise
         if runtime.deployment.id:
             deadline = threading.Timer(GRACE_S, os._exit, [CODE])
             deadline.daemon = True
             deadline.start()
             with contextlib.suppress(RunError):
                 runs.fail_study(settings, run.run_id, "interrupted; the next run goes on where it stopped")
-        raise
+        raise told from None
+
+
+def _signal_in(error: BaseException | None) -> TerminationSignal | KeyboardInterrupt | None:
+    """What a signal raised: as it is, or wrapped by the library whose code it met. Prefect knows only the former."""
+    while error is not None and not isinstance(error, TerminationSignal | KeyboardInterrupt):
+        error = error.__cause__
+    return error
