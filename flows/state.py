@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from flows.environment import TOKEN
 from flows.login import Login, read_login
 from tasks.config import Frozen
+from tasks.files import replace_file
 from tasks.processes import birth
 from tasks.settings import Settings
 
@@ -105,9 +106,7 @@ def read_state(settings: Settings) -> UpState | None:
 
 def write_state(state: UpState, settings: Settings) -> None:
     """Replace the state at once: a reader never sees half of it."""
-    draft = path_of(settings).with_suffix(f".{os.getpid()}")
-    draft.write_text(state.model_dump_json(indent=1), encoding="utf-8")
-    draft.replace(path_of(settings))
+    replace_file(path_of(settings), state.model_dump_json(indent=1).encode())
 
 
 def use_running(settings: Settings) -> UpState | None:
