@@ -40,12 +40,14 @@ def mlflow(place: Place) -> str:
 
 
 @pytest.fixture
-def context(browser: Browser, place: Place) -> Iterator[BrowserContext]:
-    """A browser that nobody has logged in at Prefect; MLflow's password it knows."""
+def context(browser: Browser, place: Place) -> BrowserContext:
+    """A browser that nobody has logged in at Prefect; MLflow's password it knows.
+
+    It closes with the browser, whose close ends: that of a context once waited for ever.
+    """
     context = browser.new_context(http_credentials=asked_by_mlflow(place))
     context.set_default_timeout(MINUTES)
-    yield context
-    context.close()
+    return context
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ def test_the_link_opens_the_deployments_and_leaves_no_trace(place: Place, tab: P
     assert tab.url.startswith(f"{prefect(place)}/v2/deployments")
     assert stored(tab) == place.login.basic
     assert not [url for url in asked[1:] if place.login.basic in url]
-    tab.evaluate("history.back()")
+    tab.go_back()
     assert place.login.basic not in tab.url
     log = (place.home / "logs" / "prefect.log").read_text()
     assert place.login.basic not in log and place.login.password not in log
