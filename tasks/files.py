@@ -12,7 +12,7 @@ NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
 
 def replace_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files in the place of what was there, all of them once all are on disk.
+    """Write files in the place of what was there, in their order, once all of them are on disk.
 
     Raises ``OSError``; what was there then stays, and no draft.
     """

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,3 +220,23 @@ def test_files_are_replaced_together_or_not_at_all(tmp_path: Path, monkeypatch: 
         FullDisk(patch, 3)
         files.replace_files({one: b"new", other: b"new"})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"one": b"1", "other": b"2"}
+
+
+def test_a_file_is_on_disk_before_it_has_its_name_and_its_name_before_more_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        sync(handle)
+
+    def named(draft: Path, path: Path) -> Path:
+        steps.append("name")
+        return replace(draft, path)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", named)
+    files.replace_files({tmp_path / "one": b"1", tmp_path / "other": b"2"})
+    assert steps == ["file", "file", "name", "name", "folder"]

@@ -3,7 +3,8 @@
 Before every attempt of a call its worst case is reserved, after it the true cost is settled, so what was spent never
 passes the limit. An attempt whose answer was lost may have been billed: its worst case counts as spent, and so does
 what a killed process had reserved. A ledger is written twice, its copy first, so that damage to one file loses nothing;
-where both are damaged nothing more is spent.
+where both are damaged nothing more is spent. It holds one sum of reservations for each process, not each reservation,
+so that its size does not grow with the calls at once.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from filelock import FileLock, Timeout
 
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.errors import RunError, UserError, writing
-from tasks.files import make_folder, sync_folder
+from tasks.files import make_folder, replace_files
 from tasks.progress import LOGGER
 from tasks.records import content_key
 from tasks.settings import Settings
@@ -37,7 +38,7 @@ from tasks.versions import is_version
 from tasks.waiting import Waits
 
 SCHEMA = 2
-"""Version of a ledger's file; 1 had no number, no check sum and no sessions."""
+"""Version of a ledger's file; 1 had no number and no check sum, and held each reservation by itself."""
 SUM = ', "sum": '
 """What comes after the book in its file: a check sum of it."""
 PATIENCE = 0.05
@@ -64,10 +65,19 @@ class Reserve:
 
 
 @dataclass(frozen=True, slots=True)
+class Reservation:
+    """What is set aside for an attempt."""
+
+    holding: str
+    """In which of the ledger's sums it is."""
+    worst: Reserve
+
+
+@dataclass(frozen=True, slots=True)
 class Settle:
     """Put what an attempt did cost in the place of its reservation."""
 
-    reservation: str
+    reservation: Reservation
     usd: float
     tokens: int
     estimated: bool = False
@@ -83,6 +93,10 @@ class Booked:
     estimated_usd: float
     """The part of it that is not known but is the most that it can have been."""
     estimated_tokens: int
+
+
+Outcome = Reservation | BudgetReachedError | None
+"""What a change of a ledger comes to: what ``Ledger.reserve`` returns or raises; null of a ``Settle``."""
 
 
 class Ledger:
@@ -105,8 +119,8 @@ class Ledger:
         self.limit_usd = _lower(limit_usd, cap_usd)
         self.limit_tokens = _lower(limit_tokens, cap_tokens)
 
-    def reserve(self, worst_usd: float, worst_tokens: int = 0) -> str | None:
-        """Set aside what a call may cost at most; returns an id to settle, null when it must wait for calls under way.
+    def reserve(self, worst_usd: float, worst_tokens: int = 0) -> Reservation | None:
+        """Set aside what a call may cost at most; returns what to settle, null when it must wait for calls under way.
 
         Raises ``BudgetReachedError`` when a limit would be passed even if those cost nothing.
         """
@@ -115,22 +129,22 @@ class Ledger:
             raise outcome
         return outcome
 
-    def settle(self, reservation: str, cost_usd: float, tokens: int) -> None:
+    def settle(self, reservation: Reservation, cost_usd: float, tokens: int) -> None:
         """Replace a reservation by what its call did cost."""
         self.book([Settle(reservation, cost_usd, tokens)])
 
-    def book(self, changes: Sequence["Reserve | Settle"]) -> list["str | BudgetReachedError | None"]:
-        """Make several changes in one go, in their order; returns what each came to.
-
-        That is what ``reserve`` returns or raises; null of a ``Settle``.
-        """
+    def book(self, changes: Sequence[Reserve | Settle]) -> list[Outcome]:
+        """Make several changes in one go, in their order; returns what each came to."""
         with self._open() as book:
-            return [
-                self._reserved(book, change) if isinstance(change, Reserve) else _settled(book, change)
-                for change in changes
-            ]
+            return [self._booked(book, change) for change in changes]
 
-    def _reserved(self, book: dict[str, Any], worst: "Reserve") -> "str | BudgetReachedError | None":
+    def _booked(self, book: dict[str, Any], change: Reserve | Settle) -> Outcome:
+        if isinstance(change, Reserve):
+            return self._reserved(book, change)
+        _settle(book, change)
+        return None
+
+    def _reserved(self, book: dict[str, Any], worst: Reserve) -> Outcome:
         held = book["reserved"].values()
         for limit, cap, spent, most, key, name in (
             (self.limit_usd, self.cap_usd, book["spent_usd"], worst.usd, "usd", "${:g}"),
@@ -143,16 +157,15 @@ class Ledger:
                 return BudgetReachedError(f"the budget of {name.format(limit)}{whose} is reached")
             if spent + most + sum(item[key] for item in held) > limit:
                 return None
-        reservation = uuid.uuid4().hex
         session = _session(self.path.parent)
-        book["sessions"][session] = {"host": socket.gethostname(), "pid": os.getpid()}
-        book["reserved"][reservation] = {
-            "usd": worst.usd,
-            "tokens": worst.tokens,
-            "session": session,
-            "time": time.time(),
-        }
-        return reservation
+        mine = (name for name, item in book["reserved"].items() if item["session"] == session)
+        holding = next(mine, None) or uuid.uuid4().hex  # never that of a sum that was counted as spent before
+        held = book["reserved"].setdefault(holding, {"usd": 0.0, "tokens": 0, "attempts": 0})
+        held |= {"session": session, "host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
+        held["usd"] += worst.usd
+        held["tokens"] += worst.tokens
+        held["attempts"] += 1
+        return Reservation(holding, worst)
 
     def first_without_price(self, model: str) -> bool:
         """Whether a model without a price is met for the first time in this run, by any of its processes."""
@@ -178,7 +191,7 @@ class Ledger:
     def holders(self) -> str:
         """Which processes hold reservations, for people."""
         with self._open() as book:
-            return ", ".join(sorted(f"{item['pid']} on {item['host']}" for item in book["sessions"].values()))
+            return ", ".join(sorted(f"{item['pid']} on {item['host']}" for item in book["reserved"].values()))
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[dict[str, Any]]:
@@ -189,7 +202,6 @@ class Ledger:
                     book, before = self._read()
                     _bury(book, self.path.parent)
                     yield book
-                    _forget_sessions(book)
                     if (after := json.dumps(book)) != before:
                         self._write(after)
             except Timeout:
@@ -222,22 +234,7 @@ class Ledger:
 
     def _write(self, content: str) -> None:
         whole = f'{content[:-1]}{SUM}"{_sum(content)}"}}'
-        self._replace(self._copy, whole, synced=False)
-        self._replace(self.path, whole, synced=True)
-        sync_folder(self.path.parent)  # without it, a power cut may bring an older book back
-
-    def _replace(self, path: Path, content: str, synced: bool) -> None:
-        draft = path.with_suffix(f"{path.suffix}.{os.getpid()}.draft")
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(content)
-                if synced:
-                    file.flush()
-                    os.fsync(file.fileno())
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        replace_files({path: whole.encode() for path in (self._copy, self.path)})
 
 
 def study_ledger(settings: Settings, config: StudyConfig, run: str) -> Ledger:
@@ -310,7 +307,7 @@ class Spending:
         self._patience = patience
         self._turn = asyncio.Lock()
         self._waits = Waits()
-        self._waiting: list[tuple[Reserve | Settle, asyncio.Future[str | BudgetReachedError | None]]] = []
+        self._waiting: list[tuple[Reserve | Settle, asyncio.Future[Outcome]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
         self._excess = False
@@ -319,20 +316,18 @@ class Spending:
         """What a call takes, attempt by attempt."""
         return Payment(self, request)
 
-    async def reserve(self, usd: float, tokens: int) -> str:
+    async def reserve(self, usd: float, tokens: int) -> Reservation:
         """Set the worst case of an attempt aside, waiting for calls under way where they hold the last of the budget.
 
         Returns what to settle it by; raises ``BudgetReachedError``.
         """
         change = Reserve(usd, tokens)
-        outcome = await self._booked(change)
-        if outcome is None:
-            outcome = await self._wait(change)
+        outcome = await self._booked(change) or await self._wait(change)
         if isinstance(outcome, BudgetReachedError):
             raise outcome
-        return str(outcome)
+        return outcome
 
-    async def _wait(self, change: Reserve) -> str | BudgetReachedError:
+    async def _wait(self, change: Reserve) -> Reservation | BudgetReachedError:
         """What a reservation comes to when those of others are settled."""
         try:
             with self._waits.said(lambda: "the last of the budget, which calls under way hold, maybe of others"):
@@ -356,7 +351,7 @@ class Spending:
                 "budget may be passed by the excess of one such call for each that is in flight", model, cost, worst
             )  # fmt: skip
 
-    def settle(self, reservation: str, usd: float, tokens: int, estimated: bool = False) -> None:
+    def settle(self, reservation: Reservation, usd: float, tokens: int, estimated: bool = False) -> None:
         """Put the cost of an attempt in the place of its reservation, as soon as the ledger can be written."""
         self._book(Settle(reservation, usd, tokens, estimated))
 
@@ -367,20 +362,20 @@ class Spending:
         if self._error is not None:
             raise self._error
 
-    async def _booked(self, change: Reserve) -> str | BudgetReachedError | None:
+    async def _booked(self, change: Reserve) -> Outcome:
         """What a reservation comes to. One that is made for a call that was cancelled meanwhile is given back."""
         done = self._book(change)
         try:
             return await done
         except asyncio.CancelledError:
             answered = done.done() and not done.cancelled() and done.exception() is None
-            if answered and isinstance(outcome := done.result(), str):
+            if answered and isinstance(outcome := done.result(), Reservation):
                 self.settle(outcome, 0.0, 0)  # it came in the moment in which the call was cancelled
             raise
 
-    def _book(self, change: Reserve | Settle) -> "asyncio.Future[str | BudgetReachedError | None]":
+    def _book(self, change: Reserve | Settle) -> "asyncio.Future[Outcome]":
         """Have a change written, together with those that wait as well; the outcome is there when it is on disk."""
-        done: asyncio.Future[str | BudgetReachedError | None] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, done))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write())  # its own task: nobody's cancellation tears a write
@@ -402,7 +397,7 @@ class Spending:
             for (_, done), outcome in zip(mine, outcomes, strict=True):
                 if not done.done():
                     done.set_result(outcome)
-                elif isinstance(outcome, str):  # nobody waits for this reservation any more
+                elif isinstance(outcome, Reservation):  # nobody waits for this reservation any more
                     self.settle(outcome, 0.0, 0)
 
 
@@ -418,7 +413,7 @@ class Payment:
         self._worst = worst_case(request, spending.price) if spending.price else 0.0
         self._tokens = request.most_tokens_in + request.most_tokens_out
         self._generator = request.generator
-        self._reservation: str | None = None
+        self._reservation: Reservation | None = None
         self._completion: Completion | None = None
 
     async def __aenter__(self) -> Self:
@@ -497,7 +492,7 @@ def _checked(book: dict[str, Any]) -> dict[str, Any]:
     amounts = [book[name] for name in ("spent_usd", "tokens", "estimated_usd", "estimated_tokens")]
     for item in book["reserved"].values():
         amounts += item["usd"], item["tokens"]
-        if not _is_amount(item["time"]) or type(item.get("pid", 0)) is not int:
+        if not _is_amount(item["time"]) or type(item["pid"]) is not int or type(item["attempts"]) is not int:
             raise ValueError("a reservation is none")
     if not all(map(_is_amount, amounts)):
         raise ValueError("an amount is none")
@@ -518,44 +513,45 @@ def _current(book: dict[str, Any]) -> dict[str, Any]:
         "estimated_tokens": 0,
         "reserved": {
             name: {key: item[key] for key in ("usd", "tokens", "pid", "host", "time")}
+            | {"attempts": 1, "session": None}  # processes were known by their number alone
             for name, item in book["reserved"].items()
         },
-        "sessions": {},
         "unpriced": list(book.get("unpriced", [])),
     }
 
 
-def _settled(book: dict[str, Any], change: Settle) -> str | BudgetReachedError | None:
-    book["reserved"].pop(change.reservation, None)
-    book["spent_usd"] += change.usd
-    book["tokens"] += change.tokens
-    if change.estimated:
-        book["estimated_usd"] += change.usd
-        book["estimated_tokens"] += change.tokens
-    return None
+def _settle(book: dict[str, Any], change: Settle) -> None:
+    worst = change.reservation.worst
+    held = book["reserved"].get(change.reservation.holding)
+    if held is not None:
+        held["attempts"] -= 1
+        held["usd"] = max(0.0, held["usd"] - worst.usd)  # rounding
+        held["tokens"] -= worst.tokens
+        if held["attempts"] == 0:
+            del book["reserved"][change.reservation.holding]
+    _spend(book, change.usd, change.tokens, change.estimated)
+
+
+def _spend(book: dict[str, Any], usd: float, tokens: int, estimated: bool) -> None:
+    book["spent_usd"] += usd
+    book["tokens"] += tokens
+    if estimated:
+        book["estimated_usd"] += usd
+        book["estimated_tokens"] += tokens
 
 
 def _bury(book: dict[str, Any], folder: Path) -> None:
-    """Count reservations of dead processes as spent."""
+    """Count what dead processes had reserved as spent."""
     here = socket.gethostname()
-    alive: dict[object, bool] = {}
-    for reservation, item in list(book["reserved"].items()):
-        session = item.get("session")
-        holder = book["sessions"][session] if session else item  # version 1 knew processes by their number alone
-        if holder["host"] != here:
+    for holding, item in list(book["reserved"].items()):
+        if item["host"] != here:
             lost = abs(time.time() - item["time"]) > LONGEST_CALL  # from the future: a clock was set back
         else:
-            who = session or holder["pid"]
-            if who not in alive:
-                alive[who] = _holds(folder, session) if session else _is_alive(holder["pid"])
-            lost = not alive[who]
+            session = item["session"]
+            lost = not (_holds(folder, session) if session else _is_alive(item["pid"]))
         if lost:
-            _settled(book, Settle(reservation, item["usd"], item["tokens"], estimated=True))
-
-
-def _forget_sessions(book: dict[str, Any]) -> None:
-    used = {item.get("session") for item in book["reserved"].values()}
-    book["sessions"] = {name: holder for name, holder in book["sessions"].items() if name in used}
+            del book["reserved"][holding]
+            _spend(book, item["usd"], item["tokens"], estimated=True)
 
 
 _sessions: dict[tuple[Path, int], tuple[str, FileLock]] = {}

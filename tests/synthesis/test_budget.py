@@ -168,7 +168,8 @@ def test_changes_that_come_together_are_written_together(tmp_path):
 
     async def call() -> None:
         async with spending.payment(REQUEST) as payment:
-            assert len(json.loads(ledger.path.read_text())["reserved"]) == 50
+            [held] = json.loads(ledger.path.read_text())["reserved"].values()  # one sum, however many calls
+            assert held["attempts"] == 50 and held["usd"] == pytest.approx(50 * worst_case(REQUEST, PRICE))
             payment.answered(Completion(ANSWER, "m", 1, 1, 1e-6))
 
     async def calls() -> None:
@@ -373,18 +374,35 @@ def test_a_ledger_that_holds_something_else_is_damaged(tmp_path, content):
         Ledger(tmp_path / "b.json", 1.0).reserve(0.1)
 
 
-def test_a_book_is_on_disk_under_its_name_before_more_is_done(tmp_path, monkeypatch):
-    steps = []
+def test_the_copy_of_a_book_is_never_older_than_the_book(tmp_path, monkeypatch):
+    replaced = []
 
-    def noted(name, function):
-        return lambda *of: (steps.append((name, Path(of[-1]).name)), function(*of))[1]
+    def noted(draft, path):
+        replaced.append(Path(path).name)
+        return replace(draft, path)
 
-    monkeypatch.setattr(Path, "replace", noted("named", Path.replace))
-    monkeypatch.setattr(budget, "sync_folder", noted("synced", budget.sync_folder))
-    ledger = Ledger(tmp_path / "new" / "b.json", 1.0)
-    for _ in range(2):
-        ledger.reserve(0.1)
-        assert steps[-2:] == [("named", "b.json"), ("synced", "new")]
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", noted)
+    Ledger(tmp_path / "b.json", 1.0).reserve(0.1)
+    assert replaced == ["b.json.copy", "b.json"]
+
+
+def test_what_was_counted_as_spent_does_not_come_back_when_its_call_ends(tmp_path):
+    """Also where another reservation of the same process was made meanwhile, which holds."""
+    ledger = Ledger(tmp_path / "b.json", 1.0)
+    first = ledger.reserve(0.25)
+    book = json.loads(ledger.path.read_text())
+    [held] = book["reserved"].values()
+    held |= {"host": "elsewhere", "time": time.time() - 2 * budget.LONGEST_CALL}
+    del book["sum"]
+    text = json.dumps(book)
+    ledger.path.write_text(f'{text[:-1]}{budget.SUM}"{budget._sum(text)}"}}')
+    assert ledger.spent_usd == 0.25
+    second = ledger.reserve(0.5)
+    ledger.settle(first, 0.125, 1)
+    assert ledger.reserve(0.25) is None  # .375 spent, .5 held
+    ledger.settle(second, 0.0, 0)
+    assert ledger.spent_usd == 0.375 and ledger.reserve(0.5)
 
 
 def test_a_ledger_of_a_newer_version_is_refused_in_one_line(tmp_path):
