@@ -20,14 +20,15 @@ from typing import Any
 from tasks.config import EMBEDDED_GENERATOR, GeneratorConfig
 from tasks.data.catalog import find_task
 from tasks.data.load import load
+from tasks.generation import keys
+from tasks.generation.filters import ORDER
+from tasks.generation.synthesize import synthesize
+from tasks.llm import calls, embedded
+from tasks.llm.budget import Ledger
+from tasks.llm.calls import Request
+from tasks.llm.journal import read_journal
 from tasks.records import SynthesisJob, TaskData
 from tasks.settings import Settings
-from tasks.synthesis import calls, embedded, keys
-from tasks.synthesis.budget import Ledger
-from tasks.synthesis.calls import Request
-from tasks.synthesis.filters import ORDER
-from tasks.synthesis.journal import read_journal
-from tasks.synthesis.synthesize import synthesize
 
 TASK = "sms_spam"
 SERVED = "openai/served-model"
@@ -151,7 +152,7 @@ def main() -> None:
             print(json.dumps({"messages": request.messages}))
         return
     if not options.url:
-        from tasks.synthesis import gateway  # imports litellm: a start-up, as loading the model is, and not measured
+        from tasks.llm import gateway  # imports litellm: a start-up, as loading the model is, and not measured
 
         gateway.prepare(GeneratorConfig(model=EMBEDDED_GENERATOR))
         embedded.server(EMBEDDED_GENERATOR)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.statistics import Paired, gap, score_interval, scores
+from tasks.analysis.statistics.paired import Paired, gap, score_interval, scores
 
 SHARES = {
     (2, "even"): (0.5, 0.5),

@@ -18,15 +18,15 @@ from pathlib import Path
 from tasks.config import TaskConfig
 from tasks.data.catalog import find_task
 from tasks.data.load import load
+from tasks.generation.filter import Scene
+from tasks.generation.filters import ORDER, find_filters
+from tasks.generation.form import ONE_TEXT
+from tasks.generation.keys import test_hashes
+from tasks.generation.pipeline import Sieve
+from tasks.llm.calls import Answer
+from tasks.llm.journal import Entry
 from tasks.records import Example, TaskData
 from tasks.settings import Settings
-from tasks.synthesis.calls import Answer
-from tasks.synthesis.filter import Scene
-from tasks.synthesis.filters import ORDER, find_filters
-from tasks.synthesis.form import ONE_TEXT
-from tasks.synthesis.journal import Entry
-from tasks.synthesis.keys import test_hashes
-from tasks.synthesis.sift import Sieve
 
 SHARES = {"duplicate": 0.05, "near_duplicate": 0.10, "rewrite": 0.05, "debris": 0.02, "language": 0.01, "empty": 0.01}
 """Of all rows, those planted for each reason. Not all are found for that one: a rewrite may be a duplicate, too."""

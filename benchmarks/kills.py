@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.synthesis.journal import read_journal
+from tasks.llm.journal import read_journal
 from tests.provider import provider
 
 AT_ONCE = 8

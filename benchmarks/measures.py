@@ -19,11 +19,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.filters import Writer, peak_gib
-from tasks.analysis import diversity, similarity
-from tasks.analysis.embedding import Vectors, embed
-from tasks.analysis.sampling import Measured
-from tasks.analysis.self_bleu import SIZE, self_bleu
-from tasks.analysis.two_sample import discriminator_auc, mmd
+from tasks.analysis.measures import diversity, similarity
+from tasks.analysis.measures.embedding import Vectors, embed
+from tasks.analysis.measures.sampling import Measured
+from tasks.analysis.measures.self_bleu import SIZE, self_bleu
+from tasks.analysis.measures.two_sample import discriminator_auc, mmd
 from tasks.data.catalog import find_task
 from tasks.data.load import load
 from tasks.settings import Settings

@@ -28,26 +28,25 @@ import numpy as np
 import psutil
 
 from benchmarks.generation import Figure
+from flows.operations.ephemeral_server import Server
 from flows.run import quiet_prefect
-from flows.server import Server
 from tasks import planning
-from tasks.analysis import paper
-from tasks.analysis.agreement import rater_agreement
-from tasks.analysis.champion import crown
 from tasks.analysis.compare import compare
-from tasks.analysis.describe import describe_real, describe_synthesis
-from tasks.analysis.subjectivity import study_subjectivity
+from tasks.analysis.decisions.champion import crown
+from tasks.analysis.measures.describe import describe_real, describe_synthesis
+from tasks.analysis.subjectivity.agreement import rater_agreement
+from tasks.analysis.subjectivity.rating import paper, study_subjectivity
 from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
+from tasks.generation.synthesize import read_rows, synthesize
+from tasks.llm.budget import open_ledger
 from tasks.progress import LOGGER, Progress
 from tasks.records import Synthesis, TaskSummary, Trial, TrialJob
 from tasks.reporting import publish
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.budget import open_ledger
-from tasks.synthesis.synthesize import read_rows, synthesize
 from tasks.tracking import runs
 from tasks.training.request import Training
 from tasks.training.trial import run_trial

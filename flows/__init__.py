@@ -1,0 +1,1 @@
+"""Wiring: the Prefect flows, the command line, and what ``synthgap up`` runs."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from flows.environment import past_proxies
+from flows.operations.environment import past_proxies
 from tasks.errors import RunError, UserError
 
 
@@ -149,8 +149,8 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return when everything runs.")] = False,
 ) -> None:
     """Start Prefect, MLflow and a worker, with a form for every study; Ctrl-C ends them."""
-    from flows import up as operations
-    from flows.services import Address
+    from flows.operations import up as operations
+    from flows.operations.services import Address
     from tasks.settings import Settings
 
     if detach:
@@ -163,7 +163,7 @@ def up(
 @app.command()
 def down() -> None:
     """End what `synthgap up` started; studies that it interrupts go on with the next one."""
-    from flows import up as operations
+    from flows.operations import up as operations
     from tasks.settings import Settings
 
     print("synthgap is down." if operations.down(Settings()) else "Nothing was running.")
@@ -172,7 +172,7 @@ def down() -> None:
 @app.command()
 def login() -> None:
     """Show the link that logs a browser in to Prefect, and the name and password that MLflow asks for."""
-    from flows import up as operations
+    from flows.operations import up as operations
     from tasks.settings import Settings
 
     print(operations.how_to_log_in(Settings()))
@@ -181,7 +181,7 @@ def login() -> None:
 @app.command()
 def status(as_json: JsonOption = False) -> None:
     """Say what runs: addresses, processes, health, studies, last runs. Exit code 1 when something is not well."""
-    from flows.status import shown, status_of
+    from flows.operations.status import shown, status_of
     from tasks.settings import Settings
 
     found = status_of(Settings())

@@ -16,8 +16,8 @@ from flows.overrides import overridden
 from flows.studies import find_studies, fingerprint, named_study
 from tasks.data import catalog
 from tasks.errors import RunError, UserError
+from tasks.generation.modes import MODES
 from tasks.settings import Settings
-from tasks.synthesis.modes import MODES
 
 # The form offers these names; which are allowed is decided, with a clearer message, where a study is checked.
 TaskChoice = Annotated[str, Field(json_schema_extra={"enum": list(catalog.names())})]

@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from flows.environment import use_prefect_home
-from flows.server import Server, prefect_server
-from flows.state import UpState, is_running, use_running
+from flows.operations.environment import use_prefect_home
+from flows.operations.ephemeral_server import Server, prefect_server
+from flows.operations.state import UpState, is_running, use_running
 from tasks.config import Study
 from tasks.errors import FULL, RunError, UserError
+from tasks.llm.budget import counted_price
 from tasks.locks import only_run_of
 from tasks.plan import Plan
 from tasks.planning import plan_study
@@ -24,7 +25,6 @@ from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings, shared_files
 from tasks.store import check_places
-from tasks.synthesis.budget import counted_price
 
 KEPT = "every answer that arrived is kept, calls that were on their way are asked again"
 """What becomes of a run's calls when it ends at once."""
@@ -70,7 +70,7 @@ def check_generators(plan: Plan) -> None:
     cannot hold.
     """
     if plan.asked:
-        from tasks.synthesis import gateway
+        from tasks.llm import gateway
 
         settings = Settings()
         for generator in plan.asked:
@@ -93,9 +93,9 @@ def clear_faults(settings: Settings) -> Iterator[None]:
     except (UserError, RunError):
         raise
     except Exception:
-        from flows import house  # imports much of Prefect
+        from flows.operations import prefect_admin  # imports much of Prefect
 
-        with house.clear_errors():
+        with prefect_admin.clear_errors():
             raise
 
 

@@ -16,18 +16,20 @@ from prefect.states import Failed
 
 from flows.observed import show_link, synthesis_progress
 from tasks import planning
-from tasks.analysis.agreement import rater_agreement
-from tasks.analysis.champion import crown
 from tasks.analysis.compare import compare
-from tasks.analysis.describe import describe_real, describe_synthesis
-from tasks.analysis.subjectivity import StudySubjectivity, study_subjectivity
-from tasks.annotation.baselines import BaselineJob, classify
-from tasks.annotation.judges import judge
-from tasks.annotation.panel import annotate
+from tasks.analysis.decisions.champion import crown
+from tasks.analysis.measures.describe import describe_real, describe_synthesis
+from tasks.analysis.subjectivity.agreement import rater_agreement
+from tasks.analysis.subjectivity.rating import StudySubjectivity, study_subjectivity
 from tasks.config import StudyConfig, SubjectivityConfig, TaskConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.discovery.memory import mark_retired, noting_retired
+from tasks.generation.synthesize import read_rows, synthesize
+from tasks.labelling.baselines import BaselineJob, classify
+from tasks.labelling.judges import judge
+from tasks.labelling.panel import annotate
+from tasks.llm.budget import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import (
     Challenge,
@@ -46,8 +48,6 @@ from tasks.reporting.markdown import markdown
 from tasks.reporting.table import table
 from tasks.settings import Settings
 from tasks.store import Store, needed
-from tasks.synthesis.budget import Ledger
-from tasks.synthesis.synthesize import read_rows, synthesize
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging, log_model, worth_logging
 from tasks.training.trial import label_pairs, run_trial

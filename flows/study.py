@@ -21,12 +21,13 @@ from flows import runners, stages
 from flows.interruption import ending_at_once
 from flows.observed import run_log, shown_alive, study_progress
 from tasks import planning
-from tasks.analysis import paper
-from tasks.annotation.baselines import failed_baseline
-from tasks.annotation.people import read_judgements
+from tasks.analysis.subjectivity import paper
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
 from tasks.errors import RunError, UserError, redacted
+from tasks.labelling.baselines import failed_baseline
+from tasks.labelling.people import read_judgements
+from tasks.llm.budget import Ledger, study_ledger
 from tasks.plan import Plan
 from tasks.progress import Progress, announce
 from tasks.records import (
@@ -44,7 +45,6 @@ from tasks.reporting import publish
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.budget import Ledger, study_ledger
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging
 

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows import stages
-from flows.automations import announce_llm, check_reaction
+from flows.operations.automations import announce_llm, check_reaction
 from flows.run import clear_faults
 from flows.watches import named_watch
 from tasks import planning
@@ -23,10 +23,10 @@ from tasks.discovery.knock import knock
 from tasks.discovery.memory import mark_triggered, timestamp
 from tasks.discovery.watch import Look, look, sample_job
 from tasks.errors import RunError, UserError
+from tasks.llm.budget import open_account
 from tasks.reporting.publish import artifact_key
 from tasks.settings import Settings
 from tasks.store import Store, check_places
-from tasks.synthesis.budget import open_account
 
 
 @flow(name="watch", flow_run_name="{watch}")

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tasks.analysis.champion import KIND as CHAMPIONS
+from tasks.analysis.decisions.champion import KIND as CHAMPIONS
+from tasks.llm.journal import read_journal
 from tasks.locks import no_study_running
 from tasks.reporting import publish
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.journal import read_journal
 
 DAY_S = 86400.0
 UNUSED_DAYS = 30

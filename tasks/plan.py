@@ -3,11 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks.annotation.baselines import BaselineJob
-from tasks.annotation.estimate import total
 from tasks.config import GeneratorConfig, StudyConfig
+from tasks.labelling.baselines import BaselineJob
+from tasks.llm.estimate import Estimate, total
 from tasks.records import SynthesisJob, TrialJob, known_sum
-from tasks.synthesis.estimate import Estimate
 
 
 @dataclass(frozen=True)

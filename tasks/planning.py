@@ -9,17 +9,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.annotation.baselines import baseline_jobs, check_baselines, interview, stored_baseline
-from tasks.annotation.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
-from tasks.annotation.judges import bench
-from tasks.annotation.labelling import examples
-from tasks.annotation.panel import panel, rated_rows
-from tasks.annotation.people import read_judgements
 from tasks.config import GeneratorConfig, Study, StudyConfig, SubjectivityConfig, TaskConfig
 from tasks.data import catalog
 from tasks.data.load import load
 from tasks.data.sample import natural_rows, test_sample
 from tasks.errors import UserError, unknown, without_password
+from tasks.generation.estimate import estimate
+from tasks.generation.filters import filter_names, find_filters
+from tasks.generation.modes import find_mode
+from tasks.generation.synthesize import read_rows, stored_synthesis
+from tasks.labelling.baselines import baseline_jobs, check_baselines, interview, stored_baseline
+from tasks.labelling.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
+from tasks.labelling.judges import bench
+from tasks.labelling.panel import panel, rated_rows
+from tasks.labelling.people import read_judgements
+from tasks.labelling.question import examples
+from tasks.llm.budget import price_notes
+from tasks.llm.estimate import NOTHING
+from tasks.llm.hosts import destination
 from tasks.plan import Plan, PlannedBaseline, PlannedQuestions, PlannedSynthesis, PlannedTrial, Shown
 from tasks.records import (
     Example,
@@ -36,12 +43,6 @@ from tasks.records import (
 )
 from tasks.settings import Settings
 from tasks.store import Store, needed
-from tasks.synthesis.budget import price_notes
-from tasks.synthesis.estimate import NOTHING, estimate
-from tasks.synthesis.filters import filter_names, find_filters
-from tasks.synthesis.hosts import destination
-from tasks.synthesis.modes import find_mode
-from tasks.synthesis.synthesize import read_rows, stored_synthesis
 from tasks.training.classifiers import check_classifier
 from tasks.training.estimate import seconds_to_train
 from tasks.training.trial import KIND as TRIALS

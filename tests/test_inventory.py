@@ -12,12 +12,12 @@ import pytest
 
 from tasks import inventory
 from tasks.errors import RunError, UserError
+from tasks.llm.calls import Answer
+from tasks.llm.journal import Entry
 from tasks.locks import no_study_running, only_run_of
 from tasks.reporting.publish import FIELDS
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.calls import Answer
-from tasks.synthesis.journal import Entry
 
 OLD = time.time() - 100 * 86400
 

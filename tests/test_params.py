@@ -97,7 +97,7 @@ def test_addresses_stand_in_api_base_only(name: str) -> None:
 
 
 def test_whatever_litellm_calls_its_own_is_refused_before_a_call() -> None:
-    from tasks.synthesis import gateway  # isort: skip - before litellm, which else asks the network for prices
+    from tasks.llm import gateway  # isort: skip - before litellm, which else asks the network for prices
 
     from litellm.constants import OPENAI_CHAT_COMPLETION_PARAMS
     from litellm.types.utils import all_litellm_params

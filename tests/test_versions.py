@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tasks.analysis.champion import Champion
-from tasks.annotation.judges import judge
-from tasks.annotation.panel import annotate
+from tasks.analysis.decisions.champion import Champion
 from tasks.config import SubjectivityConfig
 from tasks.data.load import read_data, save_data
 from tasks.discovery.memory import everyone
 from tasks.errors import RunError
+from tasks.generation.provenance import trace
+from tasks.generation.synthesize import read_rows, synthesize
+from tasks.labelling.judges import judge
+from tasks.labelling.panel import annotate
+from tasks.llm.journal import open_journal, read_journal
 from tasks.reporting.publish import FIELDS, last_results
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.journal import open_journal, read_journal
-from tasks.synthesis.provenance import trace
-from tasks.synthesis.synthesize import read_rows, synthesize
 from tasks.training.trial import find_trial, read_predictions
 from tests.fixtures.make import LLM, SENTENCES, Scripted, make_data, make_job
 

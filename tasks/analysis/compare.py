@@ -7,10 +7,10 @@ from functools import lru_cache
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis import statistics
 from tasks.analysis.baseline import OF_OWN_SIZE, UNTRAINED, Pair, find_baselines, size_of
-from tasks.analysis.statistics import Paired
-from tasks.analysis.verdict import FEWEST_ROWS, Facts, count, verdict
+from tasks.analysis.decisions.verdict import FEWEST_ROWS, Facts, count, verdict
+from tasks.analysis.statistics import paired
+from tasks.analysis.statistics.paired import Paired
 from tasks.records import Comparison, Trial
 from tasks.store import Store
 from tasks.training.trial import needed_predictions
@@ -41,7 +41,7 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     read = lru_cache(maxsize=64)(lambda key: {p.item: (p.label, p.predicted) for p in needed_predictions(store, key)})
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
         found = [_compare(group, baselines.pairs(group), read, tolerance) for group in _groups(trials)]
-    corrected = iter(statistics.holm([item.comparison.gap.p for item in found if item.comparison.gap]))
+    corrected = iter(paired.holm([item.comparison.gap.p for item in found if item.comparison.gap]))
     return tuple(_conclude(item, corrected.__next__, tolerance) for item in found)
 
 
@@ -82,8 +82,8 @@ def _compare(group: list[Trial], pairs: list[Pair], read: Read, tolerance: float
     sample, single = _sample(finished, read)
     comparison = replace(
         comparison,
-        macro_f1=statistics.score_interval(sample, "macro_f1"),
-        accuracy=statistics.score_interval(sample, "accuracy"),
+        macro_f1=paired.score_interval(sample, "macro_f1"),
+        accuracy=paired.score_interval(sample, "accuracy"),
         cost_usd_per_1000=_mean([t.cost_usd and t.cost_usd / t.n_test * 1000 for t in finished]),
         latency_s=_mean([trial.latency_s for trial in finished]),
     )
@@ -108,7 +108,7 @@ def _with_gap(found: Compared, pairs: list[Pair], read: Read, tolerance: float) 
     real = pairs[0][1]
     rows = round(sum(trial.n_train for _, trial in pairs) / len(pairs))
     against = f"{real.classifier} trained on {count(rows, 'real row')}"
-    comparison = replace(found.comparison, gap=statistics.gap(ours, theirs, tolerance), against=against)
+    comparison = replace(found.comparison, gap=paired.gap(ours, theirs, tolerance), against=against)
     own_size = comparison.mode in OF_OWN_SIZE and comparison.n_train != rows
     return Compared(comparison, replace(facts, baseline_rows=rows if own_size else None))
 

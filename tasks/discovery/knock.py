@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
-from tasks.synthesis import loop
-from tasks.synthesis.asking import connect, spending_of
-from tasks.synthesis.budget import BudgetReachedError, Ledger
-from tasks.synthesis.calls import Complete, Request
+from tasks.llm import loop
+from tasks.llm.budget import BudgetReachedError, Ledger
+from tasks.llm.calls import Complete, Request
+from tasks.llm.metered import connect, spending_of
 
 GREETING = ({"role": "user", "content": "Say hello."},)
 LONGEST = 16

@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 from tasks.config import GeneratorConfig, ProviderConfig
 from tasks.errors import RunError, UserError
-from tasks.synthesis import embedded
-from tasks.synthesis.hosts import speaks
+from tasks.llm import embedded
+from tasks.llm.hosts import speaks
 
 List = Callable[[ProviderConfig], tuple[GeneratorConfig, ...]]
 
@@ -54,7 +54,7 @@ def lists_others_only(
 def _names(provider: ProviderConfig) -> list[str]:
     if provider.name == embedded.PROVIDER:
         return list(embedded.MODELS)
-    from tasks.synthesis import gateway
+    from tasks.llm import gateway
 
     listed = gateway.list_models(provider.name, provider.api_base, provider.api_key_env)
     return [name.removeprefix(f"{provider.name}/") for name in listed]

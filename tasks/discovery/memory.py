@@ -14,9 +14,9 @@ from typing import Literal
 from tasks.config import GeneratorConfig
 from tasks.discovery.listing import List, list_generators, lists_others_only
 from tasks.errors import GoneError
+from tasks.generation.synthesize import KIND as SYNTHESES
 from tasks.records import Challenge, content_key
 from tasks.store import Store
-from tasks.synthesis.synthesize import KIND as SYNTHESES
 
 KIND = "llms"
 

@@ -13,10 +13,10 @@ from tasks.config import GeneratorConfig, ProviderConfig, StudyConfig, WatchConf
 from tasks.discovery.listing import List, list_generators, wanted
 from tasks.discovery.memory import Known, everyone, recall, remember, take_over
 from tasks.errors import GoneError, RunError, UserError
+from tasks.llm.prices import price
 from tasks.planning import synthesis_jobs
 from tasks.records import Synthesis, SynthesisJob, TaskData
 from tasks.store import Store
-from tasks.synthesis.prices import price
 
 LOGGER = logging.getLogger("synthgap")
 

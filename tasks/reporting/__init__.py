@@ -1,0 +1,1 @@
+"""What people and scripts get to see: results.json, the page, the terminal, Markdown, exports."""

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import RunError, UserError
+from tasks.generation.provenance import trace
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.provenance import trace
 
 KEPT, REJECTED, CARD = "train.parquet", "rejected.parquet", "README.md"
 

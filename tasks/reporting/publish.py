@@ -12,13 +12,13 @@ from typing import Any
 
 from tasks.errors import RunError, UserError, writing
 from tasks.files import make_folder, replace_files
+from tasks.generation.synthesize import read_rows
 from tasks.jsonl import encodable
 from tasks.reporting import terminal
 from tasks.reporting.report import render
 from tasks.reporting.results import SCHEMA, to_json
 from tasks.settings import Settings
 from tasks.store import Store, needed
-from tasks.synthesis.synthesize import read_rows
 from tasks.versions import check_version, is_version
 
 RESULTS = "results.json"

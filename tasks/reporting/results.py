@@ -17,6 +17,7 @@ from typing import Any
 
 from tasks.config import StudyConfig
 from tasks.jsonl import encodable
+from tasks.llm.budget import Booked
 from tasks.records import (
     Challenge,
     Comparison,
@@ -30,7 +31,6 @@ from tasks.records import (
     Trial,
     known_sum,
 )
-from tasks.synthesis.budget import Booked
 
 PACKAGES = (
     "synthgap",

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.annotation.baselines import BaselineJob
+from tasks.labelling.baselines import BaselineJob
 from tasks.records import Trial, TrialJob, content_key, readable
 
 LONGEST_TAG = 8000

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tasks import jsonl
-from tasks.analysis.champion import WON, Champion, contender, contest
+from tasks.analysis.decisions.champion import WON, Champion, contender, contest
 from tasks.config import StudyConfig
 from tasks.data.load import read_data
 from tasks.data.sample import test_sample

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.analysis.agreement import count_votes, fleiss_kappa, krippendorff_alpha, rater_agreement, vote_agreement
+from tasks.analysis.subjectivity.agreement import (
+    count_votes,
+    fleiss_kappa,
+    krippendorff_alpha,
+    rater_agreement,
+    vote_agreement,
+)
 from tasks.records import Example, Rating
 from tasks.training.trial import item_key
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.analysis.champion import Champion, contender, contest, crown, reigning
+from tasks.analysis.decisions.champion import Champion, contender, contest, crown, reigning
 from tasks.records import Trial
 from tasks.store import Store
 

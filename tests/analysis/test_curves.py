@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.analysis.curves import MAX_POINTS, MIN_ITEMS, make_curves, thresholds
-from tasks.analysis.statistics import ROUNDING, Paired, score_interval
+from tasks.analysis.statistics.paired import ROUNDING, Paired, score_interval
+from tasks.analysis.subjectivity.curves import MAX_POINTS, MIN_ITEMS, make_curves, thresholds
 from tasks.errors import RunError
 from tasks.records import Trial
 from tasks.store import Store

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.analysis import diversity, similarity
-from tasks.analysis.describe import ERROR, describe, describe_real, describe_synthesis
-from tasks.analysis.embedding import embed
-from tasks.analysis.matching import REFERENCE, match, matched_texts
+from tasks.analysis.measures import diversity, similarity
+from tasks.analysis.measures.describe import ERROR, describe, describe_real, describe_synthesis
+from tasks.analysis.measures.embedding import embed
+from tasks.analysis.measures.matching import REFERENCE, match, matched_texts
 from tasks.config import TaskConfig
 from tasks.records import Example, TaskData
 from tasks.reporting.report import MEASURES

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 
-from tasks.analysis import diversity
-from tasks.analysis.diversity import MEASURES, chamfer, distinct, remote_clique, vendi
-from tasks.analysis.self_bleu import self_bleu
-from tasks.analysis.words import words
+from tasks.analysis.measures import diversity
+from tasks.analysis.measures.diversity import MEASURES, chamfer, distinct, remote_clique, vendi
+from tasks.analysis.measures.self_bleu import self_bleu
+from tasks.analysis.measures.words import words
 from tests.analysis.vectors import unit
 
 seeds = st.integers(0, 10**6)

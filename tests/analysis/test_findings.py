@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.analysis.findings import find
+from tasks.analysis.subjectivity.findings import find
 from tasks.records import (
     Comparison,
     Curve,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.analysis.intervals import mean_interval, slope_interval
+from tasks.analysis.statistics.intervals import mean_interval, slope_interval
 from tests.analysis.walk import assert_finite
 
 

@@ -1,8 +1,8 @@
 import pytest
 
-from tasks.analysis.paper import NUMBERS, published
+from tasks.analysis.subjectivity.paper import NUMBERS, published
 from tasks.data.catalog import find_task
-from tasks.synthesis.modes import find_mode
+from tasks.generation.modes import find_mode
 
 
 @pytest.mark.parametrize(

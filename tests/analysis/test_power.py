@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from statsmodels.stats.power import TTestPower
 
-from tasks.analysis import power
-from tasks.analysis.power import Chance, seeds_needed
+from tasks.analysis.statistics.paired import power
+from tasks.analysis.statistics.power import Chance, seeds_needed
 
 
 def test_with_seeds_alone_it_is_the_paired_t_test():

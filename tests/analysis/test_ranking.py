@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.analysis.ranking import rank_tasks
+from tasks.analysis.subjectivity.ranking import rank_tasks
 from tasks.errors import UserError
 from tasks.records import Judgement
 from tests.analysis.walk import assert_finite

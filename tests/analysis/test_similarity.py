@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.analysis import similarity
-from tasks.analysis.similarity import MEASURES, top_similarity
-from tasks.analysis.two_sample import discriminator_auc, mmd
+from tasks.analysis.measures import similarity
+from tasks.analysis.measures.similarity import MEASURES, top_similarity
+from tasks.analysis.measures.two_sample import discriminator_auc, mmd
 from tests.analysis.vectors import unit
 
 seeds = st.integers(0, 10**6)

@@ -9,8 +9,8 @@ from scipy.stats import kstest
 from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis import statistics
-from tasks.analysis.statistics import Paired, gap, holm, score_interval, scores
+from tasks.analysis.statistics import paired
+from tasks.analysis.statistics.paired import Paired, gap, holm, score_interval, scores
 
 
 @st.composite
@@ -56,14 +56,14 @@ def test_a_weight_repeats_an_item(sample, seed):
         if sample.labels[first] == sample.labels[second] and repeats[first] and repeats[second] == 1:
             repeats[[first, second]] = 0, repeats[first] + 1  # the label counts stay
     again = Paired(np.repeat(sample.labels, repeats), np.repeat(sample.predicted, repeats, axis=1), sample.classes)
-    weighted = repeats[None].astype(np.float32) @ statistics._indicators(sample)
-    for metric in statistics.METRICS:
-        assert statistics._from_counts(weighted, sample, metric)[0] == pytest.approx(scores(again, metric))
+    weighted = repeats[None].astype(np.float32) @ paired._indicators(sample)
+    for metric in paired.METRICS:
+        assert paired._from_counts(weighted, sample, metric)[0] == pytest.approx(scores(again, metric))
 
 
 @given(samples(), st.integers(0, 100))
 def test_resamples_hold_to_the_label_counts(sample, seed):
-    weights = statistics._weights(sample.labels, 3, seed)
+    weights = paired._weights(sample.labels, 3, seed)
     for label, n in enumerate(np.bincount(sample.labels)):
         assert weights[:, sample.labels == label].sum(axis=1) == pytest.approx(n)
 
@@ -73,7 +73,7 @@ def test_swapping_is_what_it_says(sample, seed):
     rng = np.random.default_rng(seed)
     other = Paired(sample.labels, rng.integers(0, sample.classes, sample.predicted.shape), sample.classes)
     swap = rng.integers(0, 2, (2, len(sample.labels)), dtype=np.uint8)
-    for mine, yours, mask in zip(*statistics._swapped(sample, other, swap), swap, strict=True):
+    for mine, yours, mask in zip(*paired._swapped(sample, other, swap), swap, strict=True):
         for found, kept, moved in ((mine, sample, other), (yours, other, sample)):
             mixed = Paired(sample.labels, np.where(mask == 1, moved.predicted, kept.predicted), sample.classes)
             assert found == pytest.approx(scores(mixed, "macro_f1"))
@@ -81,7 +81,7 @@ def test_swapping_is_what_it_says(sample, seed):
 
 @given(samples())
 def test_intervals_are_finite_and_hold_to_the_scale(sample):
-    for metric in statistics.METRICS:
+    for metric in paired.METRICS:
         found = score_interval(sample, metric, resamples=50)
         assert 0 <= found.low <= found.high <= 1
     against = gap(sample, sample, resamples=50)

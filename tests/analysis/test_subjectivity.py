@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.analysis.compare import compare
-from tasks.analysis.subjectivity import study_subjectivity
+from tasks.analysis.subjectivity.rating import study_subjectivity
 from tasks.records import Judgement, Rating, Synthesis, TaskSummary, Trial, Yield
 from tasks.store import Store
 from tests.analysis.walk import assert_finite

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.analysis.verdict import Facts, verdict
+from tasks.analysis.decisions.verdict import Facts, verdict
 from tasks.records import Comparison, Gap, Interval
 
 

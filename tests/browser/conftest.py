@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, HttpCredentials, Page, sync_playwright
 
-from flows import state
+from flows.operations import state
 from tests.browser.writer import NEWER, OLDER, Writer
 from tests.flows.test_operations_live import Place, free_port
 

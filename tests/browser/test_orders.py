@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from flows.login import PAGE, Login
+from flows.operations.login import PAGE, Login
 from tests.browser.conftest import MINUTES, asked_by_mlflow
 from tests.flows.asking import ask
 from tests.flows.test_operations_live import Place

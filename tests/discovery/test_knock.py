@@ -5,8 +5,8 @@ import pytest
 from tasks.config import GeneratorConfig
 from tasks.discovery.knock import knock
 from tasks.errors import GoneError, RunError
-from tasks.synthesis.budget import Ledger
-from tasks.synthesis.calls import Answer, Completion
+from tasks.llm.budget import Ledger
+from tasks.llm.calls import Answer, Completion
 
 LLM = GeneratorConfig(model="openai/gpt-4o-mini")
 

@@ -12,10 +12,10 @@ from tasks.discovery.memory import Known, recall, remember
 from tasks.discovery.newcomer import newcomer_study, note_broken, note_end
 from tasks.discovery.watch import sample_job
 from tasks.errors import UserError
+from tasks.generation.synthesize import synthesis_key
 from tasks.planning import expected_synthesis, plan_study, resolve, synthesis_jobs
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.synthesis.synthesize import synthesis_key
 from tests.data.conftest import make_data
 
 WATCH = WatchConfig(name="w", study="s", providers=[{"name": "mine", "api_base": "http://127.0.0.1:1/v1"}])

@@ -5,7 +5,7 @@ import urllib.request
 from typing import Any
 from uuid import uuid4
 
-from flows.login import Login
+from flows.operations.login import Login
 
 
 def ask(

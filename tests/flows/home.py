@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 
-from flows import state
-from flows.login import Login, read_login
+from flows.operations import state
+from flows.operations.login import Login, read_login
 from tasks.settings import Settings
 from tests.flows.asking import ask
 from tests.provider import MODEL, ROOT, Provider

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows import state
+from flows.operations import state
 from tests.endpoint import Endpoint, Reply
 from tests.flows.home import KEY, Up, until
 from tests.provider import MODEL, Provider, provider

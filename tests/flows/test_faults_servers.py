@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.login import keep_login
-from flows.services import Address, environment_of, prefect_server
+from flows.operations.login import keep_login
+from flows.operations.services import Address, environment_of, prefect_server
 from tasks.settings import Settings
 from tests.flows.home import SECONDS, Home, Up, family, free_port, until
 from tests.mlflow_server import Server
@@ -102,7 +102,9 @@ def test_the_server_of_a_run_dies(tmp_path: Path, endpoint: Provider) -> None:
     home = Home(tmp_path)
     process = home.start("run", str(long_study(home, endpoint, "alone")))
     until(lambda: endpoint.stats()["answered"] >= 6, "some calls are answered")
-    [server] = [child for child in family(process.pid) if "flows.server" in " ".join(child.cmdline())]
+    [server] = [
+        child for child in family(process.pid) if "flows.operations.ephemeral_server" in " ".join(child.cmdline())
+    ]
     server.kill()
     _, said = process.communicate(timeout=400)
     assert process.returncode == 0, said

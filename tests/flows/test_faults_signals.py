@@ -11,7 +11,7 @@ import psutil
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
-from flows import house
+from flows.operations import prefect_admin
 from tests.flows.home import Home, Up, family, left_of, until
 from tests.provider import MODEL, Provider, provider
 
@@ -96,9 +96,9 @@ def test_a_run_of_the_worker_that_is_told_to_end(up: Up, endpoint: Provider, how
 
 
 def test_a_silent_run_has_crashed_until_it_wakes_and_a_long_training_has_not(up: Up, endpoint: Provider) -> None:
-    [automation] = [item for item in up.api("automations/filter", {}) if item["name"] == house.ZOMBIES]
-    assert automation["enabled"] and automation["trigger"]["within"] == house.SILENCE_S
-    assert 3 * PREFECT_FLOWS_HEARTBEAT_FREQUENCY.default() <= house.SILENCE_S
+    [automation] = [item for item in up.api("automations/filter", {}) if item["name"] == prefect_admin.ZOMBIES]
+    assert automation["enabled"] and automation["trigger"]["within"] == prefect_admin.SILENCE_S
+    assert 3 * PREFECT_FLOWS_HEARTBEAT_FREQUENCY.default() <= prefect_admin.SILENCE_S
 
     same = {name: automation[name] for name in ("description", "trigger", "actions")}
     del same["trigger"]["id"]

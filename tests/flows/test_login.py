@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from flows import state
-from flows.environment import PREFECT_NEEDS, TOKEN, past_proxies, without_secrets
-from flows.login import CHOSEN, PAGE, Login, keep_login, path_of, read_login
-from flows.mlflow_login import of_another_page
-from flows.services import prepare_pages
-from flows.state import Service, UpState
-from flows.up import how_to_log_in
+from flows.operations import state
+from flows.operations.environment import PREFECT_NEEDS, TOKEN, past_proxies, without_secrets
+from flows.operations.login import CHOSEN, PAGE, Login, keep_login, path_of, read_login
+from flows.operations.mlflow_login import of_another_page
+from flows.operations.services import prepare_pages
+from flows.operations.state import Service, UpState
+from flows.operations.up import how_to_log_in
 from tasks.errors import RunError, UserError
 from tasks.processes import birth
 from tasks.settings import Settings

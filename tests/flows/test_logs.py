@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.logs import put_aside, rotate
+from flows.operations.logs import put_aside, rotate
 
 WRITER = """
 import sys

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows import services, state
-from flows.environment import TOKEN
-from flows.house import SILENCE_S, zombie_automation
-from flows.services import Address, Process, check_logins, check_port
-from flows.state import Service, UpState
-from flows.status import shown, status_of
-from flows.up import down, end_leftovers
+from flows.operations import services, state
+from flows.operations.environment import TOKEN
+from flows.operations.prefect_admin import SILENCE_S, zombie_automation
+from flows.operations.services import Address, Process, check_logins, check_port
+from flows.operations.state import Service, UpState
+from flows.operations.status import shown, status_of
+from flows.operations.up import down, end_leftovers
 from tasks.errors import RunError, UserError
 from tasks.processes import birth
 from tasks.settings import Settings

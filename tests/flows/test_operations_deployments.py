@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefect.utilities.callables import parameter_schema
 
-from flows import deployments, studies
+from flows import studies
 from flows.deployed import check_version
 from flows.deployed import study as deployed
-from flows.deployments import definition, watch_definition
+from flows.operations import deployments
+from flows.operations.deployments import definition, watch_definition
 from flows.overrides import form_values, overridden
 from tasks.config import Study, load_study
 from tasks.data import catalog
 from tasks.errors import UserError
+from tasks.generation.modes import MODES
 from tasks.settings import Settings
-from tasks.synthesis.modes import MODES
 
 HOT = {"model": "openai/m", "temperature": 1.0, "api_base": "http://localhost:1/v1"}
 COLD = {"model": "openai/m", "temperature": 0.1}
@@ -170,7 +171,8 @@ def test_a_form_of_an_older_file_is_refused(monkeypatch, tmp_path: Path) -> None
 
 
 def test_prefect_yaml_is_in_step_with_the_study_files() -> None:
-    assert deployments.PREFECT_YAML.read_text() == deployments.prefect_yaml(), "run `python -m flows.deployments`"
+    made = deployments.prefect_yaml()
+    assert deployments.PREFECT_YAML.read_text() == made, "run `python -m flows.operations.deployments`"
 
 
 @pytest.mark.parametrize(

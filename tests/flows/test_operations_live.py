@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from flows import state
-from flows.login import Login, read_login
-from flows.services import worker_name
+from flows.operations import state
+from flows.operations.login import Login, read_login
+from flows.operations.services import worker_name
 from tasks.settings import Settings
 from tests.flows.asking import ask
 from tests.provider import MODEL, ROOT, Provider, provider

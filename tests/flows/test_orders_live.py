@@ -16,8 +16,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
-from flows import state
-from flows.login import Login, keep_login
+from flows.operations import state
+from flows.operations.login import Login, keep_login
 from tasks.settings import Settings
 from tests.flows.asking import ask
 from tests.flows.home import KEY, Up, family, until
@@ -213,7 +213,7 @@ def _listening(pid: int) -> list[int]:
     ports = []
     for process in family(pid):
         with contextlib.suppress(psutil.Error):
-            if "flows.server" in " ".join(process.cmdline()):
+            if "flows.operations.ephemeral_server" in " ".join(process.cmdline()):
                 links = process.net_connections("inet")
                 ports += [link.laddr.port for link in links if link.status == psutil.CONN_LISTEN]
     return ports

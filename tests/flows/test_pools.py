@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.templating import apply_values, find_placeholders
 
 from flows import studies, watches
-from flows.server import Server
+from flows.operations.ephemeral_server import Server
 from tests.flows.small_study import environment
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flows.operations.state import UpState, is_running, path_of, write_state
 from flows.run import clear_faults, wait_until_ended
-from flows.state import UpState, is_running, path_of, write_state
 from tasks.errors import RunError, UserError
 from tasks.settings import Settings
 
@@ -75,7 +75,7 @@ END = """
 import sys
 from pathlib import Path
 from flows.run import _end_with
-from flows.state import UpState
+from flows.operations.state import UpState
 from tasks.settings import Settings
 
 _end_with(UpState(token="t", pid=1, created="now", prefect_api="p", tracking_uri="m"), Settings(home=Path(sys.argv[1])))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flows.automations import REACTION
+from flows.operations.automations import REACTION
 from tasks.discovery.memory import recall, remember
 from tasks.settings import Settings
 from tasks.store import Store

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from prefect.server.events.actions import RunDeployment
 
-from flows import deployments, watches
-from flows.automations import EVENT, reaction
-from flows.newcomer import newcomer
-from flows.registration import register
+from flows import watches
+from flows.new_llm import newcomer
+from flows.operations import deployments
+from flows.operations.automations import EVENT, reaction
+from flows.operations.registration import register
 from flows.watch import watch
 from tasks.config import load_watch
 from tasks.discovery.memory import Known, recall, remember

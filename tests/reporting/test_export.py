@@ -7,11 +7,11 @@ import yaml
 from pyarrow import parquet
 
 from tasks.errors import RunError, UserError
+from tasks.generation.synthesize import synthesize
 from tasks.reporting.export import CARD, KEPT, REJECTED, export
 from tasks.reporting.results import assemble
-from tasks.synthesis.synthesize import synthesize
+from tests.generation.conftest import FakeLLM, data, make_job, settings, task  # noqa: F401
 from tests.reporting.conftest import make_study
-from tests.synthesis.conftest import FakeLLM, data, make_job, settings, task  # noqa: F401
 
 
 @pytest.fixture

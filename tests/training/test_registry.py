@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.analysis.champion import Champion, crown, reigning
+from tasks.analysis.decisions.champion import Champion, crown, reigning
 from tasks.config import StudyConfig
 from tasks.records import Trial
 from tasks.store import Store

@@ -1,0 +1,1 @@
+"""Where real rows come from, a kind of source each."""

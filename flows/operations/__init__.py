@@ -1,0 +1,1 @@
+"""What ``synthgap up`` runs: servers, worker, login, deployments and automations, and who keeps them alive."""

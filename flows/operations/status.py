@@ -1,0 +1,89 @@
+"""``synthgap status``: what runs here, as one object and as lines for a person."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from flows import studies
+from flows.operations import deployments, state
+from flows.operations.environment import use_prefect_home
+from tasks.settings import Settings
+
+RUNS = 5
+"""Last runs that are shown."""
+
+
+def status_of(settings: Settings) -> dict[str, Any]:
+    """Services with their health, studies that have a name here, and the last runs.
+
+    ``healthy`` is false where ``up`` does not run or one of its services is not well.
+    """
+    found = state.read_state(settings)
+    entries, complaints = deployments.definitions(studies.find_studies(settings))
+    watching, more = deployments.watch_definitions(settings)
+    services = [
+        {**service.model_dump(exclude={"health"}), "healthy": service.healthy()}
+        for service in (found.services if found else ())
+    ]
+    watched = found is not None and found.alive
+    healthy = watched and found is not None and found.ready and all(item["healthy"] for item in services)
+    return {
+        "healthy": healthy,
+        "up": {"pid": found.pid, "alive": watched, "ready": found.ready} if found else None,
+        "services": services,
+        "studies": [entry["name"] for entry in entries],
+        "watches": [entry["name"] for entry in watching],
+        "complaints": complaints + more,
+        "runs": _runs(found, settings) if found and healthy else [],
+    }
+
+
+def _runs(found: state.UpState, settings: Settings) -> list[dict[str, Any]]:
+    os.environ["PREFECT_API_URL"] = found.prefect_api
+    use_prefect_home(settings)
+    state.log_in(found, settings)
+    from flows.operations.prefect_admin import clear_errors, last_runs
+
+    with clear_errors():
+        runs = last_runs(RUNS)
+    return [
+        {
+            "name": run.name,
+            "state": run.state_name,
+            "started": run.start_time.isoformat(timespec="seconds") if run.start_time else None,
+            "seconds": round(run.total_run_time.total_seconds()),
+            "message": run.state.message if run.state else None,
+        }
+        for run in runs
+    ]
+
+
+def shown(found: Mapping[str, Any]) -> str:
+    """The status as lines of text."""
+    lines = [_headline(found)]
+    for service in found["services"]:
+        health = "answers" if service["healthy"] else "DOES NOT ANSWER"
+        health = health if service["url"] else "runs" if service["healthy"] else "IS GONE"
+        process = f"process {service['pid']}" if service["pid"] else "not started here"
+        lines.append(f"  {service['name']:8} {health:16} {service['url'] or '':24} {process}")
+    lines.append(f"Studies: {', '.join(found['studies']) or 'none'}")
+    lines.append(f"Watches: {', '.join(found['watches']) or 'none'}")
+    lines += [f"  Cannot be used: {complaint}" for complaint in found["complaints"]]
+    if found["runs"]:
+        lines.append("Last runs:")
+    for run in found["runs"]:
+        message = f"  {run['message']}" if run["message"] else ""
+        lines.append(
+            f"  {run['started'] or 'waiting':26} {run['state']:12} {run['name']} ({run['seconds']} s){message}"
+        )
+    return "\n".join(lines)
+
+
+def _headline(found: Mapping[str, Any]) -> str:
+    if found["healthy"]:
+        return "synthgap is up."
+    if found["up"] is None:
+        return "synthgap is not up. `synthgap up` starts it; `synthgap run STUDY` needs no server."
+    if not found["up"]["alive"]:
+        return "synthgap ended without cleaning up. `synthgap up` starts it again, `synthgap down` tidies."
+    return "synthgap is up, but something is not well:" if found["up"]["ready"] else "synthgap is starting."

@@ -1,0 +1,127 @@
+"""A comparison in plain words: what it means for the tolerance, what would decide it, and what weakens it."""
+
+import math
+from dataclasses import dataclass
+
+from tasks.analysis.baseline import BASELINE, OF_OWN_SIZE, REFERENCE, UNTRAINED
+from tasks.analysis.statistics.power import MOST_ROWS, MOST_SEEDS
+from tasks.records import Comparison, Gap
+
+FEWEST_ROWS = 20
+"""Test rows below which an interval means nothing."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a verdict says beyond the comparison's own fields."""
+
+    trials: int
+    failed: int
+    error: str = ""
+    """Of the first trial that failed."""
+    rows: int = 0
+    """Test rows."""
+    paired_rows: int | None = None
+    """Test rows that both sides of the gap have; null where there is no baseline."""
+    all_rows: int = 0
+    """Test rows of the baseline."""
+    baselines: int = 0
+    """Trials of the baseline that the gap is to."""
+    baseline_rows: int | None = None
+    """Training rows of the baseline, where they differ by intention."""
+    single: tuple[str, ...] = ()
+    """Labels that one test row has."""
+
+
+def verdict(comparison: Comparison, facts: Facts, tolerance: float) -> str:
+    """One sentence, parts set apart by semicolons."""
+    if comparison.macro_f1 is None:
+        return f"no result: {count(facts.failed, 'trial')} failed: {facts.error}"
+    gap = comparison.gap
+    said = _judge(gap, comparison.mode, facts, tolerance) if gap else _no_gap(comparison, facts)
+    return "; ".join([said, *_weaknesses(comparison, facts)])
+
+
+def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
+    notes = []
+    if facts.baseline_rows is not None:
+        notes.append(f"with {count(comparison.n_train or 0, 'row')} against {facts.baseline_rows:,}")
+    if comparison.gap and facts.paired_rows is not None and facts.paired_rows < facts.all_rows:
+        notes.append(f"on the {facts.paired_rows:,} of {facts.all_rows:,} test rows that both have")
+    if facts.rows < FEWEST_ROWS:
+        notes.append(f"{count(facts.rows, 'test row')}: too few for an interval, {FEWEST_ROWS} are needed")
+    if facts.single:
+        names = ", ".join(map(repr, facts.single))
+        notes.append(f"one test row only of {names}: the interval leaves out what it adds to the chance")
+    if len(comparison.seeds) == 1 and comparison.mode not in UNTRAINED:
+        notes.append("one seed: the interval leaves out the chance of training")
+    elif comparison.gap and comparison.mode in UNTRAINED and facts.baselines == 1:
+        notes.append("one seed of the baseline: the interval leaves out the chance of training")
+    if facts.failed:
+        notes.append(f"{facts.failed} of {count(facts.trials, 'trial')} failed: {facts.error}")
+    return notes
+
+
+def _no_gap(comparison: Comparison, facts: Facts) -> str:
+    if comparison.mode == BASELINE:
+        return "real labels: the baseline"
+    if comparison.mode == REFERENCE:
+        return "real labels: a reference of its own size"
+    if facts.paired_rows is not None:
+        return f"no gap: {count(facts.paired_rows, 'test row')} that both have, {FEWEST_ROWS} are needed"
+    if comparison.mode in UNTRAINED:
+        return "no gap: no finished trial on real labels"
+    if comparison.mode in OF_OWN_SIZE:
+        return "no gap: no finished trial on real labels with the same seed"
+    return "no gap: no finished trial on real labels with as many rows per label and the same seed"
+
+
+def _judge(gap: Gap, mode: str, facts: Facts, tolerance: float) -> str:
+    """Where the interval lies: all above the accepted loss, all below, or astride it."""
+    if gap.low > 0:
+        return f"better than real labels by {_points(gap.mean)} ({_number(gap.low)} to {_number(gap.high)})"
+    if gap.low >= -tolerance:
+        return f"as good as real labels within {_points(tolerance)}"
+    if gap.high < -tolerance:
+        advice = "" if mode in UNTRAINED else ": buy labels"
+        return f"loses {_points(-gap.mean)} ({_number(-gap.high)} to {_number(-gap.low)}){advice}"
+    could = f"lose {_number(-gap.high)} to {_points(-gap.low)}"
+    if gap.high >= 0:
+        could = f"lose {_points(-gap.low)} or win {_number(gap.high)}"
+    return f"undecided: could {could}; {_deciding(gap, facts)}"
+
+
+def _deciding(gap: Gap, facts: Facts) -> str:
+    """What would show a loss of the tolerance, as far as the seeds can tell."""
+    if facts.baselines < 2:
+        return "more seeds would tell what it takes to decide"
+    seeds, rows = gap.seeds_needed, gap.test_rows_needed
+    if (seeds and seeds <= facts.baselines) or (rows and rows <= (facts.paired_rows or 0)):
+        return "there are seeds and test rows enough, the gap is just close to the tolerance"
+    enough = [f"about {seeds:,} seeds"] if seeds else []
+    enough += [f"about {_rounded(rows):,} test rows"] if rows else []
+    if not enough:
+        return f"neither {MOST_SEEDS} seeds nor {MOST_ROWS:,} test rows alone would decide"
+    return " or ".join(enough) + " would decide"
+
+
+def _rounded(rows: int) -> int:
+    """To two digits, upwards: it is an estimate from few seeds."""
+    unit: int = 10 ** max(0, len(str(rows)) - 2)
+    return math.ceil(rows / unit) * unit
+
+
+def count(n: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{n} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _number(score: float) -> str:
+    """A difference of scores in points, without needless decimals."""
+    points = 100 * score
+    return f"{points:.0f}" if abs(points) >= 9.95 else f"{points:.1f}".removesuffix(".0")
+
+
+def _points(score: float) -> str:
+    number = _number(score)
+    return f"{number} point" if number == "1" else f"{number} points"

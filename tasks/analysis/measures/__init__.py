@@ -1,0 +1,1 @@
+"""How a set of texts differs from real ones: diversity, similarity, what a classifier can tell."""

@@ -1,0 +1,66 @@
+"""Self-BLEU: how much of each text can be put together from the others of its set.
+
+BLEU's counts against all other texts come from one table of the two highest counts of each n-gram: a text that holds
+the highest itself is held against the second. That makes a set linear where a call a text would be quadratic.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.metrics.helpers import extract_all_word_ngrams
+
+from tasks.analysis.measures.sampling import SEED, Measured, mean_of_draws
+from tasks.analysis.measures.words import words
+
+ORDER = 4
+SIZE, DRAWS = 500, 8
+"""Texts held against each other, because the measure grows with their number, and how often so many are drawn."""
+
+Gram = tuple[str, ...]
+Counted = tuple[Counter[Gram], int]
+
+
+def self_bleu(texts: Sequence[str], *, size: int = SIZE, draws: int = DRAWS) -> Measured | None:
+    """Mean BLEU (0 to 1) of each text with all others as references (Zhu et al. 2018). Null for fewer than two texts.
+
+    Of more than ``size`` texts, the mean over ``draws`` random sets of ``size`` of them. BLEU of sentences as in
+    sacrebleu: n-grams up to four words, or as long as the text; exponential smoothing.
+    """
+    if len(texts) < 2:
+        return None
+    if len(texts) <= size:
+        return Measured(_self_bleu(texts))
+    rng = np.random.default_rng(SEED)
+    chosen = (rng.choice(len(texts), size, replace=False) for _ in range(draws))
+    return mean_of_draws(np.array([_self_bleu([texts[i] for i in rows]) for rows in chosen]))
+
+
+def _self_bleu(texts: Sequence[str]) -> float:
+    counted: list[Counted] = [extract_all_word_ngrams(" ".join(words(text)), 1, ORDER) for text in texts]
+    highest = _two_highest(counted)
+    lengths = Counter(length for _, length in counted)
+    return sum(_bleu(one, highest, lengths) for one in counted) / len(texts)
+
+
+def _two_highest(counted: Sequence[Counted]) -> dict[Gram, tuple[int, int]]:
+    highest: dict[Gram, tuple[int, int]] = {}
+    for grams, _ in counted:
+        for gram, count in grams.items():
+            first, second = highest.get(gram, (0, 0))
+            highest[gram] = (count, first) if count > first else (first, max(second, count))
+    return highest
+
+
+def _bleu(one: Counted, highest: dict[Gram, tuple[int, int]], lengths: Counter[int]) -> float:
+    grams, length = one
+    correct, total = [0] * ORDER, [0] * ORDER
+    for gram, count in grams.items():
+        first, second = highest[gram]
+        total[len(gram) - 1] += count
+        correct[len(gram) - 1] += min(count, second if count == first else first)
+    others = (other for other, times in lengths.items() if times > (other == length))
+    closest = min(others, key=lambda other: (abs(other - length), other))
+    score = BLEU.compute_bleu(correct, total, length, closest, smooth_method="exp", effective_order=True)
+    return float(score.score / 100)

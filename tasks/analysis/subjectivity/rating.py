@@ -1,0 +1,135 @@
+"""How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings.
+
+Pure analysis of records and stored predictions: whoever rated or judged, it costs nothing to do again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tasks.analysis.statistics.intervals import mean_interval
+from tasks.analysis.subjectivity.agreement import count_votes, fleiss_kappa, krippendorff_alpha, vote_agreement
+from tasks.analysis.subjectivity.association import DECIMALS, correlate
+from tasks.analysis.subjectivity.curves import Agreement, make_curves
+from tasks.analysis.subjectivity.findings import find
+from tasks.analysis.subjectivity.ranking import Ranking, rank_tasks
+from tasks.records import (
+    Comparison,
+    Correlation,
+    Curve,
+    Finding,
+    Interval,
+    Judgement,
+    Rating,
+    Synthesis,
+    TaskSubjectivity,
+    TaskSummary,
+    Trial,
+)
+from tasks.store import Store
+
+
+@dataclass(frozen=True)
+class StudySubjectivity:
+    """All that a study says about subjectivity."""
+
+    tasks: tuple[TaskSubjectivity, ...]
+    """In the order of the study's tasks."""
+    curves: tuple[Curve, ...]
+    correlations: tuple[Correlation, ...]
+    findings: tuple[Finding, ...]
+
+
+def study_subjectivity(
+    trials: Sequence[Trial],
+    comparisons: Sequence[Comparison],
+    syntheses: Sequence[Synthesis],
+    tasks: Sequence[TaskSummary],
+    store: Store,
+    *,
+    agreement: Mapping[str, Agreement],
+    ratings: Mapping[str, Sequence[Rating]],
+    judgements: Sequence[Judgement],
+) -> StudySubjectivity:
+    """The study's answer to what makes the gap grow.
+
+    Args:
+        trials: All cells; the predictions of finished ones are read from the store.
+        comparisons: What ``compare`` made of them.
+        syntheses: With diversity and similarity.
+        tasks: The study's tasks, with the diversity of their real rows.
+        store: Where the predictions are.
+        agreement: By task, ``rater_agreement`` of its test rows; tasks whose data has no raters have none.
+        ratings: By task, the annotators' votes on test rows; used where the data has no raters.
+        judgements: Comparisons of tasks.
+
+    """
+    ranking = rank_tasks([task.name for task in tasks], judgements)
+    votes = {task.name: count_votes(ratings.get(task.name, ())) for task in tasks}
+    by_task = {name: agreement.get(name) or vote_agreement(counted) for name, counted in votes.items()}
+    measured = [
+        _by_raters(name, agreement[name]) if agreement.get(name) else _by_annotators(name, votes[name])
+        for name in by_task
+    ]
+    subjectivity = _ranked([_compared(item, ranking) for item in measured])
+    curves = make_curves(trials, by_task, store)
+    correlations = correlate(comparisons, subjectivity)
+    findings = find(comparisons, syntheses, tasks, curves, subjectivity)
+    return StudySubjectivity(subjectivity, curves, correlations, findings)
+
+
+def _by_raters(name: str, agreement: Agreement) -> TaskSubjectivity:
+    """Of the data's own raters, whose single votes are not known."""
+    mean, notes = _mean(agreement)
+    notes.append("no alpha or kappa: the data gives the share of its raters who agree, not their votes")
+    return TaskSubjectivity(name, "raters", len(agreement), mean_agreement=mean, note="; ".join(notes))
+
+
+def _by_annotators(name: str, votes: Mapping[str, Mapping[str, int]]) -> TaskSubjectivity:
+    if not votes:
+        note = "no agreement: the data has no raters, and no annotators gave a test row two votes"
+        return TaskSubjectivity(name, "", note=note)
+    alpha, (kappa, left_out) = krippendorff_alpha(votes), fleiss_kappa(votes)
+    mean, notes = _mean(vote_agreement(votes))
+    if alpha is None:
+        notes.append("no alpha or kappa: all votes name one label")
+    elif kappa is None:
+        notes.append("no kappa: all votes that it can use name one label")
+    if left_out and kappa is not None:
+        notes.append(f"kappa without {left_out} of {len(votes)} rows, on which some annotators gave no vote")
+    raters = sum(sum(counts.values()) for counts in votes.values()) / len(votes)
+    return TaskSubjectivity(name, "annotators", len(votes), raters, mean, alpha, kappa, note="; ".join(notes))
+
+
+def _mean(agreement: Agreement) -> tuple[Interval | None, list[str]]:
+    """Mean over rows, for the raters that there are: other raters are not in its interval."""
+    found = mean_interval(list(agreement.values()))
+    if found is None:
+        return None, ["no mean agreement: one row was rated, which gives no interval"]
+    return Interval(found.mean, max(found.low, 0.0), min(found.high, 1.0)), []
+
+
+def _compared(item: TaskSubjectivity, ranking: Ranking) -> TaskSubjectivity:
+    strength = ranking.strengths.get(item.task)
+    note = "" if strength else f"no strength: {ranking.note or 'this task was not compared with another'}"
+    notes = "; ".join(filter(None, [item.note, note]))
+    return replace(item, strength=strength, comparisons=ranking.comparisons[item.task], note=notes)
+
+
+def _ranked(items: Sequence[TaskSubjectivity]) -> tuple[TaskSubjectivity, ...]:
+    """Ranks by strength where any task has one, else by agreement: two scales cannot share a ranking.
+
+    Equal tasks are ranked in the study's order.
+    """
+    strengths = {item.task: item.strength.mean for item in items if item.strength}
+    agreements = {item.task: -item.mean_agreement.mean for item in items if item.mean_agreement}
+    by_task = strengths or agreements
+    ordered = sorted(by_task, key=lambda task: round(by_task[task], DECIMALS))
+    ranks = {task: rank for rank, task in enumerate(ordered, 1)}
+    sources = {item.source for item in items if item.task in ranks}
+    mixed = [] if strengths or len(sources) < 2 else ["ranked beside tasks that other kinds of raters rated"]
+    return tuple(
+        replace(item, rank=ranks[item.task], note="; ".join(filter(None, [item.note, *mixed])))
+        if item.task in ranks
+        else item
+        for item in items
+    )

@@ -1,0 +1,86 @@
+"""Types of fields that several files of YAML have: addresses, paths, names."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+class Frozen(BaseModel):
+    """Base of every config model: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+"""A repository on the hub, with or without its owner."""
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+"""Name of an environment variable."""
+
+
+def _address(value: str | None) -> str | None:
+    """An address of an endpoint: http or https, a host, nothing that is read in two ways."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        fine = False
+    if not fine or "#" in value or re.search(r"[\s\\\x00-\x1f\x7f]", value):
+        raise ValueError("write an address such as https://host/v1 or http://127.0.0.1:8000/v1")
+    return value
+
+
+def _file(value: str | None) -> str | None:
+    """A path on this machine: nothing here reads an address."""
+    if value is not None and ("://" in value or "::" in value or "\0" in value):
+        raise ValueError("must be a path on this machine, not an address; download it and name the file")
+    if value is not None and value.startswith("~"):
+        _home_of(value)
+    return value
+
+
+def _home_of(path: str) -> None:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        raise ValueError("begins with ~ and names a user who has no home here") from None
+
+
+def hub_or_folder(value: str | None) -> str | None:
+    """A repository on the hub, or a folder, which begins with ``./``, ``../`` or ``/``."""
+    if value is None or HUB_NAME.fullmatch(value):
+        return value
+    if _file(value) and value.startswith(("./", "../", "/")):
+        return value
+    raise ValueError("must be a repository on the hub such as stanfordnlp/imdb, or a folder such as ./rows")
+
+
+def variable_name(name: str | None) -> str | None:
+    """A variable's name; the message does not repeat what may be the key itself."""
+    if name is not None and not VARIABLE.fullmatch(name):
+        raise ValueError("api_key_env must be the name of an environment variable (SYNTHGAP_KEY_MINE), not a key")
+    return name
+
+
+def string_keys(value: Any) -> Any:
+    """YAML reads a bare ``0`` as a number, which is meant as text, and ``no`` as a truth value, which is lost."""
+    if not isinstance(value, dict):
+        return value
+    for key in value:
+        if isinstance(key, bool) or key is None:
+            raise ValueError(f"YAML reads a key here as {key}; write label names such as 'yes' and 'no' in quotes")
+    return {str(key): item for key, item in value.items()}
+
+
+def named(value: Any) -> Any:
+    """A plain string stands for ``{model: string}``."""
+    return {"model": value} if isinstance(value, str) else value
+
+
+Address = Annotated[str | None, AfterValidator(_address)]
+File = Annotated[str, AfterValidator(_file)]
+OptionalFile = Annotated[str | None, AfterValidator(_file)]

@@ -1,0 +1,104 @@
+"""What a synthesis would cost, before anything is spent: no network, no LLM, no litellm.
+
+Calls come from the share of texts that earlier syntheses of the same mode and generator kept. Tokens come from what
+they took on the same task; before there are any, those of rendered prompts are counted, and answers guessed by length.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from tasks.generation import keys
+from tasks.generation.synthesize import StoredSynthesis
+from tasks.llm import calls, embedded
+from tasks.llm.estimate import NOTHING, Estimate
+from tasks.llm.journal import read_journal
+from tasks.llm.prices import price
+from tasks.llm.tokens import count_messages
+from tasks.records import SynthesisJob, TaskData
+from tasks.settings import Settings
+from tasks.store import Store
+
+TOKENS_PER_WORD = 1.4
+FIRST_GUESS = 0.8
+"""Share of texts kept, before anything is known of a mode and generator."""
+WORDS_SHARE = 0.7
+"""Length of a text as a share of the longest that is asked for."""
+SAMPLES = 4
+"""Prompts rendered per label."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What earlier syntheses of the same mode and generator came to."""
+
+    kept_share: float = FIRST_GUESS
+    seconds_per_text: float | None = None
+    tokens_in_per_call: float | None = None
+    """Null where nothing is known of the same task."""
+    tokens_out_per_text: float | None = None
+
+
+def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
+    """What a synthesis would still ask for and cost; calls that the journal holds are paid for."""
+    store = Store(settings.store_url)
+    if job.imported is not None or store.get("syntheses", keys.synthesis_key(job, data)) is not None:
+        return NOTHING
+    past = _past(job, store)
+    writer = keys.writer_of(job)
+    journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
+    wanted = min(1 / past.kept_share, 1 + job.extra_texts) * sum(job.rows.values())
+    a_call = calls.completions(job.generator) * job.generator.texts_per_call
+    missing = max(0, math.ceil(wanted / a_call) - len(read_journal(journal)))
+    per_prompt = past.tokens_in_per_call or (_prompt_tokens(job, data, writer.turns) if missing else 0)
+    per_text = past.tokens_out_per_text or job.task.max_words * WORDS_SHARE * TOKENS_PER_WORD
+    tokens_in, tokens_out = round(missing * per_prompt), round(missing * a_call * per_text)
+    known = price(job.generator)
+    cost = known.of(tokens_in, tokens_out) if known else None
+    return Estimate(missing, tokens_in, tokens_out, cost, _seconds(job, past, missing * a_call, tokens_in, tokens_out))
+
+
+def _prompt_tokens(job: SynthesisJob, data: TaskData, turns: int) -> float:
+    """Mean tokens of a prompt, over labels, a few calls and the turns of a conversation."""
+    text = " ".join(["word"] * (job.task.max_words * 2 // 3))
+    sizes = [
+        count_messages(messages)
+        for label in job.task.labels
+        for i in range(SAMPLES)
+        for messages in [keys.request(job, data, label, i * turns + i % turns, (text,) * (i % turns)).messages]
+    ]
+    return sum(sizes) / len(sizes)
+
+
+def _past(job: SynthesisJob, store: Store) -> _Past:
+    """What is known from the store: of the same task where there is something, else of any."""
+    stored = [asdict(found.synthesis) for found in store.past("syntheses", StoredSynthesis)]
+    found = [item for item in stored if (item["mode"], item["generator"]) == (job.mode, job.generator.model)]
+    same_task = _summary([item for item in found if item["task"] == job.task.name])
+    if same_task:
+        return same_task
+    other = _summary(found) or _Past()
+    return replace(other, tokens_in_per_call=None, tokens_out_per_text=None)
+
+
+def _summary(found: Sequence[dict[str, Any]]) -> _Past | None:
+    requested = sum(item["yields"]["requested"] for item in found)
+    kept = sum(item["yields"]["kept"] for item in found)
+    calls = sum(item["calls"] for item in found)
+    if not requested or not kept or not calls:
+        return None
+    return _Past(
+        kept_share=kept / requested,
+        seconds_per_text=sum(item["seconds"] for item in found) / requested,
+        tokens_in_per_call=sum(item["tokens_in"] for item in found) / calls,
+        tokens_out_per_text=sum(item["tokens_out"] for item in found) / requested,
+    )
+
+
+def _seconds(job: SynthesisJob, past: _Past, texts: int, tokens_in: int, tokens_out: int) -> float | None:
+    if past.seconds_per_text is not None:
+        return texts * past.seconds_per_text
+    if embedded.is_embedded(job.generator.model):
+        return tokens_in / embedded.PROMPT_RATE + tokens_out / embedded.ANSWER_RATE
+    return None

@@ -1,0 +1,16 @@
+"""Nothing in the answer, or nothing that a reader could read."""
+
+from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.records import Row
+
+
+def _build(scene: Scene) -> Check:
+    def check(row: Row) -> str | None:
+        if any(character.isalnum() for character in normalise(row.text)):
+            return None
+        return f"no letter or digit in {quote(row.text)}"
+
+    return check
+
+
+FILTER = Filter("empty", version=1, step="parsed", build=_build)

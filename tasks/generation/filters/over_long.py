@@ -1,0 +1,17 @@
+"""More than twice the words that were asked for."""
+
+from tasks.generation.filter import Check, Filter, Scene
+from tasks.records import Row
+
+
+def _build(scene: Scene) -> Check:
+    limit = 2 * scene.task.max_words
+
+    def check(row: Row) -> str | None:
+        words = len(row.text.split())
+        return f"{words} words, over {limit}" if words > limit else None
+
+    return check
+
+
+FILTER = Filter("over_long", version=1, step="valid", build=_build)

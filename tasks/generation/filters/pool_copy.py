@@ -1,0 +1,45 @@
+"""A copy or near copy of a real text that prompts may show, or one with a whole such text inside."""
+
+from collections.abc import Iterator
+
+from rapidfuzz import fuzz, process
+
+from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.records import Row
+
+LIKENESS = 85.0
+"""Least normalised edit similarity (rapidfuzz ratio, 0 to 100) that counts as a copy."""
+LONG_ENOUGH = 5
+"""Words of a pool text from which finding it whole inside another is no accident."""
+
+
+def _build(scene: Scene) -> Check:
+    pool = {normalise(example.text): example.text for example in scene.pool}
+    plain_pool = list(pool)
+    by_start: dict[str, list[str]] = {}
+    for known in pool:
+        for start in _runs(known.split()[:LONG_ENOUGH]):
+            by_start.setdefault(start, []).append(known)
+
+    def inside(plain: str) -> str | None:
+        """The pool text that stands whole in a text. Only those whose first words do are looked for."""
+        padded = f" {plain} "
+        starts = (by_start.get(run, ()) for run in _runs(plain.split()))
+        return next((known for group in starts for known in group if f" {known} " in padded), None)
+
+    def check(row: Row) -> str | None:
+        plain = normalise(row.text)
+        near = process.extractOne(plain, plain_pool, scorer=fuzz.ratio, score_cutoff=LIKENESS)
+        if near:
+            return f"{near[1]:.0f}% like pool text {quote(pool[near[0]])}"
+        whole = inside(plain)
+        return f"holds pool text {quote(pool[whole])}" if whole else None
+
+    return check
+
+
+def _runs(words: list[str]) -> Iterator[str]:
+    return (" ".join(words[i : i + LONG_ENOUGH]) for i in range(len(words) - LONG_ENOUGH + 1))
+
+
+FILTER = Filter("pool_copy", version=1, step="kept", build=_build)

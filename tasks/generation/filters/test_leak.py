@@ -1,0 +1,14 @@
+"""A text of the real test set, up to case, punctuation and spacing: known by heart by the LLM, or leaked."""
+
+from tasks.generation.filter import Check, Filter, Scene, quote, text_hash
+from tasks.records import Row
+
+
+def _build(scene: Scene) -> Check:
+    def check(row: Row) -> str | None:
+        return f"in the test set: {quote(row.text)}" if text_hash(row.text) in scene.test_hashes else None
+
+    return check
+
+
+FILTER = Filter("test_leak", version=1, step="kept", build=_build)

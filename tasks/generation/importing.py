@@ -1,0 +1,95 @@
+"""Somebody else's synthetic rows through the sieve that generated ones pass: same filters, same ledger, no calls.
+
+A row becomes a journal entry of its own, so that accounting, provenance and export know only one kind of data set. Of
+a label with more rows than are wanted a random choice is taken, by draw: files are often sorted. Texts are taken as
+they stand; what a model's answer would be stripped of (labels, quotes) would be trained on, so it stays.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tasks.config import ImportConfig
+from tasks.data.imports import read_import
+from tasks.data.split import by_label, ranked
+from tasks.errors import RunError
+from tasks.generation import keys
+from tasks.generation.filter import Scene
+from tasks.generation.filters import find_filters
+from tasks.generation.form import ONE_TEXT
+from tasks.generation.pipeline import Sieve, Text
+from tasks.llm.calls import Answer
+from tasks.llm.journal import Entry
+from tasks.records import Example, SynthesisJob, TaskData, content_key
+
+SESSION = "import"
+
+
+class ImportSieve(Sieve):
+    """A sieve over rows rather than answers."""
+
+    def texts(self, entry: Entry) -> list[Text]:
+        """The row's text, as it stands."""
+        return [Text(answer, answer.text) for answer in entry.answers]
+
+
+def import_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of the data set that an import comes to: its rows, how many are wanted by which draw, and the filters."""
+    item = _import_of(job)
+    rows = sorted((row.text, row.label) for row in read_import(item, job.task))
+    return content_key({"imported": rows, "name": item.name, "cost": item.cost_usd, "draw": job.draw,
+                        **keys.sieve_parts(job, data)})  # fmt: skip
+
+
+def sift_import(job: SynthesisJob, data: TaskData) -> Sieve:
+    """The import's rows, sifted. Raises ``UserError`` for rows that do not fit the task, ``RunError`` for a label that
+    no row is left of.
+    """
+    item = _import_of(job)
+    rows = read_import(item, job.task)
+    entries = _entries(item, rows, job.draw)
+    sieve = ImportSieve(
+        Scene(job.task, data.pool, keys.test_hashes(data.test)),
+        find_filters(job.filters),
+        ONE_TEXT,
+        job.rows,
+        {label: len(found) for label, found in entries.items()},
+        lambda label, index: entries[label][index],
+    )
+    sieve.advance()
+    for label in job.task.labels:
+        if not sieve.kept[label]:
+            reasons = Counter(row.reason for row in sieve.rejected if row.label == label)
+            told = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
+            raise RunError(f"import {item.name!r}: no row of label {label!r} is left, all were rejected ({told})")
+    return sieve
+
+
+def _import_of(job: SynthesisJob) -> ImportConfig:
+    if job.imported is None:
+        raise ValueError(f"{job.name} is generated, not imported")
+    return job.imported
+
+
+def _entries(item: ImportConfig, rows: Sequence[Example], draw: int) -> dict[str, list[Entry]]:
+    """An entry a row, in the order of the draw, each with its share of what all rows cost."""
+    share = None if item.cost_usd is None else item.cost_usd / len(rows)
+    return {
+        label: [
+            Entry(
+                call=keys.call_id(label, index, 1),
+                prompt="",
+                seed=draw,
+                answers=(Answer(row.text, "stop"),),
+                asked=item.name,
+                model="",
+                tokens_in=0,
+                tokens_out=0,
+                cost_usd=share,
+                session=SESSION,
+                elapsed=0.0,
+                time="",
+            )
+            for index, row in enumerate(ranked(group, f"imported:{draw}"))
+        ]
+        for label, group in by_label(rows).items()
+    }

@@ -1,0 +1,108 @@
+"""The names of what is generated: hashes of all that shapes it, and of nothing else.
+
+A calls key names a journal: who writes what and how. A synthesis key names a data set: those calls, how many rows are
+wanted and what rejects them. So more rows, or another filter, cost only the calls that are new.
+"""
+
+import functools
+import random
+from typing import Any
+
+from tasks.errors import UserError
+from tasks.generation.filter import text_hash
+from tasks.generation.filters import find_filters
+from tasks.generation.form import ONE_TEXT, Form
+from tasks.generation.mode import Turn, Writer
+from tasks.generation.modes import find_mode
+from tasks.llm import calls
+from tasks.llm.calls import Request
+from tasks.llm.prices import takes_schema
+from tasks.records import Example, SynthesisJob, TaskData, content_key
+
+SAMPLES = 3
+"""Prompts of each label that go into a key, so that a changed prompt is never taken for the old one."""
+
+
+def writer_of(job: SynthesisJob) -> Writer:
+    """Who writes. Raises ``UserError`` for a mode that asks no LLM."""
+    writer = find_mode(job.mode).writer
+    if writer is None:
+        raise UserError(f"mode {job.mode!r} asks no LLM, there is nothing to generate")
+    return writer
+
+
+def form_of(job: SynthesisJob) -> Form:
+    """What a generator's answers look like."""
+    generator = job.generator
+    if generator.texts_per_call == 1:
+        return ONE_TEXT
+    known = takes_schema(generator.model) if generator.json_schema is None else generator.json_schema
+    return Form(generator.texts_per_call, known)
+
+
+def call_id(label: str, index: int, turns: int) -> str:
+    """Id of a label's call: label, conversation and turn."""
+    return f"{label}/{index // turns}/{index % turns}"
+
+
+def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: tuple[str, ...] = ()) -> Request:
+    """A label's call by its index: a function of task, writer, pool and draw alone, and of the conversation so far."""
+    writer = writer_of(job)
+    examples = tuple(row for row in data.pool if row.label == label) if writer.uses_pool else ()
+    seed = int(content_key([writer.name, label, job.draw, index])[:7], 16)
+    form = form_of(job)
+    turn = Turn(job.task, label, examples, random.Random(seed), earlier, form)
+    longest = calls.longest_answer(job.generator, job.task.max_words)
+    completions = calls.completions(job.generator)
+    return Request(tuple(writer.messages(turn)), job.generator, longest, seed, completions, form.schema)
+
+
+def calls_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of the journal: writer, prompts, pool, model with its parameters and the server that is asked, draw."""
+    writer = writer_of(job)
+    firsts = [request(job, data, label, i * writer.turns) for label in job.task.labels for i in range(SAMPLES)]
+    return content_key(
+        {
+            "writer": [writer.name, writer.version, writer.turns],
+            "prompts": [[first.messages, first.max_tokens, first.seed] for first in firsts],
+            "second_turn": [request(job, data, label, 1, ("",)).messages for label in job.task.labels]
+            if writer.turns > 1
+            else [],
+            "pool": data.pool if writer.uses_pool else [],
+            "model": job.generator.model,
+            "sampling": calls.sampling(job.generator),
+            "completions": calls.completions(job.generator),
+            "schema": form_of(job).schema,
+            "draw": job.draw,
+            **({"endpoint": server} if (server := job.generator.endpoint or job.generator.api_base) else {}),
+        }
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def test_hashes(test: tuple[Example, ...]) -> frozenset[str]:
+    """What filters get of the test set."""
+    return frozenset(text_hash(row.text) for row in test)
+
+
+def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of the data set: its calls, rows wanted, calls allowed, filters, and the texts that filters compare with."""
+    return content_key(
+        {
+            "calls": calls_key(job, data),
+            "extra_texts": job.extra_texts,
+            **sieve_parts(job, data),
+        }
+    )
+
+
+def sieve_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
+    """What shapes a data set beside its texts: rows wanted, filters, and the texts that filters compare with."""
+    return {
+        "rows_per_label": job.rows if job.fewer else job.rows_per_label,
+        "filters": [[item.name, item.version] for item in find_filters(job.filters)],
+        "longest": job.task.max_words,
+        "language": job.task.language,
+        "pool": data.pool,
+        "test": test_hashes(data.test),
+    }

@@ -1,0 +1,101 @@
+"""What a mode is: where training rows come from and, where an LLM writes them, how it is asked.
+
+The asking is a ``Writer`` of its own, so that several modes can train on one and the same synthesis: modes that share
+a writer share its calls, keys and rows.
+"""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.config import TaskConfig
+from tasks.generation.form import ONE_TEXT, Form
+from tasks.llm.calls import Message
+from tasks.records import Example, TaskData
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One call's place: everything that its messages may depend on."""
+
+    task: TaskConfig
+    label: str
+    examples: tuple[Example, ...]
+    """The pool's rows of this label."""
+    rng: random.Random
+    """Seeded by draw, label and call index."""
+    earlier: tuple[str, ...] = ()
+    """Answers that this conversation gave so far."""
+    form: Form = ONE_TEXT
+    """What the answer shall look like."""
+
+
+@dataclass(frozen=True)
+class Writer:
+    """How an LLM is asked for texts. Raise ``version`` when its prompts change: it renames everything written."""
+
+    name: str
+    version: int
+    messages: Callable[[Turn], list[Message]]
+    turns: int = 1
+    """Texts asked for in one conversation; conversations are independent and run at the same time."""
+    uses_pool: bool = False
+    """Its prompts show rows of the pool."""
+
+
+Select = Callable[[TaskData, Sequence[Example], Mapping[str, int], int], tuple[Example, ...]]
+"""(real rows, generated rows, training rows wanted by label, draw) -> training rows."""
+
+
+Count = Callable[[TaskData, Mapping[str, int]], dict[str, int]]
+"""(real rows, rows by label of the generated set or, without one, of the real baseline) -> training rows by label."""
+
+
+def as_many(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
+    """As many training rows as there are generated ones, so that a real baseline of the same size is a fair one."""
+    return dict(label_counts)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Where training rows come from."""
+
+    name: str
+    summary: str
+    """One line for people."""
+    select: Select
+    writer: Writer | None = None
+    """Null where no LLM is asked."""
+    imports: bool = False
+    """Its rows are those that the study imports."""
+    count: Count = as_many
+
+    @property
+    def source(self) -> str | None:
+        """What its generated rows are called: modes of one source share their syntheses. Null where all are real."""
+        if self.imports:
+            return self.name
+        return self.writer.name if self.writer else None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Modes with parameters in their names, after slashes: ``mix/50``."""
+
+    name: str
+    """The part before the first slash."""
+    usage: str
+    """The names it understands, for messages."""
+    make: Callable[[Sequence[str], Mapping[str, Mode]], Mode]
+    """(parameters, modes without any) -> the mode. Raises ``UserError`` for parameters that it does not take."""
+
+
+def generated(
+    data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int
+) -> tuple[Example, ...]:
+    """The first generated rows of each label, as many as wanted or as there are."""
+    return tuple(
+        row
+        for label, count in label_counts.items()
+        for row in [row for row in rows if row.label == label][:count]
+    )  # fmt: skip

@@ -1,0 +1,5 @@
+"""Synthetic rows that somebody else made, named in the study's ``imports``, held to the same filters and tests."""
+
+from tasks.generation.mode import Mode, generated
+
+MODE = Mode("imported", "synthetic rows that others made, from the study's imports", generated, imports=True)

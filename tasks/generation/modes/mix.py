@@ -1,0 +1,51 @@
+"""Generated and real rows in given shares, as many together as the generated set has: ``mix/90``, ``mix/50/zero_shot``.
+
+Both parts are the beginnings of fixed orders: what is generated in ``mix/25`` is among what is generated in
+``mix/50``, and the real rows the other way round, so that a series of mixes exchanges rows and nothing else.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from tasks.data.sample import matched_rows
+from tasks.errors import UserError, unknown
+from tasks.generation.mode import Family, Mode, generated
+from tasks.records import Example, TaskData, count_labels
+
+DEFAULT_WRITER = "few_shot"
+USAGE = "mix/<percent generated, 1 to 99>[/<mode of an LLM>]"
+
+
+def _generated_of(n: int, percent: int) -> int:
+    """How many of a label's rows are generated, half rounded up; never fewer for a higher percentage."""
+    return (n * percent + 50) // 100
+
+
+def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
+    """No more than there are real rows: the same number at every percentage, down to none generated."""
+    real = count_labels(data.train, data.task.labels)
+    return {label: min(n, real[label]) for label, n in label_counts.items()}
+
+
+def _make(parameters: Sequence[str], modes: Mapping[str, Mode]) -> Mode:
+    name = "/".join(("mix", *parameters))
+    if len(parameters) not in (1, 2) or not re.fullmatch(r"[1-9]\d?", parameters[0]):
+        raise UserError(f"mode {name!r}: the percentage must be a whole number from 1 to 99. Allowed: {USAGE}")
+    writers = [mode.name for mode in modes.values() if mode.writer and mode.writer.name == mode.name]
+    writer = parameters[1] if len(parameters) == 2 else DEFAULT_WRITER
+    if writer not in writers:
+        raise unknown(f"mode of an LLM in {name!r}:", writer, writers)
+    percent = int(parameters[0])
+
+    def select(
+        data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int
+    ) -> tuple[Example, ...]:
+        made = {label: _generated_of(n, percent) for label, n in label_counts.items()}
+        real = {label: n - made[label] for label, n in label_counts.items()}
+        return (*generated(data, rows, made, draw), *matched_rows(data, real, draw))
+
+    summary = f"{percent}% written as in {writer}, the rest human-labelled"
+    return Mode(name, summary, select, modes[writer].writer, count=_count)
+
+
+FAMILY = Family("mix", USAGE, _make)

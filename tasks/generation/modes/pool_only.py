@@ -1,0 +1,20 @@
+"""The few real rows that few-shot prompts may show, all of them and nothing else: what they are worth without an LLM.
+
+Li et al. 2023 train on them to see what the texts generated from them add.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from tasks.generation.mode import Mode
+from tasks.records import Example, TaskData, count_labels
+
+
+def _select(data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int) -> tuple[Example, ...]:
+    return data.pool
+
+
+def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
+    return count_labels(data.pool, data.task.labels)
+
+
+MODE = Mode("pool_only", "the few real rows that few-shot prompts show, and nothing else", _select, count=_count)

@@ -1,0 +1,26 @@
+"""The few real rows of the pool and the texts that the few-shot writer made from them.
+
+The generated rows are those that ``few_shot`` trains on, so that the two modes differ by the pool's rows alone.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from tasks.generation.mode import Mode, generated
+from tasks.generation.modes.few_shot import WRITER
+from tasks.records import Example, TaskData, count_labels
+
+
+def _select(data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int) -> tuple[Example, ...]:
+    pool = count_labels(data.pool, data.task.labels)
+    return (*data.pool, *generated(data, rows, {label: n - pool[label] for label, n in label_counts.items()}, draw))
+
+
+def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
+    pool = count_labels(data.pool, data.task.labels)
+    return {label: pool[label] + n for label, n in label_counts.items()}
+
+
+MODE = Mode(
+    "pool_plus_synthetic", "the few real rows that few-shot prompts show and what an LLM made of them", _select, WRITER,
+    count=_count,
+)  # fmt: skip

@@ -1,0 +1,14 @@
+"""Human-labelled rows, as many per label as the generated sets have: the baseline that every gap is measured to."""
+
+from collections.abc import Mapping, Sequence
+
+from tasks.data.sample import matched_rows
+from tasks.generation.mode import Mode
+from tasks.records import Example, TaskData
+
+
+def _select(data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int) -> tuple[Example, ...]:
+    return matched_rows(data, label_counts, draw)
+
+
+MODE = Mode("real", "human-labelled rows, as many per label as the generated sets", _select)

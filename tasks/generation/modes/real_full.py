@@ -1,0 +1,14 @@
+"""Human-labelled rows in their natural label shares: the reference of what more labelling would give."""
+
+from collections.abc import Mapping, Sequence
+
+from tasks.data.sample import natural_rows
+from tasks.generation.mode import Mode
+from tasks.records import Example, TaskData
+
+
+def _select(data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int) -> tuple[Example, ...]:
+    return natural_rows(data, sum(label_counts.values()), draw)
+
+
+MODE = Mode("real_full", "human-labelled rows in their natural label shares, for reference", _select)

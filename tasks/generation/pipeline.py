@@ -1,0 +1,181 @@
+"""Journal entries -> kept and rejected rows, in the order of the calls, whatever order the answers came in.
+
+Call i of every label comes before call i + 1 of any, and a label that has its rows takes no more. So rows depend on
+the journal's content alone: a run that was killed and resumed ends with the rows of an undisturbed one.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from tasks.config import TaskConfig
+from tasks.generation.filter import Check, Filter, Scene, Step
+from tasks.generation.form import Form
+from tasks.generation.parse import UnreadableError, parse
+from tasks.llm.calls import Answer
+from tasks.llm.empty_answers import Fruitless
+from tasks.llm.journal import Entry
+from tasks.records import Row, Yield
+
+STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
+UNFINISHED = "unfinished"
+"""Reason to reject an answer that was cut off before anything in it was whole."""
+MISSING = "missing"
+"""Reason for a text that an answer of several should have held."""
+UNREADABLE = "unreadable"
+"""Reason to reject an answer that the parser gives up."""
+SHOWN_CHARACTERS = 2_000
+"""Of an unreadable answer, kept in its row; the journal has all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text of an answer."""
+
+    answer: Answer
+    text: str
+    """Empty where there is none."""
+    unreadable: str = ""
+    """Why the answer could not be parsed; empty where it could."""
+
+
+@dataclass
+class Sieve:
+    """Rows of one synthesis so far."""
+
+    scene: Scene
+    filters: tuple[Filter, ...]
+    form: Form
+    rows_wanted: Mapping[str, int]
+    """By label."""
+    most_texts: Mapping[str, int]
+    """Texts that a label may take to get them."""
+    lookup: Callable[[str, int], Entry | None]
+    """(label, call index) -> its entry, null when it is not there yet."""
+    rejected: list[Row] = field(default_factory=list)
+    used: list[Entry] = field(default_factory=list)
+    """Entries that were looked at."""
+
+    def __post_init__(self) -> None:
+        self.done: Counter[str] = Counter()
+        """Calls looked at, by label."""
+        self.looked: Counter[str] = Counter()
+        """Texts looked at, by label."""
+        self.answered = 0
+        """Those of them that held something."""
+        self.kept: Counter[str] = Counter()
+        self.fruitless = Fruitless()
+        self._checks: list[tuple[Filter, Check]] = [(item, item.build(self.scene)) for item in self.filters]
+        self._order = self._calls()
+        self._next = next(self._order, None)
+
+    def advance(self) -> None:
+        """Sift all entries that are there, up to the first call that has no answer yet."""
+        while self._next is not None and (entry := self.lookup(*self._next)) is not None:
+            self._sift(self._next[0], entry)
+            self._next = next(self._order, None)
+
+    @property
+    def finished(self) -> bool:
+        """Every label has its rows or has used up its calls."""
+        return self._next is None
+
+    def open(self, label: str) -> bool:
+        """Whether a label still takes calls."""
+        return self.kept[label] < self.rows_wanted[label] and self.looked[label] < self.most_texts[label]
+
+    def _calls(self) -> Iterator[tuple[str, int]]:
+        labels = tuple(self.scene.task.labels)
+        for index in itertools.count():
+            for label in (label for label in labels if self.open(label)):
+                yield label, index
+            if not any(map(self.open, labels)):
+                return
+
+    def upcoming(self, most: int) -> list[tuple[str, int]]:
+        """The next calls in order, at most so many, if labels that are open stay so."""
+        if self._next is None:
+            return []
+        label, index = self._next
+        labels = list(filter(self.open, self.scene.task.labels))
+        order = ((name, i) for i in itertools.count(index) for name in labels)
+        return list(itertools.islice(itertools.dropwhile(lambda call: call != (label, index), order), most))
+
+    def texts(self, entry: Entry) -> list[Text]:
+        """The texts in an entry's answers."""
+        return read_texts(entry, self.scene.task, self.form)
+
+    def _sift(self, label: str, entry: Entry) -> None:
+        self.done[label] += 1
+        self.used.append(entry)
+        texts = self.texts(entry)
+        self.fruitless.look(entry, [found.text for found in texts])
+        for number, found in enumerate(texts):
+            if not self.open(label):
+                return
+            row = self._judged(Row(found.text, label, entry.call, answer=number), found)
+            self.looked[label] += 1
+            self.answered += bool(found.answer.text.strip())
+            if row.reason is None:
+                self.kept[label] += 1
+                self.scene.kept.append(row)
+            else:
+                shown = found.answer.text[:SHOWN_CHARACTERS] if found.unreadable else found.answer.text
+                self.rejected.append(replace(row, text=row.text or shown))
+
+    def _judged(self, row: Row, found: Text) -> Row:
+        answer = found.answer
+        if found.unreadable:
+            return replace(row, reason=UNREADABLE, evidence=found.unreadable)
+        if not row.text and answer.text.strip() and answer.finish_reason == "length":
+            return replace(row, reason=UNFINISHED, evidence="the token limit came before the end of a sentence")
+        if not row.text and answer.text.strip() and self.form.texts > 1:
+            return replace(row, reason=MISSING, evidence=f"fewer than {self.form.texts} texts in the answer")
+        for item, check in self._checks:
+            if (evidence := check(row)) is not None:
+                return replace(row, reason=item.name, evidence=evidence)
+        return row
+
+    def yields(self) -> Yield:
+        """How many texts survived each step."""
+        reasons = Counter(row.reason for row in self.rejected if row.reason)
+        steps = {**dict.fromkeys((UNREADABLE, UNFINISHED, MISSING), "parsed"), **{f.name: f.step for f in self.filters}}
+        lost = Counter(steps[row.reason] for row in self.rejected if row.reason)
+        left, counts = self.looked.total(), {}
+        for step in STEPS:
+            left -= lost[step]
+            counts[step] = left
+        return Yield(requested=self.looked.total(), answered=self.answered, rejected=dict(reasons), **counts)
+
+
+def texts_of(entry: Entry, task: TaskConfig, form: Form) -> list[tuple[Answer, str]]:
+    """The texts in an entry's answers, each with its answer; empty ones for those that an answer lacks."""
+    return [(found.answer, found.text) for found in read_texts(entry, task, form)]
+
+
+def read_texts(entry: Entry, task: TaskConfig, form: Form) -> list[Text]:
+    """The texts in an entry's answers; empty ones for those that an answer lacks."""
+    return [text for answer in entry.answers for text in _read(answer, tuple(task.labels), form)]
+
+
+def _read(answer: Answer, labels: tuple[str, ...], form: Form) -> list[Text]:
+    cut = answer.finish_reason == "length"
+    try:
+        parts = form.split(answer.text, cut)
+    except UnreadableError as error:
+        return [Text(answer, "", str(error))] * form.texts
+    texts = [_parsed(answer, part, labels, cut and form.texts == 1) for part in parts]
+    return texts + [Text(answer, "")] * (form.texts - len(texts))
+
+
+def _parsed(answer: Answer, part: str, labels: tuple[str, ...], cut: bool) -> Text:
+    try:
+        return Text(answer, parse(part, labels, cut))
+    except UnreadableError as error:
+        return Text(answer, "", str(error))
+
+
+def count_kept(sieve: Sieve) -> Mapping[str, int]:
+    """Kept rows by label, with a zero for a label that has none."""
+    return {label: sieve.kept[label] for label in sieve.scene.task.labels}

@@ -1,0 +1,254 @@
+"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows. Imported rows skip the
+calls.
+
+A finished one is stored under its synthesis key. One that the budget stopped is stored under a key of its own content,
+so that its rows can be trained on, and a later run with money left goes on where it stopped. A stored one holds its
+rows, what their calls took, and the key of its journal; answers are in the journal alone.
+"""
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import RunError, UserError
+from tasks.generation import importing, keys
+from tasks.generation.filter import Scene
+from tasks.generation.filters import find_filters
+from tasks.generation.generate import Writing
+from tasks.generation.keys import calls_key
+from tasks.generation.pipeline import Sieve, count_kept
+from tasks.llm import loop
+from tasks.llm.budget import Ledger, Spending
+from tasks.llm.calls import Complete
+from tasks.llm.journal import Entry, Journal, entries_in, open_journal, wall_seconds
+from tasks.llm.metered import connect, spending_of
+from tasks.llm.model_names import same_model
+from tasks.llm.prices import price_map
+from tasks.progress import Progress, announce
+from tasks.records import Row, Synthesis, SynthesisJob, TaskData, content_key, known_sum
+from tasks.settings import Settings
+from tasks.store import Store
+
+KIND = "syntheses"
+ROWS, CALLS = "rows.jsonl", "calls.jsonl"
+JOURNAL = "journal.jsonl"
+"""A copy of the whole journal, which syntheses of schema 0 have in the place of their calls."""
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is stored of a call whose texts were looked at: everything but its answers, which its journal has."""
+
+    call: str
+    asked: str
+    """The model that was asked."""
+    model: str
+    """The model that the provider says answered."""
+    seed: int
+    prompt: str
+    """Hash of the messages."""
+    time: str
+    """When it was answered, UTC."""
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Call":
+        """The call of a journal's entry."""
+        return cls(**{item.name: getattr(entry, item.name) for item in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True)
+class StoredSynthesis:
+    """What is read of a stored synthesis."""
+
+    synthesis: Synthesis
+
+
+def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
+    """Key of a job's data set, generated or imported."""
+    return keys.synthesis_key(job, data) if job.imported is None else importing.import_key(job, data)
+
+
+def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> Synthesis | None:
+    """The finished synthesis of a job, or null when the store has none."""
+    return _find(job, Store(settings.store_url), synthesis_key(job, data))
+
+
+def read_rows(store: Store, key: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
+    """Kept and rejected rows of a synthesis, in the order of their calls. Raises ``FileNotFoundError`` without it."""
+    rows = store.rows(KIND, key, ROWS, Row)
+    return tuple(row for row in rows if row.reason is None), tuple(row for row in rows if row.reason is not None)
+
+
+def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
+    """The stored synthesis, null where there is none and where its rows are not those that were written."""
+    manifest = store.record(KIND, key, StoredSynthesis)
+    if manifest is None:
+        return None
+    found = manifest.synthesis
+    try:
+        kept, rejected = read_rows(store, key)
+    except FileNotFoundError:
+        return None
+    counts = Counter(row.label for row in kept)
+    if counts != Counter(found.label_counts) or len(rejected) != found.yields.requested - found.yields.kept:
+        store.damaged(KIND, key, f"{ROWS} has other rows than the manifest counts")
+        return None
+    store.touch(KIND, key)
+    return dataclasses.replace(found, mode=job.mode)  # another mode may have the same writer
+
+
+def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
+    scene = Scene(job.task, data.pool, keys.test_hashes(data.test))
+    turns = keys.writer_of(job).turns
+
+    def lookup(label: str, index: int) -> Entry | None:
+        return journal.entries.get(keys.call_id(label, index, turns))
+
+    most = {label: math.ceil(rows * (1 + job.extra_texts)) for label, rows in job.rows.items()}
+    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
+
+
+def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], None]:
+    total = sum(job.rows.values())
+    seen = -1
+
+    def step() -> None:
+        nonlocal seen
+        if len(sieve.used) != seen and not sieve.finished:  # the end is told when the rows are stored
+            seen = len(sieve.used)
+            report(Progress("synthesize", job.name, sum(sieve.kept.values()), total, f"{len(sieve.rejected)} rejected"))
+
+    return step
+
+
+def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopped: str) -> Synthesis:
+    """The record of what the sieve holds. Its calls are those looked at and those that this run made beyond them."""
+    used = {entry.call for entry in sieve.used}
+    paid = [*sieve.used, *(entry for entry in asked if entry.call not in used)]
+    short = count_kept(sieve) != job.rows
+    return Synthesis(
+        key=content_key([key, "stopped", [row.call for row in sieve.scene.kept]]) if stopped else key,
+        task=job.task.name,
+        mode=job.mode,
+        generator=job.generator.model,
+        draw=job.draw,
+        status="ok",
+        yields=sieve.yields(),
+        label_counts=count_kept(sieve),
+        tokens_in=sum(entry.tokens_in for entry in paid),
+        tokens_out=sum(entry.tokens_out for entry in paid),
+        cost_usd=known_sum(entry.cost_usd for entry in paid),
+        seconds=wall_seconds(paid),
+        model_answered=", ".join(sorted({entry.model for entry in paid})),
+        calls=len(paid),
+        short=short,
+        stopped=stopped,
+        label_noise=_label_noise(job, sieve),
+        calls_estimated=sum(entry.estimated for entry in paid),
+    )
+
+
+def _label_noise(job: SynthesisJob, sieve: Sieve) -> float | None:
+    """Of the kept rows, by the classifier that the label check has trained; null without that."""
+    if "label_check" not in job.filters:
+        return None
+    from tasks.generation import label_noise, pool_classifier  # numpy would slow down a plan
+
+    classifier = pool_classifier.train(sieve.scene.pool)
+    found = label_noise.label_noise(sieve.scene.kept, classifier) if classifier else None
+    return round(found.rate, 4) if found else None
+
+
+def _save(store: Store, sieve: Sieve, result: Synthesis, **more: str) -> None:
+    files = {ROWS: [*sieve.scene.kept, *sieve.rejected], CALLS: map(Call.of, sieve.used)}
+    store.put(KIND, result.key, {"synthesis": dataclasses.asdict(result), **more}, files)
+
+
+def _import(job: SynthesisJob, data: TaskData, key: str, settings: Settings) -> Synthesis:
+    sieve = importing.sift_import(job, data)
+    result = dataclasses.replace(_result(job, key, sieve, [], ""), calls=0)  # its entries are rows, nobody was asked
+    _save(Store(settings.store_url), sieve, result)
+    return result
+
+
+def _generate(
+    job: SynthesisJob,
+    data: TaskData,
+    key: str,
+    settings: Settings,
+    spending: Spending,
+    complete: Complete | None,
+    report: Report,
+) -> Synthesis:
+    store = Store(settings.store_url)
+    path = settings.home / "journals" / f"{calls_key(job, data)}.jsonl"
+    with open_journal(path, job.name) as journal:
+        if (found := _find(job, store, key)) is not None:  # made by the run that was waited for
+            return found
+        if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows alone may be damaged
+            journal.adopt(entries_in(copy, Path(KIND, key, JOURNAL)))
+        journal.keep(lambda entry: same_model(job.generator.model, entry.model))
+        sieve = _sieve(job, data, journal)
+        sieve.advance()
+        asked: list[Entry] = []
+        stopped = ""
+        if not sieve.finished:
+            step = _progress(job, sieve, report)
+            store.check_writable()
+            writing = Writing(job, data, journal, sieve, complete or connect(job.generator), spending, step)
+            loop.run(writing.run())
+            asked, stopped = writing.asked, writing.stopped if not sieve.finished else ""
+        result = _result(job, key, sieve, asked, stopped)
+        _save(store, sieve, result, calls_key=calls_key(job, data), prices=price_map())
+        return result
+
+
+def synthesize(
+    job: SynthesisJob,
+    data: TaskData,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    complete: Complete | None = None,
+    report: Report = announce,
+) -> Synthesis:
+    """Generate or import a data set, or find it in the store.
+
+    Generation sees the pool of ``data``, filters see hashes of its test texts. ``ledger`` is the run's budget, null
+    sets none. ``complete`` answers a call, null asks the generator through litellm. ``report`` is told how far it is.
+
+    Raises ``UserError`` for a job that cannot be done, ``RunError`` when the generator fails; every completed call is
+    in the journal then and is not made again.
+    """
+    key = synthesis_key(job, data)
+    total = sum(job.rows.values())
+    try:
+        result = _find(job, Store(settings.store_url), key)
+        note = "from the store"
+        if result is None and job.imported is not None:
+            result = _import(job, data, key, settings)
+            note = _note(result)
+        elif result is None:
+            spending = spending_of(job.generator, ledger)
+            result = _generate(job, data, key, settings, spending, complete, report)
+            note = _note(result)
+    except (UserError, RunError) as error:
+        report(Progress("synthesize", job.name, 0, total, str(error), failed=True))
+        raise
+    report(Progress("synthesize", job.name, total, total, note))
+    return result
+
+
+def _note(result: Synthesis) -> str:
+    kept, asked = result.yields.kept, result.yields.requested
+    note = f"{kept} kept of {asked}"
+    if result.stopped:
+        return f"{note}, {result.stopped}"
+    return f"{note}, fewer than asked for" if result.short else note

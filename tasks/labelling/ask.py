@@ -1,0 +1,189 @@
+"""Puts an interview's questions to its LLM: what the journal holds is not asked again, what the budget forbids neither.
+
+A failure ends the work, after the calls under way were answered and journaled: they are paid for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tasks.errors import RunError, UserError
+from tasks.labelling.answers import parse
+from tasks.labelling.interview import Interview, call_id
+from tasks.llm import embedded, loop
+from tasks.llm.budget import BudgetReachedError, Ledger
+from tasks.llm.calls import Complete, UnwantedError
+from tasks.llm.empty_answers import Fruitless
+from tasks.llm.journal import Entry, Journal, open_journal
+from tasks.llm.metered import Asking, connect, spending_of
+from tasks.llm.model_names import same_model
+from tasks.progress import Progress
+from tasks.settings import Settings
+from tasks.store import Store
+
+LOGGER = logging.getLogger("synthgap")
+
+Step = Callable[[int], None]
+"""Is told how many questions of the interview are answered."""
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One completed call. ``option`` is null where it named none."""
+
+    option: str | None
+    entry: Entry
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What an interview came to."""
+
+    interview: Interview
+    replies: tuple[Reply | None, ...]
+    """One for each question; null for those that were never put."""
+    stopped: str = ""
+    """Why some were not; empty when all were."""
+
+    @property
+    def unanswered(self) -> float | None:
+        """Share of the questions put that no option was named to; null when none was put."""
+        put = [reply for reply in self.replies if reply is not None]
+        return sum(reply.option is None for reply in put) / len(put) if put else None
+
+
+class _Work:
+    """The questions of one interview under way."""
+
+    def __init__(self, interview: Interview, journal: Journal, asking: Asking, step: Step) -> None:
+        self.stopped = ""
+        self._interview, self._asking, self._step = interview, asking, step
+        missing = [q for q in interview.questions if call_id(q) not in journal.entries]
+        self._waiting = iter(dict.fromkeys(missing))
+        self._done = len(interview.questions) - len(missing)
+        self._failed = False
+        self._journal = journal
+        self._order = dict.fromkeys(map(call_id, interview.questions))
+        self._fruitless = Fruitless()
+        self._looked = iter(self._order)
+        self._next = next(self._looked, None)
+
+    async def run(self) -> None:
+        """Put all that is missing. Raises what the first failed call raised, ``RunError`` where answers are empty."""
+        self._look()
+        try:
+            ends = await asyncio.gather(
+                *(self._work() for _ in range(self._interview.in_flight)), return_exceptions=True
+            )
+        finally:
+            await self._asking.settled()
+        for end in ends:
+            if end is not None:
+                raise end
+
+    async def _work(self) -> None:
+        for question in self._waiting:
+            try:
+                request = replace(self._interview.request(question), wanted=self._wanted)
+                await self._asking.ask(call_id(question), request)
+            except BudgetReachedError as limit:
+                self.stopped = str(limit)
+            except UnwantedError:
+                return
+            except BaseException:
+                self._failed = True
+                raise
+            if self.stopped or self._failed:
+                return
+            self._done += 1
+            self._step(self._done)
+            self._look()
+
+    def _wanted(self) -> bool:
+        return not (self._failed or self.stopped)
+
+    def _look(self) -> None:
+        """Go through the answers in the order of the questions. Raises ``RunError`` where too many have no text."""
+        while self._next is not None and (entry := self._journal.entries.get(self._next)) is not None:
+            self._fruitless.look(entry, [entry.answers[0].text])
+            self._next = next(self._looked, None)
+        if self._fruitless.enough and self._next is not None and not embedded.is_embedded(self._interview.llm.model):
+            paid = [entry for call, entry in self._journal.entries.items() if call in self._order]
+            self._failed = True
+            reason = self._fruitless.reason(self._interview.max_tokens, paid, self._journal.path)
+            raise RunError(f"{self._interview.name}: {reason}")
+
+
+def ask(
+    interview: Interview,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    complete: Complete | None = None,
+    step: Step = lambda done: None,
+) -> Replies:
+    """Put an interview's questions, those that its journal lacks; ``complete`` null asks through litellm.
+
+    Raises ``RunError`` when the LLM fails or another one answers; every completed call is in the journal then.
+    """
+    with open_journal(interview.journal(settings), interview.name) as journal:
+        journal.keep(lambda entry: same_model(interview.llm.model, entry.model))
+        stopped = ""
+        if any(call_id(question) not in journal.entries for question in interview.questions):
+            Store(settings.store_url).check_writable()
+            spending = spending_of(interview.llm, ledger)
+            asking = Asking(journal, complete or connect(interview.generator), spending)
+            work = _Work(interview, journal, asking, step)
+            loop.run(work.run())
+            stopped = work.stopped
+        replies = tuple(_reply(interview, journal, question) for question in interview.questions)
+        return Replies(interview, replies, stopped if None in replies else "")
+
+
+def _reply(interview: Interview, journal: Journal, question: str) -> Reply | None:
+    entry = journal.entries.get(call_id(question))
+    return None if entry is None else Reply(parse(entry.answers[0].text, interview.options), entry)
+
+
+def ask_all(
+    interviews: Sequence[Interview],
+    progress: Callable[[int, str], Progress],
+    report: Report,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    complete: Complete | None = None,
+) -> list[Replies]:
+    """Put several interviews, one after the other. ``progress`` makes a report of questions answered and a note.
+
+    Raises like ``ask``, after a report that it failed. A budget that is reached, and answers that name no option, are
+    logged.
+    """
+    done, found = 0, []
+    try:
+        for interview in interviews:
+            step = partial(_step, done, progress, report)
+            found.append(ask(interview, settings, ledger, complete, step))
+            done += len(interview.questions)
+    except (RunError, UserError) as error:
+        report(replace(progress(done, str(error)), failed=True))
+        raise
+    for replies in found:
+        _complain(replies)
+    return found
+
+
+def _step(before: int, progress: Callable[[int, str], Progress], report: Report, done: int) -> None:
+    state = progress(before + done, "")
+    if not state.finished:  # the end is told when the answers are stored
+        report(state)
+
+
+def _complain(replies: Replies) -> None:
+    name = replies.interview.name
+    if replies.stopped:
+        put = sum(reply is not None for reply in replies.replies)
+        LOGGER.warning("%s: %s after %d of %d questions", name, replies.stopped, put, len(replies.replies))
+    if replies.unanswered:
+        LOGGER.warning("%s: %.1f%% of the answers name none of the options", name, 100 * replies.unanswered)

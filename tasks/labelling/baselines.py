@@ -1,0 +1,274 @@
+"""Cells that train nothing: the most frequent label, and the LLM that classifies the test rows itself.
+
+They are trials like others: scored on (a part of) the same test rows, their predictions stored by item. An answer that
+names no label is a wrong one: it is predicted as ``UNANSWERED``, which no task has for a label.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tasks.config import GeneratorConfig, StudyConfig, TaskConfig
+from tasks.data.sample import test_sample
+from tasks.data.split import ranked
+from tasks.errors import GoneError, RunError, UserError, unknown
+from tasks.labelling.ask import Replies, Report, ask_all
+from tasks.labelling.interview import Interview
+from tasks.labelling.question import examples, labelling
+from tasks.llm.budget import Ledger
+from tasks.llm.calls import Complete
+from tasks.llm.journal import wall_seconds
+from tasks.progress import Progress, announce
+from tasks.records import Example, TaskData, Trial, content_key, count_labels, known_sum, readable
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.training.evaluate import evaluate
+from tasks.training.trial import KIND, PREDICTIONS, Prediction, find_trial, item_key
+
+VERSION = 1
+"""Raised by hand when a change of code changes what a baseline predicts."""
+UNANSWERED = ""
+"""Predicted where an LLM named no label."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One way to classify without training."""
+
+    classifier: str
+    """Names it in results."""
+    shows_examples: bool = False
+    asks_llm: bool = True
+
+
+BASELINES = {
+    "majority": Baseline("majority", asks_llm=False),
+    "llm_zero_shot": Baseline("llm"),
+    "llm_few_shot": Baseline("llm", shows_examples=True),
+}
+
+
+@dataclass(frozen=True)
+class BaselineJob:
+    """One baseline of one task; everything but the real rows."""
+
+    task: TaskConfig
+    baseline: str
+    generator: GeneratorConfig | None
+    """Null where no LLM is asked."""
+    seed: int
+    test_rows: int | None
+    """Test rows of the study; null for all."""
+    baseline_rows: int | None
+    """Of these, the rows that an LLM is asked about; null for all."""
+
+    @property
+    def kind(self) -> Baseline:
+        """What it is."""
+        return BASELINES[self.baseline]
+
+    @property
+    def cell(self) -> str:
+        """Readable name of the cell."""
+        model = self.generator.model if self.generator else None
+        return readable(self.task.name, self.baseline, model, self.kind.classifier, f"seed {self.seed}")
+
+
+def check_baselines(config: StudyConfig) -> None:
+    """Raise ``UserError`` for a baseline that is unknown, listed twice or has no LLM to ask."""
+    for name in config.baselines:
+        if name not in BASELINES:
+            raise unknown("baseline", name, BASELINES)
+        if config.baselines.count(name) > 1:
+            raise UserError(f"baseline {name!r} is listed twice")
+        if BASELINES[name].asks_llm and not config.generators:
+            raise UserError(f"baseline {name!r} asks the study's generators, and there are none; list one")
+
+
+def baseline_jobs(config: StudyConfig, task: TaskConfig) -> tuple[BaselineJob, ...]:
+    """The baseline cells of a task, for the first seed: nothing about them is random. Raises ``UserError``."""
+    check_baselines(config)
+    return tuple(
+        BaselineJob(task, name, generator, config.seeds[0], config.test_rows, config.baseline_rows)
+        for name in config.baselines
+        for generator in (config.generators if BASELINES[name].asks_llm else (None,))
+    )
+
+
+def stored_baseline(job: BaselineJob, data: TaskData, settings: Settings) -> Trial | None:
+    """The finished trial of a job, or null when the store has none. Raises ``UserError`` like ``examples``."""
+    return _find(job, Store(settings.store_url), baseline_key(job, data))
+
+
+def classify(
+    job: BaselineJob,
+    data: TaskData,
+    settings: Settings,
+    ledger: Ledger | None = None,
+    complete: Complete | None = None,
+    report: Report = announce,
+) -> Trial:
+    """Classify the test rows of one baseline cell, or find them in the store.
+
+    Where the budget is reached, the rows that were answered are scored (``n_test`` says how many; they are a random
+    part), and a later run goes on. A failure gives a trial with status ``failed`` and its reason; it is not stored.
+    """
+    store = Store(settings.store_url)
+    try:
+        key = baseline_key(job, data)
+        found = _find(job, store, key)
+        if found is None:
+            asking = settings, ledger, complete, report
+            made = _by_llm(job, data, key, *asking) if job.generator else _majority(job, data, key)
+            found = _save(job, store, *made)
+    except GoneError:  # who asks notes that an LLM is gone
+        raise
+    except (RunError, UserError) as error:
+        return failed_baseline(job, str(error))
+    report(Progress("classify", job.cell, found.n_test, found.n_test, found.outcome))
+    return found
+
+
+def failed_baseline(job: BaselineJob, error: str) -> Trial:
+    """The record of a baseline cell that could not be run."""
+    return _trial(job, "", {}, 0, status="failed", error=error)
+
+
+def baseline_key(job: BaselineJob, data: TaskData) -> str:
+    """Content key of a baseline's trial, from whatever shapes its predictions and scores."""
+    rows = _rows(job, data)
+    how = interview(job, data).key if job.generator else count_labels(data.train, job.task.labels)
+    tested = sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in rows)
+    return content_key({"version": VERSION, "baseline": how, "labels": list(job.task.labels), "test": tested})
+
+
+def interview(job: BaselineJob, data: TaskData) -> Interview:
+    """What the LLM of a job is asked. Raises ``UserError`` for a job that asks none."""
+    if job.generator is None:
+        raise UserError(f"baseline {job.baseline!r} asks no LLM")
+    return labelling(job.task, job.generator, _rows(job, data), job.cell, shown=_shown(job, data))
+
+
+def _shown(job: BaselineJob, data: TaskData) -> tuple[Example, ...]:
+    return examples(data) if job.kind.shows_examples else ()
+
+
+def _rows(job: BaselineJob, data: TaskData) -> list[Example]:
+    """The rows to classify, in a random order: whatever part a budget allows is no choice of ours."""
+    wanted = [n for n in (job.test_rows, job.baseline_rows if job.generator else None) if n is not None]
+    return ranked(test_sample(data, min(wanted, default=None)), "asked")
+
+
+Made = tuple[str, list[Prediction], Sequence[Example], dict[str, Any]]
+"""Key, predictions, training rows that were seen, and more of the trial."""
+
+
+def _majority(job: BaselineJob, data: TaskData, key: str) -> Made:
+    """The most frequent label of the training rows, with their shares as its probabilities."""
+    counts = count_labels(data.train, job.task.labels)
+    if not data.train:
+        raise UserError(f"task {job.task.name!r} has no training rows")
+    label = max(counts, key=lambda name: counts[name])
+    shares = tuple(round(count / len(data.train), 6) for count in counts.values())
+    predictions = [
+        Prediction(item_key(row.text), row.label, label, shares, row.agreement) for row in _rows(job, data)
+    ]  # fmt: skip
+    return key, predictions, data.train, {}
+
+
+def _by_llm(
+    job: BaselineJob,
+    data: TaskData,
+    key: str,
+    settings: Settings,
+    ledger: Ledger | None,
+    complete: Complete | None,
+    report: Report,
+) -> Made:
+    asked, rows = interview(job, data), _rows(job, data)
+
+    def progress(done: int, note: str) -> Progress:
+        return Progress("classify", job.cell, done, len(rows), note)
+
+    [replies] = ask_all([asked], progress, report, settings, ledger, complete)
+    predictions = [
+        Prediction(item_key(row.text), row.label, reply.option or UNANSWERED, (), row.agreement)
+        for row, reply in zip(rows, replies.replies, strict=True)
+        if reply is not None
+    ]
+    if not predictions:
+        raise RunError(replies.stopped or "there are no test rows")
+    if replies.stopped:
+        key = content_key([key, "stopped", [prediction.item for prediction in predictions]])
+    return key, predictions, _shown(job, data), _taken(replies)
+
+
+def _taken(replies: Replies) -> dict[str, Any]:
+    """What the answers took, and what share of them named no label."""
+    entries = [reply.entry for reply in replies.replies if reply is not None]
+    times = [entry.seconds for entry in entries if entry.seconds is not None]
+    return {
+        "cost_usd": known_sum(entry.cost_usd for entry in entries),
+        "latency_s": round(sum(times) / len(times), 4) if times else None,
+        "seconds": wall_seconds(entries),
+        "calls_keys": [replies.interview.key],
+        "unanswered": replies.unanswered,
+        "stopped": replies.stopped,
+        "tokens_in": sum(entry.tokens_in for entry in entries),
+        "tokens_out": sum(entry.tokens_out for entry in entries),
+        "model_answered": ", ".join(sorted({entry.model for entry in entries})),
+    }
+
+
+def _save(
+    job: BaselineJob,
+    store: Store,
+    key: str,
+    predictions: list[Prediction],
+    seen: Sequence[Example],
+    taken: dict[str, Any],
+) -> Trial:
+    evaluation = asdict(
+        evaluate([p.label for p in predictions], [p.predicted for p in predictions], list(job.task.labels))
+    )
+    confusion = evaluation.pop("confusion")
+    trial = {name: taken.pop(name) for name in ("cost_usd", "latency_s", "seconds") if name in taken}
+    counts = count_labels(seen, job.task.labels)
+    manifest = {
+        "baseline": job.baseline,
+        "labels": list(job.task.labels),
+        "classifier": job.kind.classifier,
+        "seed": job.seed,
+        "confusion": confusion,
+        "label_counts": counts,
+        "n_test": len(predictions),
+        **taken,
+        "scores": evaluation | trial,
+    }
+    store.put(KIND, key, manifest, {PREDICTIONS: predictions})
+    return _trial(job, key, counts, len(predictions), **manifest["scores"])
+
+
+def _find(job: BaselineJob, store: Store, key: str) -> Trial | None:
+    found = find_trial(store, key)
+    if found is None:
+        return None
+    return _trial(job, key, found.label_counts, found.n_test, cached=True, **asdict(found.scores))
+
+
+def _trial(job: BaselineJob, key: str, counts: Mapping[str, int], n_test: int, **outcome: Any) -> Trial:
+    return Trial(
+        **{
+            "key": key,
+            "task": job.task.name,
+            "mode": job.baseline,
+            "generator": job.generator.model if job.generator else None,
+            "classifier": job.kind.classifier,
+            "seed": job.seed,
+            "status": "ok",
+            "n_train": sum(counts.values()),
+            "n_test": n_test,
+            "label_counts": counts,
+        }
+        | outcome
+    )

@@ -1,0 +1,92 @@
+"""What baselines, annotators and judges would still cost, before anything is spent, and what they did cost.
+
+What the store or a journal holds is paid for. The embedded LLM reads an opening once for each slot in use, every other
+LLM is paid for all that a prompt holds.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.config import SubjectivityConfig
+from tasks.labelling.baselines import BaselineJob, interview, stored_baseline
+from tasks.labelling.interview import Interview, call_id
+from tasks.labelling.judges import bench, stored_judgements
+from tasks.labelling.panel import panel, stored_votes
+from tasks.llm import embedded
+from tasks.llm.estimate import NOTHING, Estimate, total
+from tasks.llm.journal import Entry, read_journal, wall_seconds
+from tasks.llm.prices import price
+from tasks.llm.tokens import count_messages
+from tasks.records import Spent, TaskData, known_sum
+from tasks.settings import Settings
+
+END_TOKENS = 1
+"""Tokens that end an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Size:
+    opening: int
+    questions: int
+    answers: int
+
+
+def estimate_baseline(job: BaselineJob, data: TaskData, settings: Settings) -> Estimate:
+    """What a baseline would still take; nothing for one that asks no LLM or is in the store."""
+    if job.generator is None or stored_baseline(job, data, settings) is not None:
+        return NOTHING
+    return _estimate(interview(job, data), settings)
+
+
+def estimate_panel(data: TaskData, config: SubjectivityConfig, test_rows: int | None, settings: Settings) -> Estimate:
+    """What a task's annotators would still take."""
+    if stored_votes(data, config, test_rows, settings) is not None:
+        return NOTHING
+    return total(_estimate(asked, settings) for asked in panel(data, config, test_rows))
+
+
+def estimate_judges(data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings) -> Estimate:
+    """What the judges of tasks would still take."""
+    if stored_judgements(data, config, settings) is not None:
+        return NOTHING
+    return total(_estimate(asked, settings) for asked, _ in bench(data, config))
+
+
+def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
+    """What interviews took so far, by their journals on this machine."""
+    entries = [entry for item in asked for entry in read_journal(item.journal(settings)).values()]
+    return Spent(
+        len(entries),
+        sum(entry.tokens_in for entry in entries),
+        sum(entry.tokens_out for entry in entries),
+        known_sum(entry.cost_usd for entry in entries),
+        wall_seconds(entries),
+        sum(entry.estimated for entry in entries),
+    )
+
+
+def _estimate(asked: Interview, settings: Settings) -> Estimate:
+    known = read_journal(asked.journal(settings))
+    missing = list(dict.fromkeys(question for question in asked.questions if call_id(question) not in known))
+    size = _Size(
+        opening=count_messages(asked.opening),
+        questions=sum(count_messages(({"role": "user", "content": question},)) for question in missing),
+        answers=len(missing) * (max(len(option) for option in asked.options) // 4 + 1 + END_TOKENS),
+    )
+    tokens_in = len(missing) * size.opening + size.questions
+    costs = price(asked.llm)
+    cost = costs.of(tokens_in, size.answers) if costs else None
+    return Estimate(len(missing), tokens_in, size.answers, cost, _seconds(asked, len(missing), size, known.values()))
+
+
+def _seconds(asked: Interview, missing: int, size: _Size, known: Iterable[Entry]) -> float | None:
+    """By the calls of this interview so far; else, of the embedded LLM alone, by what it reads and writes."""
+    past = list(known)
+    if not missing:
+        return 0.0
+    if past:
+        return missing * wall_seconds(past) / len(past)
+    if embedded.is_embedded(asked.llm.model):
+        read = size.opening * min(missing, asked.in_flight) + size.questions
+        return read / embedded.PROMPT_RATE + size.answers / embedded.ANSWER_RATE
+    return None

@@ -1,0 +1,95 @@
+"""An interview: questions with one beginning and one set of options, put to one LLM.
+
+The opening (role, instructions, options, examples) is the same for all of them and comes first, what is asked about
+comes last, so that a prefix cache reads the opening once. A journal holds one interview, a question is named by its
+own text: more questions cost only those that are new.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tasks.config import GeneratorConfig
+from tasks.labelling.answers import grammar
+from tasks.llm import calls, embedded
+from tasks.llm.calls import Message, Request
+from tasks.records import content_key
+from tasks.settings import Settings
+
+VERSION = 1
+"""Raised by hand when a change of code changes what answers mean."""
+EMBEDDED_IN_FLIGHT = 2
+"""Calls of the embedded LLM at once: each slot in use reads the opening for itself (docs/LOG.md)."""
+CHARACTERS_PER_WORD = 8
+"""So that a language that writes no spaces is cut as well."""
+
+
+@dataclass(frozen=True)
+class Interview:
+    """What one LLM is asked."""
+
+    name: str
+    """For people."""
+    llm: GeneratorConfig
+    """As the study has it; how it samples here is ``generator``."""
+    opening: tuple[Message, ...]
+    options: tuple[str, ...]
+    """In the order in which the opening lists them."""
+    questions: tuple[str, ...]
+    """The last message of each call."""
+
+    @cached_property
+    def generator(self) -> GeneratorConfig:
+        """The LLM set to give its likeliest answer, once; the embedded one can say nothing but an option."""
+        params = dict(self.llm.params)
+        if embedded.is_embedded(self.llm.model):  # its defaults are for writing: hot, one line, soon at an end
+            params |= {"grammar": grammar(self.options), "logit_bias": {}, "min_p": 0.0, "repeat_penalty": 1.0}
+        fields = {"temperature": 0.0, "completions": 1, "texts_per_call": 1, "params": params}
+        return self.llm.model_copy(update=fields)
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest answer: no token is shorter than a byte. What a study allows counts: some LLMs think first."""
+        return self.llm.max_tokens or max(len(option.encode()) for option in self.options) + 8
+
+    @property
+    def in_flight(self) -> int:
+        """Most calls at once."""
+        most = EMBEDDED_IN_FLIGHT if embedded.is_embedded(self.llm.model) else self.llm.concurrency
+        return min(self.llm.concurrency, most)
+
+    @cached_property
+    def key(self) -> str:
+        """Key of the journal: all that shapes the calls but the question, and the server that is asked."""
+        return content_key(
+            {
+                "version": VERSION,
+                "opening": self.opening,
+                "options": self.options,
+                "model": self.llm.model,
+                "sampling": calls.sampling(self.generator),
+                "max_tokens": self.max_tokens,
+                **({"endpoint": server} if (server := self.llm.endpoint or self.llm.api_base) else {}),
+            }
+        )
+
+    def journal(self, settings: Settings) -> Path:
+        """Where its completed calls are."""
+        return settings.home / "journals" / f"{self.key}.jsonl"
+
+    def request(self, question: str) -> Request:
+        """The call that puts a question."""
+        messages = (*self.opening, {"role": "user", "content": question})
+        return Request(messages, self.generator, self.max_tokens, int(call_id(question)[:7], 16))
+
+
+def call_id(question: str) -> str:
+    """Names a question in its journal."""
+    return content_key(question)
+
+
+def cut(text: str, words: int) -> str:
+    """At most so many words of a text, on one line."""
+    whole = " ".join(text.split())
+    short = " ".join(whole.split(" ")[:words])[: words * CHARACTERS_PER_WORD].rstrip()
+    return whole if short == whole else f"{short} ..."

@@ -1,0 +1,93 @@
+"""Answers in a row that hold no text: an LLM that gives none is not asked on, because each of them is paid for.
+
+Counted in the order of the calls, not of their answers, so that a run that is resumed comes to the same end by its
+journal alone. What filters think of a text does not count: a text is a text.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tasks.llm.journal import Entry
+from tasks.records import known_sum
+
+UNABLE = r"(?:can(?:'t|’t|not)|won(?:'t|’t)|unable to|not able to)"
+ACTS = r"(?:assist|help|generate|create|write|provide|fulfil|comply)"
+AM = r"i(?:'m|’m| am)"
+REFUSAL = re.compile(
+    rf"\b(?:{AM} (?:sorry|afraid)\b.{{0,40}}\b{UNABLE} {ACTS}|(?:i|{AM}) {UNABLE} {ACTS}"
+    rf"|as an? (?:ai|artificial intelligence|language model)\b|{AM} an? (?:ai|language model)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""An answer that declines to write a text."""
+IN_A_ROW = 10
+"""Answers without a text, one after the other, after which no more is asked."""
+CHANCE = 1e-6
+"""Where answers without a text were common before, as many are needed as come by chance once in a million times."""
+
+
+class Fruitless:
+    """The answers without a text that came last."""
+
+    def __init__(self) -> None:
+        self.fruitful = 0
+        """Answers with a text."""
+        self._others = 0  # those without that came before one with
+        self._last: list[str] = []
+
+    @property
+    def in_a_row(self) -> int:
+        """Answers without a text that came last."""
+        return len(self._last)
+
+    def look(self, entry: Entry, texts: Sequence[str]) -> None:
+        """Take the next answer into account, and the texts that were found in it."""
+        if speaks(texts):
+            self.fruitful += 1
+            self._others += len(self._last)
+            self._last.clear()
+        else:
+            self._last.append(_kind(entry, texts))
+
+    @property
+    def enough(self) -> bool:
+        """Whether so many in a row are no chance."""
+        share = self._others / (self._others + self.fruitful + 1)
+        needed = max(IN_A_ROW, math.ceil(math.log(CHANCE) / math.log(share))) if share else IN_A_ROW
+        return len(self._last) >= needed
+
+    def reason(self, max_tokens: int, paid: Iterable[Entry], journal: Path) -> str:
+        """Why no more is asked, what was spent on these calls, and how to have them made again."""
+        kinds = Counter(self._last)
+        told = {
+            "length": f"{kinds['length']} cut off at {max_tokens} tokens",
+            "refusal": f"{kinds['refusal']} refusal{'s' if kinds['refusal'] > 1 else ''}",
+            "empty": f"{kinds['empty']} empty",
+        }
+        listed = ", ".join(told[kind] for kind in told if kinds[kind])
+        hint = "; a larger max_tokens leaves room for a text" if kinds["length"] else ""
+        again = f"to ask again, change max_tokens, or move {journal.parent.name}/{journal.name} out of SYNTHGAP_HOME"
+        stopped = f"stopped after {len(self._last)} answers in a row without a text ({listed})"
+        return f"{stopped}; {_spent(paid)}{hint}; {again}"
+
+
+def speaks(texts: Iterable[str]) -> bool:
+    """Whether one of the texts is there and does not decline to write one."""
+    return any(text.strip() and not REFUSAL.search(text) for text in texts)
+
+
+def _kind(entry: Entry, texts: Iterable[str]) -> str:
+    if any(answer.finish_reason == "length" for answer in entry.answers):
+        return "length"
+    declined = any(map(str.strip, texts)) or any(answer.finish_reason == "content_filter" for answer in entry.answers)
+    return "refusal" if declined else "empty"
+
+
+def _spent(entries: Iterable[Entry]) -> str:
+    paid = list(entries)
+    cost = known_sum(entry.cost_usd for entry in paid)
+    if cost is None:
+        return f"spent {sum(entry.tokens_in + entry.tokens_out for entry in paid):,} tokens at an unknown price"
+    return f"spent ${cost:.2f}" if cost >= 0.01 else f"spent ${cost:.2g}"

@@ -1,0 +1,34 @@
+"""What calls would take, before they are made."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tasks.records import known_sum
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What is still to be asked; zeros for a synthesis that is in the store."""
+
+    calls: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    """Null when the price is unknown."""
+    seconds: float | None
+    """Null when nothing is known of the generator's speed."""
+
+
+NOTHING = Estimate(0, 0, 0, 0.0, 0.0)
+
+
+def total(estimates: Iterable[Estimate]) -> Estimate:
+    """All of them together; a price or time that is unknown for one is unknown for all."""
+    found = list(estimates)
+    return Estimate(
+        sum(item.calls for item in found),
+        sum(item.tokens_in for item in found),
+        sum(item.tokens_out for item in found),
+        known_sum(item.cost_usd for item in found),
+        known_sum(item.seconds for item in found),
+    )

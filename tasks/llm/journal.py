@@ -1,0 +1,278 @@
+"""Every completed LLM call, one JSON line each, on disk before anything else happens to it.
+
+One file per calls key, in use by one process at a time. Each line has its schema version first and a checksum last. A
+last line that a kill tore is dropped and its call is asked again; so is that of a damaged line, which is set aside in
+``<journal>.damaged``: all other lines stay, and so do those of which only the line's end is lost. Calls that complete
+together share one fsync, so that a slow disk does not slow the calls down.
+"""
+
+import asyncio
+import logging
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from io import FileIO
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from tasks import jsonl
+from tasks.errors import RunError, writing
+from tasks.files import make_folder, sync_folder
+from tasks.jsonl import DamagedError
+from tasks.llm.calls import Answer
+from tasks.versions import check_version
+from tasks.waiting import wait_for
+
+LOGGER = logging.getLogger("synthgap")
+
+SCHEMA = 1
+"""Version of a line. Lines of version 0 have neither a version nor a checksum."""
+CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}\Z')
+"""Ends a line: CRC-32 of all bytes before it."""
+CHECKSUM_BYTES = len(', "crc": "00000000"}')
+VERSION = re.compile(rb'\{"v": (\d{1,9}), ')
+"""Begins a line."""
+SEAM = re.compile(rb'(?=\{"(?:v|call)": )|(?<=, "crc": "[0-9a-f]{8}"\})')
+"""Is nowhere but where a line begins or ends: inside a text, quotes are escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One completed call."""
+
+    call: str
+    """Id: label, conversation and turn."""
+    prompt: str
+    """Hash of the messages."""
+    seed: int
+    answers: tuple[Answer, ...]
+    asked: str
+    """The model that was asked."""
+    model: str
+    """The model that the provider says answered."""
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+    session: str
+    """Which run of the synthesis asked."""
+    elapsed: float
+    """Seconds from the start of that run to the answer."""
+    time: str
+    """When it was answered, UTC."""
+    seconds: float | None = None
+    """From the call to its answer, waiting for a turn and repeats included; null where it was not recorded."""
+    estimated: bool = False
+    """The provider did not say how many tokens it took, so they are the most that there can have been."""
+
+
+@dataclass
+class _Batch:
+    """Lines that are written together, and why they could not be."""
+
+    lines: list[bytes] = field(default_factory=list)
+    error: RunError | None = None
+
+
+class Journal:
+    """An open journal; see ``open_journal``."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        found = _scan(path)
+        _repair(path, name, found)
+        self.entries: dict[str, Entry] = found.entries
+        """Completed calls by id; of several with one id the last."""
+        self.path = path
+        """Its file."""
+        self._whole = found.size
+        self._file: FileIO = path.open("ab", buffering=0)  # a refused line shall not wait in a buffer
+        self._file.truncate(found.size)
+        if found.open_end:
+            self._write(b"\n")
+        sync_folder(path.parent)
+        self._batch = _Batch()
+        self._writing = asyncio.Lock()
+
+    async def append(self, entry: Entry) -> None:
+        """Write an entry; returns when it is safely on disk. Raises ``RunError`` when the disk refuses."""
+        batch = self._batch
+        batch.lines.append(to_line(entry))
+        async with self._writing:
+            if batch is self._batch:  # otherwise who held the lock before took this line along
+                self._batch = _Batch()
+                try:
+                    await asyncio.to_thread(self._write, b"".join(batch.lines))
+                except RunError as error:
+                    batch.error = error
+        if batch.error:
+            raise batch.error
+        self.entries[entry.call] = entry
+
+    def _write(self, lines: bytes) -> None:
+        with writing("the journal", self.path):
+            try:
+                written = 0
+                while written < len(lines):  # a disk that is nearly full takes a part
+                    written += self._file.write(lines[written:])
+                os.fsync(self._file.fileno())
+            except OSError:
+                self._file.truncate(self._whole)  # a torn line in the middle would hide what follows it
+                raise
+        self._whole += len(lines)
+
+    def adopt(self, entries: Iterable[Entry]) -> None:
+        """Write calls that were found elsewhere, except those that it has. Raises ``RunError`` like ``append``."""
+        new = {entry.call: entry for entry in entries if entry.call not in self.entries}
+        self._write(b"".join(map(to_line, new.values())))
+        self.entries |= new
+
+    def keep(self, usable: Callable[[Entry], bool]) -> None:
+        """Leave calls out that cannot be used; they stay in the file and are made again."""
+        self.entries = {call: entry for call, entry in self.entries.items() if usable(entry)}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(path: Path) -> dict[str, Entry]:
+    """Completed calls by id; none when there is no journal. Damaged lines are passed over."""
+    return _scan(path).entries
+
+
+def entries_in(content: bytes, path: Path) -> list[Entry]:
+    """The calls in the content of a journal, damaged lines passed over; ``path`` is where it was read."""
+    pieces = (piece for line in content.split(b"\n") for piece in _pieces(line, path))
+    return [entry for _, entry in pieces if entry is not None]
+
+
+def to_line(entry: Entry) -> bytes:
+    """An entry as a line of a journal."""
+    body = jsonl.encode({"v": SCHEMA, **asdict(entry)}).removesuffix(b"}")
+    return body + b', "crc": "%08x"}\n' % zlib.crc32(body)
+
+
+def from_line(line: bytes, where: str) -> Entry:
+    """The entry in a line without its end. Raises ``DamagedError``, and ``NewerError`` for one of a newer schema."""
+    end = CHECKSUM.search(line, max(0, len(line) - CHECKSUM_BYTES))
+    if end and zlib.crc32(line[: end.start()]) != int(end[1], 16):
+        raise DamagedError("the checksum differs")
+    if start := VERSION.match(line):
+        check_version(where, int(start[1]), SCHEMA, "use another SYNTHGAP_HOME")
+        if not end:
+            raise DamagedError("the checksum is missing")
+    return jsonl.from_line(line, Entry)
+
+
+@dataclass
+class _Scan:
+    """What a journal's file holds."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    damaged: int = 0
+    """Lines that hold no entry."""
+    size: int = 0
+    """Bytes of its lines."""
+    unfinished: bool = False
+    """Whether more follows them, which a kill has torn."""
+    open_end: bool = False
+    """Whether the last line holds an entry but lacks its end."""
+
+
+def _scan(path: Path) -> _Scan:
+    found = _Scan()
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                pieces = _pieces(line, path)
+                if not pieces:
+                    found.unfinished = True
+                    break
+                found.size += len(line)
+                found.open_end = not line.endswith(b"\n")
+                for _, entry in pieces:
+                    if entry is None:
+                        found.damaged += 1
+                    else:
+                        found.entries[entry.call] = entry
+    return found
+
+
+def _pieces(line: bytes, path: Path) -> list[tuple[bytes, Entry | None]]:
+    """What a line holds: an entry, or null where it is damaged; several where the end of a line was lost.
+
+    Nothing where it is the last one, was not finished and holds no entry.
+    """
+    whole = line.removesuffix(b"\n")
+    if (entry := _entry(whole, path)) is not None:
+        return [(whole + b"\n", entry)]
+    pieces = [(piece + b"\n", _entry(piece, path)) for piece in SEAM.split(whole) if piece] or [(line, None)]
+    if whole == line and not any(entry for _, entry in pieces):
+        return []
+    return pieces
+
+
+def _entry(line: bytes, path: Path) -> Entry | None:
+    try:
+        return from_line(line, f"the journal {str(path)!r}")
+    except DamagedError:
+        return None
+
+
+def _repair(path: Path, name: str, found: _Scan) -> None:
+    """Set damaged lines aside, so that what is said of them is said once."""
+    if found.unfinished:
+        LOGGER.warning("%s: the last line of the journal %s was not finished; its call is made again", name, path)
+    if not found.damaged:
+        return
+    aside, draft = path.with_name(f"{path.name}.damaged"), path.with_name(f"{path.name}.draft")
+    try:
+        with path.open("rb") as file, draft.open("wb") as whole, aside.open("ab") as damaged:
+            for line in file:
+                for piece, entry in _pieces(line, path):
+                    (damaged if entry is None else whole).write(piece)
+            for written in (damaged, whole):
+                written.flush()
+                os.fsync(written.fileno())
+            found.size, found.open_end = whole.tell(), False
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    LOGGER.warning(
+        "%s: damaged lines of the journal %s: %d, set aside in %s; calls they held are made again, the other %d stay",
+        *(name, path, found.damaged, aside.name, len(found.entries)),
+    )
+
+
+def wall_seconds(entries: Iterable[Entry]) -> float:
+    """Wall time of the runs that made these calls, from each one's start to its last of them."""
+    last: dict[str, float] = {}
+    for entry in entries:
+        last[entry.session] = max(last.get(entry.session, 0.0), entry.elapsed)
+    return round(sum(last.values()), 3)
+
+
+@contextmanager
+def open_journal(path: Path, name: str) -> Iterator[Journal]:
+    """The journal at ``path``, created if need be; waits, and says so, while another process has it open."""
+    lock = FileLock(f"{path}.lock", thread_local=False)
+    with writing("the journal", path):
+        make_folder(path.parent)
+        try:
+            lock.acquire(timeout=0.1)
+        except Timeout:
+            LOGGER.warning("%s is being generated by another run; waiting for it", name)
+            wait_for(lock, f"the run that generates {name}")
+    try:
+        with writing("the journal", path):
+            journal = Journal(path, name)
+        try:
+            yield journal
+        finally:
+            journal.close()
+    finally:
+        lock.release()

@@ -1,0 +1,142 @@
+"""What a token costs and what a model can do, from the table inside litellm's package, without importing litellm.
+
+A model that the table lacks has no price: null, never zero. Nor has one that the table says is free: only a study can
+say that. A price is that of the provider that is asked: the same name at another provider says nothing.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.config import GeneratorConfig
+from tasks.llm.embedded import is_embedded
+
+TABLE = "model_prices_and_context_window_backup.json"
+READ = re.compile(r"(?:cache_creation_)?input_(?:token_cost|cost_per_token|cost_per_audio_token)(?:_\w+)?")
+WRITTEN = re.compile(r"(?:output_cost_per_(?:token|reasoning_token|audio_token)|citation_cost_per_token)(?:_\w+)?")
+"""Prices per token, those of longer prompts and longer caches as well."""
+SERVICES = re.compile(r"_(?:batches|flex|priority|ultrafast|balanced|decisions)$")
+"""Ends of prices for another service than the usual one, which a call has to ask for (``service_tier``)."""
+SEARCHING = ("tools", "web_search_options")
+"""Parameters that let a model search the web, which costs by the query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per token read and written, and the highest that they and a call can cost."""
+
+    tokens_in: float
+    tokens_out: float
+    highest_in: float = 0.0
+    """Dollars per token of a long prompt, or one that is written to a cache, where that costs more."""
+    highest_out: float = 0.0
+    """The same of an answer: long, or thought about."""
+    call: float = 0.0
+    """Dollars that a call may cost beside its tokens."""
+
+    @property
+    def free(self) -> bool:
+        """Whether no call can cost anything."""
+        return not (self.tokens_in or self.tokens_out or self.highest_in or self.highest_out or self.call)
+
+    def of(self, tokens_in: int, tokens_out: int) -> float:
+        """Dollars for so many tokens, as a rule."""
+        return tokens_in * self.tokens_in + tokens_out * self.tokens_out
+
+    def most(self, tokens_in: int, tokens_out: int) -> float:
+        """Most dollars that a call of at most so many tokens can cost."""
+        read, written = max(self.tokens_in, self.highest_in), max(self.tokens_out, self.highest_out)
+        return tokens_in * read + tokens_out * written + self.call
+
+    def or_more(self, other: "Price") -> "Price":
+        """The higher one of two, in every respect."""
+        return Price(
+            max(self.tokens_in, other.tokens_in),
+            max(self.tokens_out, other.tokens_out),
+            max(self.highest_in, other.highest_in),
+            max(self.highest_out, other.highest_out),
+            max(self.call, other.call),
+        )
+
+
+def price(generator: GeneratorConfig) -> Price | None:
+    """The price of a generator: the study's own, else the table's; zero for the embedded one, null when unknown."""
+    if generator.price:
+        return Price(generator.price.input / 1e6, generator.price.output / 1e6)
+    return listed_price(generator)
+
+
+def listed_price(generator: GeneratorConfig) -> Price | None:
+    """The price of a generator whatever the study says; null where the table has none, or none but zero."""
+    if is_embedded(generator.model):
+        return Price(0.0, 0.0)
+    searches = any(name in generator.params for name in SEARCHING)
+    return _listed(generator.model, searches, "service_tier" in generator.params)
+
+
+@functools.cache
+def _listed(model: str, searches: bool, any_service: bool) -> Price | None:
+    """The table's price of a model that is asked with or without a search, and perhaps for a dearer service."""
+    entry = next(_own_entries(model), None)
+    if entry is None:
+        return None
+    tiers = [entry, *entry.get("tiered_pricing", [])]
+
+    def usual(name: str) -> float:
+        return next((float(tier[name]) for tier in tiers if tier.get(name)), 0.0)
+
+    def highest(kind: re.Pattern[str]) -> float:
+        named = [(name, value) for tier in tiers for name, value in tier.items() if kind.fullmatch(name) and value]
+        return max(float(value) for name, value in named if any_service or not SERVICES.search(name))
+
+    read, written = usual("input_cost_per_token"), usual("output_cost_per_token")
+    if not read or not written:
+        return None
+    always_searches = entry.get("litellm_provider") == "perplexity" or "-search" in model
+    queries = entry.get("search_context_cost_per_query") if searches or always_searches else None
+    fees = [*(queries or {}).values(), entry.get("input_cost_per_request") or 0.0]
+    return Price(read, written, highest(READ), highest(WRITTEN), max(map(float, fees)))
+
+
+def takes_schema(model: str) -> bool:
+    """Whether a model answers by a JSON schema, as the table says; the embedded one does."""
+    return is_embedded(model) or any(entry.get("supports_response_schema") for entry in _entries(model))
+
+
+def _own_entries(model: str) -> Iterator[dict[str, Any]]:
+    """What the table says of a model at the very provider that is asked, who may stand before its name or not."""
+    provider, _, name = model.partition("/")
+    table = _table()[0]
+    if model in table:
+        yield table[model]
+    named = rf"{re.escape(provider)}(?:[-_]\w.*)?"  # the table tells vertex_ai-language-models from vertex_ai
+    if name in table and re.fullmatch(named, table[name].get("litellm_provider") or ""):
+        yield table[name]
+
+
+def _entries(model: str) -> Iterator[dict[str, Any]]:
+    """What the table says of a model, by its name with and without its provider."""
+    for name in (model, model.partition("/")[2]):
+        if name in _table()[0]:
+            yield _table()[0][name]
+
+
+def price_map() -> str:
+    """Version and hash of the table that prices came from."""
+    return f"litellm {importlib.metadata.version('litellm')} sha256:{_table()[1][:16]}"
+
+
+@functools.cache
+def _table() -> tuple[dict[str, Any], str]:
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or not spec.submodule_search_locations:
+        return {}, "no table"
+    content = (Path(spec.submodule_search_locations[0]) / TABLE).read_bytes()
+    return json.loads(content), hashlib.sha256(content).hexdigest()

@@ -1,0 +1,72 @@
+"""The connections that litellm's calls go over: each request is sent once, and whole answers are kept.
+
+litellm itself sends a request again when its connection breaks, though the provider may have answered the first one,
+and bill it.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import functools
+import ssl
+from contextvars import ContextVar
+
+import httpx
+from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
+from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, get_ssl_configuration
+
+from tasks.llm import loop
+
+HEARD: ContextVar[list[bytes]] = ContextVar("heard")
+"""Where the bodies of a call's whole and successful answers go."""
+
+SENT_BY = frozenset(
+    {
+        "anthropic", "deepseek", "fireworks_ai", "gemini", "groq", "hosted_vllm", "mistral", "ollama_chat", "openai",
+        "openrouter", "perplexity", "together_ai", "xai",
+    }
+)  # fmt: skip
+"""Providers whose calls litellm sends by a client that it is handed; some of the others take one of another kind."""
+LONGEST_CLOSE = 1.0
+"""Seconds that the end of the process waits for its connections."""
+DECODED = {b"content-encoding", b"content-length", b"transfer-encoding"}
+"""Headers that are not true any more of an answer that was read to its end."""
+
+
+class Wire(LiteLLMAiohttpTransport):  # type: ignore[misc]
+    """litellm's own transport, as its own clients would set it up, but for the errors at which they send again."""
+
+    def __init__(self) -> None:
+        verify = get_ssl_configuration()
+        context = verify if isinstance(verify, ssl.SSLContext) else None
+        checked = verify if isinstance(verify, bool) else None
+        made = AsyncHTTPHandler.create_aiohttp_transport(ssl_context=context, ssl_verify=checked)
+        super().__init__(client=made.client, ssl_verify=False if verify is False else context)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request once and read its answer to the end."""
+        try:
+            response = await super().handle_async_request(request)
+            content = await response.aread()
+        except (httpx.ConnectError, httpx.RemoteProtocolError) as error:
+            raise httpx.NetworkError(str(error), request=request) from error
+        if response.is_success:
+            HEARD.get([]).append(content)
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in DECODED]
+        return httpx.Response(response.status_code, headers=headers, content=content, request=request)
+
+
+@functools.cache
+def client() -> AsyncHTTPHandler | None:
+    """The one client of this process; null where the environment bids litellm use another transport."""
+    if not AsyncHTTPHandler.should_use_aiohttp_transport():
+        return None
+    made = AsyncHTTPHandler(transport=Wire())
+    atexit.register(_close, made)
+    return made
+
+
+def _close(handler: AsyncHTTPHandler) -> None:
+    """End the connections with the process: aiohttp complains of those that nobody did."""
+    with contextlib.suppress(TimeoutError, RuntimeError):
+        loop.run(asyncio.wait_for(handler.close(), LONGEST_CLOSE))
