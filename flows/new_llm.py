@@ -45,11 +45,11 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
         try:
             with clear_faults(settings):
                 check_generators(plan_study(changed, settings))
-                state: State[dict[str, Any]] = study_flow.fn(changed.config, changed.folder)
+                state: State[Any] = study_flow.fn(changed.config, changed.folder)
         except RunError as error:
             note_broken(model, str(error), now, settings)
             raise
         results: Any = state.result(raise_on_failure=False)  # what it carries, whether it failed or not
-        known = note_end(changed, model, results, now, settings)
+        known = note_end(changed, model, results.model_dump(), now, settings)
     said = f"; {known.note}" if known and known.note else ""
     return state.model_copy(update={"message": f"{state.message}{said}"})

@@ -23,6 +23,7 @@ from tasks.plan import Plan
 from tasks.planning import plan_study
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
+from tasks.reporting.results import Results
 from tasks.settings import Settings, shared_files
 from tasks.store import check_places
 
@@ -32,8 +33,8 @@ LOOK_S = 0.5
 """Seconds between two looks whether the servers that a run uses are still to be there."""
 
 
-def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
-    """Run a study to its results (the object of results.json).
+def run_study(study: Study, out: Path | None, quiet: bool) -> Results:
+    """Run a study to its results.
 
     Raises ``UserError`` before anything is started when the study cannot be run, ``RunError`` when it is running
     already or broke off.
@@ -136,7 +137,7 @@ def quiet_prefect() -> None:
         os.environ.setdefault(name, value)
 
 
-def _run_flow(study: Study, server: Server | None) -> dict[str, Any]:
+def _run_flow(study: Study, server: Server | None) -> Results:
     from prefect.client.schemas.objects import State
 
     from flows.study import study as study_flow
@@ -147,7 +148,7 @@ def _run_flow(study: Study, server: Server | None) -> dict[str, Any]:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_stop_at_once, server))
     state: State[Any] = study_flow(study.config, study.folder, return_state=True)
-    results: dict[str, Any] | BaseException = state.result(raise_on_failure=False)
+    results: Results | BaseException = state.result(raise_on_failure=False)
     if isinstance(results, BaseException):
         raise results
     return results

@@ -21,7 +21,6 @@ from flows import runners, stages
 from flows.interruption import ending_at_once
 from flows.observed import run_log, shown_alive, study_progress
 from tasks import planning
-from tasks.analysis.subjectivity import paper
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
 from tasks.errors import RunError, UserError, redacted
@@ -42,7 +41,7 @@ from tasks.records import (
     content_key,
 )
 from tasks.reporting import publish
-from tasks.reporting.results import assemble
+from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking import runs
@@ -75,12 +74,11 @@ class _Found:
     judgements: tuple[Judgement, ...] = ()
     cells: list[Cell] = field(default_factory=list)
     """Trained cells with what was asked for."""
-    failures: list[dict[str, str]] = field(default_factory=list)
-    """Stages that broke off and are no cell of the grid."""
+    failures: list[Failure] = field(default_factory=list)
 
     def lost(self, stage: str, instead: R, error: str) -> R:
         """``instead`` of a stage's outcome, its failure noted."""
-        self.failures.append({"stage": stage, "error": error})
+        self.failures.append(Failure(stage, error))
         return instead
 
 
@@ -220,14 +218,14 @@ def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
     announce(step, relayed=True)
 
 
-def _log_models(run: _Run, found: _Found) -> list[dict[str, Any]]:
+def _log_models(run: _Run, found: _Found) -> list[RegisteredModel]:
     """The models of new champions, where the study logs any; a failure is recorded and holds up nothing."""
     study, settings = run.plan.study, run.settings
     if not study.log_models:
         return []
     choice = stages.choose_models_stage(study, found.cells, settings, return_state=True)
     nothing: list[Logging] = []
-    models: list[dict[str, Any]] = []
+    models: list[RegisteredModel] = []
     for chosen in _record(choice.result(raise_on_failure=False), partial(found.lost, "choose models", nothing)):
         state = stages.log_model_stage(chosen, settings, return_state=True)
         logged = state.result(raise_on_failure=False)
@@ -237,8 +235,8 @@ def _log_models(run: _Run, found: _Found) -> list[dict[str, Any]]:
 
 
 @flow(name="study", flow_run_name="{config.name}")
-def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
-    """Run a study's whole grid; the state carries the results object and is Failed when any part of it failed."""
+def study(config: StudyConfig, folder: Path) -> State[Results]:
+    """Run a study's whole grid; the state carries its results and is Failed when any part of it failed."""
     settings = Settings()
     tasks = planning.resolve(Study(config=config, folder=folder))
     pool = config.pool_share, config.pool_rows_per_label
@@ -256,25 +254,23 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
         subjective = stages.subjectivity_stage(
             found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
         )
-        results = assemble(
-            config,
-            found.summaries,
-            found.syntheses,
-            found.trials,
-            comparisons,
+        questions = planning.spent_on_questions(plan, list(data.values()), settings)
+        results = Results(
             created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-            estimate=plan.as_dict()["totals"],
-            subjectivity=subjective.tasks,
-            curves=subjective.curves,
-            correlations=subjective.correlations,
+            config=config,
+            tasks=found.summaries,
+            cells=found.trials,
+            syntheses=found.syntheses,
+            comparisons=comparisons,
+            subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
             findings=subjective.findings,
-            paper=paper.beside(comparisons),
-            questions=planning.spent_on_questions(plan, list(data.values()), settings),
-            failures=found.failures,
             challenges=challenges,
             models=models,
-            booked=ledger.booked,
+            failures=found.failures,
+            totals=total(found.syntheses, found.trials, questions, ledger.booked),
+            estimate=Planned(**plan.as_dict()["totals"]),
         )
+        results = stages.analyse_stage(results, settings)
         stages.report_stage(results, parent, settings)
-    ended = Completed if results["status"] == "ok" else Failed
+    ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)

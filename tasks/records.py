@@ -211,6 +211,12 @@ class Synthesis:
     calls_estimated: int = 0
     """Calls whose tokens and cost are the most that they can have been, because the provider did not say them."""
 
+    @property
+    def cost_per_kept_usd(self) -> float | None:
+        """What a kept row cost; null where the price is unknown or no row was kept."""
+        kept = self.yields.kept
+        return self.cost_usd / kept if self.cost_usd is not None and kept else None
+
 
 @dataclass(frozen=True)
 class TrialJob:

@@ -1,13 +1,26 @@
 """How modes, generators and outcomes look and read, the same in every plot, table and sentence."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal, Protocol
 
-from tasks.records import short
+from tasks.records import Comparison, Trial, short
+from tasks.reporting.results import Results
 
 Outcome = Literal["yes", "no", "open", "none"]
+
+
+class HasMode(Protocol):
+    """A comparison, cell, synthesis, curve or correlation: its training rows came about in a mode."""
+
+    @property
+    def mode(self) -> str:
+        """How its training rows came about."""
+
+    @property
+    def generator(self) -> str | None:
+        """What generated them; null for real rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,68 +93,73 @@ def mixed(mode: str) -> tuple[int, str]:
     return int(share), base or ""
 
 
-def all_synthetic(row: Mapping[str, Any]) -> bool:
+def all_synthetic(row: HasMode) -> bool:
     """Whether a comparison's classifier was trained on generated rows and nothing else."""
-    mode = row["mode"]
-    return row["generator"] is not None and not (mode in BASELINES or mode == "pool_plus_synthetic" or MIX.match(mode))
+    mixed_in = row.mode == "pool_plus_synthetic" or MIX.match(row.mode)
+    return row.generator is not None and not (row.mode in BASELINES or mixed_in)
 
 
-def judged(row: Mapping[str, Any]) -> bool:
+def judged(row: Comparison) -> bool:
     """Whether a comparison has an answer to whether its generated rows are good enough."""
-    return row["gap"] is not None and row["generator"] is not None and row["mode"] not in BASELINES
+    return row.gap is not None and row.generator is not None and row.mode not in BASELINES
 
 
-def llm(row: Mapping[str, Any]) -> str | None:
+def llm(row: HasMode) -> str | None:
     """The LLM of a row; null for real rows and for imported ones, whose generator names where they are from."""
-    return None if row["mode"] == "imported" else row["generator"]
+    return None if row.mode == "imported" else row.generator
 
 
-def place(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+def place(row: HasMode, results: Results) -> str:
     """A comparison, synthesis or cell in words, its generator and classifier only where the study has several."""
     parts = [rows_of(row, results)]
-    for part in varying(results["comparisons"]):
-        name = llm(row) if part == "generator" else None if row["mode"] in BASELINES else row.get("classifier")
+    for part in varying(results.comparisons):
+        name = llm(row) if part == "generator" else trained(row)
         if name:
             parts.append(short(name))
     return " · ".join(parts)
 
 
-def rows_of(row: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+def trained(row: HasMode) -> str | None:
+    """The classifier that was trained; null for a synthesis and where nothing is."""
+    return None if row.mode in BASELINES else getattr(row, "classifier", None)
+
+
+def rows_of(row: HasMode, results: Results) -> str:
     """The mode, and of imported rows where they are from; a smaller baseline, for a synthesis that fell short, is told
     from the main one by its size.
     """
-    same = ("task", "mode", "classifier")
-    if row["mode"] == "real" and row.get("n_train"):
-        others = [other for other in results["comparisons"] if all(other[part] == row[part] for part in same)]
-        if row["n_train"] < max((other["n_train"] or 0 for other in others), default=0):
-            return f"real, {row['n_train']} rows"
-    if row["mode"] == "imported" and row.get("generator"):
-        return f"{mode_name(row['mode'])} · {short(row['generator'])}"
-    return mode_name(row["mode"])
+    if row.mode == "real" and isinstance(row, Comparison | Trial) and row.n_train:
+        same = (row.task, row.mode, row.classifier)
+        others = [item for item in results.comparisons if (item.task, item.mode, item.classifier) == same]
+        if row.n_train < max((other.n_train or 0 for other in others), default=0):
+            return f"real, {row.n_train} rows"
+    if row.mode == "imported" and row.generator:
+        return f"{mode_name(row.mode)} · {short(row.generator)}"
+    return mode_name(row.mode)
 
 
-def varying(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+def varying(comparisons: Sequence[Comparison]) -> list[str]:
     """Which of generator and classifier take several values in a study."""
     generators = {llm(row) for row in comparisons} - {None}
-    classifiers = {row["classifier"] for row in comparisons if row["mode"] not in BASELINES}
+    classifiers = {trained(row) for row in comparisons} - {None}
     return [name for name, found in (("generator", generators), ("classifier", classifiers)) if len(found) > 1]
 
 
-def outcome(comparison: Mapping[str, Any], tolerance: float) -> Outcome:
+def outcome(comparison: Comparison, tolerance: float) -> Outcome:
     """What a gap's interval says: all above the tolerated loss, all below it, or across it."""
-    gap = comparison["gap"]
+    gap = comparison.gap
     if gap is None:
         return "none"
-    if gap["low"] >= -tolerance:
+    if gap.low >= -tolerance:
         return "yes"
-    return "no" if gap["high"] < -tolerance else "open"
+    return "no" if gap.high < -tolerance else "open"
 
 
-def best(comparisons: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def best(comparisons: Iterable[Comparison]) -> Comparison | None:
     """The comparison of generated rows that loses least, or null when none has a gap.
 
     Rows that are generated throughout come first, whatever they lose: the question is whether they are good enough.
     """
     known = [row for row in comparisons if judged(row)]
     pure = [row for row in known if all_synthetic(row)]
-    return max(pure or known, key=lambda row: float(row["gap"]["mean"]), default=None)
+    return max(pure or known, key=lambda row: row.gap.mean if row.gap else 0.0, default=None)

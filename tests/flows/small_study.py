@@ -75,7 +75,10 @@ def scores(results: dict) -> dict:
         for cell in results["cells"]
     }
     gaps = {row["mode"]: (row["macro_f1"], row["gap"]) for row in results["comparisons"]}
-    sets = [[item[name] for name in ("key", "kept", "diversity", "similarity")] for item in results["syntheses"]]
+    sets = [
+        [item["yields"]["kept"], *(item[name] for name in ("key", "diversity", "similarity"))]
+        for item in results["syntheses"]
+    ]
     return close({"cells": cells, "gaps": gaps, "syntheses": sets})
 
 

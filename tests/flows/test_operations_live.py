@@ -240,7 +240,7 @@ def test_a_form_changes_one_run(place: Place) -> None:
     assert run["state_type"] == "COMPLETED", run["state"]
     results = json.loads((place.home / "studies" / "small" / "results.json").read_text())
     assert {cell["seed"] for cell in results["cells"]} == {3, 4}
-    assert results["syntheses"][0]["kept"] == 12
+    assert results["syntheses"][0]["yields"]["kept"] == 12
 
 
 def test_what_no_form_can_know_is_one_clear_line(place: Place) -> None:

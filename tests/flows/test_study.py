@@ -121,9 +121,9 @@ def test_every_cell_of_the_grid_has_a_score(first: dict) -> None:
 
 def test_the_ledger_of_rows_adds_up(first: dict, writer: Writer) -> None:
     [synthesis] = first["syntheses"]
-    steps = [synthesis[step] for step in ("requested", "answered", "parsed", "valid", "unique", "kept")]
+    steps = [synthesis["yields"][step] for step in ("requested", "answered", "parsed", "valid", "unique", "kept")]
     assert steps == sorted(steps, reverse=True)
-    assert synthesis["kept"] == 12
+    assert synthesis["yields"]["kept"] == 12
     assert synthesis["calls"] == len(writer.bodies)
     assert synthesis["cost_usd"] is None  # nobody knows this model's price
     assert synthesis["similarity"]["top_5"] > 0
@@ -179,7 +179,7 @@ def test_a_plan_after_the_run_has_nothing_left_to_do(first, place: Path, writer:
 def test_more_rows_ask_only_for_the_additional_ones(first, place: Path, writer: Writer) -> None:
     asked = len(writer.bodies)
     done = synthgap(place, "run", str(write_study(place, writer.url, rows_per_label=8)), "--json")
-    assert json.loads(done.stdout)["syntheses"][0]["kept"] == 16
+    assert json.loads(done.stdout)["syntheses"][0]["yields"]["kept"] == 16
     assert 4 <= len(writer.bodies) - asked <= 8
 
 
@@ -293,7 +293,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(first, place: Path, write
     done = synthgap(place, "run", str(study), "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert [synthesis["kept"] for synthesis in results["syntheses"]] == [20, 20]
+    assert [synthesis["yields"]["kept"] for synthesis in results["syntheses"]] == [20, 20]
     assert journaled > 0
     prompts = [(json.dumps(body["messages"]), body["seed"]) for body in writer.bodies[before:]]
     assert len(prompts) - len(set(prompts)) <= 16 * 2  # only calls in flight at the kill are asked for again

@@ -134,7 +134,7 @@ def test_a_new_llm_is_run_through_the_study_and_nobody_else_is_asked(place: Plac
     assert len(calls) == len(set(calls))  # what the smoke test asked was not asked again
     assert len(calls) <= stats["asked_of"][SECOND] <= len(calls) + stats["abandoned"]
     found = results(place)
-    [kept] = [item["kept"] for item in found["syntheses"] if item["generator"] == f"openai/{SECOND}"]
+    [kept] = [item["yields"]["kept"] for item in found["syntheses"] if item["generator"] == f"openai/{SECOND}"]
     assert kept == 10
     generated = {cell["generator"] for cell in found["cells"]} - {None}
     assert generated == {f"openai/{FIRST}", f"openai/{SECOND}"}

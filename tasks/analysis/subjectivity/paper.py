@@ -6,8 +6,7 @@ with GPT-3.5-Turbo, 3,000 texts a label: another LLM, other sizes, so that they 
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tasks.records import Comparison
 
@@ -25,6 +24,8 @@ class Published:
     """``BERT`` or ``RoBERTa``; null where the account does not say which."""
     accuracy: float
     """0 to 1."""
+    source: str = SOURCE
+    """Paper, and how it got the number."""
 
 
 NUMBERS = (
@@ -40,10 +41,11 @@ NUMBERS = (
 FAMILIES = {"BERT": re.compile(r"bert-(base|large)\b"), "RoBERTa": re.compile(r"roberta-(base|large)\b")}
 
 
-def beside(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
-    """What was published on a study's cells, once each: the fields of ``Published`` and their source."""
-    found = (number for row in comparisons for number in published(row.task, row.mode, row.classifier))
-    return [{**asdict(number), "source": SOURCE} for number in dict.fromkeys(found)]
+def beside(comparisons: Iterable[Comparison]) -> tuple[Published, ...]:
+    """What was published on a study's cells, once each."""
+    return tuple(
+        dict.fromkeys(number for row in comparisons for number in published(row.task, row.mode, row.classifier))
+    )
 
 
 def published(task: str, mode: str, classifier: str) -> tuple[Published, ...]:
