@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tasks.analysis.subjectivity import association
 from tasks.analysis.subjectivity.association import associate, correlate, kendall, spearman
-from tasks.analysis.subjectivity.rating import association
 from tasks.records import Comparison, Gap, Interval, TaskSubjectivity
 from tests.analysis.walk import assert_finite
 
