@@ -197,6 +197,32 @@ class TaskSummary:
     """What a reader of the task's scores should know: labels with fewer real rows than the study asks for."""
 
 
+class OfArm:
+    """The names of a record's arm, for whoever shows the record."""
+
+    arm: Arm
+
+    @property
+    def task(self) -> str:
+        """Name of the task; empty where the record is about all tasks."""
+        return self.arm.task
+
+    @property
+    def mode(self) -> str:
+        """Name of the mode."""
+        return self.arm.mode
+
+    @property
+    def source(self) -> str | None:
+        """The generator or import, for people; null where all rows are real."""
+        return self.arm.source_label
+
+    @property
+    def classifier(self) -> str:
+        """The classifier, for people."""
+        return self.arm.classifier.label
+
+
 @dataclass(frozen=True)
 class SynthesisJob:
     """What one synthesis is asked to do; everything but the real rows."""
@@ -345,7 +371,7 @@ class TrialJob(CellJob):
 
 
 @dataclass(frozen=True)
-class Trial:
+class Trial(OfArm):
     """The outcome of one cell. Its predictions are in the store under ``trials/<key>``."""
 
     key: str
@@ -428,7 +454,7 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(OfArm):
     """All seeds of an arm against real rows, as a rule as many."""
 
     arm: Arm
@@ -528,7 +554,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class Curve:
+class Curve(OfArm):
     """Accuracy of an arm over agreement thresholds (Li et al. 2023, section 5)."""
 
     arm: Arm
@@ -551,7 +577,7 @@ class Association:
 
 
 @dataclass(frozen=True)
-class Correlation:
+class Correlation(OfArm):
     """How the gap of an arm goes with the subjectivity of tasks. Negative: subjective tasks lose more."""
 
     arm: Arm

@@ -86,7 +86,7 @@ def _with_gap(found: Compared, pairs: list[Pair], read: Read, tolerance: float) 
     if len(both.labels) < FEWEST_ROWS:
         return Compared(found.comparison, facts)
     rows = round(sum(trial.n_train for _, trial in pairs) / len(pairs))
-    against = f"{pairs[0][1].arm.classifier.label} trained on {count(rows, 'real row')}"
+    against = f"{pairs[0][1].classifier} trained on {count(rows, 'real row')}"
     comparison = replace(found.comparison, gap=paired.gap(*sides(both), tolerance), against=against)
     own_size = is_of_own_size(arm.mode) and comparison.n_train != rows
     return Compared(comparison, replace(facts, baseline_rows=rows if own_size else None))

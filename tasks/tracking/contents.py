@@ -22,12 +22,11 @@ Job = TrialJob | BaselineJob
 
 def trial_params(trial: Trial, job: Job) -> dict[str, Any]:
     """The cell, the arm that it shares with other seeds, and how it is trained."""
-    names = trial.arm
-    shape = {"task": names.task, "mode": names.mode, "generator": names.source_label, "seed": trial.seed}
+    shape = {"task": trial.task, "mode": trial.mode, "generator": trial.source, "seed": trial.seed}
     training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
     rows = f"{sum(job.label_counts.values())} rows" if isinstance(job, TrialJob) else None
-    arm = readable(names.task, names.mode, names.source_label, rows, names.classifier.label)  # what other seeds repeat
-    return {**shape, "classifier": names.classifier.label, "arm": arm, **training}
+    arm = readable(trial.task, trial.mode, trial.source, rows, trial.classifier)  # what other seeds repeat
+    return {**shape, "classifier": trial.classifier, "arm": arm, **training}
 
 
 def trial_metrics(trial: Trial) -> dict[str, float | None]:
@@ -82,11 +81,11 @@ def _rows_of(trial: Trial, job: Job) -> dict[str, tuple[str, str, int]]:
     as its own key names it.
     """
     if not isinstance(job, TrialJob):
-        return {"testing": (f"{trial.arm.task} test", content_key([trial.key, "test"]), trial.n_test)}
+        return {"testing": (f"{trial.task} test", content_key([trial.key, "test"]), trial.n_test)}
     train = job.synthesis_key or content_key([job.data_key, None, job.draw, dict(job.label_counts)])
     return {
-        "training": (f"{trial.arm.task} {trial.arm.mode}", train, trial.n_train),
-        "testing": (f"{trial.arm.task} test", content_key([job.data_key, job.test_rows]), trial.n_test),
+        "training": (f"{trial.task} {trial.mode}", train, trial.n_train),
+        "testing": (f"{trial.task} test", content_key([job.data_key, job.test_rows]), trial.n_test),
     }
 
 

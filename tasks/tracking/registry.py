@@ -64,8 +64,8 @@ def worth_logging(config: StudyConfig, cells: Sequence[Cell], settings: Settings
     classifiers = [item.model for item in config.classifiers if can_save(item)]
     trials = [trial for _, trial in cells]
     found = []
-    for task in dict.fromkeys(trial.arm.task for trial in trials):
-        champion = contender([trial for trial in trials if trial.arm.task == task], task, classifiers, store)
+    for task in dict.fromkeys(trial.task for trial in trials):
+        champion = contender([trial for trial in trials if trial.task == task], task, classifiers, store)
         if champion is None:
             continue
         challenge = contest((task, "", champion.classifier), champion, registered(settings, task), store)
