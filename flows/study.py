@@ -25,7 +25,6 @@ from tasks.analysis.subjectivity import paper
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
 from tasks.errors import RunError, UserError, redacted
-from tasks.labelling.baselines import failed_baseline
 from tasks.labelling.people import read_judgements
 from tasks.llm.budget import Ledger, study_ledger
 from tasks.plan import Plan
@@ -106,7 +105,7 @@ class _Trainings:
         """All jobs and their trials, when they have ended."""
         cells = self._cells.values()
         _wait([future for _, future in cells])
-        return [(job, _outcome(future, partial(planning.failed_trial, job))) for job, future in cells]
+        return [(job, _outcome(future, job.failed)) for job, future in cells]
 
 
 def _run_cells(run: _Run) -> _Found:
@@ -140,7 +139,7 @@ def _run_cells(run: _Run) -> _Found:
                 trainings.submit(jobs, future)
             else:
                 found.syntheses.append(synthesis)
-                found.trials += [planning.failed_trial(lost, f"no training rows: {synthesis.error}") for lost in jobs]
+                found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
         answering(found)
         found.cells = trainings.outcomes()
         found.trials += [trial for _, trial in found.cells]
@@ -179,7 +178,7 @@ def _ask(run: _Run, runner: ThreadPoolTaskRunner[Any]) -> Callable[[_Found], Non
         judging = runner.submit(stages.judge_stage, fields) if study.subjectivity.judges else None
 
     def collect(found: _Found) -> None:
-        found.trials += [_outcome(future, partial(failed_baseline, job)) for job, future in baselines]
+        found.trials += [_outcome(future, job.failed) for job, future in baselines]
         for name, panel in panels.items():
             found.ratings[name] = _outcome(panel, partial(found.lost, f"annotate · {name}", ()))
         if study.subjectivity and study.subjectivity.judgements:
@@ -215,7 +214,7 @@ def _record(result: R | BaseException, failed: Callable[[str], R]) -> R:
 
 def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
     """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
-    trial = _outcome(future, partial(planning.failed_trial, job))
+    trial = _outcome(future, job.failed)
     step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
     announce(step, relayed=True)
 

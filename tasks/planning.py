@@ -29,6 +29,7 @@ from tasks.llm.estimate import NOTHING
 from tasks.llm.hosts import destination
 from tasks.plan import Plan, PlannedBaseline, PlannedQuestions, PlannedSynthesis, PlannedTrial, Shown
 from tasks.records import (
+    Arm,
     Example,
     Spent,
     Status,
@@ -36,9 +37,9 @@ from tasks.records import (
     SynthesisJob,
     TaskData,
     TaskSummary,
-    Trial,
     TrialJob,
     Yield,
+    configured,
     count_labels,
 )
 from tasks.settings import Settings
@@ -214,7 +215,7 @@ def spent_on_questions(plan: Plan, data: Sequence[TaskData], settings: Settings)
 
 
 def _is_stored(job: TrialJob, data: TaskData, store: Store) -> bool:
-    if job.generator and not job.synthesis_key:
+    if job.arm.source and not job.synthesis_key:
         return False
     rows = training_rows(job, data, store)  # raises where the task has too few real rows
     return store.get(TRIALS, trial_key(job, rows, test_sample(data, job.test_rows))) is not None
@@ -274,7 +275,17 @@ def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob
     for writer in dict.fromkeys(mode.writer.name for mode in modes if mode.writer):
         for generator in config.generators:
             for draw in draws(config):
-                yield SynthesisJob(data.task, writer, generator, draw, rows, config.extra_texts, filters, fewer=fewer)
+                yield SynthesisJob(
+                    data.task,
+                    writer,
+                    generator,
+                    draw,
+                    rows,
+                    config.extra_texts,
+                    filters,
+                    fewer=fewer,
+                    among=config.generators,
+                )
     for mode in (mode for mode in modes if mode.imports):
         for item in (item for item in config.imports if item.task == data.task.name):
             name = GeneratorConfig(model=item.name)
@@ -297,20 +308,23 @@ def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[Tr
     wanted = rows_wanted(config, data)
     for mode in (find_mode(name) for name in config.modes):
         if mode.source is None:
-            yield from _jobs(config, data.task, data_key, mode.name, mode.count(data, wanted))
+            size = config.rows_per_label if mode.name == BASELINE else None
+            yield from _jobs(config, data.task, data_key, mode.name, mode.count(data, wanted), size)
     if BASELINE in config.modes and config.reference_rows != 0:
         rows = natural_rows(data, config.reference_rows, 0)
-        yield from _jobs(config, data.task, data_key, REFERENCE, count_labels(rows, data.task.labels))
+        yield from _jobs(config, data.task, data_key, REFERENCE, count_labels(rows, data.task.labels), None)
 
 
 def synthetic_jobs(config: StudyConfig, data: TaskData, data_key: str, synthesis: Synthesis) -> Iterator[TrialJob]:
     """Trials of all modes of one synthesis and, where it fell short of rows, of a real baseline as small as it is."""
     wanted = rows_wanted(config, data)
     counts = {label: min(n, synthesis.label_counts[label]) for label, n in wanted.items()}
-    for name in modes_of(config, synthesis.mode):
-        yield from _jobs(config, data.task, data_key, name, find_mode(name).count(data, counts), synthesis=synthesis)
+    for mode in map(find_mode, modes_of(config, synthesis.mode)):
+        asked, found = mode.count(data, wanted), mode.count(data, counts)
+        size = config.rows_per_label
+        yield from _jobs(config, data.task, data_key, mode.name, asked, size, found=found, synthesis=synthesis)
     if BASELINE in config.modes and counts != wanted and all(counts.values()):
-        yield from _jobs(config, data.task, data_key, BASELINE, counts, draw=synthesis.draw)
+        yield from _jobs(config, data.task, data_key, BASELINE, counts, None, draw=synthesis.draw)
 
 
 def _jobs(
@@ -318,24 +332,29 @@ def _jobs(
     task: TaskConfig,
     data_key: str,
     mode: str,
-    counts: Mapping[str, int],
+    asked: Mapping[str, int],
+    size: int | None,
+    *,
+    found: Mapping[str, int] | None = None,
     synthesis: Synthesis | None = None,
     draw: int | None = None,
 ) -> Iterator[TrialJob]:
+    """The cells of an arm for each classifier. ``asked`` are its rows by label, ``found`` those that there are."""
     wanted = synthesis.draw if synthesis else draw
+    source, rows = synthesis.source if synthesis else None, tuple(sorted(asked.items()))
     for classifier in config.classifiers:
+        arm = Arm(task.name, mode, source, configured(classifier, config.classifiers), size, rows)
         for seed in config.seeds:
             if wanted in (None, draw_of(config, seed)):
                 yield TrialJob(
+                    arm=arm,
                     task=task,
-                    mode=mode,
-                    generator=synthesis.generator if synthesis else None,
                     classifier=classifier,
                     seed=seed,
                     data_key=data_key,
                     synthesis_key=synthesis.key if synthesis else None,
                     draw=draw_of(config, seed),
-                    label_counts=counts,
+                    label_counts=asked if found is None else found,
                     test_rows=config.test_rows,
                 )
 
@@ -345,7 +364,7 @@ def training_rows(job: TrialJob, data: TaskData, store: Store) -> tuple[Example,
     with needed():
         kept = read_rows(store, job.synthesis_key)[0] if job.synthesis_key else ()
     synthetic = tuple(Example(row.text, row.label) for row in kept)
-    return find_mode(job.mode).select(data, synthetic, job.label_counts, job.draw)
+    return find_mode(job.arm.mode).select(data, synthetic, job.label_counts, job.draw)
 
 
 def expected_synthesis(job: SynthesisJob) -> Synthesis:
@@ -378,21 +397,5 @@ def _unmade_synthesis(job: SynthesisJob, status: Status, error: str | None) -> S
         cost_usd=None,
         seconds=0.0,
         error=error,
-    )
-
-
-def failed_trial(job: TrialJob, error: str) -> Trial:
-    """The record of a cell that could not be run."""
-    return Trial(
-        key="",
-        task=job.task.name,
-        mode=job.mode,
-        generator=job.generator,
-        classifier=job.classifier.model,
-        seed=job.seed,
-        status="failed",
-        n_train=sum(job.label_counts.values()),
-        n_test=0,
-        label_counts=job.label_counts,
-        error=error,
+        source=job.source,
     )
