@@ -64,7 +64,7 @@ def plan(
 ) -> None:
     """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. Asks no LLM."""
     from tasks.data.sources.reading import UnavailableError
-    from tasks.planning import plan_study
+    from tasks.planning.make import plan_study
     from tasks.settings import Settings
 
     if not fetch:
