@@ -249,7 +249,7 @@ def doctor() -> None:
 
 
 def _load(reference: str) -> Any:
-    from flows.studies import read_study
+    from tasks.config.named import read_study
     from tasks.settings import Settings
 
     return read_study(reference, Settings())

@@ -13,7 +13,7 @@ from prefect.states import Failed
 from pydantic import Field
 
 from flows.overrides import overridden
-from flows.studies import find_studies, fingerprint, named_study
+from tasks.config.named import find_studies, fingerprint, named_study
 from tasks.data import catalog
 from tasks.errors import RunError, UserError
 from tasks.generation.modes import MODES

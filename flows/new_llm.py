@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from flows.watches import named_watch
+from tasks.config.named import named_watch
 from tasks.errors import RunError, UserError
 from tasks.settings import Settings
 from tasks.store import check_places

@@ -15,8 +15,8 @@ from prefect.states import Completed, Failed
 from flows import stages
 from flows.operations.automations import announce_llm, check_reaction
 from flows.run import clear_faults
-from flows.watches import named_watch
 from tasks.config import Study, WatchConfig
+from tasks.config.named import named_watch
 from tasks.data.load import read_data
 from tasks.discovery.knock import knock
 from tasks.discovery.memory import mark_triggered, timestamp
