@@ -1,6 +1,5 @@
 """From what a study has stored come the numbers that came from it when it was run: ``tests/fixtures/study``."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,8 @@ STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept", "rejected
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=Path(shutil.copytree(FOLDER / "home", tmp_path / "home")))
+    shutil.unpack_archive(FOLDER / "home.zip", tmp_path)
+    return Settings(home=tmp_path)
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_another_prediction_is_another_fact(settings: Settings, known: Facts) ->
     assert any(line.startswith("comparisons / mood · few_shot") and "gap / mean" in line for line in found)
 
 
-def test_facts_of_one_name_are_refused() -> None:
-    results = json.loads((FOLDER / "home" / "studies" / "study" / "results.json").read_text())
+def test_facts_of_one_name_are_refused(settings: Settings) -> None:
+    results = last_results("study", settings)
     results["cells"].append(results["cells"][0])
     with pytest.raises(ValueError, match="two facts are called"):
         facts(results)
