@@ -21,8 +21,8 @@ OTHERS_ROWS = "synthetic/sms_spam/llama2_70b_generated_1000_each.csv"
 """In the data directory: messages that another LLM wrote."""
 REFUSED = "refused"
 """The model that no key opens. It is asked by every run, because a failure is not stored."""
-PAPER_TASKS = ["ag_news", "relation", "sms_spam", "financial_phrasebank", "tweet_irony", "headline_sarcasm"]
-"""The six of the paper's ten tasks with the shortest texts."""
+PAPER_TASKS = ["ag_news", "sms_spam", "financial_phrasebank", "tweet_irony", "headline_sarcasm"]
+"""Five of the paper's ten tasks with short texts."""
 
 
 class Llm(Endpoint):
@@ -113,7 +113,11 @@ def write_studies(folder: Path, url: str, data: Path) -> list[Path]:
     """The studies' YAML files, and the files that they name, in the order in which they are to be run."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_rows(folder / "theirs.csv", ("text", "label"), _theirs())
-    _write_rows(folder / "one_label.csv", ("text", "label"), [(sentence("one", i), "spam") for i in range(12)])
+    of_one_label = [
+        *((sentence("one", i), "spam") for i in range(12)),
+        (REFUSAL, "ham"),
+    ]  # which no filter lets through
+    _write_rows(folder / "one_label.csv", ("text", "label"), of_one_label)
     _write_rows(folder / "people.csv", ("judge", "objective", "subjective"), _people())
     paths = []
     for name, config in _studies(url, data).items():
@@ -141,8 +145,8 @@ def _studies(url: str, data: Path) -> dict[str, Mapping[str, Any]]:
         "paper": {
             **(shape := _shipped("paper-small")),
             **{"tasks": PAPER_TASKS, "generators": [writer], "classifiers": [PROBE], "seeds": [0, 1]},
-            **{"rows_per_label": 6, "test_rows": 60, "pool_rows_per_label": 4, "baseline_rows": 24},
-            "subjectivity": {**shape["subjectivity"], "annotators": [writer], "judges": [writer], "items": 48},
+            **{"rows_per_label": 6, "test_rows": 50, "pool_rows_per_label": 4, "baseline_rows": 20},
+            "subjectivity": {**shape["subjectivity"], "annotators": [writer], "judges": [writer], "items": 40},
         },
         "mixes": {
             **small,
@@ -160,7 +164,7 @@ def _studies(url: str, data: Path) -> dict[str, Mapping[str, Any]]:
         "imports": {
             **small,
             **{"modes": ["real", "imported"], "generators": [], "classifiers": [FINE_TUNED, PROBE]},
-            **{"rows_per_label": 10, "reference_rows": 30},
+            **{"rows_per_label": 10, "seeds": [0]},
             "imports": [
                 {"name": "llama2", "task": "sms_spam", "file": str((data / OTHERS_ROWS).absolute())},
                 {"name": "theirs", "task": "sms_spam", "file": "theirs.csv", "cost_usd": 2},
