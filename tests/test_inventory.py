@@ -20,6 +20,7 @@ from tasks.records import Spent, Synthesis, Trial, Yield
 from tasks.reporting.results import Results, to_json, total
 from tasks.settings import Settings
 from tasks.store import Store
+from tests.arms import make_arm
 
 OLD = time.time() - 100 * 86400
 
@@ -45,7 +46,7 @@ def results(settings: Settings, study: str, syntheses: Sequence[str] = (), trial
     folder = settings.home / "studies" / study
     folder.mkdir(parents=True)
     made = Synthesis("", "t", "few_shot", "g", 0, "ok", Yield(1, 1, 1, 1, 1, 1), {}, 1, 1, 0.0, 1.0)
-    trained = Trial("", "t", "real", None, "c", 0, "ok", 1, 1, {})
+    trained = Trial("", make_arm(mode="real", source=None), 0, "ok", 1, 1, {})
     content = Results(
         created="2026-01-02T03:04:05+00:00",
         config=StudyConfig(name=study, tasks=("t",), modes=("real", "few_shot")),

@@ -13,7 +13,7 @@ from typing import Any
 from tasks.errors import RunError, UserError
 from tasks.generation.provenance import trace
 from tasks.records import Comparison, Interval, Synthesis, Yield
-from tasks.reporting.results import Results
+from tasks.reporting.results import Results, source_of
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -34,7 +34,7 @@ def export(results: Results, settings: Settings, out: Path) -> list[Path]:
 
 
 def _name(synthesis: Synthesis) -> str:
-    parts = (synthesis.task, synthesis.mode, synthesis.generator, f"draw{synthesis.draw}")
+    parts = (synthesis.task, synthesis.mode, source_of(synthesis) or "", f"draw{synthesis.draw}")
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
 
 
@@ -79,7 +79,7 @@ def card(synthesis: Synthesis, results: Results) -> str:
         f"- config_name: default\n  data_files: [{{split: train, path: {KEPT}}}]",
         f"- config_name: rejected\n  data_files: [{{split: train, path: {REJECTED}}}]",
         "---",
-        f"# {task.title} Texts written by {synthesis.generator}",
+        f"# {task.title} Texts written by {source_of(synthesis)}",
         "",
         f"{yields.kept} texts in mode `{synthesis.mode}`, labels as asked for, not checked by people. "
         + _made(synthesis)
@@ -124,8 +124,8 @@ def _made(synthesis: Synthesis) -> str:
 def _gaps(synthesis: Synthesis, results: Results) -> list[str]:
     """One line a mode that trains on these rows and classifier: its score, gap to as many real rows, and verdict."""
     modes = [item.mode for item in results.syntheses if item.key == synthesis.key]
-    same = (synthesis.task, synthesis.generator)
-    found = [item for item in results.comparisons if item.mode in modes and (item.task, item.generator) == same]
+    same = (synthesis.task, source_of(synthesis))
+    found = [item for item in results.comparisons if item.mode in modes and (item.task, item.source) == same]
     lines = [_gap(item, item.macro_f1) for item in found if item.macro_f1]
     return lines or ["Not measured: no training on these rows finished."]
 

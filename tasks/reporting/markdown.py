@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from tasks.records import Comparison
 from tasks.reporting.grouping import in_order
-from tasks.reporting.modes import judged, outcome, place
+from tasks.reporting.modes import judged, place
 from tasks.reporting.results import Results, Totals
 from tasks.reporting.section import Section, Table
 from tasks.reporting.sections import SECTIONS, summary
 
-WORDS = {"yes": "✓ yes", "no": "✗ no", "open": "? undecided", "none": ""}
+WORDS = {"yes": "✓ yes", "no": "✗ no", "undecided": "? undecided", "none": ""}
 
 
 def markdown(results: Results, sections: Sequence[Section] = SECTIONS) -> str:
@@ -44,7 +44,7 @@ def _table(table: Table) -> list[str]:
 
 
 def _row(results: Results, titles: Mapping[str, str], row: Comparison) -> str:
-    state = outcome(row, results.config.tolerance) if judged(row) else "none"
+    state = row.good_enough if judged(row) else "none"
     score, gap = row.macro_f1, row.gap
     cells = [
         titles.get(row.task, row.task),

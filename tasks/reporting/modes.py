@@ -3,12 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-from tasks.records import Comparison, Trial, short
-from tasks.reporting.results import Results
-
-Outcome = Literal["yes", "no", "open", "none"]
+from tasks.records import Comparison, Configured, Trial, short
+from tasks.reporting.results import Results, source_of
 
 
 class HasMode(Protocol):
@@ -19,8 +17,8 @@ class HasMode(Protocol):
         """How its training rows came about."""
 
     @property
-    def generator(self) -> str | None:
-        """What generated them; null for real rows."""
+    def source(self) -> str | Configured | None:
+        """Who made them; null for real rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +94,17 @@ def mixed(mode: str) -> tuple[int, str]:
 def all_synthetic(row: HasMode) -> bool:
     """Whether a comparison's classifier was trained on generated rows and nothing else."""
     mixed_in = row.mode == "pool_plus_synthetic" or MIX.match(row.mode)
-    return row.generator is not None and not (row.mode in BASELINES or mixed_in)
+    return source_of(row) is not None and not (row.mode in BASELINES or mixed_in)
 
 
 def judged(row: Comparison) -> bool:
     """Whether a comparison has an answer to whether its generated rows are good enough."""
-    return row.gap is not None and row.generator is not None and row.mode not in BASELINES
+    return row.gap is not None and row.source is not None and row.mode not in BASELINES
 
 
 def llm(row: HasMode) -> str | None:
     """The LLM of a row; null for real rows and for imported ones, whose generator names where they are from."""
-    return None if row.mode == "imported" else row.generator
+    return None if row.mode == "imported" else source_of(row)
 
 
 def place(row: HasMode, results: Results) -> str:
@@ -133,8 +131,9 @@ def rows_of(row: HasMode, results: Results) -> str:
         others = [item for item in results.comparisons if (item.task, item.mode, item.classifier) == same]
         if row.n_train < max((other.n_train or 0 for other in others), default=0):
             return f"real, {row.n_train} rows"
-    if row.mode == "imported" and row.generator:
-        return f"{mode_name(row.mode)} · {short(row.generator)}"
+    source = source_of(row)
+    if row.mode == "imported" and source:
+        return f"{mode_name(row.mode)} · {short(source)}"
     return mode_name(row.mode)
 
 
@@ -143,16 +142,6 @@ def varying(comparisons: Sequence[Comparison]) -> list[str]:
     generators = {llm(row) for row in comparisons} - {None}
     classifiers = {trained(row) for row in comparisons} - {None}
     return [name for name, found in (("generator", generators), ("classifier", classifiers)) if len(found) > 1]
-
-
-def outcome(comparison: Comparison, tolerance: float) -> Outcome:
-    """What a gap's interval says: all above the tolerated loss, all below it, or across it."""
-    gap = comparison.gap
-    if gap is None:
-        return "none"
-    if gap.low >= -tolerance:
-        return "yes"
-    return "no" if gap.high < -tolerance else "open"
 
 
 def best(comparisons: Iterable[Comparison]) -> Comparison | None:

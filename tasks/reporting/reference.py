@@ -111,7 +111,7 @@ def _kind(kind: Any) -> str:
     if origin is Literal:
         return " or ".join(f'`"{part}"`' for part in parts)
     if origin is tuple:
-        return f"list of {_kind(parts[0])}"
+        return f"list of {_kind(parts[0])}" if parts[-1] is Ellipsis else f"pair of {' and '.join(map(_kind, parts))}"
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"object of {_kind(parts[1])} by {_kind(parts[0])}"
     if kind is StudyConfig:

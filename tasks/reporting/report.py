@@ -29,7 +29,6 @@ from tasks.reporting.modes import (
     looks,
     mixed,
     mode_name,
-    outcome,
     place,
 )
 from tasks.reporting.phrases import MINUS
@@ -49,7 +48,7 @@ LONGEST = 400
 STATES = {
     "yes": ("✓", "Yes"),
     "no": ("✗", "No"),
-    "open": ("?", "Undecided"),
+    "undecided": ("?", "Undecided"),
     "none": ("–", "No result"),
 }
 
@@ -129,7 +128,6 @@ def _environment(results: Results) -> Environment:
         svg=Markup,
         css=css_name,
     )
-    environment.globals["outcome"] = lambda row: outcome(row, results.config.tolerance)
     return environment
 
 
@@ -144,31 +142,30 @@ def _answer(results: Results, task: str) -> Answer:
     chosen = best(rows)
     title = titles(results)[task]
     if chosen is None or chosen.macro_f1 is None or chosen.gap is None:
-        generated = [row for row in rows if row.generator and row.mode not in BASELINES]
+        generated = [row for row in rows if row.source and row.mode not in BASELINES]
         return Answer(title, "none", generated[0].verdict if generated else "no generated rows were tested", "")
     ways = len([row for row in rows if all_synthetic(row) == all_synthetic(chosen) and judged(row)])
     score, gap = chosen.macro_f1.mean, chosen.gap.mean
     detail = f"Macro-F1 {score:.2f} against {score - gap:.2f} with as many real rows."
     if ways > 1:
         detail += f" Best of {ways} ways tried."
-    state = outcome(chosen, results.config.tolerance)
-    enough = _enough(results, rows)
+    state = chosen.good_enough
+    enough = _enough(rows)
     if enough and state != "yes" and all_synthetic(chosen):
         detail += f" Good enough with real rows mixed in: {place(enough, results)}."
     return Answer(title, state, f"{place(chosen, results)}: {chosen.verdict}.", detail)
 
 
-def _enough(results: Results, rows: Sequence[Comparison]) -> Comparison | None:
+def _enough(rows: Sequence[Comparison]) -> Comparison | None:
     """The most synthetic of the training sets with real rows in them that stay within the tolerance, or null."""
-    tolerance = results.config.tolerance
-    good = [row for row in rows if judged(row) and not all_synthetic(row) and outcome(row, tolerance) == "yes"]
+    good = [row for row in rows if judged(row) and not all_synthetic(row) and row.good_enough == "yes"]
     return max(good, key=lambda row: mixed(row.mode)[0] if MIX.match(row.mode) else 0, default=None)
 
 
 def _headline(results: Results) -> str:
     """How many tasks got which answer, in one sentence."""
     states = [_answer(results, task).state for task in task_names(results)]
-    words = {"yes": "Yes", "no": "No", "open": "Undecided", "none": "No result"}
+    words = {"yes": "Yes", "no": "No", "undecided": "Undecided", "none": "No result"}
     parts = [f"{words[state]} for {states.count(state)}" for state in STATES if state in states]
     if not parts:
         return "No task could be loaded."

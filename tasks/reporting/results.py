@@ -26,6 +26,7 @@ from tasks.errors import RunError
 from tasks.jsonl import encodable, from_value
 from tasks.llm.budget import Booked
 from tasks.records import (
+    Arm,
     Challenge,
     Comparison,
     Correlation,
@@ -36,8 +37,10 @@ from tasks.records import (
     TaskSubjectivity,
     TaskSummary,
     Trial,
+    configured,
     known_sum,
 )
+from tasks.reporting.migration import migrated
 from tasks.versions import check_version, is_version
 
 if TYPE_CHECKING:
@@ -131,9 +134,9 @@ class Subjectivity:
     tasks: tuple[TaskSubjectivity, ...] = ()
     """One a task."""
     curves: tuple[Curve, ...] = ()
-    """Accuracy over the agreement of raters, one a (task, mode, generator, classifier)."""
+    """Accuracy over the agreement of raters, one an arm."""
     correlations: tuple[Correlation, ...] = ()
-    """One a (mode, generator, classifier, measure)."""
+    """One an arm over all tasks and measure of subjectivity."""
 
 
 @cache
@@ -172,7 +175,7 @@ class Results(BaseModel):
     syntheses: tuple[Synthesis, ...]
     """One a generated data set and mode: one that several modes train on is listed for each of them, with one key."""
     comparisons: tuple[Comparison, ...]
-    """Scores and gaps, one a (task, mode, generator, classifier)."""
+    """Scores and gaps, one an arm."""
     subjectivity: Subjectivity = Subjectivity()
     """How subjective the tasks are, and how the scores go with it."""
     findings: tuple[Finding, ...] = ()
@@ -263,7 +266,7 @@ def read_results(path: Path | str) -> Results:
         if not is_version(schema):
             raise ValueError("schema: no version")
         check_version(f"{str(path)!r}", schema, SCHEMA, f"{again} in another SYNTHGAP_HOME")
-        return Results.model_validate(_migrated(content, schema))
+        return Results.model_validate(migrated(content, schema))
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -272,30 +275,12 @@ def read_results(path: Path | str) -> Results:
     raise RunError(f"the results in {str(path)!r} are damaged ({reason}); {again}: what is stored stays")
 
 
-def _migrated(content: dict[str, Any], schema: int) -> dict[str, Any]:
-    """An older version's object in the form of this one.
-
-    Until version 1 the counts of ``Synthesis.yields`` stood among the other fields of a synthesis, and a measure that
-    could not be computed was null.
-    """
-    if schema >= SCHEMA:
-        return content
-    counts = ("requested", "answered", "parsed", "valid", "unique", "kept", "rejected")
-    syntheses = [
-        {**_measured(item), "yields": {name: item[name] for name in counts if name in item}}
-        for item in content["syntheses"]
-    ]
-    tasks = [_measured(item) for item in content["tasks"]]
-    return {**content, "schema": SCHEMA, "syntheses": syntheses, "tasks": tasks}
-
-
-def _measured(item: dict[str, Any]) -> dict[str, Any]:
-    known = {
-        kind: {name: value for name, value in item[kind].items() if value is not None}
-        for kind in ("diversity", "similarity")
-        if item.get(kind)
-    }
-    return {**item, **known}
+def source_of(row: Any) -> str | None:
+    """Who made the rows of a synthesis, cell, comparison, curve or correlation, for people; null for real rows."""
+    if isinstance(row, Synthesis):  # one of an older version has a name alone
+        return row.source.label if row.source else row.generator
+    source: str | None = row.source
+    return source
 
 
 def total(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Spent, booked: Booked | None) -> Totals:
@@ -346,14 +331,14 @@ def _ordered(items: Iterable[Any], config: StudyConfig) -> tuple[Any, ...]:
     rows of comparison after that.
     """
     modes = [*config.modes, "real_full", *config.baselines]
-    generators = [generator.model for generator in config.generators]
-    classifiers = [classifier.model for classifier in config.classifiers]
+    generators = [configured(generator, config.generators).label for generator in config.generators]
+    classifiers = [configured(classifier, config.classifiers).label for classifier in config.classifiers]
 
     def place(item: Any) -> tuple[Any, ...]:
         number = getattr(item, "seed", getattr(item, "draw", 0))
-        rank = _rank(modes, item.mode), _rank(generators, item.generator)
         classifier = getattr(item, "classifier", "")
-        return (*_task_place(config, item.task), *rank, _rank(classifiers, classifier), classifier, number)
+        rank = _rank(modes, item.mode), _rank(generators, source_of(item)), _rank(classifiers, classifier)
+        return (*_task_place(config, item.task), *rank, classifier, number)
 
     return tuple(sorted(items, key=place))
 
@@ -378,7 +363,10 @@ def _frame(records: Sequence[Any]) -> "DataFrame":
 def _columns(record: Any, nested: Iterable[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
-        if _is_record(value):
+        if isinstance(value, Arm):
+            yield from {"arm": value.id, "task": value.task, "mode": value.mode, "source": value.source_label}.items()
+            yield from {"classifier": value.classifier.label, "size": value.size}.items()
+        elif _is_record(value):
             yield from _columns(value, (), f"{prefix}{field.name}_")
         elif field.name not in nested:  # null here and a record in another row: its columns stay empty
             yield f"{prefix}{field.name}", value

@@ -5,10 +5,10 @@ Intervals come last: a page narrower than the table cuts them off, and never the
 
 from tasks.records import Comparison, short
 from tasks.reporting.grouping import in_order
-from tasks.reporting.modes import judged, llm, outcome, rows_of, trained, varying
+from tasks.reporting.modes import judged, llm, rows_of, trained, varying
 from tasks.reporting.results import Results
 
-WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": None}
+WORDS = {"yes": "yes", "no": "no", "undecided": "undecided", "none": None}
 
 
 def table(results: Results) -> list[dict[str, str | float | None]]:
@@ -21,7 +21,7 @@ def table(results: Results) -> list[dict[str, str | float | None]]:
 
 def _row(results: Results, row: Comparison) -> dict[str, str | float | None]:
     score, gap, writer, classifier = row.macro_f1, row.gap, llm(row), trained(row)
-    state = outcome(row, results.config.tolerance) if judged(row) else "none"
+    state = row.good_enough if judged(row) else "none"
     return {
         "task": row.task,
         "training rows": rows_of(row, results),

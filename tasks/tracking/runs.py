@@ -272,8 +272,8 @@ def _new_child(client: Any, experiment_id: str, parent_run_id: str, trial: Trial
 
 def _title(trial: Trial) -> str:
     """The cell in names that a column of a table holds; the whole ones are parameters."""
-    writer = trial.generator and short(trial.generator)
-    return readable(trial.task, trial.mode, writer, short(trial.classifier), f"seed {trial.seed}")
+    source = trial.source and short(trial.source)
+    return readable(trial.task, trial.mode, source, short(trial.classifier), f"seed {trial.seed}")
 
 
 def _outcome_tags(parent_run_id: str, trial: Trial) -> dict[str, str]:
@@ -344,13 +344,9 @@ def _log_gaps(client: Any, results: Results) -> None:
     """On each cell of a comparison its gap and interval, the same for all seeds: MLflow shows one run's metrics beside
     another's, and cannot look up a parent's.
     """
-    compared = {
-        (row.task, row.mode, row.generator, row.classifier): (row.gap, row.verdict)
-        for row in results.comparisons
-        if row.gap
-    }
+    compared = {row.arm: (row.gap, row.verdict) for row in results.comparisons if row.gap}
     for cell in results.cells:
-        found = compared.get((cell.task, cell.mode, cell.generator, cell.classifier))
+        found = compared.get(cell.arm)
         if found and cell.run_id and cell.status == "ok":
             gap, verdict = found
             values = {"gap": rounded(gap.mean), "gap_low": rounded(gap.low), "gap_high": rounded(gap.high)}

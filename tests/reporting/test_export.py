@@ -19,7 +19,7 @@ def results(make_job, data, settings):  # noqa: F811
     study = make_study(tasks=1)
     made = synthesize(make_job(rows=4), data, settings, complete=FakeLLM())
     few = next(item for item in study["syntheses"] if item.mode == "few_shot")
-    own = replace(made, task=few.task, mode=few.mode, generator=few.generator)
+    own = replace(made, task=few.task, mode=few.mode, source=few.source)
     return build(**{**study, "syntheses": [own]})
 
 
@@ -47,7 +47,7 @@ def test_rows_that_several_modes_train_on_are_written_once(results, settings, tm
     [few] = results.syntheses
     both = (few, replace(few, mode="mix/50"))
     compared = next(item for item in results.comparisons if item.mode == "few_shot")
-    rows = (*results.comparisons, replace(compared, mode="mix/50"))
+    rows = (*results.comparisons, replace(compared, arm=replace(compared.arm, mode="mix/50")))
     found = results.model_copy(update={"syntheses": both, "comparisons": rows})
     (folder,) = export(found, settings, tmp_path / "out")
     text = (folder / CARD).read_text()

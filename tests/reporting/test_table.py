@@ -11,7 +11,7 @@ def test_a_row_for_each_comparison_with_its_numbers(study) -> None:
     results = build(**study(generators=("a/one", "b/two"), baselines=("majority",)))
     rows = table(results)
     assert len(rows) == len(results.comparisons)
-    known = {(row.task, row.mode, row.generator): row for row in results.comparisons}
+    known = {(row.task, row.mode, row.source): row for row in results.comparisons}
     [row] = [row for row in rows if (row["task"], row["training rows"], row["LLM"]) == ("sms_spam", "few-shot", "two")]
     source = known["sms_spam", "few_shot", "b/two"]
     assert row["macro-F1"] == round(source.macro_f1.mean, 3)

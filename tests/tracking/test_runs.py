@@ -25,6 +25,7 @@ from tasks.reporting.results import Failure, Results, Totals
 from tasks.settings import Settings
 from tasks.tracking import runs, views
 from tests import postgres
+from tests.arms import make_arm
 from tests.mlflow_server import Server
 
 CONFIG = StudyConfig(name="small", tasks=("sms_spam",), modes=("real", "few_shot"))
@@ -38,6 +39,8 @@ TASK = TaskConfig.model_validate(
         "sources": [{"kind": "files", "train": "train.csv"}],
     }
 )
+ARM = make_arm("sms_spam", "few_shot", "embedded/smollm2-135m-instruct", "embedded/minilm-l6")
+FEW, REAL = make_arm("sms_spam", "few_shot", "g"), make_arm("sms_spam", "real", None)
 PAIRS = [("ham", "ham")] * 8 + [("spam", "ham"), ("spam", "spam")]
 
 
@@ -45,10 +48,7 @@ def trial(seed: int = 0, **changes: Any) -> Trial:
     scores = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 5.0}
     made = Trial(
         key=f"k{seed}",
-        task="sms_spam",
-        mode="few_shot",
-        generator="embedded/smollm2-135m-instruct",
-        classifier="embedded/minilm-l6",
+        arm=ARM,
         seed=seed,
         status="ok",
         n_train=100,
@@ -65,7 +65,7 @@ def trial(seed: int = 0, **changes: Any) -> Trial:
 def job(seed: int = 0) -> TrialJob:
     classifier = ClassifierConfig(model="embedded/minilm-l6")
     counts = {"ham": 50, "spam": 50}
-    return TrialJob(TASK, "few_shot", "g", classifier, seed, "d" * 32, "s" * 32, 0, counts, 1000)
+    return TrialJob(ARM, TASK, seed, 1000, classifier, "d" * 32, "s" * 32, 0, counts)
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,8 @@ def outcome(*cells: Trial, failed: bool = False) -> Results:
         cells=cells or [trial()],
         syntheses=[],
         comparisons=[
-            Comparison("sms_spam", "real", None, "c", (0,), known, known, None, ""),
-            Comparison("sms_spam", "few_shot", "g", "c", (0,), known, known, gap, "undecided"),
+            Comparison(REAL, (0,), known, known, None, "none", ""),
+            Comparison(FEW, (0,), known, known, gap, "undecided", "undecided"),
         ],
         failures=[Failure("judge", "no answer")] if failed else [],
         totals=Totals(12, 0, 0, None, 3.5, 1, 0, 0),
@@ -167,9 +167,7 @@ def test_a_study_from_start_to_end(settings: Settings) -> None:
 def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
     parent = runs.start_study(settings, experiment, CONFIG)
-    made = [replace(trial(seed), generator="g", classifier="c") for seed in (0, 1)]
-    made += [replace(trial(2), mode="real", generator=None, classifier="c")]
-    made += [replace(trial(3), generator="g", classifier="c", status="failed", macro_f1=None)]
+    made = [trial(0, arm=FEW), trial(1, arm=FEW), trial(2, arm=REAL), trial(3, arm=FEW, status="failed", macro_f1=None)]
     ids = [runs.log_trial(settings, experiment, parent, one, job()) for one in made]
     cells = [replace(one, run_id=run) for one, run in zip(made, ids, strict=True)]
     runs.finish_study(settings, parent, outcome(*cells), "")
@@ -214,7 +212,7 @@ def test_same_rows_in_two_cells_are_two_runs(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
     parent = runs.start_study(settings, experiment, CONFIG)
     for mode in ("real", "real_full"):
-        runs.log_trial(settings, experiment, parent, trial(mode=mode), job())
+        runs.log_trial(settings, experiment, parent, trial(arm=replace(ARM, mode=mode)), job())
     assert len(children(settings, experiment)) == 2
 
 

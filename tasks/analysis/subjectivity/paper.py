@@ -43,9 +43,8 @@ FAMILIES = {"BERT": re.compile(r"bert-(base|large)\b"), "RoBERTa": re.compile(r"
 
 def beside(comparisons: Iterable[Comparison]) -> tuple[Published, ...]:
     """What was published on a study's cells, once each."""
-    return tuple(
-        dict.fromkeys(number for row in comparisons for number in published(row.task, row.mode, row.classifier))
-    )
+    arms = (item.arm for item in comparisons)
+    return tuple(dict.fromkeys(number for arm in arms for number in published(arm.task, arm.mode, arm.classifier.name)))
 
 
 def published(task: str, mode: str, classifier: str) -> tuple[Published, ...]:

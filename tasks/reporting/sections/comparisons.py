@@ -8,7 +8,7 @@ from typing import Any
 from tasks.records import Comparison
 from tasks.reporting.figure import BAND, FAINT, INK, Figure
 from tasks.reporting.grouping import task_names
-from tasks.reporting.modes import BASELINES, best, judged, outcome, place
+from tasks.reporting.modes import BASELINES, best, judged, place
 from tasks.reporting.phrases import MINUS
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
@@ -43,7 +43,7 @@ def gaps(results: Results, task: str) -> str:
     rows = [
         row
         for row in results.comparisons
-        if row.task == task and (row.gap or (row.generator and row.mode not in BASELINES))
+        if row.task == task and (row.gap or (row.source and row.mode not in BASELINES))
     ]
     return _gap_forest(results, [_gap_line(results, row) for row in rows], f"Gap to real rows: {task}")
 
@@ -65,11 +65,8 @@ def _score_line(results: Results, row: Comparison) -> _Line:
 
 
 def seed_scores(results: Results, row: Comparison) -> tuple[float, ...]:
-    """Macro-F1 of each finished trial of a comparison; smaller baselines of short syntheses are not among them."""
-    same = (row.task, row.mode, row.generator, row.classifier)
-    cells = [cell for cell in results.cells if (cell.task, cell.mode, cell.generator, cell.classifier) == same]
-    wanted = [cell for cell in cells if row.generator or cell.n_train == row.n_train]
-    return tuple(cell.macro_f1 for cell in wanted if cell.macro_f1 is not None)
+    """Macro-F1 of each finished trial of a comparison."""
+    return tuple(cell.macro_f1 for cell in results.cells if cell.arm == row.arm and cell.macro_f1 is not None)
 
 
 def _gap_line(results: Results, row: Comparison, label: str = "") -> _Line:
@@ -77,8 +74,8 @@ def _gap_line(results: Results, row: Comparison, label: str = "") -> _Line:
     if gap is None:
         return _Line(label, row.mode, "not known", None)
     mean, low, high = 100 * gap.mean, 100 * gap.low, 100 * gap.high
-    state = outcome(row, results.config.tolerance) if judged(row) else "none"
-    word = {"yes": "ok", "no": "worse", "open": "undecided", "none": ""}[state]
+    state = row.good_enough if judged(row) else "none"
+    word = {"yes": "ok", "no": "worse", "undecided": "undecided", "none": ""}[state]
     value = f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip().replace("-", MINUS)
     return _Line(label, row.mode, value, mean, low, high)
 
@@ -127,7 +124,7 @@ def _draw_line(axes: Any, y: int, line: _Line, look: Any) -> None:
 def power(row: Comparison, results: Results) -> str:
     """What would decide an undecided comparison, where anything within reach would."""
     gap = row.gap
-    if not gap or outcome(row, results.config.tolerance) != "open":
+    if not gap or row.good_enough != "undecided":
         return ""
     seeds, rows = gap.seeds_needed, gap.test_rows_needed
     tested = max((cell.n_test for cell in results.cells if cell.task == row.task), default=0)

@@ -6,7 +6,7 @@ from statistics import median
 
 from tasks.records import Comparison
 from tasks.reporting.grouping import Scored, by_mode, of_pair, pairs, task_names
-from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mode_name, outcome
+from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mode_name
 from tasks.reporting.phrases import among, count, listed, points, sentence, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
@@ -47,13 +47,13 @@ def costs(results: Results) -> list[str]:
 
 
 def _cost(mode: str, rows: Sequence[Comparison], tolerance: float) -> str:
-    states: list[str] = [outcome(row, tolerance) for row in rows]
+    states: list[str] = [row.good_enough for row in rows]
     middle = median(row.gap.mean for row in rows if row.gap)
     much = f"{mode_name(mode)} rows {'cost' if middle < 0 else 'win'} {points(middle)} of macro-F1"
     if len(rows) == 1:
-        words = {"yes": "within your tolerance", "no": "clearly beyond your tolerance", "open": "undecided"}
+        words = {"yes": "within your tolerance", "no": "clearly beyond your tolerance", "undecided": "undecided"}
         return sentence(f"{much}: {words[states[0]]}")
-    words = {"yes": "within your tolerance in {}", "no": "clearly beyond it in {}", "open": "undecided in {}"}
+    words = {"yes": "within your tolerance in {}", "no": "clearly beyond it in {}", "undecided": "undecided in {}"}
     if "yes" not in states:
         words["no"] = "clearly beyond your tolerance in {}"
     parts = [text.format(times(states.count(state), len(rows))) for state, text in words.items() if state in states]
@@ -79,7 +79,7 @@ def _itself(mode: str, scored: Sequence[Scored], trained: Sequence[Scored]) -> s
     """How the LLM as a classifier stands against the best classifier that was trained on its texts."""
     won = lost = total = 0
     for row, score in scored:
-        rivals = [other for rival, other in trained if (rival.task, rival.generator) == (row.task, row.generator)]
+        rivals = [other for rival, other in trained if (rival.task, rival.source) == (row.task, row.source)]
         if row.mode == mode and rivals:
             best = max(rivals, key=lambda rival: rival.mean)
             total += 1
@@ -96,12 +96,12 @@ def _itself(mode: str, scored: Sequence[Scored], trained: Sequence[Scored]) -> s
 def metrics(results: Results) -> dict[str, float | None]:
     """``gap/<task>/<mode>`` and ``macro_f1/<task>/<mode>``, followed by generator and classifier where they vary."""
     rows = results.comparisons
-    several_generators = len({row.generator for row in rows} - {None}) > 1
+    several_sources = len({row.source for row in rows} - {None}) > 1
     several_classifiers = len({row.classifier for row in rows}) > 1
     found: dict[str, float | None] = {}
     for row in rows:
         parts = [row.task, row.mode]
-        parts += [row.generator] if several_generators and row.generator else []
+        parts += [row.source] if several_sources and row.source else []
         parts += [row.classifier] if several_classifiers else []
         place = "/".join(parts)
         found |= {f"macro_f1/{place}": round(row.macro_f1.mean, 4)} if row.macro_f1 else {}

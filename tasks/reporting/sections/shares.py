@@ -8,7 +8,7 @@ from typing import Any
 from tasks.records import Interval
 from tasks.reporting.figure import FAINT, INK, NARROW, Figure, lowest_tenth, value_axis
 from tasks.reporting.grouping import by_mode, classifiers, pairs, scores_of_pair, task_names, titles
-from tasks.reporting.modes import MIX, MIX_FROM, mixed, mode_name, outcome
+from tasks.reporting.modes import MIX, MIX_FROM, mixed, mode_name
 from tasks.reporting.phrases import among, count, listed, points, sentence, signed_points, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Group, Panel, Section
@@ -85,7 +85,7 @@ def replaceable(results: Results) -> list[str]:
     found = by_mode(row for row in results.comparisons if row.gap and MIX.match(row.mode))
     parts = []
     for mode in sorted(found, key=lambda mode: (mixed(mode)[1], mixed(mode)[0])):
-        states = [outcome(row, results.config.tolerance) for row in found[mode]]
+        states = [row.good_enough for row in found[mode]]
         middle = signed_points(median(row.gap.mean for row in found[mode] if row.gap))
         parts.append(f"{mode_name(mode)}: {among(states.count('yes'), len(states))} ({middle} points in the middle)")
     return [f"Comparisons that surely stay within your tolerance: {'; '.join(parts)}."] if parts else []

@@ -118,7 +118,7 @@ def _associations(results: Results, mode: str, generator: str | None, measure: M
     rows = [
         row
         for row in results.subjectivity.correlations
-        if (row.mode, row.measure) == (mode, measure) and generator in (None, row.generator)
+        if (row.mode, row.measure) == (mode, measure) and generator in (None, row.source)
     ]
     several = len({row.classifier for row in rows}) > 1
     return [(f"{short(row.classifier)}: " if several else "") + association(row) + "." for row in rows]

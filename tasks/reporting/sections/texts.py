@@ -8,7 +8,7 @@ from tasks.reporting.figure import INK, NARROW, Figure
 from tasks.reporting.grouping import in_order, task_names
 from tasks.reporting.modes import MIX, all_synthetic, mode_name
 from tasks.reporting.phrases import among, sentence, times
-from tasks.reporting.results import Results
+from tasks.reporting.results import Results, source_of
 from tasks.reporting.section import Section
 
 VARIED = {"remote_clique": 1, "chamfer": 1, "vendi": 1, "distinct_2": 1, "distinct_1": 1, "self_bleu": -1}
@@ -123,7 +123,7 @@ def _pairs(found: Sequence[Described], base: str, mode: str, measure: str, sign:
     for _, real, made in found:
         for row in (row for row in made if row.mode == mode):
             ours, error = measured(row, measure)
-            fitting: list[TextSet] = [b for b in made if (b.mode, b.generator) == (base, row.generator)]
+            fitting: list[TextSet] = [b for b in made if (b.mode, source_of(b)) == (base, source_of(row))]
             fitting = [real] if base == "real" and real else fitting
             theirs, other = measured(fitting[0], measure) if fitting else (None, None)
             if ours is not None and theirs is not None:
@@ -133,7 +133,7 @@ def _pairs(found: Sequence[Described], base: str, mode: str, measure: str, sign:
 
 def funnel(results: Results, mode: str, generator: str) -> str:
     """How many of the requested texts survive each step, over all tasks of one mode and generator."""
-    made = [row.yields for row in results.syntheses if (row.mode, row.generator) == (mode, generator)]
+    made = [row.yields for row in results.syntheses if (row.mode, source_of(row)) == (mode, generator)]
     counts = [sum(getattr(yields, step) for yields in made) for step in STEPS]
     title = f"{mode_name(mode)} · {short(generator)}"
     spoken = f"Yield of {title}: " + ", ".join(f"{n} {step}" for n, step in zip(counts, STEPS, strict=True))
@@ -155,8 +155,8 @@ def _variables(results: Results) -> dict[str, Any]:
     made, sets = syntheses(results), described(results)
     return {
         "syntheses": made,
-        "funnels": list(dict.fromkeys((row.mode, row.generator) for row in made if not MIX.match(row.mode))),
-        "writers": {row.generator for row in made},
+        "funnels": list(dict.fromkeys((row.mode, source_of(row) or "") for row in made if not MIX.match(row.mode))),
+        "writers": {source_of(row) for row in made},
         "described": sets,
         "measures": all_measures(sets),
         "measure_names": MEASURES,

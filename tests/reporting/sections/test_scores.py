@@ -19,7 +19,7 @@ def test_one_table_for_each_classifier_and_generator(paper_results: Make) -> Non
     for grid in found:
         assert len(grid.modes) <= scores.COLUMNS
         assert not any(mode.startswith("mix/") for mode in grid.modes)
-        assert len({row.generator for _, cells in grid.lines for row in cells if row} - {None}) == 1
+        assert len({row.source for _, cells in grid.lines for row in cells if row} - {None}) == 1
 
 
 def test_a_wide_study_is_cut_and_keeps_its_baseline(results: Make) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tasks.records import Correlation
 from tasks.reporting.sections import subjectivity
+from tests.arms import make_arm
 
 Make = Callable[..., Any]
 
@@ -36,5 +37,5 @@ def test_a_correlation_across_zero_is_undecided(paper_results: Make) -> None:
 
 
 def test_a_correlation_that_is_not_there_says_why() -> None:
-    item = Correlation("few_shot", "g", "c", "strength", 2, note="fewer than 3 tasks")
+    item = Correlation(make_arm(""), "strength", 2, note="fewer than 3 tasks")
     assert subjectivity.association(item) == "fewer than 3 tasks"
