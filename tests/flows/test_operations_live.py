@@ -252,7 +252,7 @@ def test_what_no_form_can_know_is_one_clear_line(place: Place) -> None:
 def test_a_run_of_the_command_line_is_seen_on_the_same_servers(place: Place) -> None:
     done = place.synthgap("run", "small", "--json")
     assert done.returncode == 0, done.stderr
-    [cell] = [cell for cell in json.loads(done.stdout)["cells"] if cell["mode"] == "zero_shot"]
+    [cell] = [cell for cell in json.loads(done.stdout)["cells"] if cell["arm"]["mode"] == "zero_shot"]
     assert cell["run_id"] in {run["info"]["run_id"] for run in place.mlflow_runs("small")}
     assert not (place.home / "prefect-server.log").exists()  # no server of its own
 

@@ -111,7 +111,7 @@ def first(place: Path, writer: Writer) -> dict:
 
 
 def test_every_cell_of_the_grid_has_a_score(first: dict) -> None:
-    cells = {(cell["mode"], cell["seed"]): cell for cell in first["cells"]}
+    cells = {(cell["arm"]["mode"], cell["seed"]): cell for cell in first["cells"]}
     trained = {(mode, seed) for mode in ("real", "few_shot", "real_full") for seed in (0, 1)}
     assert set(cells) == {*trained, ("majority", 0)}
     assert all(cell["status"] == "ok" and 0 <= cell["macro_f1"] <= 1 for cell in cells.values())
@@ -130,7 +130,7 @@ def test_the_ledger_of_rows_adds_up(first: dict, writer: Writer) -> None:
 
 
 def test_a_gap_is_paired_and_has_its_interval(first: dict) -> None:
-    [gap] = [row["gap"] for row in first["comparisons"] if row["mode"] == "few_shot"]
+    [gap] = [row["gap"] for row in first["comparisons"] if row["arm"]["mode"] == "few_shot"]
     assert gap["low"] <= gap["mean"] <= gap["high"]
     assert 0 < gap["p"] <= 1
 
@@ -215,7 +215,7 @@ def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writ
     done = synthgap(place, "run", str(study), "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    cells = {cell["mode"]: cell for cell in results["cells"]}
+    cells = {cell["arm"]["mode"]: cell for cell in results["cells"]}
     assert {mode: cell["n_train"] for mode, cell in cells.items()} == {
         "real": 12,
         "few_shot": 12,
@@ -229,7 +229,7 @@ def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writ
     assert keys["few_shot"] == keys["pool_plus_synthetic"] == keys["mix/50"] != keys["imported"]
     assert results["totals"]["calls"] == len(writer.bodies) - asked
     assert all(item["similarity"] for item in results["syntheses"])
-    assert {item["mode"] for item in results["comparisons"] if item["gap"]} >= {"few_shot", "mix/50", "imported"}
+    assert {item["arm"]["mode"] for item in results["comparisons"] if item["gap"]} >= {"few_shot", "mix/50", "imported"}
     exported = synthgap(place, "export", str(study), "--out", str(place / "out"))
     assert exported.returncode == 0, exported.stderr
     folders = sorted(path.name for path in (place / "out").iterdir())
@@ -255,7 +255,7 @@ def test_annotators_judges_and_an_llm_that_classifies_are_part_of_it(first, plac
     assert {task["source"] for task in tasks.values()} == {"annotators"}
     assert all(task["mean_agreement"]["mean"] == 1 and task["items"] == 24 for task in tasks.values())
     assert all("no pair" in task["note"] for task in tasks.values())  # a judge that always says A
-    baseline = [cell for cell in results["cells"] if cell["mode"] == "llm_few_shot"]
+    baseline = [cell for cell in results["cells"] if cell["arm"]["mode"] == "llm_few_shot"]
     assert all(cell["n_test"] == 24 and cell["latency_s"] > 0 and cell["run_id"] for cell in baseline)
     assert results["totals"]["calls"] >= len(writer.bodies) - before
     assert results["failures"] == []
@@ -269,7 +269,7 @@ def test_a_failed_cell_is_recorded_and_the_others_finish(first, place: Path, wri
     assert done.returncode == 1
     assert results["status"] == "failed"
     failed = [cell for cell in results["cells"] if cell["status"] == "failed"]
-    assert {cell["generator"] for cell in failed} == {"openai/gone"}
+    assert {cell["arm"]["source"]["name"] for cell in failed} == {"openai/gone"}
     assert all("127.0.0.1:9" in cell["error"] and cell["macro_f1"] is None for cell in failed)
     assert len(results["cells"]) - len(failed) == 7
     states = (

@@ -100,6 +100,11 @@ def journaled(place: Place, model: str) -> list[str]:
     return [entry["call"] for entry in entries if entry["asked"] == f"openai/{model}"]
 
 
+def source(row: dict[str, Any]) -> str | None:
+    """The LLM of a cell or comparison; null for real rows."""
+    return row["arm"]["source"] and row["arm"]["source"]["name"]
+
+
 def results(place: Place) -> dict[str, Any]:
     return dict(json.loads((place.home / "studies" / "grid" / "results.json").read_text()))
 
@@ -136,9 +141,9 @@ def test_a_new_llm_is_run_through_the_study_and_nobody_else_is_asked(place: Plac
     found = results(place)
     [kept] = [item["yields"]["kept"] for item in found["syntheses"] if item["generator"] == f"openai/{SECOND}"]
     assert kept == 10
-    generated = {cell["generator"] for cell in found["cells"]} - {None}
+    generated = {source(cell) for cell in found["cells"]} - {None}
     assert generated == {f"openai/{FIRST}", f"openai/{SECOND}"}
-    assert all(cell["cached"] for cell in found["cells"] if cell["generator"] == f"openai/{FIRST}")
+    assert all(cell["cached"] for cell in found["cells"] if source(cell) == f"openai/{FIRST}")
     assert f"openai/{SECOND}" in {row["challenger"].rpartition(" · ")[2] for row in found["challenges"]}
     [ledger] = (place.home / "budgets").glob("watch-mine-*.json")
     assert json.loads(ledger.read_text())["tokens"] > 0
@@ -172,7 +177,7 @@ def test_what_a_month_s_budget_stops_goes_on_in_the_next_month(place: Place, end
     after = journaled(place, THIRD)
     assert after[: len(before)] == before and len(after) == len(set(after)) > len(before)
     assert status_of(place, THIRD) == "triggered"
-    beside = {cell["generator"] for cell in results(place)["cells"]} - {None}
+    beside = {source(cell) for cell in results(place)["cells"]} - {None}
     assert beside == {f"openai/{name}" for name in (FIRST, SECOND, THIRD)}  # also one that a watch found itself
 
 
@@ -197,12 +202,12 @@ def test_404_in_the_middle_of_a_study_fails_its_cells_and_retires_it(place: Plac
     endpoint.serve(THIRD, gone=[FIRST, SECOND])
     run = place.ended(place.start("grid", rows_per_label=9))
     assert run["state_type"] == "FAILED"
-    errors = {cell["error"] for cell in results(place)["cells"] if cell["generator"] == f"openai/{FIRST}"}
+    errors = {cell["error"] for cell in results(place)["cells"] if source(cell) == f"openai/{FIRST}"}
     assert all("does not serve this model, or not any more (status 404)" in error for error in errors) and errors
     assert status_of(place, FIRST) == "retired"
     again = place.ended(place.start("grid"))  # what it wrote before it went stays comparable
     assert again["state_type"] == "COMPLETED"
-    assert any(row["generator"] == f"openai/{FIRST}" and row["gap"] for row in results(place)["comparisons"])
+    assert any(source(row) == f"openai/{FIRST}" and row["gap"] for row in results(place)["comparisons"])
 
 
 def test_one_that_is_listed_and_answers_again_comes_back_by_itself(place: Place, endpoint: Provider) -> None:
