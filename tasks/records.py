@@ -17,6 +17,10 @@ from tasks.config import ClassifierConfig, GeneratorConfig, ImportConfig, TaskCo
 
 Status = Literal["ok", "failed"]
 Outcome = Literal["first", "better", "worse", "undecided"]
+RowKind = Literal["real", "pool", "generated", "imported"]
+"""A training row: any human-labelled one, one that prompts may show, one that an LLM wrote, one that others made."""
+ComparedTo = Literal["real rows of the same size", "the study's real rows", "nothing"]
+"""Which real arm a gap is measured to."""
 
 
 def content_key(value: Any) -> str:
@@ -116,6 +120,37 @@ class TaskSummary:
     citation: str = ""
     note: str = ""
     """What a reader of the task's scores should know: labels with fewer real rows than the study asks for."""
+
+
+@dataclass(frozen=True)
+class ModeFacts:
+    """What analysis and reports need to know of a mode or of an untrained arm; ``tasks.modes`` has those of each."""
+
+    title: str
+    """A few words for tables and figures."""
+    rows: frozenset[RowKind]
+    """Kinds of rows that it trains on; empty for an untrained arm."""
+    compared_to: ComparedTo
+    """Modes whose number of rows is part of the question are not compared at their own size."""
+    source: str | None = None
+    """The mode whose generated or imported rows it trains on; null where it has none."""
+    percent_generated: int | None = None
+    """For a mix of generated and real rows: the share that is generated."""
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it is a row of comparison only: nothing is trained, so it says nothing about training rows."""
+        return not self.rows
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether some of its training rows are generated or imported."""
+        return not self.rows.isdisjoint(("generated", "imported"))
+
+    @property
+    def all_synthetic(self) -> bool:
+        """Whether all of its training rows are generated or imported."""
+        return self.synthetic and self.rows <= {"generated", "imported"}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tasks.llm.budget import Ledger
 from tasks.llm.calls import Complete
 from tasks.llm.journal import wall_seconds
 from tasks.progress import Progress, announce
-from tasks.records import Example, TaskData, Trial, content_key, count_labels, known_sum, readable
+from tasks.records import Example, ModeFacts, TaskData, Trial, content_key, count_labels, known_sum, readable
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.evaluate import evaluate
@@ -37,14 +37,21 @@ class Baseline:
 
     classifier: str
     """Names it in results."""
+    title: str
+    """A few words for tables and figures."""
     shows_examples: bool = False
     asks_llm: bool = True
 
+    @property
+    def facts(self) -> ModeFacts:
+        """What results need to know of it."""
+        return ModeFacts(self.title, frozenset(), "the study's real rows")
+
 
 BASELINES = {
-    "majority": Baseline("majority", asks_llm=False),
-    "llm_zero_shot": Baseline("llm"),
-    "llm_few_shot": Baseline("llm", shows_examples=True),
+    "majority": Baseline("majority", "majority label", asks_llm=False),
+    "llm_zero_shot": Baseline("llm", "LLM itself, zero-shot"),
+    "llm_few_shot": Baseline("llm", "LLM itself, few-shot", shows_examples=True),
 }
 
 
