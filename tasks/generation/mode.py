@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tasks.config import TaskConfig
 from tasks.generation.form import ONE_TEXT, Form
 from tasks.llm.calls import Message
-from tasks.records import Example, TaskData
+from tasks.records import ComparedTo, Example, ModeFacts, RowKind, TaskData
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,29 @@ def as_many(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
     return dict(label_counts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mode:
     """Where training rows come from."""
 
     name: str
+    title: str
+    """A few words for tables and figures."""
     summary: str
     """One line for people."""
+    rows: frozenset[RowKind]
+    """Kinds of rows that it trains on."""
     select: Select
+    compared_to: ComparedTo = "real rows of the same size"
     writer: Writer | None = None
     """Null where no LLM is asked."""
-    imports: bool = False
-    """Its rows are those that the study imports."""
     count: Count = as_many
+    percent_generated: int | None = None
+    """For a mix: the share of its rows that is generated."""
+
+    @property
+    def imports(self) -> bool:
+        """Whether its rows are those that the study imports."""
+        return "imported" in self.rows
 
     @property
     def source(self) -> str | None:
@@ -76,6 +86,11 @@ class Mode:
         if self.imports:
             return self.name
         return self.writer.name if self.writer else None
+
+    @property
+    def facts(self) -> ModeFacts:
+        """What results need to know of it."""
+        return ModeFacts(self.title, self.rows, self.compared_to, self.source, self.percent_generated)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from tasks.records import (
     CellJob,
     Configured,
     Example,
+    ModeFacts,
     TaskData,
     Trial,
     configured,
@@ -48,14 +49,21 @@ class Baseline:
 
     classifier: str
     """Names it in results."""
+    title: str
+    """A few words for tables and figures."""
     shows_examples: bool = False
     asks_llm: bool = True
 
+    @property
+    def facts(self) -> ModeFacts:
+        """What results need to know of it."""
+        return ModeFacts(self.title, frozenset(), "the study's real rows")
+
 
 BASELINES = {
-    "majority": Baseline("majority", asks_llm=False),
-    "llm_zero_shot": Baseline("llm"),
-    "llm_few_shot": Baseline("llm", shows_examples=True),
+    "majority": Baseline("majority", "majority label", asks_llm=False),
+    "llm_zero_shot": Baseline("llm", "LLM itself, zero-shot"),
+    "llm_few_shot": Baseline("llm", "LLM itself, few-shot", shows_examples=True),
 }
 
 

@@ -34,4 +34,11 @@ def _messages(turn: Turn) -> list[Message]:
 
 
 WRITER = Writer("few_shot", version=1, messages=_messages, uses_pool=True)
-MODE = Mode("few_shot", "an LLM imitates a few real examples, drawn anew for every text", generated, WRITER)
+MODE = Mode(
+    name="few_shot",
+    title="few-shot",
+    summary="an LLM imitates a few real examples, drawn anew for every text",
+    rows=frozenset({"generated"}),
+    select=generated,
+    writer=WRITER,
+)

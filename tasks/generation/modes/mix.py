@@ -44,8 +44,17 @@ def _make(parameters: Sequence[str], modes: Mapping[str, Mode]) -> Mode:
         real = {label: n - made[label] for label, n in label_counts.items()}
         return (*generated(data, rows, made, draw), *matched_rows(data, real, draw))
 
-    summary = f"{percent}% written as in {writer}, the rest human-labelled"
-    return Mode(name, summary, select, modes[writer].writer, count=_count)
+    named = f", {modes[writer].title}" if len(parameters) == 2 else ""
+    return Mode(
+        name=name,
+        title=f"{percent}% synthetic{named}",
+        summary=f"{percent}% written as in {writer}, the rest human-labelled",
+        rows=frozenset({"real", "generated"}),
+        select=select,
+        writer=modes[writer].writer,
+        count=_count,
+        percent_generated=percent,
+    )
 
 
 FAMILY = Family("mix", USAGE, _make)

@@ -21,6 +21,12 @@ def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
 
 
 MODE = Mode(
-    "pool_plus_synthetic", "the few real rows that few-shot prompts show and what an LLM made of them", _select, WRITER,
+    name="pool_plus_synthetic",
+    title="pool + synthetic",
+    summary="the few real rows that few-shot prompts show and what an LLM made of them",
+    rows=frozenset({"pool", "generated"}),
+    select=_select,
+    compared_to="the study's real rows",
+    writer=WRITER,
     count=_count,
-)  # fmt: skip
+)

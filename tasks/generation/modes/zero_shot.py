@@ -32,4 +32,11 @@ def _messages(turn: Turn) -> list[Message]:
 
 
 WRITER = Writer("zero_shot", version=2, messages=_messages, turns=3)
-MODE = Mode("zero_shot", "an LLM writes from the task's description alone", generated, WRITER)
+MODE = Mode(
+    name="zero_shot",
+    title="zero-shot",
+    summary="an LLM writes from the task's description alone",
+    rows=frozenset({"generated"}),
+    select=generated,
+    writer=WRITER,
+)
