@@ -446,8 +446,8 @@ class Gap:
     seed or seeds that do not differ."""
     seeds_needed: int | None = None
     """Seeds that would show a true loss of the study's tolerance, at power .8 and level .05, on the same test rows;
-    null where 200 would not, because the test rows' share of the chance is too large, and with one seed, which says
-    nothing of its chance."""
+    null where 200 would not, because the test rows' share of the variance is too large, and with one seed, which shows
+    no variance of seeds."""
     test_rows_needed: int | None = None
     """Test rows that would show it with the study's seeds; null where 100,000 would not, because the seeds' share is
     too large, and with one seed."""

@@ -9,7 +9,7 @@ from tasks.analysis.decisions.verdict import FEWEST_ROWS, Facts, count, good_eno
 from tasks.analysis.matched_real import Pair, find_real, is_of_own_size
 from tasks.analysis.predictions import Read, align, reader, shared_items, sides
 from tasks.analysis.statistics import paired
-from tasks.analysis.statistics.paired import Paired
+from tasks.analysis.statistics.paired import Aligned
 from tasks.records import Comparison, Trial, by_arm
 from tasks.store import Store
 
@@ -92,7 +92,7 @@ def _with_gap(found: Compared, pairs: list[Pair], read: Read, tolerance: float) 
     return Compared(comparison, replace(facts, baseline_rows=rows if own_size else None))
 
 
-def _sample(trials: Sequence[Trial], read: Read, shared: bool = False) -> tuple[Paired, tuple[str, ...]]:
+def _sample(trials: Sequence[Trial], read: Read, shared: bool = False) -> tuple[Aligned, tuple[str, ...]]:
     """The predictions of the trials, a row each, on one set of test items in one order, and labels that one item has.
 
     ``shared`` takes the items that all trials have; otherwise all must have the same.

@@ -44,7 +44,7 @@ def test_an_llm_s_one_trial_counts_with_the_seeds_of_the_baseline():
     shared = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), baselines=3, paired_rows=100)
     assert shared == "loses 6 points (3 to 9); on the 100 of 400 test rows that both have"
     alone = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), baselines=1)
-    assert alone.endswith("; one seed of the baseline: the interval leaves out the chance of training")
+    assert alone.endswith("; one seed of the baseline: the interval leaves out how trainings differ")
 
 
 def test_what_weakens_it_is_said_after_it():

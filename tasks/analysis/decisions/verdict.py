@@ -61,11 +61,11 @@ def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
         notes.append(f"{count(facts.rows, 'test row')}: too few for an interval, {FEWEST_ROWS} are needed")
     if facts.single:
         names = ", ".join(map(repr, facts.single))
-        notes.append(f"one test row only of {names}: the interval leaves out what it adds to the chance")
+        notes.append(f"one test row only of {names}: the interval leaves out how its rows differ")
     if len(comparison.seeds) == 1 and comparison.arm.trained:
-        notes.append("one seed: the interval leaves out the chance of training")
+        notes.append("one seed: the interval leaves out how trainings differ")
     elif comparison.gap and not comparison.arm.trained and facts.baselines == 1:
-        notes.append("one seed of the baseline: the interval leaves out the chance of training")
+        notes.append("one seed of the baseline: the interval leaves out how trainings differ")
     if facts.failed:
         notes.append(f"{facts.failed} of {count(facts.trials, 'trial')} failed: {facts.error}")
     return notes

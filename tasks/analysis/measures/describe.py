@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from tasks.analysis.measures import diversity, embedding, similarity
 from tasks.analysis.measures.embedding import Embed, embed, embed_in_worker
-from tasks.analysis.measures.matching import REFERENCE, match, matched_texts, shuffled
+from tasks.analysis.measures.matching import REFERENCE_TEXTS, match, matched_texts, shuffled
 from tasks.analysis.measures.sampling import Measured
 from tasks.records import Example, Row, TaskData, content_key
 from tasks.settings import Settings
@@ -66,7 +66,7 @@ def describe(
     store when the same texts were described before. Raises ``RunError`` when embedding fails.
     """
     store = Store(settings.store_url)
-    described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE])
+    described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE_TEXTS])
     names = [*diversity.MEASURES, *similarity.MEASURES]
     key = content_key([VERSION, embedding.VERSION, precision(), names, described, real])
     found = store.record(KIND, key, _Described)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tasks.data.split import by_label
 from tasks.records import Example, Row, TaskData, content_key
 
-REFERENCE = 1000
+REFERENCE_TEXTS = 1000
 """Texts of the reference, about: a mean over 1,000 texts is known to well under 0.01, and more cost minutes."""
 
 
@@ -33,7 +33,7 @@ def match(data: TaskData, rows_per_label: int) -> Matched:
     groups = {label: shuffled(row.text for row in rows) for label, rows in by_label(data.train).items()}
     groups = {label: sorted(texts, key=shown.__contains__) for label, texts in groups.items()}
     counts = {label: min(rows_per_label, len(groups.get(label, ())) // 2) for label in data.task.labels}
-    share = min(1.0, REFERENCE / max(1, sum(counts.values())))
+    share = min(1.0, REFERENCE_TEXTS / max(1, sum(counts.values())))
     reference, real = [], []
     for label, count in counts.items():
         if count:
