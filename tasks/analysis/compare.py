@@ -1,6 +1,6 @@
 """What a study's trials say: each arm's scores, its gap to real labels, and whether it is good enough."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
@@ -34,14 +34,13 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
         found = [_compare(group, real.pairs(group), read, tolerance) for group in by_arm(trials).values()]
     corrected = iter(paired.holm([item.comparison.gap.p for item in found if item.comparison.gap]))
-    return tuple(_conclude(item, corrected.__next__, tolerance) for item in found)
-
-
-def _conclude(found: Compared, corrected: Callable[[], float], tolerance: float) -> Comparison:
-    gap = found.comparison.gap
-    gap = gap and replace(gap, p_corrected=corrected())
-    comparison = replace(found.comparison, gap=gap, good_enough=good_enough(gap, tolerance))
-    return replace(comparison, verdict=verdict(comparison, found.facts, tolerance))
+    concluded = []
+    for item in found:
+        gap = item.comparison.gap
+        gap = gap and replace(gap, p_corrected=next(corrected))
+        comparison = replace(item.comparison, gap=gap, good_enough=good_enough(gap, tolerance))
+        concluded.append(replace(comparison, verdict=verdict(comparison, item.facts, tolerance)))
+    return tuple(concluded)
 
 
 def _compare(group: list[Trial], pairs: list[Pair], read: Read, tolerance: float) -> Compared:

@@ -137,21 +137,17 @@ def gap(
     low, high = _interval(observed, resampled, len(ours.labels), seed)
     p = _swap_test(ours, theirs, observed, resampled, seed)
     parts = variance_parts(observed, resampled, len(ours.labels))
+    spread = observed.std(ddof=1) if len(observed) > 1 else 0.0
     return Gap(
         mean=observed.mean().item(),
         low=max(low, -1.0),
         high=min(high, 1.0),
         p=p,
         p_corrected=p,
-        effect=_effect(observed),
+        effect=float(observed.mean() / spread) if spread > 1e-9 else None,
         seeds_needed=None if tolerance is None else seeds_needed(parts, tolerance),
         test_rows_needed=None if tolerance is None else test_rows_needed(parts, tolerance),
     )
-
-
-def _effect(observed: Floats) -> float | None:
-    spread = observed.std(ddof=1) if len(observed) > 1 else 0.0
-    return float(observed.mean() / spread) if spread > 1e-9 else None
 
 
 def variance_parts(observed: Floats, resampled: Floats, items: int, draws: Floats | None = None) -> VarianceParts:

@@ -132,10 +132,11 @@ def _grows(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubject
     found = associate([by_task[task] for task in tasks], [gaps[task] for task in tasks], spearman)
     if found is None:
         return Finding(name, claim, "undecided", "All tasks have the same gap or the same subjectivity.")
+    p = f"p {found.p:.3f}" if found.p >= 0.001 else "p < 0.001"
     against = "comparisons of tasks" if measure == "strength" else "the raters' disagreement"
     evidence = (
         f"Spearman's correlation of the mean gap with subjectivity by {against}: {found.value:+.2f} "
-        f"({found.low:+.2f} to {found.high:+.2f}, {_p(found.p)}) over {_count(len(tasks))}; negative means that "
+        f"({found.low:+.2f} to {found.high:+.2f}, {p}) over {_count(len(tasks))}; negative means that "
         "subjective tasks lose more."
     )
     return Finding(name, claim, _verdict([Interval(-found.value, -found.high, -found.low)]), evidence)
@@ -201,10 +202,6 @@ def _told(link: str, differences: Mapping[str, float], interval: Interval | None
         (value,) = differences.values()
         return f"{link}: {show(value)} in one task, which gives no interval over tasks"
     return f"{link}: not measured"
-
-
-def _p(value: float) -> str:
-    return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
 
 
 def _plain(value: float) -> str:
