@@ -81,14 +81,14 @@ def _with_gap(found: Compared, pairs: list[Pair], read: Read, tolerance: float) 
     arm = found.comparison.arm
     both, single = _sample([trial for pair in pairs for trial in pair], read, shared=not arm.trained)
     all_rows = len(read(pairs[0][1].key))
-    facts = replace(found.facts, paired_rows=len(both.labels), all_rows=all_rows, single=single, baselines=len(pairs))
+    facts = replace(found.facts, paired_rows=len(both.labels), all_rows=all_rows, single=single, real_trials=len(pairs))
     if len(both.labels) < FEWEST_ROWS:
         return Compared(found.comparison, facts)
     rows = round(sum(trial.n_train for _, trial in pairs) / len(pairs))
     against = f"{pairs[0][1].classifier} trained on {count(rows, 'real row')}"
     comparison = replace(found.comparison, gap=paired.gap(*sides(both), tolerance), against=against)
     own_size = is_of_own_size(arm.mode) and comparison.n_train != rows
-    return Compared(comparison, replace(facts, baseline_rows=rows if own_size else None))
+    return Compared(comparison, replace(facts, real_rows=rows if own_size else None))
 
 
 def _sample(trials: Sequence[Trial], read: Read, shared: bool = False) -> tuple[Aligned, tuple[str, ...]]:

@@ -1,8 +1,8 @@
 """Which real trials an arm is compared with.
 
-As a rule those of the same size, so that a gap is the price of the text and not of its amount. Modes that are about
-the amount (what does a small pool do, alone or with synthetic rows beside it?) are compared with as many real rows as
-the study asks for; so are arms that train nothing, with the study's first classifier.
+As a rule those of the same size, so that a gap shows the quality of the rows and not their number. Modes that are about
+the number (what does a small pool do, alone or together with synthetic rows?) are compared with as many real rows as
+the study asks for. Arms that train nothing are compared with the same, by the study's first classifier.
 """
 
 from collections.abc import Mapping, Sequence

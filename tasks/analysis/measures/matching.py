@@ -1,8 +1,8 @@
 """Which texts are measured, so that synthetic and real sets compare: as many of each label on both sides.
 
-Most measures depend on the number of texts and all on the mix of labels. A task's real training rows therefore lend
-two sets without a text in common: the reference that similarity is measured against, and a real set of the same label
-counts that shows what real rows score. Where there are too few real rows of a label for both, fewer synthetic rows of
+Most measures depend on the number of texts and all on the mix of labels. A task's real training rows therefore
+give two sets without a text in common: the reference for similarity, and a real set of the same label counts, which
+shows the values of real rows. Where there are too few real rows of a label for both, fewer synthetic rows of
 it are measured, too.
 """
 
@@ -51,5 +51,5 @@ def matched_texts(rows: Sequence[Example | Row], counts: dict[str, int]) -> list
 
 
 def shuffled(texts: Iterable[str]) -> list[str]:
-    """The texts in a random order that only they decide."""
+    """The texts in a random order that depends on the texts alone."""
     return sorted(texts, key=lambda text: content_key(["describe", text]))

@@ -1,4 +1,4 @@
-"""The findings of Li et al. (2023), held against a study's own numbers by rules that were fixed beforehand.
+"""The findings of Li et al. (2023), tested on a study's own numbers by rules that were fixed beforehand.
 
 A finding is one or more differences that the paper says are positive. Each is taken within a task, between cells of
 the same generator and classifier, averaged there, and then over tasks with Student's t interval (95%):
