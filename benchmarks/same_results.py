@@ -9,7 +9,8 @@ for each study whether all facts are the same (``tests/facts.py``) and cells sto
 store or journals and no LLM was called: the endpoint of then refuses every call and counts it. Exits with 1 where
 something is not so.
 
-The product is that of the working directory. Real rows come from ``--data``, a data directory (``SYNTHGAP_DATA_DIR``).
+On two busy cores ``make`` took eight and a half minutes, ``check`` two. The product is that of the working directory.
+Real rows come from ``--data``, a data directory (``SYNTHGAP_DATA_DIR``).
 """
 
 import argparse
