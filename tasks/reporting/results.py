@@ -72,13 +72,17 @@ class Totals:
     calls: int
     """LLM calls."""
     tokens_in: int
+    """Tokens read by LLMs."""
     tokens_out: int
+    """Tokens written by LLMs."""
     cost_usd: float | None
     """Null when a price is unknown."""
     seconds: float
     """Generating, asking and training, one after the other; not wall time."""
     cells: int
+    """All cells."""
     cells_failed: int
+    """Cells without a score."""
     cells_stored: int
     """Cells that were found in the store: nothing was trained for them in this run."""
     calls_estimated: int = 0
@@ -95,8 +99,11 @@ class Planned:
     """What the plan expected of the run before anything was spent."""
 
     calls: int | None = None
+    """LLM calls."""
     tokens_in: int | None = None
+    """Tokens read by LLMs."""
     tokens_out: int | None = None
+    """Tokens written by LLMs."""
     cost_usd: float | None = None
     """Null when a price is unknown."""
     minutes: float | None = None
@@ -108,7 +115,9 @@ class Failure:
     """A stage that broke off and is no cell and no synthesis."""
 
     stage: str
+    """Which one."""
     error: str
+    """Why it broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +125,17 @@ class RegisteredModel:
     """The model of a new champion, as it was registered in MLflow."""
 
     task: str
+    """Name of the task."""
     name: str
     """Its name in MLflow's registry."""
     version: str
+    """Of the registered model."""
     made_by: str
     """What wrote its training rows: the mode and the LLM."""
     classifier: str
+    """The classifier that was trained."""
     seed: int
+    """Of the replicate."""
     agreement: float
     """Share of test rows, 0 to 1, of which the model says what the cell's trial said."""
 

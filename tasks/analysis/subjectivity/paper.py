@@ -20,6 +20,7 @@ class Published:
     task: str
     """Catalog id."""
     mode: str
+    """Where its training rows came from, as this study calls it."""
     classifier: str | None
     """``BERT`` or ``RoBERTa``; null where the account does not say which."""
     accuracy: float
