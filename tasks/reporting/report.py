@@ -15,19 +15,17 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Comparison, Row, Synthesis, short
 from tasks.reporting import phrases
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.grouping import asked, classifiers, rating, task_names, titles
 from tasks.reporting.modes import (
-    BASELINES,
-    MIX,
-    MIX_FROM,
     all_synthetic,
     best,
     judged,
     looks,
-    mixed,
+    mixed_in,
     mode_name,
     place,
 )
@@ -134,7 +132,8 @@ def _environment(results: Results) -> Environment:
 def _modes(results: Results) -> list[str]:
     """Every mode that the page speaks of, in an order that gives each the look that it has in the figures."""
     parts = (results.comparisons, results.syntheses, results.subjectivity.curves, results.paper)
-    return ["real", MIX_FROM, *(row.mode for rows in parts for row in rows)]
+    modes = [MATCHED_REAL, *(row.mode for rows in parts for row in rows)]
+    return [*modes, *filter(None, map(mixed_in, modes))]
 
 
 def _answer(results: Results, task: str) -> Answer:
@@ -142,7 +141,7 @@ def _answer(results: Results, task: str) -> Answer:
     chosen = best(rows)
     title = titles(results)[task]
     if chosen is None or chosen.macro_f1 is None or chosen.gap is None:
-        generated = [row for row in rows if row.source and row.mode not in BASELINES]
+        generated = [row for row in rows if mode_facts(row.mode).synthetic]
         return Answer(title, "none", generated[0].verdict if generated else "no generated rows were tested", "")
     ways = len([row for row in rows if all_synthetic(row) == all_synthetic(chosen) and judged(row)])
     score, gap = chosen.macro_f1.mean, chosen.gap.mean
@@ -159,7 +158,7 @@ def _answer(results: Results, task: str) -> Answer:
 def _enough(rows: Sequence[Comparison]) -> Comparison | None:
     """The most synthetic of the training sets with real rows in them that stay within the tolerance, or null."""
     good = [row for row in rows if judged(row) and not all_synthetic(row) and row.good_enough == "yes"]
-    return max(good, key=lambda row: mixed(row.mode)[0] if MIX.match(row.mode) else 0, default=None)
+    return max(good, key=lambda row: mode_facts(row.mode).percent_generated or 0, default=None)
 
 
 def _headline(results: Results) -> str:
@@ -221,7 +220,7 @@ def _clip(text: str) -> str:
 
 def _beside(row: Comparison) -> str:
     """The baseline of a gap where it is not one of as many real rows."""
-    return "" if all_synthetic(row) or MIX.match(row.mode) else row.against
+    return "" if mode_facts(row.mode).compared_to == "real rows of the same size" else row.against
 
 
 def _fixed(value: float, digits: int) -> str:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from textwrap import shorten
 from typing import Any
 
+from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Comparison
 from tasks.reporting.figure import BAND, FAINT, INK, Figure
 from tasks.reporting.grouping import task_names
-from tasks.reporting.modes import BASELINES, best, judged, place
+from tasks.reporting.modes import best, judged, place
 from tasks.reporting.phrases import MINUS
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
@@ -40,11 +41,7 @@ def scores(results: Results, task: str) -> str:
 
 def gaps(results: Results, task: str) -> str:
     """Points of macro-F1 lost or won against as many real rows, with intervals, for one task."""
-    rows = [
-        row
-        for row in results.comparisons
-        if row.task == task and (row.gap or (row.source and row.mode not in BASELINES))
-    ]
+    rows = [row for row in results.comparisons if row.task == task and (row.gap or mode_facts(row.mode).synthetic)]
     return _gap_forest(results, [_gap_line(results, row) for row in rows], f"Gap to real rows: {task}")
 
 
@@ -142,6 +139,7 @@ def _variables(results: Results) -> dict[str, Any]:
     by_task = {task: of_task(results, task) for task in task_names(results)}
     return {
         "by_task": by_task,
+        "matched_real": MATCHED_REAL,
         "best_rows": [row for row in map(best, by_task.values()) if row],
         "effects": any(row.gap and row.gap.effect is not None for row in results.comparisons),
         "scores": scores,

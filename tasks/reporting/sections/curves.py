@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tasks.modes import MATCHED_REAL
 from tasks.records import Curve, CurvePoint, Interval
 from tasks.reporting.figure import INK, NARROW, Figure, lowest_tenth, value_axis
 from tasks.reporting.grouping import by_mode, in_order, pairs, task_names, titles
@@ -16,7 +17,7 @@ def of_tasks(results: Results, classifier: str, generator: str | None) -> dict[s
     """Curves by task for one pair: real rows against sets that are synthetic throughout."""
     found: dict[str, list[Curve]] = {}
     for curve in in_order(results, results.subjectivity.curves):
-        shown = curve.mode == "real" or all_synthetic(curve)
+        shown = curve.mode == MATCHED_REAL or all_synthetic(curve)
         fits = curve.classifier == classifier and llm(curve) in (None, generator)
         if shown and fits and curve.points:
             found.setdefault(curve.task, []).append(curve)

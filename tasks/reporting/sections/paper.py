@@ -1,6 +1,7 @@
 """The paper's own numbers beside this study's."""
 
 from tasks.analysis.subjectivity.paper import Published, beside
+from tasks.modes import MATCHED_REAL
 from tasks.records import Comparison, Interval, short
 from tasks.reporting.grouping import Scored, in_order, titles
 from tasks.reporting.modes import mode_name
@@ -27,9 +28,9 @@ def losses(results: Results) -> list[str]:
         found.setdefault((number.task, number.classifier), {})[number.mode] = (number.accuracy, ours)
     sentences = []
     for (task, classifier), modes in found.items():
-        for mode in (mode for mode in modes if mode != "real" and "real" in modes):
-            theirs = modes["real"][0] - modes[mode][0]
-            real = {row.classifier: accuracy.mean for row, accuracy in modes["real"][1]}
+        for mode in (mode for mode in modes if mode != MATCHED_REAL and MATCHED_REAL in modes):
+            theirs = modes[MATCHED_REAL][0] - modes[mode][0]
+            real = {row.classifier: accuracy.mean for row, accuracy in modes[MATCHED_REAL][1]}
             lost = [
                 (short(row.classifier), real[row.classifier] - accuracy.mean)
                 for row, accuracy in modes[mode][1]

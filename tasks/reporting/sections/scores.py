@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tasks.modes import MATCHED_REAL, UNTRAINED, mode_facts
 from tasks.records import Comparison
 from tasks.reporting.grouping import Scored, by_mode, of_pair, pairs, task_names
-from tasks.reporting.modes import BASELINES, MIX, all_synthetic, mode_name
+from tasks.reporting.modes import all_synthetic, mixed_in, mode_name
 from tasks.reporting.phrases import among, count, listed, points, sentence, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
@@ -29,12 +30,12 @@ class Grid:
 def grids(results: Results) -> list[Grid]:
     """All scores but those of mixes, which have a figure of their own; wide studies are cut after ``COLUMNS``."""
     found = []
-    modes = [mode for mode in dict.fromkeys(row.mode for row in results.comparisons) if not MIX.match(mode)]
-    rest = [mode for mode in modes if mode != "real"]
+    modes = [mode for mode in dict.fromkeys(row.mode for row in results.comparisons) if not mixed_in(mode)]
+    rest = [mode for mode in modes if mode != MATCHED_REAL]
     for name, classifier, generator in pairs(results):
         rows = of_pair(results, classifier, generator)
         for start in range(0, max(len(rest), 1), COLUMNS - 1):
-            chosen = (*(["real"] if "real" in modes else []), *rest[start : start + COLUMNS - 1])
+            chosen = (*([MATCHED_REAL] if MATCHED_REAL in modes else []), *rest[start : start + COLUMNS - 1])
             lines = ((task, tuple(rows.get((task, mode)) for mode in chosen)) for task in task_names(results))
             found.append(Grid(name, chosen, tuple(lines)))
     return found
@@ -63,10 +64,10 @@ def _cost(mode: str, rows: Sequence[Comparison], tolerance: float) -> str:
 def baselines(results: Results) -> list[str]:
     """Whether training was worth it: against the most frequent label, and against the LLM that classifies itself."""
     scored = [(row, row.macro_f1) for row in results.comparisons if row.macro_f1]
-    simple = {row.task: score for row, score in scored if row.mode == "majority"}
+    simple = {row.task: score for row, score in scored if row.source is None and mode_facts(row.mode).untrained}
     trained = [(row, score) for row, score in scored if all_synthetic(row)]
     paired = [(score, simple[row.task]) for row, score in trained if row.task in simple]
-    parts = [_itself(mode, scored, trained) for mode in BASELINES[1:]]
+    parts = [_itself(mode, scored, trained) for mode in UNTRAINED]
     if paired:
         poor = sum(score.low <= base.high for score, base in paired)
         weak = f"{among(poor, len(paired), 'classifier')} trained on generated rows may be no better"

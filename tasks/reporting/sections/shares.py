@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Interval
 from tasks.reporting.figure import FAINT, INK, NARROW, Figure, lowest_tenth, value_axis
 from tasks.reporting.grouping import by_mode, classifiers, pairs, scores_of_pair, task_names, titles
-from tasks.reporting.modes import MIX, MIX_FROM, mixed, mode_name
+from tasks.reporting.modes import mixed_in, mode_name
 from tasks.reporting.phrases import among, count, listed, points, sentence, signed_points, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Group, Panel, Section
 
-ABLATION = ("pool_only", "few_shot", "pool_plus_synthetic", "real")
+ABLATION = ("pool_only", "few_shot", "pool_plus_synthetic", MATCHED_REAL)
 """From the few real examples to as many real rows as synthetic ones."""
 
 
@@ -44,22 +45,22 @@ def mixes(results: Results, generator: str | None) -> dict[str, list[Mix]]:
     found: dict[str, list[Mix]] = {}
     for place, classifier in enumerate(classifiers(results)):
         scores = scores_of_pair(results, classifier, generator)
-        bases = dict.fromkeys(mixed(mode)[1] for _, mode in scores if MIX.match(mode))
+        bases = dict.fromkeys(base for _, mode in scores if (base := mixed_in(mode)))
         for task in task_names(results):
             own = {mode: score for (of, mode), score in scores.items() if of == task}
             for base in bases:
-                shares = [mode for mode in own if MIX.match(mode) and mixed(mode)[1] == base]
-                ends = {0: own.get("real"), 100: own.get(base or MIX_FROM)}
+                shares = [mode for mode in own if mixed_in(mode) == base]
+                ends = {0: own.get(MATCHED_REAL), 100: own.get(base)}
                 known = {share: score for share, score in ends.items() if score}
-                known |= {mixed(mode)[0]: own[mode] for mode in shares}
+                known |= {mode_facts(mode).percent_generated or 0: own[mode] for mode in shares}
                 if shares and len(known) > 1:
-                    found.setdefault(task, []).append(Mix(base or MIX_FROM, place > 0, tuple(sorted(known.items()))))
+                    found.setdefault(task, []).append(Mix(base, place > 0, tuple(sorted(known.items()))))
     return found
 
 
 def additions(rows: Sequence[tuple[str, Mapping[str, Interval]]]) -> list[str]:
     """What generated rows add to the few real ones that they were made from, and what real ones would add instead."""
-    few, both, real = "pool_only", "pool_plus_synthetic", "real"
+    few, both, real = "pool_only", "pool_plus_synthetic", MATCHED_REAL
     added = [(steps[few], steps[both]) for _, steps in rows if both in steps]
     bought = [(steps[both], steps[real]) for _, steps in rows if both in steps and real in steps]
     parts = [f"generated rows beside the few real examples {_change(added)}"] if added else []
@@ -82,9 +83,9 @@ def _change(pairs: Sequence[tuple[Interval, Interval]]) -> str:
 
 def replaceable(results: Results) -> list[str]:
     """How much of the real rows could be replaced: for each share, how often the loss stays tolerable."""
-    found = by_mode(row for row in results.comparisons if row.gap and MIX.match(row.mode))
+    found = by_mode(row for row in results.comparisons if row.gap and mixed_in(row.mode))
     parts = []
-    for mode in sorted(found, key=lambda mode: (mixed(mode)[1], mixed(mode)[0])):
+    for mode in sorted(found, key=lambda mode: (mixed_in(mode), mode_facts(mode).percent_generated)):
         states = [row.good_enough for row in found[mode]]
         middle = signed_points(median(row.gap.mean for row in found[mode] if row.gap))
         parts.append(f"{mode_name(mode)}: {among(states.count('yes'), len(states))} ({middle} points in the middle)")

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from tasks.modes import MATCHED_REAL
 from tasks.records import Synthesis, TaskSummary, short
 from tasks.reporting.figure import INK, NARROW, Figure
 from tasks.reporting.grouping import in_order, task_names
-from tasks.reporting.modes import MIX, all_synthetic, mode_name
+from tasks.reporting.modes import all_synthetic, mixed_in, mode_name
 from tasks.reporting.phrases import among, sentence, times
 from tasks.reporting.results import Results, source_of
 from tasks.reporting.section import Section
@@ -96,7 +97,7 @@ def texts(results: Results) -> list[str]:
     names = all_measures(found)
     modes = dict.fromkeys(row.mode for _, _, made in found for row in made if all_synthetic(row))
     parts = [
-        _variety(mode, measure, _pairs(found, "real", mode, measure, VARIED[measure]))
+        _variety(mode, measure, _pairs(found, MATCHED_REAL, mode, measure, VARIED[measure]))
         for measure in [name for name in names if name in VARIED][:1]
         for mode in modes
     ]
@@ -124,7 +125,7 @@ def _pairs(found: Sequence[Described], base: str, mode: str, measure: str, sign:
         for row in (row for row in made if row.mode == mode):
             ours, error = measured(row, measure)
             fitting: list[TextSet] = [b for b in made if (b.mode, source_of(b)) == (base, source_of(row))]
-            fitting = [real] if base == "real" and real else fitting
+            fitting = [real] if base == MATCHED_REAL and real else fitting
             theirs, other = measured(fitting[0], measure) if fitting else (None, None)
             if ours is not None and theirs is not None:
                 pairs.append((sign * (ours - theirs), ((error or 0.0) ** 2 + (other or 0.0) ** 2) ** 0.5))
@@ -155,7 +156,7 @@ def _variables(results: Results) -> dict[str, Any]:
     made, sets = syntheses(results), described(results)
     return {
         "syntheses": made,
-        "funnels": list(dict.fromkeys((row.mode, source_of(row) or "") for row in made if not MIX.match(row.mode))),
+        "funnels": list(dict.fromkeys((row.mode, source_of(row) or "") for row in made if not mixed_in(row.mode))),
         "writers": {source_of(row) for row in made},
         "described": sets,
         "measures": all_measures(sets),
