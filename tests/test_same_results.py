@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from tasks.analysis.agreement import rater_agreement
-from tasks.annotation.judges import JUDGEMENTS
-from tasks.annotation.judges import KIND as JUDGED
-from tasks.annotation.panel import KIND as VOTED
-from tasks.annotation.panel import read_votes
+from tasks.analysis.subjectivity.agreement import rater_agreement
 from tasks.config import StudyConfig
 from tasks.data.load import read_data
 from tasks.jsonl import from_value
+from tasks.labelling.judges import JUDGEMENTS
+from tasks.labelling.judges import KIND as JUDGED
+from tasks.labelling.panel import KIND as VOTED
+from tasks.labelling.panel import read_votes
 from tasks.records import Judgement, Synthesis, TaskSummary, Trial
 from tasks.reporting.publish import last_results
 from tasks.settings import Settings
