@@ -90,7 +90,7 @@ def synthesize_stage(job: SynthesisJob, data_key: str, ledger: Ledger, settings:
         return synthesize(job, _real_rows(settings, data_key), settings, ledger, report=report)
 
 
-DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.generator} · draw {synthesis.draw}"
+DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.source.label} · draw {synthesis.draw}"
 
 
 @task(name="describe", task_run_name=DESCRIBE)

@@ -24,13 +24,12 @@ from flows.observed import run_log, shown_alive, study_progress
 from tasks.analysis.subjectivity import paper
 from tasks.config import StudyConfig
 from tasks.errors import RunError, UserError, redacted
-from tasks.labelling.baselines import failed_baseline
 from tasks.labelling.people import read_judgements
 from tasks.llm.budget import Ledger, study_ledger
 from tasks.planning.cost import spent_on_questions
 from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_jobs
 from tasks.planning.plan import Plan
-from tasks.planning.unmade import failed_synthesis, failed_trial, undescribed
+from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
 from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
@@ -180,13 +179,13 @@ def _run_grid(
                 train(jobs, future)
             else:
                 found.syntheses.append(synthesis)
-                found.trials += [failed_trial(lost, f"no training rows: {synthesis.error}") for lost in jobs]
+                found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
         collect_answers(found)
         for _ in as_completed(
             [*real.values(), *(item for item, _ in described), *(item for _, item in cells.values())]
         ):
             pass  # waits in Python, because Ray's own wait drops what the handler of a signal raises
-        found.cells = [(job, _record(future, partial(failed_trial, job))) for job, future in cells.values()]
+        found.cells = [(job, _record(future, job.failed)) for job, future in cells.values()]
         found.trials += [trial for _, trial in found.cells]
         found.syntheses += [_record(future, partial(undescribed, bare)) for future, bare in described]
         for name, rows in of_task.items():
@@ -219,7 +218,7 @@ def _ask_questions(
         judging = ask(stages.judge_stage, data_keys=list(keys.values()), config=asked)
 
     def collect(found: _Found) -> None:
-        found.trials += [_record(future, partial(failed_baseline, job)) for job, future in baselines]
+        found.trials += [_record(future, job.failed) for job, future in baselines]
         for name, panel in panels.items():
             found.ratings[name] = _record(panel, partial(found.lost, f"annotate · {name}", ()))
         if asked and asked.judgements:
@@ -245,7 +244,7 @@ def _record(ended: PrefectFuture[R] | State[R], failed: Callable[[str], R]) -> R
 
 def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
     """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
-    trial = _record(future, partial(failed_trial, job))
+    trial = _record(future, job.failed)
     step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
     announce(step, relayed=True)
 

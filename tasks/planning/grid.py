@@ -12,7 +12,7 @@ from tasks.data.sample import natural_rows
 from tasks.errors import UserError
 from tasks.generation.filters import filter_names
 from tasks.generation.modes import find_mode
-from tasks.records import Synthesis, SynthesisJob, TaskData, TaskSummary, TrialJob, count_labels
+from tasks.records import Arm, Synthesis, SynthesisJob, TaskData, TaskSummary, TrialJob, configured, count_labels
 
 BASELINE = "real"
 REFERENCE = "real_full"
@@ -82,7 +82,17 @@ def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob
     for writer in dict.fromkeys(mode.writer.name for mode in modes if mode.writer):
         for generator in config.generators:
             for draw in draws(config):
-                yield SynthesisJob(data.task, writer, generator, draw, rows, config.extra_texts, filters, fewer=fewer)
+                yield SynthesisJob(
+                    data.task,
+                    writer,
+                    generator,
+                    draw,
+                    rows,
+                    config.extra_texts,
+                    filters,
+                    fewer=fewer,
+                    among=config.generators,
+                )
     for mode in (mode for mode in modes if mode.imports):
         for item in (item for item in config.imports if item.task == data.task.name):
             name = GeneratorConfig(model=item.name)
@@ -105,20 +115,23 @@ def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[Tr
     wanted = rows_wanted(config, data)
     for mode in (find_mode(name) for name in config.modes):
         if mode.source is None:
-            yield from _jobs(config, data.task, data_key, mode.name, mode.count(data, wanted))
+            size = config.rows_per_label if mode.name == BASELINE else None
+            yield from _jobs(config, data.task, data_key, mode.name, mode.count(data, wanted), size)
     if BASELINE in config.modes and config.reference_rows != 0:
         rows = natural_rows(data, config.reference_rows, 0)
-        yield from _jobs(config, data.task, data_key, REFERENCE, count_labels(rows, data.task.labels))
+        yield from _jobs(config, data.task, data_key, REFERENCE, count_labels(rows, data.task.labels), None)
 
 
 def synthetic_jobs(config: StudyConfig, data: TaskData, data_key: str, synthesis: Synthesis) -> Iterator[TrialJob]:
     """Trials of all modes of one synthesis and, where it fell short of rows, of a real baseline as small as it is."""
     wanted = rows_wanted(config, data)
     counts = {label: min(n, synthesis.label_counts[label]) for label, n in wanted.items()}
-    for name in modes_of(config, synthesis.mode):
-        yield from _jobs(config, data.task, data_key, name, find_mode(name).count(data, counts), synthesis=synthesis)
+    for mode in map(find_mode, modes_of(config, synthesis.mode)):
+        asked, found = mode.count(data, wanted), mode.count(data, counts)
+        size = config.rows_per_label
+        yield from _jobs(config, data.task, data_key, mode.name, asked, size, found=found, synthesis=synthesis)
     if BASELINE in config.modes and counts != wanted and all(counts.values()):
-        yield from _jobs(config, data.task, data_key, BASELINE, counts, draw=synthesis.draw)
+        yield from _jobs(config, data.task, data_key, BASELINE, counts, None, draw=synthesis.draw)
 
 
 def _jobs(
@@ -126,23 +139,28 @@ def _jobs(
     task: TaskConfig,
     data_key: str,
     mode: str,
-    counts: Mapping[str, int],
+    asked: Mapping[str, int],
+    size: int | None,
+    *,
+    found: Mapping[str, int] | None = None,
     synthesis: Synthesis | None = None,
     draw: int | None = None,
 ) -> Iterator[TrialJob]:
+    """The cells of an arm for each classifier. ``asked`` are its rows by label, ``found`` those that there are."""
     wanted = synthesis.draw if synthesis else draw
+    source, rows = synthesis.source if synthesis else None, tuple(sorted(asked.items()))
     for classifier in config.classifiers:
+        arm = Arm(task.name, mode, source, configured(classifier, config.classifiers), size, rows)
         for seed in config.seeds:
             if wanted in (None, draw_of(config, seed)):
                 yield TrialJob(
+                    arm=arm,
                     task=task,
-                    mode=mode,
-                    generator=synthesis.generator if synthesis else None,
                     classifier=classifier,
                     seed=seed,
                     data_key=data_key,
                     synthesis_key=synthesis.key if synthesis else None,
                     draw=draw_of(config, seed),
-                    label_counts=counts,
+                    label_counts=asked if found is None else found,
                     test_rows=config.test_rows,
                 )

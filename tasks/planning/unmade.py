@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tasks.records import Status, Synthesis, SynthesisJob, Trial, TrialJob, Yield
+from tasks.records import Status, Synthesis, SynthesisJob, Yield
 
 
 def expected_synthesis(job: SynthesisJob) -> Synthesis:
@@ -35,21 +35,5 @@ def _unmade_synthesis(job: SynthesisJob, status: Status, error: str | None) -> S
         cost_usd=None,
         seconds=0.0,
         error=error,
-    )
-
-
-def failed_trial(job: TrialJob, error: str) -> Trial:
-    """The record of a cell that could not be run."""
-    return Trial(
-        key="",
-        task=job.task.name,
-        mode=job.mode,
-        generator=job.generator,
-        classifier=job.classifier.model,
-        seed=job.seed,
-        status="failed",
-        n_train=sum(job.label_counts.values()),
-        n_test=0,
-        label_counts=job.label_counts,
-        error=error,
+        source=job.source,
     )

@@ -69,14 +69,14 @@ def test_a_synthesis_is_recorded_for_each_of_its_modes(data: TaskData) -> None:
 def test_trials_have_the_rows_that_their_modes_count(data: TaskData) -> None:
     config = config_of("real", "few_shot", "pool_only", "pool_plus_synthetic", "mix/25", seeds=(0,))
     jobs = [*real_jobs(config, data, "key"), *synthetic_jobs(config, data, "key", made(config, data))]
-    assert {job.mode: dict(job.label_counts) for job in jobs} == {
+    assert {job.arm.mode: dict(job.label_counts) for job in jobs} == {
         "real": {"a": 20, "b": 20},
         "pool_only": {"a": 4, "b": 3},
         "few_shot": {"a": 20, "b": 20},
         "pool_plus_synthetic": {"a": 24, "b": 23},
         "mix/25": {"a": 20, "b": 20},
     }
-    assert {job.mode for job in jobs if job.generator is None} == {"real", "pool_only"}
+    assert {job.arm.mode for job in jobs if job.arm.source is None} == {"real", "pool_only"}
 
 
 def test_a_label_with_few_real_rows_makes_all_its_rows_fewer_and_says_so(data: TaskData, settings: Settings) -> None:
@@ -99,7 +99,7 @@ def test_without_a_real_baseline_nothing_is_cut(data: TaskData) -> None:
 def test_a_synthesis_that_fell_short_has_a_baseline_as_small(data: TaskData) -> None:
     config = config_of("real", "few_shot", "mix/50", rows_per_label=40, seeds=(0,))
     jobs = list(synthetic_jobs(config, data, "key", made(config, data, a=40, b=7)))
-    assert [(job.mode, dict(job.label_counts)) for job in jobs] == [
+    assert [(job.arm.mode, dict(job.label_counts)) for job in jobs] == [
         (mode, {"a": 40, "b": 7}) for mode in ("few_shot", "mix/50", "real")
     ]
 
