@@ -16,7 +16,7 @@ from tasks.data.sample import natural_rows, test_sample
 from tasks.errors import UserError, unknown, without_password
 from tasks.generation.estimate import estimate
 from tasks.generation.filters import filter_names, find_filters
-from tasks.generation.modes import find_mode
+from tasks.generation.modes import find_mode, find_modes
 from tasks.generation.synthesize import read_rows, stored_synthesis
 from tasks.labelling.baselines import baseline_jobs, check_baselines, interview, stored_baseline
 from tasks.labelling.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
@@ -62,7 +62,7 @@ NAMED = 5
 
 def resolve(study: Study) -> tuple[TaskConfig, ...]:
     """The study's tasks, with every name in it checked against its table. Raises ``UserError``."""
-    imports = any(find_mode(mode).imports for mode in study.config.modes)
+    imports = any(mode.imports for mode in find_modes(study.config.modes))
     filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:
         check_classifier(classifier)

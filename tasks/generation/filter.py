@@ -8,11 +8,12 @@ import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tasks.config import TaskConfig
+from tasks.config import Frozen, TaskConfig
+from tasks.config.parameters import NONE, read_parameters, spell
 from tasks.records import Example, Row
 
 Step = Literal["parsed", "valid", "unique", "kept"]
@@ -44,9 +45,26 @@ class Filter:
     name: str
     version: int
     step: Step
-    build: Callable[[Scene], Check]
+    build: Callable[..., Check]
+    """Makes the check from a ``Scene`` and, by their names, the parameters."""
     check_task: Callable[[TaskConfig], None] = any_task
     """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
+    parameters: Frozen = NONE
+    """Their defaults, or what a study says instead."""
+
+    @property
+    def spelling(self) -> str:
+        """Its name, and the parameters that are not the default: keys hold it."""
+        return spell(self.name, self.parameters.model_dump(exclude_defaults=True))
+
+    def with_parameters(self, given: Mapping[str, str]) -> "Filter":
+        """The same filter with other parameters. Raises ``UserError`` for those that it does not take."""
+        parameters = read_parameters(type(self.parameters), given, f"filter {self.name!r}")
+        return replace(self, parameters=parameters)
+
+    def check(self, scene: Scene) -> Check:
+        """What rejects texts of one synthesis."""
+        return self.build(scene, **dict(self.parameters))
 
 
 MARKS = 30

@@ -100,7 +100,7 @@ def sieve_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
     """What shapes a data set beside its texts: rows wanted, filters, and the texts that filters compare with."""
     return {
         "rows_per_label": job.rows if job.fewer else job.rows_per_label,
-        "filters": [[item.name, item.version] for item in find_filters(job.filters)],
+        "filters": [[item.spelling, item.version] for item in find_filters(job.filters)],
         "longest": job.task.max_words,
         "language": job.task.language,
         "pool": data.pool,

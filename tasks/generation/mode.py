@@ -7,8 +7,10 @@ a writer share its calls, keys and rows.
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tasks.config import TaskConfig
+from tasks.config import Frozen, TaskConfig
+from tasks.config.parameters import NONE, read_parameters
 from tasks.generation.form import ONE_TEXT, Form
 from tasks.llm.calls import Message
 from tasks.records import ComparedTo, Example, ModeFacts, RowKind, TaskData
@@ -74,6 +76,14 @@ class Mode:
     count: Count = as_many
     percent_generated: int | None = None
     """For a mix: the share of its rows that is generated."""
+    parameters: Frozen = NONE
+    make: Callable[[Any], "Mode"] | None = None
+    """Makes the mode of other parameters; null where it has none."""
+
+    def with_parameters(self, given: Mapping[str, str]) -> "Mode":
+        """The same mode with other parameters. Raises ``UserError`` for those that it does not take."""
+        parameters = read_parameters(type(self.parameters), given, f"mode {self.name!r}")
+        return self.make(parameters) if self.make else self
 
     @property
     def imports(self) -> bool:

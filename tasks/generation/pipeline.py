@@ -66,7 +66,7 @@ class Sieve:
         """Those of them that held something."""
         self.kept: Counter[str] = Counter()
         self.fruitless = Fruitless()
-        self._checks: list[tuple[Filter, Check]] = [(item, item.build(self.scene)) for item in self.filters]
+        self._checks: list[tuple[Filter, Check]] = [(item, item.check(self.scene)) for item in self.filters]
         self._order = self._calls()
         self._next = next(self._order, None)
 

@@ -15,8 +15,10 @@ from tasks.errors import UserError
 from tasks.generation.filter import Check, Scene, normalise, text_hash
 from tasks.generation.filters import FILTERS, ORDER, filter_names, find_filters
 from tasks.generation.filters.language import LANGUAGES, identifier
-from tasks.generation.filters.near_duplicate import jaccard, shingles
-from tasks.generation.filters.rewrite import LIKENESS, LONG_ENOUGH, rouge_l
+from tasks.generation.filters.near_duplicate import shingles
+from tasks.generation.filters.near_duplicate import similarity as jaccard
+from tasks.generation.filters.rewrite import LONG_ENOUGH, Parameters
+from tasks.generation.filters.rewrite import similarity as rouge_l
 from tasks.generation.keys import calls_key, synthesis_key
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.planning import resolve, synthesis_jobs
@@ -46,7 +48,7 @@ def judge(check: Check, text: str, label: str = "glad") -> str | None:
 
 
 def verdict(name: str, scene: Scene, text: str) -> str | None:
-    return judge(FILTERS[name].build(scene), text)
+    return judge(FILTERS[name].check(scene), text)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_another_script_alone_is_no_reason(name, scene):
 
 @pytest.mark.parametrize("name", ["duplicate", "near_duplicate"])
 def test_duplicates_are_found_across_case_and_punctuation_and_labels(name, scene):
-    check = FILTERS[name].build(scene)
+    check = FILTERS[name].check(scene)
     assert judge(check, "Hello, there!") is None
     scene.kept.append(Row("Hello, there!", "glad", "glad/7/0", answer=1))
     assert "call glad/7/0 answer 1: 'Hello, there!'" in judge(check, "hello   THERE", "sad")
@@ -139,7 +141,7 @@ def test_near_duplicates_name_the_nearest_row_and_how_near_it_is(scene):
 @hypothesis_settings(deadline=None)
 def test_a_text_is_its_own_near_duplicate_once_it_is_kept(text):
     scene = Scene(None, (), frozenset())
-    check = FILTERS["near_duplicate"].build(scene)
+    check = FILTERS["near_duplicate"].check(scene)
     assert judge(check, text) is None
     scene.kept.append(Row(text, "glad", "glad/0/0"))
     assert judge(check, text).startswith("100% like call glad/0/0 answer 0")
@@ -150,7 +152,7 @@ def test_hardly_any_near_duplicate_is_missed_and_none_made_up():
     words = [f"{rng.choice(WORDS)}{n}" for n in range(400)]
     texts = [" ".join(rng.choices(words, k=12)) for _ in range(400)]
     scene = Scene(None, (), frozenset(), [Row(text, "glad", f"glad/{n}/0") for n, text in enumerate(texts)])
-    check = FILTERS["near_duplicate"].build(scene)
+    check = FILTERS["near_duplicate"].check(scene)
     near = found = 0
     for n, text in enumerate(texts):
         copy = " ".join(rng.choice(words) if rng.random() < 0.08 else word for word in text.split())
@@ -184,7 +186,7 @@ def test_a_rewrite_is_what_rouge_l_over_the_whole_pool_says(text, pool):
     scores = [2 * common(text.split(), words) / (len(text.split()) + len(words)) for words in long]
     assert [rouge_l(text.split(), words) for words in long] == pytest.approx(scores)
     found = verdict("rewrite", scene, text)
-    if max(scores, default=0) < LIKENESS:
+    if max(scores, default=0) < Parameters().rouge_l:
         assert found is None
     else:
         assert found.startswith(f"ROUGE-L {max(scores):.2f} with pool text")
@@ -226,10 +228,10 @@ def test_a_wrong_or_unknown_language_is_said_before_any_text_is_judged(scene):
     german = "Ich bin gleich zu Hause, soll ich noch Brot und Milch einkaufen"
     scene.pool = tuple(Example(f"{german} {n}", "glad") for n in range(20))
     with pytest.raises(UserError, match=r"task 'mood' says language 'en', but .* 'de': set 'language'"):
-        FILTERS["language"].build(scene)
+        FILTERS["language"].check(scene)
     scene.task = scene.task.model_copy(update={"language": "qq"})
     with pytest.raises(UserError, match=r"language of task 'mood': 'qq'.*Allowed: .*en"):
-        FILTERS["language"].build(scene)
+        FILTERS["language"].check(scene)
 
 
 def test_an_unknown_language_is_found_before_a_study_runs_unless_its_filter_is_off(tmp_path, task):
@@ -259,7 +261,7 @@ def labelled_pool(size: int, purity: float = 0.95) -> tuple[Example, ...]:
 
 def test_a_sure_and_proven_classifier_of_the_pool_checks_labels(scene):
     scene.pool = labelled_pool(120)
-    check = FILTERS["label_check"].build(scene)
+    check = FILTERS["label_check"].check(scene)
     text = " ".join(WORDS[:6])
     assert judge(check, text, "glad") is None
     assert judge(check, text, "sad").startswith("pool classifier says glad at ")
@@ -269,7 +271,7 @@ def test_a_sure_and_proven_classifier_of_the_pool_checks_labels(scene):
 @pytest.mark.parametrize("pool", [(), labelled_pool(8), labelled_pool(30), labelled_pool(120, purity=0.5)])
 def test_an_unproven_classifier_rejects_nothing(pool, scene):
     scene.pool = pool
-    assert judge(FILTERS["label_check"].build(scene), " ".join(WORDS[:6]), "sad") is None
+    assert judge(FILTERS["label_check"].check(scene), " ".join(WORDS[:6]), "sad") is None
 
 
 def test_every_filter_is_named_and_all_but_the_optional_are_applied():

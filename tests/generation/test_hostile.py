@@ -77,7 +77,7 @@ def test_no_filter_breaks_on_a_text(answer: str) -> None:
     scene = Scene(TASK, (Example("pool text about a river and a bridge", "glad"),), frozenset())
     text = Answer(answer, "stop").text
     for item in find_filters(ORDER):
-        evidence = item.build(scene)(Row(text, "glad", "glad/0/0"))
+        evidence = item.check(scene)(Row(text, "glad", "glad/0/0"))
         assert evidence is None or evidence.encode()
 
 

@@ -4,12 +4,24 @@ As in Li et al. 2023 (arXiv 2310.07849). The examples stand as earlier turns of 
 then answers with a bare text like them, where a list of examples in one message makes a small one talk about them.
 """
 
+import functools
+
+from pydantic import Field
+
+from tasks.config import Frozen
+from tasks.config.parameters import spell
 from tasks.errors import UserError
 from tasks.generation.mode import Mode, Turn, Writer, generated
 from tasks.llm.calls import Message
 
-EXAMPLES = 3
 NEXT = "Write another one."
+
+
+class Parameters(Frozen):
+    """What a study may change."""
+
+    examples: int = Field(default=3, ge=1, le=100)
+    """Real texts that each prompt shows; fewer where the pool has fewer of the label."""
 
 
 def _scene(turn: Turn) -> str:
@@ -19,10 +31,10 @@ def _scene(turn: Turn) -> str:
     )
 
 
-def _messages(turn: Turn) -> list[Message]:
+def _messages(examples: int, turn: Turn) -> list[Message]:
     if not turn.examples:
         raise UserError(f"task {turn.task.name!r}: the few-shot pool has no row of label {turn.label!r}")
-    shown = turn.rng.sample(turn.examples, min(EXAMPLES, len(turn.examples)))
+    shown = turn.rng.sample(turn.examples, min(examples, len(turn.examples)))
     ask = f"Write {turn.task.text} of this kind: {turn.task.labels[turn.label]}."
     messages = [{"role": "system", "content": _scene(turn)}]
     for example in shown:
@@ -33,12 +45,19 @@ def _messages(turn: Turn) -> list[Message]:
     return [*messages, {"role": "user", "content": ask}]
 
 
-WRITER = Writer("few_shot", version=1, messages=_messages, uses_pool=True)
-MODE = Mode(
-    name="few_shot",
-    title="few-shot",
-    summary="an LLM imitates a few real examples, drawn anew for every text",
-    rows=frozenset({"generated"}),
-    select=generated,
-    writer=WRITER,
-)
+def _make(parameters: Parameters) -> Mode:
+    changed = parameters.model_dump(exclude_defaults=True)
+    name, messages = spell("few_shot", changed), functools.partial(_messages, parameters.examples)
+    return Mode(
+        name=name,
+        title=f"few-shot, {parameters.examples} examples" if changed else "few-shot",
+        summary="an LLM imitates a few real examples, drawn anew for every text",
+        rows=frozenset({"generated"}),
+        select=generated,
+        writer=Writer(name, version=1, messages=messages, uses_pool=True),
+        parameters=parameters,
+        make=_make,
+    )
+
+
+MODE = _make(Parameters())

@@ -6,7 +6,7 @@ The generated rows are those that ``few_shot`` trains on, so that the two modes 
 from collections.abc import Mapping, Sequence
 
 from tasks.generation.mode import Mode, generated
-from tasks.generation.modes.few_shot import WRITER
+from tasks.generation.modes import few_shot
 from tasks.records import Example, TaskData, count_labels
 
 
@@ -27,6 +27,6 @@ MODE = Mode(
     rows=frozenset({"pool", "generated"}),
     select=_select,
     compared_to="the study's real rows",
-    writer=WRITER,
+    writer=few_shot.MODE.writer,
     count=_count,
 )
