@@ -40,7 +40,7 @@ from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.generation.synthesize import read_rows, synthesize
-from tasks.llm.budget import open_ledger
+from tasks.llm.ledger import open_ledger
 from tasks.progress import LOGGER, Progress
 from tasks.records import Synthesis, TaskSummary, Trial, TrialJob
 from tasks.reporting import publish

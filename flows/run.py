@@ -17,7 +17,7 @@ from flows.operations.ephemeral_server import Server, prefect_server
 from flows.operations.state import UpState, is_running, use_running
 from tasks.config import Study
 from tasks.errors import FULL, RunError, UserError
-from tasks.llm.budget import counted_price
+from tasks.llm.prices import counted_price
 from tasks.locks import only_run_of
 from tasks.plan import Plan
 from tasks.planning import plan_study

@@ -27,7 +27,7 @@ from tasks.data.load import read_data
 from tasks.errors import RunError, UserError, redacted
 from tasks.labelling.baselines import failed_baseline
 from tasks.labelling.people import read_judgements
-from tasks.llm.budget import Ledger, study_ledger
+from tasks.llm.ledger import Ledger, study_ledger
 from tasks.plan import Plan
 from tasks.progress import Progress, announce
 from tasks.records import (

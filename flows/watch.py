@@ -23,7 +23,7 @@ from tasks.discovery.knock import knock
 from tasks.discovery.memory import mark_triggered, timestamp
 from tasks.discovery.watch import Look, look, sample_job
 from tasks.errors import RunError, UserError
-from tasks.llm.budget import open_account
+from tasks.llm.ledger import open_account
 from tasks.reporting.publish import artifact_key
 from tasks.settings import Settings
 from tasks.store import Store, check_places

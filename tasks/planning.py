@@ -24,9 +24,9 @@ from tasks.labelling.judges import bench
 from tasks.labelling.panel import panel, rated_rows
 from tasks.labelling.people import read_judgements
 from tasks.labelling.question import examples
-from tasks.llm.budget import price_notes
 from tasks.llm.estimate import NOTHING
 from tasks.llm.hosts import destination
+from tasks.llm.prices import price_notes
 from tasks.plan import Plan, PlannedBaseline, PlannedQuestions, PlannedSynthesis, PlannedTrial, Shown
 from tasks.records import (
     Example,

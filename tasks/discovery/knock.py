@@ -5,8 +5,8 @@ from dataclasses import replace
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.llm import loop
-from tasks.llm.budget import BudgetReachedError, Ledger
 from tasks.llm.calls import Complete, Request
+from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.metered import connect, spending_of
 
 GREETING = ({"role": "user", "content": "Say hello."},)

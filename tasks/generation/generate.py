@@ -16,11 +16,12 @@ from tasks.errors import RunError
 from tasks.generation import keys
 from tasks.generation.pipeline import Sieve, texts_of
 from tasks.llm import calls, embedded
-from tasks.llm.budget import BudgetReachedError, Spending
 from tasks.llm.calls import Complete, UnwantedError
 from tasks.llm.empty_answers import IN_A_ROW, speaks
 from tasks.llm.journal import Entry, Journal
+from tasks.llm.ledger import BudgetReachedError
 from tasks.llm.metered import Asking
+from tasks.llm.spending import Spending
 from tasks.records import SynthesisJob, TaskData
 
 _giving: set[tuple[Path, str]] = set()

@@ -21,12 +21,13 @@ from tasks.generation.generate import Writing
 from tasks.generation.keys import calls_key
 from tasks.generation.pipeline import Sieve, count_kept
 from tasks.llm import loop
-from tasks.llm.budget import Ledger, Spending
 from tasks.llm.calls import Complete
 from tasks.llm.journal import Entry, Journal, entries_in, open_journal, wall_seconds
+from tasks.llm.ledger import Ledger
 from tasks.llm.metered import connect, spending_of
 from tasks.llm.model_names import same_model
 from tasks.llm.prices import price_map
+from tasks.llm.spending import Spending
 from tasks.progress import Progress, announce
 from tasks.records import Row, Synthesis, SynthesisJob, TaskData, content_key, known_sum
 from tasks.settings import Settings

@@ -13,10 +13,10 @@ from tasks.errors import RunError, UserError
 from tasks.labelling.answers import parse
 from tasks.labelling.interview import Interview, call_id
 from tasks.llm import embedded, loop
-from tasks.llm.budget import BudgetReachedError, Ledger
 from tasks.llm.calls import Complete, UnwantedError
 from tasks.llm.empty_answers import Fruitless
 from tasks.llm.journal import Entry, Journal, open_journal
+from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.metered import Asking, connect, spending_of
 from tasks.llm.model_names import same_model
 from tasks.progress import Progress

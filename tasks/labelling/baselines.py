@@ -15,9 +15,9 @@ from tasks.errors import GoneError, RunError, UserError, unknown
 from tasks.labelling.ask import Replies, Report, ask_all
 from tasks.labelling.interview import Interview
 from tasks.labelling.question import examples, labelling
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Complete
 from tasks.llm.journal import wall_seconds
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import Example, ModeFacts, TaskData, Trial, content_key, count_labels, known_sum, readable
 from tasks.settings import Settings

@@ -17,8 +17,8 @@ from tasks.data.split import by_label
 from tasks.labelling.ask import Report, ask_all
 from tasks.labelling.interview import Interview, cut
 from tasks.labelling.question import Role, roles
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Complete
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import Judgement, TaskData, content_key, readable
 from tasks.settings import Settings

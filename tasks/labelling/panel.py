@@ -10,8 +10,8 @@ from tasks.data.sample import test_sample
 from tasks.labelling.ask import Replies, Report, ask_all
 from tasks.labelling.interview import Interview
 from tasks.labelling.question import labelling, roles
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Complete
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import Example, Rating, TaskData, content_key, readable
 from tasks.settings import Settings

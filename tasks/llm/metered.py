@@ -13,10 +13,12 @@ from functools import partial
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
-from tasks.llm.budget import BudgetReachedError, Ledger, Spending, counted_price
 from tasks.llm.calls import Complete, Completion, Request, UnwantedError
 from tasks.llm.journal import Entry, Journal
+from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.model_names import same_model
+from tasks.llm.prices import counted_price
+from tasks.llm.spending import Spending
 
 LOGGER = logging.getLogger("synthgap")
 

@@ -5,8 +5,8 @@ import pytest
 from tasks.config import GeneratorConfig
 from tasks.discovery.knock import knock
 from tasks.errors import GoneError, RunError
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Answer, Completion
+from tasks.llm.ledger import Ledger
 
 LLM = GeneratorConfig(model="openai/gpt-4o-mini")
 

@@ -15,10 +15,10 @@ from tasks.config import EMBEDDED_GENERATOR
 from tasks.errors import RunError
 from tasks.generation import keys
 from tasks.generation.synthesize import read_rows, stored_synthesis, synthesize
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Answer, Completion
 from tasks.llm.empty_answers import IN_A_ROW, Fruitless
 from tasks.llm.journal import Entry, read_journal
+from tasks.llm.ledger import Ledger
 from tasks.store import Store
 from tests.generation.conftest import FakeLLM, sentence
 

@@ -17,9 +17,10 @@ from tasks.labelling.baselines import (
     classify,
     stored_baseline,
 )
-from tasks.llm.budget import Ledger, Spending
 from tasks.llm.calls import Answer, Request, UnwantedError
+from tasks.llm.ledger import Ledger
 from tasks.llm.metered import Asking
+from tasks.llm.spending import Spending
 from tasks.llm.throttle import Throttle
 from tasks.store import Store
 from tasks.training.trial import item_key, read_predictions

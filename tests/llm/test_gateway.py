@@ -17,9 +17,9 @@ from tasks.config import GeneratorConfig
 from tasks.errors import RunError, UserError
 from tasks.generation.form import Form
 from tasks.llm import loop
-from tasks.llm.budget import BudgetReachedError, Ledger
 from tasks.llm.calls import Answer, Request
 from tasks.llm.journal import Journal, open_journal
+from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.metered import Asking, spending_of
 from tasks.llm.model_names import same_model
 from tasks.waiting import Waits
