@@ -33,7 +33,7 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
     from flows.run import check_generators, clear_faults
     from flows.study import study as study_flow
     from tasks.discovery.memory import timestamp
-    from tasks.discovery.newcomer import newcomer_study, note_broken, note_end
+    from tasks.discovery.new_llm import note_broken, note_end, study_of_new_llm
     from tasks.locks import only_run_of
     from tasks.planning import plan_study
 
@@ -41,7 +41,7 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
     config, study = named_watch(watch, settings)
     with only_run_of(study.config.name, settings, wait=True):  # nobody would start it again
         now = timestamp()
-        changed = newcomer_study(config, study, model, now[:7], settings)
+        changed = study_of_new_llm(config, study, model, now[:7], settings)
         try:
             with clear_faults(settings):
                 check_generators(plan_study(changed, settings))

@@ -19,9 +19,9 @@ from flows.watches import named_watch
 from tasks import planning
 from tasks.config import Study, WatchConfig
 from tasks.data.load import read_data
-from tasks.discovery.knock import knock
 from tasks.discovery.memory import mark_triggered, timestamp
-from tasks.discovery.watch import Look, look, sample_job
+from tasks.discovery.ping import ping_model
+from tasks.discovery.watch import ProviderCheck, check_providers, sample_job
 from tasks.errors import RunError, UserError
 from tasks.llm.ledger import open_account
 from tasks.reporting.publish import artifact_key
@@ -53,7 +53,7 @@ def watch(watch: str) -> State[Any]:
     return Failed(message=found.headline) if found.silent else Completed(message=found.headline)
 
 
-def _look(config: WatchConfig, study: Study, settings: Settings) -> Look:
+def _look(config: WatchConfig, study: Study, settings: Settings) -> ProviderCheck:
     first = planning.resolve(study)[0]
     key = stages.load_stage(first, study.config.pool_share, study.config.pool_rows_per_label, settings)
     store = Store(settings.store_url)
@@ -62,4 +62,4 @@ def _look(config: WatchConfig, study: Study, settings: Settings) -> Look:
     ledger = open_account(settings, config.account(now[:7]), *limits)
     write = partial(stages.synthesize_stage, data_key=key, ledger=ledger, settings=settings)
     sample = sample_job(study.config, read_data(store, key))
-    return look(config, sample, store, now, write, partial(knock, ledger=ledger))
+    return check_providers(config, sample, store, now, write, partial(ping_model, ledger=ledger))

@@ -20,7 +20,7 @@ from tasks.generation.modes import find_mode, find_modes
 from tasks.generation.synthesize import read_rows, stored_synthesis
 from tasks.labelling.baselines import baseline_jobs, check_baselines, interview, stored_baseline
 from tasks.labelling.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
-from tasks.labelling.judges import bench
+from tasks.labelling.judges import judge_interviews
 from tasks.labelling.panel import panel, rated_rows
 from tasks.labelling.people import read_judgements
 from tasks.labelling.question import examples
@@ -30,6 +30,7 @@ from tasks.llm.prices import price_notes
 from tasks.plan import Plan, PlannedBaseline, PlannedQuestions, PlannedSynthesis, PlannedTrial, Shown
 from tasks.records import (
     Example,
+    FilterCounts,
     Spent,
     Status,
     Synthesis,
@@ -38,7 +39,6 @@ from tasks.records import (
     TaskSummary,
     Trial,
     TrialJob,
-    Yield,
     count_labels,
 )
 from tasks.settings import Settings
@@ -144,8 +144,8 @@ def _shown(
 
     for job in (item.job for item in syntheses if not item.stored and item.job.imported is None):
         show(job.task.name, job.generator)
-        writer = find_mode(job.mode).writer
-        if writer and writer.uses_pool:
+        template = find_mode(job.mode).template
+        if template and template.uses_pool:
             show(job.task.name, job.generator, POOL, len(by_task[job.task.name].pool))
     for cell in (item.job for item in baselines if not item.stored):
         if cell.generator:
@@ -209,7 +209,7 @@ def spent_on_questions(plan: Plan, data: Sequence[TaskData], settings: Settings)
     if config:
         panels = [rows for rows in data if needs_annotators(plan.study, rows)]
         asked += [item for rows in panels for item in panel(rows, config, plan.study.test_rows)]
-        asked += [item for item, _ in bench(data, config)]
+        asked += [item for item, _ in judge_interviews(data, config)]
     return spent(asked, settings)
 
 
@@ -266,15 +266,15 @@ def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
 def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob]:
     """The distinct syntheses of one task, over what its modes train on, generators and draws.
 
-    A synthesis has the name of its writer's own mode, whichever of the study's modes use it.
+    A synthesis has the name of its prompt template's own mode, whichever of the study's modes use it.
     """
     filters, rows = filter_names(config.filters), config.rows_per_label
     fewer = _few(config, data)
     modes = [find_mode(name) for name in config.modes]
-    for writer in dict.fromkeys(mode.writer.name for mode in modes if mode.writer):
+    for source in dict.fromkeys(mode.template.name for mode in modes if mode.template):
         for generator in config.generators:
             for draw in draws(config):
-                yield SynthesisJob(data.task, writer, generator, draw, rows, config.extra_texts, filters, fewer=fewer)
+                yield SynthesisJob(data.task, source, generator, draw, rows, config.extra_texts, filters, fewer=fewer)
     for mode in (mode for mode in modes if mode.imports):
         for item in (item for item in config.imports if item.task == data.task.name):
             name = GeneratorConfig(model=item.name)
@@ -371,7 +371,7 @@ def _unmade_synthesis(job: SynthesisJob, status: Status, error: str | None) -> S
         generator=job.generator.model,
         draw=job.draw,
         status=status,
-        yields=Yield(0, 0, 0, 0, 0, 0),
+        yields=FilterCounts(0, 0, 0, 0, 0, 0),
         label_counts=job.rows,
         tokens_in=0,
         tokens_out=0,

@@ -198,7 +198,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Yield:
+class FilterCounts:
     """How many texts survived each step: requested >= answered >= parsed >= valid >= unique >= kept."""
 
     requested: int
@@ -221,7 +221,7 @@ class Synthesis:
     generator: str
     draw: int
     status: Status
-    yields: Yield
+    yields: FilterCounts
     label_counts: Mapping[str, int]
     """Kept rows by label; every label of the task is a key."""
     tokens_in: int

@@ -32,7 +32,7 @@ Ask = Callable[[GeneratorConfig], None]
 
 
 @dataclass
-class Look:
+class ProviderCheck:
     """What one look at all providers came to."""
 
     ready: list[Known] = field(default_factory=list)
@@ -85,7 +85,7 @@ def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
 
 
 @dataclass(frozen=True)
-class _Looking:
+class _Check:
     """One look under way: what is asked and tried, by what means, and what is found."""
 
     config: WatchConfig
@@ -94,9 +94,9 @@ class _Looking:
     now: str
     write: Write
     ask: Ask
-    found: Look = field(default_factory=Look)
+    found: ProviderCheck = field(default_factory=ProviderCheck)
 
-    def meet(self, provider: ProviderConfig, generator: GeneratorConfig) -> None:
+    def handle_listed(self, provider: ProviderConfig, generator: GeneratorConfig) -> None:
         """Take up a listed LLM where it is new, is back, or its study has to go on."""
         known = self._recall(provider, generator.model)
         if known and known.status in ("ready", "stopped", "broken"):
@@ -158,7 +158,7 @@ class _Looking:
             return f"it was retired, is listed again and does not answer: {error}"
         return replace(known, status="ready", since=self.now, note="it was retired and is back")
 
-    def miss(self, provider: ProviderConfig, listed: set[str]) -> None:
+    def handle_unlisted(self, provider: ProviderConfig, listed: set[str]) -> None:
         """Retire LLMs that this provider listed once and does not list any more, and that a call finds gone."""
         for known in everyone(self.store):
             missed = known.status in SERVED and known.provider == provider.address and known.model not in listed
@@ -201,7 +201,7 @@ def _too_dear(generator: GeneratorConfig, config: WatchConfig) -> str:
     return ""
 
 
-def look(
+def check_providers(
     config: WatchConfig,
     sample: SynthesisJob,
     store: Store,
@@ -209,21 +209,21 @@ def look(
     write: Write,
     ask: Ask,
     list_: List = list_generators,
-) -> Look:
+) -> ProviderCheck:
     """Ask all providers once.
 
     ``sample`` is a synthesis of the study with its generator to be replaced; ``now`` is an ISO time.
     """
     take_over(store, now)
-    looking = _Looking(config, sample, store, now, write, ask)
+    check = _Check(config, sample, store, now, write, ask)
     for provider in config.providers:
         try:
             listed = list_(provider)
         except (RunError, UserError) as error:
-            looking.found.silent[provider.address] = str(error)
+            check.found.silent[provider.address] = str(error)
             continue
-        looking.found.listed += len(listed)
+        check.found.listed += len(listed)
         for generator in listed:
-            looking.meet(provider, generator)
-        looking.miss(provider, {item.model for item in listed})
-    return looking.found
+            check.handle_listed(provider, generator)
+        check.handle_unlisted(provider, {item.model for item in listed})
+    return check.found

@@ -46,12 +46,12 @@ def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     if job.imported is not None or store.get("syntheses", keys.synthesis_key(job, data)) is not None:
         return NOTHING
     past = _past(job, store)
-    writer = keys.writer_of(job)
+    template = keys.template_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
     wanted = min(1 / past.kept_share, 1 + job.extra_texts) * sum(job.rows.values())
     a_call = calls.completions(job.generator) * job.generator.texts_per_call
     missing = max(0, math.ceil(wanted / a_call) - len(read_journal(journal)))
-    per_prompt = past.tokens_in_per_call or (_prompt_tokens(job, data, writer.turns) if missing else 0)
+    per_prompt = past.tokens_in_per_call or (_prompt_tokens(job, data, template.turns) if missing else 0)
     per_text = past.tokens_out_per_text or job.task.max_words * WORDS_SHARE * TOKENS_PER_WORD
     tokens_in, tokens_out = round(missing * per_prompt), round(missing * a_call * per_text)
     known = price(job.generator)

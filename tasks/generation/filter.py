@@ -1,7 +1,7 @@
 """What a filter is: one reason to reject a text, with evidence.
 
-A filter is built for one synthesis with its ``Scene``. One that compares with kept texts keeps an index of its own and
-catches up with ``scene.kept`` when it is asked, so that no filter needs to be told of another.
+A filter is built for one synthesis with its ``FilterContext``. One that compares with kept texts keeps an index of its
+own and catches up with ``context.kept`` when it is asked, so that no filter needs to be told of another.
 """
 
 import functools
@@ -17,14 +17,14 @@ from tasks.config.parameters import NONE, read_parameters, spell
 from tasks.records import Example, Row
 
 Step = Literal["parsed", "valid", "unique", "kept"]
-"""The step of the yield ledger that a rejected text fails to reach."""
+"""The step of the filter counts that a rejected text fails to reach."""
 
 Check = Callable[[Row], str | None]
 """A generated text with the label that was asked for -> evidence against it, or null when it passes."""
 
 
 @dataclass
-class Scene:
+class FilterContext:
     """What filters of one synthesis may look at. Of the test set they see hashes of normalised texts, never labels."""
 
     task: TaskConfig
@@ -46,7 +46,7 @@ class Filter:
     version: int
     step: Step
     build: Callable[..., Check]
-    """Makes the check from a ``Scene`` and, by their names, the parameters."""
+    """Makes the check from a ``FilterContext`` and, by their names, the parameters."""
     check_task: Callable[[TaskConfig], None] = any_task
     """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
     parameters: Frozen = NONE
@@ -62,9 +62,9 @@ class Filter:
         parameters = read_parameters(type(self.parameters), given, f"filter {self.name!r}")
         return replace(self, parameters=parameters)
 
-    def check(self, scene: Scene) -> Check:
+    def check(self, context: FilterContext) -> Check:
         """What rejects texts of one synthesis."""
-        return self.build(scene, **dict(self.parameters))
+        return self.build(context, **dict(self.parameters))
 
 
 MARKS = 30

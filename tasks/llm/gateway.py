@@ -32,7 +32,7 @@ from tasks.llm.hosts import LOCAL
 from tasks.llm.library import exceptions, litellm
 from tasks.llm.providers import AMBIENT, check_call, key_of, missing_variables, provider_name
 from tasks.llm.responses import filtered_completion, read_completion, read_salvaged
-from tasks.llm.throttle import GivenUpError, Throttle, Turn
+from tasks.llm.throttle import GivenUpError, Permit, Throttle
 
 ATTEMPTS = 6
 """Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
@@ -168,7 +168,7 @@ class _Attempts:
         return self.failed >= (UNREACHABLE_ATTEMPTS if away else ATTEMPTS)
 
     async def sleep(self, _: float) -> None:
-        """Wait after a failure, longer with each of them; a refused call waits for its turn."""
+        """Wait after a failure, longer with each of them; a refused call waits for its permit."""
         if not self._was_refused:
             longer = self._first_wait * (2 ** (self.failed - 1) + random.random())
             await asyncio.sleep(min(LONGEST_WAIT, longer))
@@ -176,9 +176,9 @@ class _Attempts:
 
 async def _send(request: Request, gate: Throttle) -> Completion:
     await request.attempts.reserve()
-    async with gate.turn(request.most_tokens_in + request.most_tokens_out, request.wanted) as turn:
+    async with gate.permit(request.most_tokens_in + request.most_tokens_out, request.wanted) as permit:
         with gate.waits.said(partial(_silent, request, gate, time.monotonic())):
-            return await _watched(request, turn)
+            return await _watched(request, permit)
 
 
 def _silent(request: Request, gate: Throttle, sent: float) -> str:
@@ -186,7 +186,7 @@ def _silent(request: Request, gate: Throttle, sent: float) -> str:
     return "" if gate.last_answer > sent else f"{request.generator.model}, which has not answered yet"
 
 
-async def _watched(request: Request, turn: Turn) -> Completion:
+async def _watched(request: Request, permit: Permit) -> Completion:
     seconds = request.generator.timeout
     heard: list[bytes] = []
     wire.HEARD.set(heard)
@@ -195,25 +195,25 @@ async def _watched(request: Request, turn: Turn) -> Completion:
             response = await litellm.acompletion(**_arguments(request))
         completion = read_completion(response, request)
     except TimeoutError:
-        turn.failed()
+        permit.failed()
         request.attempts.lost()
         raise exceptions.Timeout(
             f"no whole answer within {seconds:g} s (timeout)", request.generator.model, ""
         ) from None
     except Exception as error:
         if heard and (unread := read_salvaged(heard[-1], request)):
-            turn.answered()
+            permit.answered()
             return unread
         if is_refused(error):
             if not has_no_money(error):
-                turn.refused(retry_after(error))
+                permit.refused(retry_after(error))
             raise
         if is_transient(error):
-            turn.failed()
+            permit.failed()
         if may_be_billed(error):
             request.attempts.lost()
         raise
-    turn.answered()
+    permit.answered()
     return completion
 
 

@@ -13,7 +13,7 @@ from functools import partial
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
-from tasks.llm.calls import Complete, Completion, Request, UnwantedError
+from tasks.llm.calls import Completion, CompletionFunction, Request, UnwantedError
 from tasks.llm.journal import Entry, Journal
 from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.model_names import same_model
@@ -23,7 +23,7 @@ from tasks.llm.spending import Spending
 LOGGER = logging.getLogger("synthgap")
 
 
-def connect(generator: GeneratorConfig) -> Complete:
+def connect(generator: GeneratorConfig) -> CompletionFunction:
     """The way to a generator. Raises ``RunError`` or ``UserError`` when it cannot be asked at all."""
     from tasks.llm import gateway  # takes seconds
 
@@ -45,17 +45,17 @@ def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
     return spending
 
 
-class Asking:
+class MeteredCalls:
     """One run's calls into one journal."""
 
-    def __init__(self, journal: Journal, complete: Complete, spending: Spending) -> None:
+    def __init__(self, journal: Journal, complete: CompletionFunction, spending: Spending) -> None:
         self.asked: list[Entry] = []
         """Calls that were made, in the order of their answers."""
         self._journal, self._complete, self._spending = journal, complete, spending
         self._failed = False
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
 
-    async def ask(self, call: str, request: Request) -> Entry:
+    async def call(self, call: str, request: Request) -> Entry:
         """Make a call, unless one has failed before its turn comes.
 
         Raises ``BudgetReachedError``, ``RunError`` for no answer or one by another model, and ``UnwantedError`` for a

@@ -37,7 +37,7 @@ class Spending:
         self._turn = asyncio.Lock()
         self._waits = Waits()
         self._waiting: list[tuple[Reserve | Settle, asyncio.Future[Outcome]]] = []
-        self._writer: asyncio.Task[None] | None = None
+        self._write_task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
         self._excess = False
 
@@ -86,8 +86,8 @@ class Spending:
 
     async def settled(self) -> None:
         """Wait until the ledger holds all that was settled. Raises ``RunError`` where it cannot be written."""
-        while self._writer is not None and not self._writer.done():
-            await asyncio.wait([self._writer])
+        while self._write_task is not None and not self._write_task.done():
+            await asyncio.wait([self._write_task])
         if self._error is not None:
             raise self._error
 
@@ -106,8 +106,8 @@ class Spending:
         """Have a change written, together with those that wait as well; the outcome is there when it is on disk."""
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, done))
-        if self._writer is None or self._writer.done():
-            self._writer = asyncio.create_task(self._write())  # its own task: nobody's cancellation tears a write
+        if self._write_task is None or self._write_task.done():
+            self._write_task = asyncio.create_task(self._write())  # its own task: nobody's cancellation tears a write
         return done
 
     async def _write(self) -> None:

@@ -28,7 +28,7 @@ class GivenUpError(Exception):
     """The provider failed too long, as the message says; a call that waited for its turn is not made."""
 
 
-class Turn:
+class Permit:
     """One call that may be made now; it tells how it went."""
 
     def __init__(self, throttle: "Throttle", started: float) -> None:
@@ -83,7 +83,7 @@ class Throttle:
         return self._breaker.breaks
 
     @asynccontextmanager
-    async def turn(self, tokens: int, wanted: Callable[[], bool] = always) -> AsyncIterator[Turn]:
+    async def permit(self, tokens: int, wanted: Callable[[], bool] = always) -> AsyncIterator[Permit]:
         """Wait until a call of at most so many tokens may be made.
 
         Raises ``GivenUpError``, and ``UnwantedError`` for a call that is not ``wanted`` when its turn comes.
@@ -104,12 +104,12 @@ class Throttle:
         try:
             if not wanted():
                 raise UnwantedError
-            yield Turn(self, started)
+            yield Permit(self, started)
         finally:
             self._leave()
 
     def give_up(self, why: str) -> None:
-        """Make none of the calls that wait: ``turn`` raises ``GivenUpError`` for them. Later ones are tried again."""
+        """Make none of the calls that wait: ``permit`` raises ``GivenUpError`` for them. Later ones are tried again."""
         self.given_up += 1
         self._breaker.breaks = 0
         while self._waiting:

@@ -7,12 +7,12 @@ from tasks.analysis.subjectivity.findings import find
 from tasks.records import (
     Comparison,
     Curve,
+    FilterCounts,
     Gap,
     Interval,
     Synthesis,
     TaskSubjectivity,
     TaskSummary,
-    Yield,
 )
 
 TASKS = [f"t{i}" for i in range(8)]
@@ -43,7 +43,7 @@ def made(task, mode, diversity, similarity=0.5, draw=0):
         "llm",
         draw,
         "ok",
-        Yield(0, 0, 0, 0, 0, 0),
+        FilterCounts(0, 0, 0, 0, 0, 0),
         {},
         0,
         0,

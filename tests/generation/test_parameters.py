@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tasks.config import FileSource, GeneratorConfig, StudyConfig, TaskConfig, parse
 from tasks.config.parameters import spell, split
 from tasks.errors import UserError
-from tasks.generation.filter import Scene
+from tasks.generation.filter import FilterContext
 from tasks.generation.filters import FILTERS, ORDER, filter_names, find_filters
 from tasks.generation.filters.near_duplicate import bands_and_rows, shingles, similarity
 from tasks.generation.keys import calls_key, request, synthesis_key
-from tasks.generation.mode import Turn
+from tasks.generation.mode import PromptInputs
 from tasks.generation.modes import MODES, find_mode, find_modes
 from tasks.modes import mode_facts
 from tasks.planning import modes_of, synthesis_jobs
@@ -142,7 +142,7 @@ def test_a_default_that_is_written_out_changes_no_key(kind, name, parameter, mak
     unit = (FILTERS if kind == "filters" else MODES)[name]
     spelling = spell(name, {parameter: getattr(unit.parameters, parameter)})
     if kind == "modes":
-        assert find_mode(spelling).writer.name == name
+        assert find_mode(spelling).template.name == name
         assert synthesis_key(make_job(spelling), data) == synthesis_key(make_job(name), data)
     else:
         given = tuple(spelling if item == name else item for item in ORDER)
@@ -190,7 +190,7 @@ def test_the_threshold_decides_what_is_nearly_the_same(task):
     alike = similarity(shingles(first), shingles(text))
     for jaccard in (round(alike - 0.05, 2), round(alike + 0.05, 2)):
         [_, item] = find_filters([f"near_duplicate/jaccard:{jaccard}"])
-        check = item.check(Scene(task, (), frozenset(), [Row(first, "glad", "glad/0/0")]))
+        check = item.check(FilterContext(task, (), frozenset(), [Row(first, "glad", "glad/0/0")]))
         assert (check(Row(text, "glad", "glad/1/0")) is not None) == (jaccard < alike)
 
 
@@ -199,7 +199,9 @@ def test_the_threshold_decides_what_is_a_rewrite(task):
     text = "I will see him at the old harbour before work on Friday"  # 8 of 12 words in order
     for rouge_l, rejected in ((0.6, True), (0.7, False)):
         [_, item] = find_filters([f"rewrite/rouge_l:{rouge_l}"])
-        assert (item.check(Scene(task, pool, frozenset()))(Row(text, "glad", "glad/0/0")) is not None) == rejected
+        assert (
+            item.check(FilterContext(task, pool, frozenset()))(Row(text, "glad", "glad/0/0")) is not None
+        ) == rejected
 
 
 @pytest.mark.parametrize("jaccard", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
@@ -211,6 +213,6 @@ def test_pairs_at_the_threshold_are_found(jaccard):
 
 def test_a_prompt_with_a_parameter_draws_its_examples_anew_for_every_call(task):
     pool = tuple(Example(f"text {i}", "glad") for i in range(50))
-    template = find_mode("few_shot/examples:8").writer
-    drawn = {str(template.messages(Turn(task, "glad", pool, random.Random(i)))) for i in range(20)}
+    template = find_mode("few_shot/examples:8").template
+    drawn = {str(template.messages(PromptInputs(task, "glad", pool, random.Random(i)))) for i in range(20)}
     assert len(drawn) == 20

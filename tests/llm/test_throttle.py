@@ -43,7 +43,7 @@ class Provider:
 
     async def call(self, throttle: Throttle) -> bool:
         loop = asyncio.get_running_loop()
-        async with throttle.turn(100) as turn:
+        async with throttle.permit(100) as permit:
             verdict = self.verdict(loop.time(), self.in_flight)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -51,11 +51,11 @@ class Provider:
             self.in_flight -= 1
             getattr(self, {"ok": "answered", "refuse": "refused", "fail": "failed"}[verdict]).append(loop.time())
             if verdict == "ok":
-                turn.answered()
+                permit.answered()
             elif verdict == "refuse":
-                turn.refused(self.retry_after)
+                permit.refused(self.retry_after)
             else:
-                turn.failed()
+                permit.failed()
         return verdict == "ok"
 
 
@@ -201,7 +201,7 @@ def test_calls_that_nobody_wants_when_their_turn_comes_are_not_made_and_hold_nob
         wanted = True
 
         async def call() -> None:
-            async with throttle.turn(1, lambda: wanted):
+            async with throttle.permit(1, lambda: wanted):
                 await asyncio.sleep(0.1)
 
         calls = [asyncio.create_task(call()) for _ in range(20)]

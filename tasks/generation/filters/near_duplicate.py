@@ -8,7 +8,7 @@ from pydantic import Field
 from rensa import RMinHash, RMinHashLSH
 
 from tasks.config import Frozen
-from tasks.generation.filter import Check, Filter, Scene, cite, normalise, quote
+from tasks.generation.filter import Check, Filter, FilterContext, cite, normalise, quote
 from tasks.records import Row
 
 SIZE = 5
@@ -55,7 +55,7 @@ def similarity(one: set[str], other: set[str]) -> float:
     return shared / (len(one) + len(other) - shared)
 
 
-def _build(scene: Scene, jaccard: float) -> Check:
+def _build(context: FilterContext, jaccard: float) -> Check:
     bands, rows = bands_and_rows(jaccard)
     index = RMinHashLSH(threshold=jaccard, num_perm=bands * rows, num_bands=bands)
     read = 0
@@ -67,15 +67,15 @@ def _build(scene: Scene, jaccard: float) -> Check:
 
     def check(row: Row) -> str | None:
         nonlocal read
-        for number in range(read, len(scene.kept)):
-            index.insert(number, signature(shingles(scene.kept[number].text)))
-        read = len(scene.kept)
+        for number in range(read, len(context.kept)):
+            index.insert(number, signature(shingles(context.kept[number].text)))
+        read = len(context.kept)
         parts = shingles(row.text)
-        near = [(similarity(parts, shingles(scene.kept[i].text)), -i) for i in index.query(signature(parts))]
+        near = [(similarity(parts, shingles(context.kept[i].text)), -i) for i in index.query(signature(parts))]
         likeness, number = max(near, default=(0.0, 0))  # of equals the first
         if likeness < jaccard:
             return None
-        return f"{likeness:.0%} like {cite(scene.kept[-number])}: {quote(scene.kept[-number].text)}"
+        return f"{likeness:.0%} like {cite(context.kept[-number])}: {quote(context.kept[-number].text)}"
 
     return check
 

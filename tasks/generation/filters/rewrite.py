@@ -9,7 +9,7 @@ from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
 from tasks.config import Frozen
-from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.generation.filter import Check, Filter, FilterContext, normalise, quote
 from tasks.generation.overlap import Overlap
 from tasks.records import Row
 
@@ -39,13 +39,13 @@ def similarity(one: list[str], other: list[str]) -> float:
     return float(Indel.normalized_similarity(one, other))
 
 
-def _build(scene: Scene, rouge_l: float) -> Check:
+def _build(context: FilterContext, rouge_l: float) -> Check:
     letters: dict[str, str] = {}
 
     def spell(words: list[str]) -> str:
         return "".join(letters.setdefault(word, chr(len(letters) + 1)) for word in words)
 
-    pool = {example.text: normalise(example.text).split() for example in scene.pool}
+    pool = {example.text: normalise(example.text).split() for example in context.pool}
     spelled = [(text, spell(words)) for text, words in pool.items() if len(words) >= LONG_ENOUGH]
     bags = Overlap(spelling for _, spelling in spelled)
 

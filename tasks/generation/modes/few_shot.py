@@ -11,7 +11,7 @@ from pydantic import Field
 from tasks.config import Frozen
 from tasks.config.parameters import spell
 from tasks.errors import UserError
-from tasks.generation.mode import Mode, Turn, Writer, generated
+from tasks.generation.mode import Mode, PromptInputs, PromptTemplate, generated
 from tasks.llm.calls import Message
 
 NEXT = "Write another one."
@@ -24,24 +24,24 @@ class Parameters(Frozen):
     """Real texts that each prompt shows; fewer where the pool has fewer of the label."""
 
 
-def _scene(turn: Turn) -> str:
+def _scene(inputs: PromptInputs) -> str:
     return (
-        f"{turn.task.context} Write one text at a time, at most {turn.task.max_words} words. "
+        f"{inputs.task.context} Write one text at a time, at most {inputs.task.max_words} words. "
         "Imitate the earlier texts, but do not copy, rewrite or merely modify them."
     )
 
 
-def _messages(examples: int, turn: Turn) -> list[Message]:
-    if not turn.examples:
-        raise UserError(f"task {turn.task.name!r}: the few-shot pool has no row of label {turn.label!r}")
-    shown = turn.rng.sample(turn.examples, min(examples, len(turn.examples)))
-    ask = f"Write {turn.task.text} of this kind: {turn.task.labels[turn.label]}."
-    messages = [{"role": "system", "content": _scene(turn)}]
+def _messages(examples: int, inputs: PromptInputs) -> list[Message]:
+    if not inputs.examples:
+        raise UserError(f"task {inputs.task.name!r}: the few-shot pool has no row of label {inputs.label!r}")
+    shown = inputs.rng.sample(inputs.examples, min(examples, len(inputs.examples)))
+    ask = f"Write {inputs.task.text} of this kind: {inputs.task.labels[inputs.label]}."
+    messages = [{"role": "system", "content": _scene(inputs)}]
     for example in shown:
         messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": example.text}]
         ask = NEXT
-    if turn.form.texts > 1:
-        ask = f"Write {turn.form.texts} others, each different. {turn.form.instruction}"
+    if inputs.form.texts > 1:
+        ask = f"Write {inputs.form.texts} others, each different. {inputs.form.instruction}"
     return [*messages, {"role": "user", "content": ask}]
 
 
@@ -54,7 +54,7 @@ def _make(parameters: Parameters) -> Mode:
         summary="an LLM imitates a few real examples, drawn anew for every text",
         rows=frozenset({"generated"}),
         select=generated,
-        writer=Writer(name, version=1, messages=messages, uses_pool=True),
+        template=PromptTemplate(name, version=1, messages=messages, uses_pool=True),
         parameters=parameters,
         make=_make,
     )

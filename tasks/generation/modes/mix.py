@@ -13,7 +13,7 @@ from tasks.errors import UserError, unknown
 from tasks.generation.mode import Family, Mode, generated
 from tasks.records import Example, TaskData, count_labels
 
-DEFAULT_WRITER = "few_shot"
+DEFAULT_MODE = "few_shot"
 USAGE = "mix/<percent generated, 1 to 99>[/<mode of an LLM>]"
 
 
@@ -30,13 +30,13 @@ def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
 
 def _make(parameters: Sequence[str], modes: Mapping[str, Mode]) -> Mode:
     name = "/".join(("mix", *parameters))
-    writer, given = split("/".join(parameters[1:]) if len(parameters) > 1 else DEFAULT_WRITER)
-    if not parameters or not re.fullmatch(r"[1-9]\d?", parameters[0]) or (len(parameters) > 1 and "/" in writer):
+    template, given = split("/".join(parameters[1:]) if len(parameters) > 1 else DEFAULT_MODE)
+    if not parameters or not re.fullmatch(r"[1-9]\d?", parameters[0]) or (len(parameters) > 1 and "/" in template):
         raise UserError(f"mode {name!r}: the percentage must be a whole number from 1 to 99. Allowed: {USAGE}")
-    writers = [mode.name for mode in modes.values() if mode.writer and mode.writer.name == mode.name]
-    if writer not in writers:
-        raise unknown(f"mode of an LLM in {name!r}:", writer, writers)
-    made_by, percent = modes[writer].with_parameters(given), int(parameters[0])
+    written = [mode.name for mode in modes.values() if mode.template and mode.template.name == mode.name]
+    if template not in written:
+        raise unknown(f"mode of an LLM in {name!r}:", template, written)
+    made_by, percent = modes[template].with_parameters(given), int(parameters[0])
 
     def select(
         data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int
@@ -52,7 +52,7 @@ def _make(parameters: Sequence[str], modes: Mapping[str, Mode]) -> Mode:
         summary=f"{percent}% written as in {made_by.name}, the rest human-labelled",
         rows=frozenset({"real", "generated"}),
         select=select,
-        writer=made_by.writer,
+        template=made_by.template,
         count=_count,
         percent_generated=percent,
     )

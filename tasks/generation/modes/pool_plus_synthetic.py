@@ -1,4 +1,4 @@
-"""The few real rows of the pool and the texts that the few-shot writer made from them.
+"""The few real rows of the pool and the texts that the few-shot template made from them.
 
 The generated rows are those that ``few_shot`` trains on, so that the two modes differ by the pool's rows alone.
 """
@@ -27,6 +27,6 @@ MODE = Mode(
     rows=frozenset({"pool", "generated"}),
     select=_select,
     compared_to="the study's real rows",
-    writer=few_shot.MODE.writer,
+    template=few_shot.MODE.template,
     count=_count,
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.llm import loop
-from tasks.llm.calls import Complete, Request
+from tasks.llm.calls import CompletionFunction, Request
 from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.metered import connect, spending_of
 
@@ -14,7 +14,7 @@ LONGEST = 16
 """Tokens of the answer; some providers refuse to be asked for fewer."""
 
 
-def knock(generator: GeneratorConfig, ledger: Ledger | None, complete: Complete | None = None) -> None:
+def ping_model(generator: GeneratorConfig, ledger: Ledger | None, complete: CompletionFunction | None = None) -> None:
     """Ask once and forget the answer.
 
     Raises ``GoneError`` where the provider says that it does not serve the model, ``RunError`` where nothing can be
@@ -23,7 +23,7 @@ def knock(generator: GeneratorConfig, ledger: Ledger | None, complete: Complete 
     loop.run(_ask(Request(GREETING, generator, LONGEST, seed=0), ledger, complete or connect(generator)))
 
 
-async def _ask(request: Request, ledger: Ledger | None, complete: Complete) -> None:
+async def _ask(request: Request, ledger: Ledger | None, complete: CompletionFunction) -> None:
     spending = spending_of(request.generator, ledger)
     try:
         async with spending.payment(request) as payment:

@@ -17,7 +17,7 @@ from tasks.settings import Settings
 from tasks.store import Store
 
 
-def newcomer_study(watch: WatchConfig, study: Study, model: str, month: str, settings: Settings) -> Study:
+def study_of_new_llm(watch: WatchConfig, study: Study, model: str, month: str, settings: Settings) -> Study:
     """The watch's ``study`` with ``model`` added, paid from the watch's ledger of the month (``2026-11``).
 
     Annotators and judges are asked nothing for it: their answers are used where all of them are there already. Raises
@@ -46,7 +46,7 @@ def newcomer_study(watch: WatchConfig, study: Study, model: str, month: str, set
 
 
 def note_end(study: Study, model: str, results: Mapping[str, Any], started: str, settings: Settings) -> Known | None:
-    """Note how a ``newcomer_study`` ended, by what the store still lacks of it: ``results`` only say why.
+    """Note how a ``study_of_new_llm`` ended, by what the store still lacks of it: ``results`` only say why.
 
     ``started`` is the ISO time by which its month was chosen. Null for an LLM that was retired meanwhile.
     """
