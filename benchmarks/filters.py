@@ -82,7 +82,9 @@ def entry(number: int, text: str) -> Entry:
     return Entry(f"c/{number}/0", "", 0, (Answer(text, "stop"),), "", "", 0, 0, 0.0, "", 0.0, "")
 
 
-def run_filters(task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: list[str]) -> tuple[float, FilterPipeline]:
+def filtered(
+    task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: list[str]
+) -> tuple[float, FilterPipeline]:
     """Seconds that all texts take, and what became of them."""
     labels = {label: number for number, label in enumerate(task.labels)}
 
@@ -120,9 +122,9 @@ def main() -> int:
     writer = Writer([row.text for row in shuffled[options.pool :]], pool)
     texts = [writer.row() for _ in range(options.rows)]
 
-    run_filters(data.task, data, pool, texts[:100])  # loads the language model
-    part, _ = run_filters(data.task, data, pool, texts[: options.rows // 5])
-    whole, pipeline = run_filters(data.task, data, pool, texts)
+    filtered(data.task, data, pool, texts[:100])  # loads the language model
+    part, _ = filtered(data.task, data, pool, texts[: options.rows // 5])
+    whole, pipeline = filtered(data.task, data, pool, texts)
     rows, reasons = pipeline.looked.total(), Counter(row.reason for row in pipeline.rejected)
     print(f"{rows} rows of {options.task}, pool of {len(pool)}: {whole:.1f} s, {rows / whole:.0f} rows/s")
     print(f"{rows // 5} rows: {part:.1f} s; ratio {whole / part:.2f} (5 is linear)")

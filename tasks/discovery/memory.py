@@ -7,7 +7,7 @@ model's name, wherever it is served.
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -50,7 +50,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class _Writer:
+class _Generated:
     """What is read of the record of a synthesis."""
 
     generator: str
@@ -60,7 +60,7 @@ class _Writer:
 class _Studied:
     """What is read of a stored synthesis."""
 
-    synthesis: _Writer
+    synthesis: _Generated
 
 
 def recall(store: Store, model: str) -> Known | None:
@@ -70,7 +70,7 @@ def recall(store: Store, model: str) -> Known | None:
 
 def remember(store: Store, known: Known) -> Known:
     """Keep what is known now, in the place of what was."""
-    store.put(KIND, content_key(known.model), asdict(known))
+    store.put(KIND, content_key(known.model), known)
     return known
 
 
