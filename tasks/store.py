@@ -116,7 +116,7 @@ class Store:
         manifest: object,
         files: Mapping[str, bytes | Iterable[Any]] | None = None,
     ) -> None:
-        """Write an artifact's files (bytes, or records that become JSON lines), then its manifest: fields or a record."""
+        """Write an artifact's files (bytes, or records as JSON lines), then its manifest (fields, or a record)."""
         with self._clear_errors(f"write {kind}/{key} to"):
             known = {}
             for name, items in (files or {}).items():

@@ -1,4 +1,4 @@
-"""One short call that shows whether an LLM is still served: a list alone is no proof that it is not."""
+"""One short call that shows whether an LLM is still served. That a provider does not list it proves nothing."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ LONGEST = 16
 
 
 def ping_model(generator: GeneratorConfig, ledger: Ledger | None, complete: CompletionFunction | None = None) -> None:
-    """Ask once and forget the answer.
+    """Send one short call and drop the answer.
 
     Raises ``GoneError`` where the provider says that it does not serve the model, ``RunError`` where nothing can be
     said: no answer, or a budget that allows no call.

@@ -1,6 +1,6 @@
-"""One look at all providers: which LLMs are new, which of them write, which are gone.
+"""One check of all providers: which LLMs are new, which of them produce usable texts, which are no longer served.
 
-What is new is decided by the store's memory alone. A new LLM must write a few rows of the study's first task before
+A model is new if the store has no record of it. A new LLM must write a few rows of the study's first task before
 anything larger is started for it; the study finds those calls in its journal and does not make them again. One that
 was retired and is listed again must answer once, because its smoke test would be answered by the journal.
 """
@@ -21,7 +21,7 @@ from tasks.store import Store
 LOGGER = logging.getLogger("synthgap")
 
 MOST_ATTEMPTS = 5
-"""Smoke tests and studies of an LLM that fails them, one a look; it may only have been having a bad day."""
+"""Smoke tests and studies of an LLM that fails them, one in each check: a failure may be temporary."""
 SERVED = ("studied", "triggered", "stopped", "broken")
 """Status of an LLM that is missed when it is not listed any more."""
 
@@ -33,14 +33,14 @@ Ask = Callable[[GeneratorConfig], None]
 
 @dataclass
 class ProviderCheck:
-    """What one look at all providers came to."""
+    """The outcome of one check of all providers."""
 
     ready: list[Known] = field(default_factory=list)
-    """LLMs whose study is to be triggered: new ones that write, and known ones whose study has to go on."""
+    """LLMs whose study is to be triggered: new ones that passed the smoke test, known ones with an unfinished study."""
     failed: list[Known] = field(default_factory=list)
-    """New ones that do not."""
+    """New ones that failed the smoke test."""
     passed_over: dict[str, str] = field(default_factory=dict)
-    """New ones that were not tried, with the reason; looked at again next time."""
+    """New ones that were not tried, with the reason; tried again at the next check."""
     waiting: list[Known] = field(default_factory=list)
     """LLMs whose study is unfinished and is not triggered now."""
     retired: list[Known] = field(default_factory=list)
@@ -63,7 +63,7 @@ class ProviderCheck:
 
     @property
     def headline(self) -> str:
-        """The look in one line."""
+        """The check in one line."""
         counts = {**self._groups, "passed over": self.passed_over}
         listed = f"{self.listed} LLM{'' if self.listed == 1 else 's'} listed"
         said = [listed, *(f"{len(items)} {name}" for name, items in counts.items() if items)]
@@ -86,7 +86,7 @@ def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
 
 @dataclass(frozen=True)
 class _Check:
-    """One look under way: what is asked and tried, by what means, and what is found."""
+    """One check under way: what is asked and tried, by what means, and what was found."""
 
     config: WatchConfig
     sample: SynthesisJob
@@ -97,7 +97,7 @@ class _Check:
     found: ProviderCheck = field(default_factory=ProviderCheck)
 
     def handle_listed(self, provider: ProviderConfig, generator: GeneratorConfig) -> None:
-        """Take up a listed LLM where it is new, is back, or its study has to go on."""
+        """Test a listed LLM that is new or was retired, and continue an unfinished study."""
         known = self._recall(provider, generator.model)
         if known and known.status in ("ready", "stopped", "broken"):
             if _goes_on(known, self.now):
@@ -106,7 +106,9 @@ class _Check:
                 self.found.waiting.append(
                     replace(known, note=f"{known.note}; start the deployment newcomer to go on now")
                 )
-        elif known is None or known.status == "retired" or _may_fail_again(known):
+        elif (
+            known is None or known.status == "retired" or (known.status == "failed" and known.attempts < MOST_ATTEMPTS)
+        ):
             self._take_up(generator, known or Known(generator.model, provider.address, "failed", self.now))
 
     def _recall(self, provider: ProviderConfig, model: str) -> Known | None:
@@ -159,7 +161,7 @@ class _Check:
         return replace(known, status="ready", since=self.now, note="it was retired and is back")
 
     def handle_unlisted(self, provider: ProviderConfig, listed: set[str]) -> None:
-        """Retire LLMs that this provider listed once and does not list any more, and that a call finds gone."""
+        """Retire LLMs that this provider no longer lists, where a call shows that it no longer serves them."""
         for known in everyone(self.store):
             missed = known.status in SERVED and known.provider == provider.address and known.model not in listed
             if not missed or not wanted(known.model, provider):  # patterns hide models, which then are not missed
@@ -180,10 +182,6 @@ def _goes_on(known: Known, now: str) -> bool:
     if known.status == "stopped":
         return known.since[:7] < now[:7]
     return known.status == "ready" or known.attempts < MOST_ATTEMPTS
-
-
-def _may_fail_again(known: Known) -> bool:
-    return known.status == "failed" and known.attempts < MOST_ATTEMPTS
 
 
 def _smoke_test(sample: SynthesisJob, generator: GeneratorConfig, rows: int) -> SynthesisJob:

@@ -174,13 +174,6 @@ def _save(store: Store, pipeline: FilterPipeline, result: Synthesis, **more: str
     store.put(KIND, result.key, {"synthesis": dataclasses.asdict(result), **more}, files)
 
 
-def _import(job: SynthesisJob, data: TaskData, key: str, settings: Settings) -> Synthesis:
-    pipeline = importing.filter_import(job, data)
-    result = dataclasses.replace(_result(job, key, pipeline, [], ""), calls=0)  # its entries are rows, nobody was asked
-    _save(Store(settings.store_url), pipeline, result)
-    return result
-
-
 def _generate(
     job: SynthesisJob,
     data: TaskData,
@@ -235,7 +228,9 @@ def synthesize(
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
         if result is None and job.imported is not None:
-            result = _import(job, data, key, settings)
+            pipeline = importing.filter_import(job, data)
+            result = dataclasses.replace(_result(job, key, pipeline, [], ""), calls=0)  # entries are rows
+            _save(Store(settings.store_url), pipeline, result)
             note = _note(result)
         elif result is None:
             spending = spending_of(job.generator, ledger)

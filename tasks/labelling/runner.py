@@ -1,6 +1,6 @@
-"""Puts an interview's questions to its LLM: what the journal holds is not asked again, what the budget forbids neither.
+"""Puts an interview's questions to its LLM, except those that the journal has answers to, until the budget is reached.
 
-A failure ends the work, after the calls under way were answered and journaled: they are paid for.
+A failure ends the work, but only after the calls under way were answered and journaled: they are paid for.
 """
 
 import asyncio
@@ -72,7 +72,10 @@ class _InterviewRun:
         self._next = next(self._looked, None)
 
     async def run(self) -> None:
-        """Put all that is missing. Raises what the first failed call raised, ``RunError`` where answers are empty."""
+        """Ask all missing questions.
+
+        Raises what the first failed call raised, and ``RunError`` where too many answers are empty.
+        """
         self._look()
         try:
             ends = await asyncio.gather(
@@ -139,13 +142,11 @@ def run_interview(
             work = _InterviewRun(interview, journal, metered, step)
             loop.run(work.run())
             stopped = work.stopped
-        replies = tuple(_reply(interview, journal, question) for question in interview.questions)
+        entries = [journal.entries.get(call_id(question)) for question in interview.questions]
+        replies = tuple(
+            None if item is None else Reply(parse(item.answers[0].text, interview.options), item) for item in entries
+        )
         return Replies(interview, replies, stopped if None in replies else "")
-
-
-def _reply(interview: Interview, journal: Journal, question: str) -> Reply | None:
-    entry = journal.entries.get(call_id(question))
-    return None if entry is None else Reply(parse(entry.answers[0].text, interview.options), entry)
 
 
 def run_interviews(

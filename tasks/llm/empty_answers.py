@@ -1,7 +1,7 @@
-"""Answers in a row that hold no text: an LLM that gives none is not asked on, because each of them is paid for.
+"""Answers in a row that hold no text. After enough of them no more calls are made, because each of them is paid for.
 
-Counted in the order of the calls, not of their answers, so that a run that is resumed comes to the same end by its
-journal alone. What filters think of a text does not count: a text is a text.
+They are counted in the order of the calls, not of the answers, so that a resumed run comes to the same end from its
+journal alone. A text that filters reject counts as a text.
 """
 
 import math
@@ -53,7 +53,7 @@ class EmptyAnswers:
 
     @property
     def enough(self) -> bool:
-        """Whether so many in a row are no chance."""
+        """Whether so many in a row cannot be chance."""
         share = self._others / (self._others + self.with_text + 1)
         needed = max(IN_A_ROW, math.ceil(math.log(CHANCE) / math.log(share))) if share else IN_A_ROW
         return len(self._last) >= needed

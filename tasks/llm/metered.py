@@ -1,4 +1,4 @@
-"""One paid call, whoever asks: its worst case reserved, its answer journaled before anything else, its cost settled.
+"""One paid call: its worst case is reserved, its answer journaled before anything else, its cost settled.
 
 A model other than the one asked for ends the work, after its answer was journaled: it is paid for.
 """
@@ -56,7 +56,7 @@ class MeteredCalls:
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
 
     async def call(self, call: str, request: Request) -> Entry:
-        """Make a call, unless one has failed before its turn comes.
+        """Make a call, unless another one fails before it is sent.
 
         Raises ``BudgetReachedError``, ``RunError`` for no answer or one by another model, and ``UnwantedError`` for a
         call that was not made.

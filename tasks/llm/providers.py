@@ -83,12 +83,12 @@ def list_models(provider: str, api_base: str | None, api_key_env: str | None = N
         raise
     except Exception as error:  # providers' own code raises plain Exception
         where = f"provider {provider!r}" + (f" at {api_base}" if api_base else "")
-        why = _listing_error(error) + (NO_KEY_SENT if key == NO_KEY and _denied(error) else "")
+        why = _listing_error(error) + (NO_KEY_SENT if key == NO_KEY and _status(error) in (401, 403) else "")
         raise RunError(f"{where} does not list its models: {why}") from None
 
 
-def _denied(error: Exception) -> bool:
-    return getattr(getattr(error, "response", None), "status_code", None) in (401, 403)
+def _status(error: Exception) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
 
 
 def _list_endpoint(api_base: str, key: str | None) -> list[str]:
@@ -109,9 +109,7 @@ def _lister(provider: str) -> Any:
 
 def _listing_error(error: Exception) -> str:
     """What went wrong, without the body of the answer: some providers repeat the key in it."""
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    if status is not None:
+    if (status := _status(error)) is not None:
         return f"status {status}"
     if isinstance(error, httpx.TransportError):
         return "it cannot be reached"
