@@ -41,7 +41,7 @@ from tasks.data.sample import test_sample
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.llm.budget import open_ledger
 from tasks.planning.grid import real_jobs, summarise, synthetic_jobs
-from tasks.planning.make import make_plan
+from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.names import resolve
 from tasks.progress import LOGGER, Progress
 from tasks.records import Synthesis, TaskSummary, Trial, TrialJob
@@ -139,10 +139,10 @@ def _trial(job: TrialJob, data: Any, settings: Settings, **how: Any) -> Trial:
 
 def by_flow(study: Study, settings: Settings) -> dict[str, Any]:
     """The same as the product does it; its results."""
-    from flows.study import study as study_flow
+    from flows.study import run_flow
 
-    os.environ["SYNTHGAP_HOME"] = str(settings.home)
-    state = study_flow(study.config, study.folder, return_state=True)
+    data = load_tasks(study, settings)
+    state = run_flow(make_plan(study.config, data, settings), data, study.folder, settings)
     results: dict[str, Any] = state.result()
     return results
 

@@ -70,7 +70,7 @@ def start_watch(place: Place, name: str = "mine") -> dict[str, Any]:
     return place.ended(run["id"])
 
 
-def newcomers(place: Place) -> list[dict[str, Any]]:
+def new_llm_runs(place: Place) -> list[dict[str, Any]]:
     """Runs of the automation's deployment, newest first."""
     wanted = {"flows": {"name": {"any_": ["newcomer"]}}, "sort": "EXPECTED_START_TIME_DESC"}
     return list(place.api("flow_runs/filter", wanted))
@@ -78,7 +78,7 @@ def newcomers(place: Place) -> list[dict[str, Any]]:
 
 def newest(place: Place, count: int) -> dict[str, Any]:
     """The newest of so many runs, when it has ended."""
-    [run, *_] = until(lambda: len(found := newcomers(place)) == count and found, "the automation started the study")
+    [run, *_] = until(lambda: len(found := new_llm_runs(place)) == count and found, "the automation started the study")
     return place.ended(run["id"])
 
 
@@ -148,7 +148,7 @@ def test_a_new_llm_is_run_through_the_study_and_nobody_else_is_asked(place: Plac
 def test_a_second_look_triggers_nothing(place: Place, endpoint: Provider) -> None:
     asked = endpoint.stats()["asked"]
     assert "nothing new" in start_watch(place)["state"]["message"]
-    assert len(newcomers(place)) == 1
+    assert len(new_llm_runs(place)) == 1
     assert endpoint.stats()["asked"] == asked
 
 

@@ -1,4 +1,4 @@
-"""Watch files: found by name, registered with their schedule, and the automation that answers their event."""
+"""Watch files: registered with their schedule, and the automation that answers their event."""
 
 import json
 import uuid
@@ -13,7 +13,6 @@ from flows.operations import deployments
 from flows.operations.automations import EVENT, reaction
 from flows.operations.registration import register
 from flows.watch import watch
-from tasks.config import load_watch, named
 from tasks.discovery.memory import Known, recall, remember
 from tasks.errors import UserError
 from tasks.settings import Settings
@@ -31,47 +30,6 @@ def write(home: Path, name: str = "mine", **change: Any) -> Path:
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"# Looks for new ones.\n{json.dumps(config)}")
     return path
-
-
-@pytest.mark.parametrize("name", named.shipped_watches())
-def test_a_shipped_watch_can_be_used(name: str, settings: Settings) -> None:
-    config, study = named.named_watch(name, settings)
-    assert config.name == name
-    assert study.config.name == config.study
-
-
-def test_a_file_of_the_user_s_hides_a_shipped_one(settings: Settings) -> None:
-    own = write(settings.home, "new-llms", schedule=None)
-    assert named.find_watches(settings)["new-llms"] == own
-    assert named.named_watch("new-llms", settings)[0].schedule is None
-
-
-def test_a_study_is_a_path_from_the_file_or_a_name(settings: Settings) -> None:
-    study = {"name": "beside", "tasks": ["sms_spam"], "modes": ["few_shot"]}
-    path = write(settings.home, study="../beside.yaml")
-    (settings.home / "beside.yaml").write_text(json.dumps(study))
-    assert named.study_of(load_watch(path), path, settings).config.name == "beside"
-    path = write(settings.home, study="beside")
-    with pytest.raises(UserError, match=r"'beside'.*quickstart"):
-        named.study_of(load_watch(path), path, settings)
-
-
-def test_an_unknown_watch_names_those_that_there_are(settings: Settings) -> None:
-    with pytest.raises(UserError, match=r"'new-llm'. Did you mean 'new-llms'"):
-        named.named_watch("new-llm", settings)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"timezone": "Mars/Base"}, "time zone"),
-        ({"providers": []}, "providers"),
-        ({"monthly_budget_usd": -1}, "budget"),
-    ],
-)
-def test_what_cannot_be_is_one_message(settings: Settings, change: dict[str, Any], words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        load_watch(write(settings.home, **change))
 
 
 def test_a_deployment_has_the_schedule_and_says_who_is_asked(settings: Settings) -> None:
@@ -102,7 +60,7 @@ def test_a_deployment_fills_in_what_its_flow_takes(flow: Any, settings: Settings
         assert fields == set(reaction(uuid.uuid4()).actions[0].parameters)
 
 
-def test_a_study_that_cannot_begin_is_one_line_and_goes_on_at_the_next_look(settings: Settings, monkeypatch) -> None:
+def test_a_study_that_cannot_begin_is_one_line_and_goes_on_at_the_next_look(settings, monkeypatch, log) -> None:
     monkeypatch.setenv("SYNTHGAP_HOME", str(settings.home))
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     write(settings.home, providers=["openai"])
@@ -112,6 +70,7 @@ def test_a_study_that_cannot_begin_is_one_line_and_goes_on_at_the_next_look(sett
     known = recall(store, "openai/gpt-4o-mini")
     assert (ended.type, known.status, known.attempts) == ("FAILED", "broken", 2)
     assert "OPENAI_API_KEY" in ended.message == known.note
+    assert (log.count("loaded sms_spam:"), log.count("planned ")) == (1, 1)
 
 
 def test_the_automation_runs_one_deployment_with_what_the_event_says() -> None:
