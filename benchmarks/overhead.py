@@ -31,7 +31,7 @@ from benchmarks.generation import Figure
 from flows.operations.ephemeral_server import Server
 from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
-from tasks.analysis.decisions.champion import crown
+from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
 from tasks.analysis.subjectivity.rating import paper, study_subjectivity
@@ -110,7 +110,7 @@ def _report(
 ) -> None:
     store = Store(settings.store_url)
     comparisons = compare(trials, store, config.tolerance)
-    challenges = crown(trials, store)
+    challenges = update_champions(trials, store)
     agreement = {summary.name: rater_agreement(data.test)}
     subjective = study_subjectivity(
         trials, comparisons, [synthesis], [summary], store, agreement=agreement, ratings={}, judgements=()
