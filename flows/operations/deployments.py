@@ -13,9 +13,8 @@ from typing import Any
 
 import yaml
 
-from flows import studies, watches
 from flows.overrides import form_values
-from tasks.config import load_study, load_watch
+from tasks.config import load_study, load_watch, named
 from tasks.errors import UserError
 from tasks.settings import Settings
 
@@ -62,7 +61,7 @@ def study_deployment(name: str, path: Path) -> Entry:
     }
     return {
         "name": config.name,
-        "version": studies.fingerprint(path),  # a run is refused when the file has changed since
+        "version": named.fingerprint(path),  # a run is refused when the file has changed since
         "description": _description(path, [f"- {part}: {', '.join(names)}" for part, names in grid.items()]),
         "tags": ["synthgap", *sorted({generator.model.split("/")[0] for generator in config.generators})],
         "entrypoint": ENTRYPOINT,
@@ -75,11 +74,11 @@ def study_deployment(name: str, path: Path) -> Entry:
 def watch_deployment(name: str, path: Path, settings: Settings) -> Entry:
     """The deployment of a watch file. Raises ``UserError`` when the file, or that of its study, is wrong."""
     config = load_watch(path)
-    watches.study_of(config, path, settings)
+    named.study_of(config, path, settings)
     providers = ", ".join(provider.address for provider in config.providers)
     return {
         "name": config.name,
-        "version": studies.fingerprint(path),
+        "version": named.fingerprint(path),
         "description": _description(path, [f"- Asks: {providers}", f"- Study: {config.study}"]),
         "tags": ["synthgap", "watch"],
         "entrypoint": "flows.watch.watch",
@@ -91,7 +90,7 @@ def watch_deployment(name: str, path: Path, settings: Settings) -> Entry:
 
 
 def _description(path: Path, lines: list[str]) -> str:
-    return "\n\n".join(part for part in (studies.leading_comment(path), "\n".join(lines)) if part)
+    return "\n\n".join(part for part in (named.leading_comment(path), "\n".join(lines)) if part)
 
 
 def study_deployments(files: Mapping[str, Path]) -> tuple[list[Entry], list[str]]:
@@ -125,9 +124,9 @@ def _deployments(
 
 def prefect_yaml() -> str:
     """The content of prefect.yaml. Raises ``UserError`` when a shipped file is wrong."""
-    found, complaints = study_deployments(studies.shipped_studies())
+    found, complaints = study_deployments(named.shipped_studies())
     nobody = Settings(home=Path(__file__).parent)  # a folder in which no user keeps studies
-    watching, more = watch_deployments(watches.shipped_watches(), nobody)
+    watching, more = watch_deployments(named.shipped_watches(), nobody)
     if complaints or more:
         raise UserError("; ".join([*complaints, *more]))
     content = {"name": "synthgap", "pull": [], "deployments": [*found, *watching, NEWCOMER]}

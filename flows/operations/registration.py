@@ -19,8 +19,8 @@ from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
-from flows import studies, watches
 from flows.operations.deployments import Entry, study_deployments, watch_deployments
+from tasks.config import named
 from tasks.errors import UserError
 from tasks.settings import Settings
 
@@ -44,8 +44,8 @@ class FileDeployments:
 
         ``report`` gets a line for each change; the first time, only for removals.
         """
-        found, watching = studies.find_studies(self.settings), watches.find_watches(self.settings)
-        fingerprints = {str(path): studies.fingerprint(path) for path in (*found.values(), *watching.values())}
+        found, watching = named.find_studies(self.settings), named.find_watches(self.settings)
+        fingerprints = {str(path): named.fingerprint(path) for path in (*found.values(), *watching.values())}
         if fingerprints == self._fingerprints:
             return False
         first = self._fingerprints is None

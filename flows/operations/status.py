@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flows import studies, watches
 from flows.operations import state
 from flows.operations.deployments import study_deployments, watch_deployments
 from flows.operations.environment import use_prefect_home
+from tasks.config import named
 from tasks.settings import Settings
 
 RUNS = 5
@@ -20,8 +20,8 @@ def status_of(settings: Settings) -> dict[str, Any]:
     ``healthy`` is false when ``up`` does not run or one of its services does not work.
     """
     found = state.read_state(settings)
-    entries, complaints = study_deployments(studies.find_studies(settings))
-    watching, more = watch_deployments(watches.find_watches(settings), settings)
+    entries, complaints = study_deployments(named.find_studies(settings))
+    watching, more = watch_deployments(named.find_watches(settings), settings)
     services = [
         {**service.model_dump(exclude={"health"}), "healthy": service.healthy()}
         for service in (found.services if found else ())

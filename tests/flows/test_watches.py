@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from prefect.server.events.actions import RunDeployment
 
-from flows import watches
 from flows.new_llm import newcomer
 from flows.operations.automations import EVENT, new_llm_automation
 from flows.operations.deployments import watch_deployment, watch_deployments
 from flows.operations.registration import register
 from flows.watch import watch
-from tasks.config import load_watch
+from tasks.config import load_watch, named
 from tasks.discovery.memory import Known, recall, remember
 from tasks.errors import UserError
 from tasks.settings import Settings
@@ -34,32 +33,32 @@ def write(home: Path, name: str = "mine", **change: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", watches.shipped_watches())
+@pytest.mark.parametrize("name", named.shipped_watches())
 def test_a_shipped_watch_can_be_used(name: str, settings: Settings) -> None:
-    config, study = watches.named_watch(name, settings)
+    config, study = named.named_watch(name, settings)
     assert config.name == name
     assert study.config.name == config.study
 
 
 def test_a_file_of_the_user_s_hides_a_shipped_one(settings: Settings) -> None:
     own = write(settings.home, "new-llms", schedule=None)
-    assert watches.find_watches(settings)["new-llms"] == own
-    assert watches.named_watch("new-llms", settings)[0].schedule is None
+    assert named.find_watches(settings)["new-llms"] == own
+    assert named.named_watch("new-llms", settings)[0].schedule is None
 
 
 def test_a_study_is_a_path_from_the_file_or_a_name(settings: Settings) -> None:
     study = {"name": "beside", "tasks": ["sms_spam"], "modes": ["few_shot"]}
     path = write(settings.home, study="../beside.yaml")
     (settings.home / "beside.yaml").write_text(json.dumps(study))
-    assert watches.study_of(load_watch(path), path, settings).config.name == "beside"
+    assert named.study_of(load_watch(path), path, settings).config.name == "beside"
     path = write(settings.home, study="beside")
     with pytest.raises(UserError, match=r"'beside'.*quickstart"):
-        watches.study_of(load_watch(path), path, settings)
+        named.study_of(load_watch(path), path, settings)
 
 
 def test_an_unknown_watch_names_those_that_there_are(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"'new-llm'. Did you mean 'new-llms'"):
-        watches.named_watch("new-llm", settings)
+        named.named_watch("new-llm", settings)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +78,7 @@ def test_a_deployment_has_the_schedule_and_says_who_is_asked(settings: Settings)
     write(settings.home, schedule="0 7 * * 1", timezone="Europe/Berlin")
     write(settings.home, "broken", study="nothing")
     write(settings.home, "silent", schedule=None)
-    entries, [complaint] = watch_deployments(watches.find_watches(settings), settings)
+    entries, [complaint] = watch_deployments(named.find_watches(settings), settings)
     by_name = {entry["name"]: entry for entry in entries}
     assert by_name["mine"]["schedules"] == [{"cron": "0 7 * * 1", "timezone": "Europe/Berlin"}]
     assert by_name["mine"]["description"] == "Looks for new ones.\n\n- Asks: embedded\n- Study: quickstart"
@@ -98,7 +97,7 @@ def test_a_schedule_that_cannot_be_is_refused_before_anything_is_registered(sett
 def test_a_deployment_fills_in_what_its_flow_takes(flow: Any, settings: Settings) -> None:
     fields = set(flow.parameters.properties)
     if flow is watch:
-        assert fields == set(watch_deployments(watches.find_watches(settings), settings)[0][0]["parameters"])
+        assert fields == set(watch_deployments(named.find_watches(settings), settings)[0][0]["parameters"])
     else:
         assert fields == set(new_llm_automation(uuid.uuid4()).actions[0].parameters)
 

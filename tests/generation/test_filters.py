@@ -19,7 +19,8 @@ from tasks.generation.filters.near_duplicate import jaccard, shingles
 from tasks.generation.filters.rewrite import LIKENESS, LONG_ENOUGH, rouge_l
 from tasks.generation.keys import calls_key, synthesis_key
 from tasks.generation.synthesize import read_rows, synthesize
-from tasks.planning import resolve, synthesis_jobs
+from tasks.planning.grid import synthesis_jobs
+from tasks.planning.names import resolve
 from tasks.records import Example, Row
 from tasks.store import Store
 from tests.generation.conftest import WORDS, FakeLLM
