@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows import stages
-from flows.operations.automations import announce_llm, check_reaction
+from flows.operations.automations import announce_llm, check_new_llm_automation
 from flows.run import clear_faults
 from flows.watches import named_watch
 from tasks import planning
@@ -42,7 +42,7 @@ def watch(watch: str) -> State[Any]:
         check_places(settings)
         config, study = named_watch(watch, settings)
         with clear_faults(settings):
-            check_reaction()
+            check_new_llm_automation()
             found = _look(config, study, settings)
             create_table_artifact(found.table(), key=artifact_key(f"watch-{config.name}"), description=found.headline)
             for known in found.ready:
