@@ -28,7 +28,7 @@ import numpy as np
 import psutil
 
 from benchmarks.generation import Figure
-from flows.operations.ephemeral_server import Server
+from flows.operations.ephemeral_server import EphemeralServer
 from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
@@ -39,7 +39,7 @@ from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.generation.synthesize import read_rows, synthesize
-from tasks.llm.budget import open_ledger
+from tasks.llm.ledger import open_ledger
 from tasks.planning.grid import real_jobs, summarise, synthetic_jobs
 from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.names import resolve
@@ -155,7 +155,7 @@ def servers(folder: Path) -> Iterator[None]:
     from prefect.logging.handlers import APILogHandler
 
     LOGGER.setLevel(logging.INFO)
-    server = Server(folder / "server.log")
+    server = EphemeralServer(folder / "server.log")
     try:
         server.wait()
         with server.used():

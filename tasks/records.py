@@ -322,7 +322,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Yield:
+class FilterCounts:
     """How many texts survived each step: requested >= answered >= parsed >= valid >= unique >= kept."""
 
     requested: int
@@ -357,7 +357,7 @@ class Synthesis:
     """Number of the drawing: another draw of the same job has other rows."""
     status: Status
     """``failed`` where ``error`` says why there are no rows."""
-    yields: Yield
+    yields: FilterCounts
     """How many texts survived each step."""
     label_counts: Mapping[str, int]
     """Kept rows by label; every label of the task is a key."""

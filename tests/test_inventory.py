@@ -16,7 +16,7 @@ from tasks.errors import RunError, UserError
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
 from tasks.locks import no_study_running, only_run_of
-from tasks.records import Spent, Synthesis, Trial, Yield
+from tasks.records import FilterCounts, Spent, Synthesis, Trial
 from tasks.reporting.results import Results, to_json, total
 from tasks.settings import Settings
 from tasks.store import Store
@@ -45,7 +45,7 @@ def put(settings: Settings) -> Callable[..., None]:
 def results(settings: Settings, study: str, syntheses: Sequence[str] = (), trials: Sequence[str] = ()) -> Path:
     folder = settings.home / "studies" / study
     folder.mkdir(parents=True)
-    made = Synthesis("", "t", "few_shot", "g", 0, "ok", Yield(1, 1, 1, 1, 1, 1), {}, 1, 1, 0.0, 1.0)
+    made = Synthesis("", "t", "few_shot", "g", 0, "ok", FilterCounts(1, 1, 1, 1, 1, 1), {}, 1, 1, 0.0, 1.0)
     trained = Trial("", make_arm(mode="real", source=None), 0, "ok", 1, 1, {})
     content = Results(
         created="2026-01-02T03:04:05+00:00",

@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.errors import RunError, UserError
 from tasks.generation.provenance import trace
-from tasks.records import Comparison, Interval, Synthesis, Yield
+from tasks.records import Comparison, FilterCounts, Interval, Synthesis
 from tasks.reporting.results import Results, source_of
 from tasks.settings import Settings
 from tasks.store import Store
@@ -70,7 +70,7 @@ def card(synthesis: Synthesis, results: Results) -> str:
     """The data-set card, Markdown with a YAML head."""
     task = next(task for task in results.tasks if task.name == synthesis.task)
     cost, yields = synthesis.cost_usd, synthesis.yields
-    steps = [field.name for field in fields(Yield) if field.name != "rejected"]
+    steps = [field.name for field in fields(FilterCounts) if field.name != "rejected"]
     lines = [
         "---",
         "task_categories: [text-classification]",

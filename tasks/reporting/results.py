@@ -24,7 +24,7 @@ from tasks.analysis.subjectivity.paper import Published
 from tasks.config import StudyConfig
 from tasks.errors import RunError
 from tasks.jsonl import encodable, from_value
-from tasks.llm.budget import Booked
+from tasks.llm.ledger import Booked
 from tasks.records import (
     Arm,
     Challenge,
