@@ -31,7 +31,7 @@ from benchmarks.generation import Figure
 from flows.operations.ephemeral_server import Server
 from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
-from tasks.analysis.decisions.champion import crown
+from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
 from tasks.analysis.subjectivity.rating import paper, study_subjectivity
@@ -39,7 +39,7 @@ from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.generation.synthesize import read_rows, synthesize
-from tasks.llm.budget import open_ledger
+from tasks.llm.ledger import open_ledger
 from tasks.planning.grid import real_jobs, summarise, synthetic_jobs
 from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.names import resolve
@@ -110,7 +110,7 @@ def _report(
 ) -> None:
     store = Store(settings.store_url)
     comparisons = compare(trials, store, config.tolerance)
-    challenges = crown(trials, store)
+    challenges = update_champions(trials, store)
     agreement = {summary.name: rater_agreement(data.test)}
     subjective = study_subjectivity(
         trials, comparisons, [synthesis], [summary], store, agreement=agreement, ratings={}, judgements=()

@@ -18,7 +18,7 @@ from prefect.utilities.annotations import quote
 
 from flows.observed import show_link, synthesis_progress
 from tasks.analysis.compare import compare
-from tasks.analysis.decisions.champion import crown
+from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
 from tasks.analysis.subjectivity.rating import StudySubjectivity, study_subjectivity
@@ -30,7 +30,7 @@ from tasks.generation.synthesize import read_rows, synthesize
 from tasks.labelling.baselines import BaselineJob, classify
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
-from tasks.llm.budget import Ledger
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import (
     Challenge,
@@ -165,7 +165,7 @@ def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings)
 def champions_stage(trials: Sequence[Trial], settings: Settings) -> tuple[Challenge, ...]:
     """Let every LLM challenge the best so far of its task and mode, and of all modes."""
     store = Store(settings.store_url)
-    return mark_retired(crown(trials, store), store)
+    return mark_retired(update_champions(trials, store), store)
 
 
 @task(name="choose models", task_run_name="choose models")

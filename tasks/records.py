@@ -23,6 +23,10 @@ ID_LENGTH = 16
 GoodEnough = Literal["yes", "no", "undecided", "none"]
 Rows = tuple[tuple[str, int], ...]
 """Rows by label, sorted by label."""
+RowKind = Literal["real", "pool", "generated", "imported"]
+"""A training row: any human-labelled one, one that prompts may show, one that an LLM wrote, one that others made."""
+ComparedTo = Literal["real rows of the same size", "the study's real rows", "nothing"]
+"""Which real arm a gap is measured to."""
 
 
 def content_key(value: Any) -> str:
@@ -102,7 +106,7 @@ class Arm:
 
     @cached_property
     def id(self) -> str:
-        """Names the arm in results and MLflow: a hash of all above, of source and classifier their keys."""
+        """Names the arm in results and MLflow: a hash of the fields above, with the keys of source and classifier."""
         source = self.source.key if self.source else None
         return content_key([self.task, self.mode, source, self.classifier.key, self.size, self.rows])[:ID_LENGTH]
 
@@ -190,7 +194,7 @@ class TaskSummary:
     diversity: Mapping[str, float] = field(default_factory=dict)
     """Of the real training rows, by the measures of ``Synthesis.diversity``."""
     similarity: Mapping[str, float] = field(default_factory=dict)
-    """Of the real training rows to the real rows that syntheses are held against."""
+    """Of the real training rows to the reference: the real rows that syntheses are compared with."""
     licence: str = ""
     citation: str = ""
     note: str = ""
@@ -224,6 +228,37 @@ class OfArm:
 
 
 @dataclass(frozen=True)
+class ModeFacts:
+    """What analysis and reports need to know of a mode or of an untrained arm; ``tasks.modes`` has those of each."""
+
+    title: str
+    """A few words for tables and figures."""
+    rows: frozenset[RowKind]
+    """Kinds of rows that it trains on; empty for an untrained arm."""
+    compared_to: ComparedTo
+    """Modes whose number of rows is part of the question are not compared at their own size."""
+    source: str | None = None
+    """The mode whose generated or imported rows it trains on; null where it has none."""
+    percent_generated: int | None = None
+    """For a mix of generated and real rows: the share that is generated."""
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it is a row of comparison only: nothing is trained, so it says nothing about training rows."""
+        return not self.rows
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether some of its training rows are generated or imported."""
+        return not self.rows.isdisjoint(("generated", "imported"))
+
+    @property
+    def all_synthetic(self) -> bool:
+        """Whether all of its training rows are generated or imported."""
+        return self.synthetic and self.rows <= {"generated", "imported"}
+
+
+@dataclass(frozen=True)
 class SynthesisJob:
     """What one synthesis is asked to do; everything but the real rows."""
 
@@ -233,7 +268,7 @@ class SynthesisJob:
     draw: int
     rows_per_label: int
     extra_texts: float
-    """Extra texts allowed of each label, as a multiple of the rows wanted."""
+    """Extra texts allowed for each label, as a multiple of the rows wanted."""
     filters: tuple[str, ...]
     """Names of what rejects texts, in order."""
     imported: ImportConfig | None = None
@@ -243,7 +278,7 @@ class SynthesisJob:
     among: tuple[GeneratorConfig, ...] = ()
     """The study's generators, from which this one's label tells it apart."""
 
-    @property
+    @cached_property  # a synthesis shows its progress under its name after every answer
     def source(self) -> Configured:
         """Who makes the rows."""
         return configured(self.imported) if self.imported else configured(self.generator, self.among)
@@ -275,7 +310,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Yield:
+class FilterCounts:
     """How many texts survived each step: requested >= answered >= parsed >= valid >= unique >= kept."""
 
     requested: int
@@ -298,7 +333,7 @@ class Synthesis:
     generator: str
     draw: int
     status: Status
-    yields: Yield
+    yields: FilterCounts
     label_counts: Mapping[str, int]
     """Kept rows by label; every label of the task is a key."""
     tokens_in: int
@@ -446,8 +481,8 @@ class Gap:
     seed or seeds that do not differ."""
     seeds_needed: int | None = None
     """Seeds that would show a true loss of the study's tolerance, at power .8 and level .05, on the same test rows;
-    null where 200 would not, because the test rows' share of the chance is too large, and with one seed, which says
-    nothing of its chance."""
+    null where 200 would not, because the test rows' share of the variance is too large, and with one seed, which shows
+    no variance of seeds."""
     test_rows_needed: int | None = None
     """Test rows that would show it with the study's seeds; null where 100,000 would not, because the seeds' share is
     too large, and with one seed."""
@@ -593,7 +628,7 @@ class Correlation(OfArm):
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding of the study by Li et al. 2023, held against this study's own numbers."""
+    """One finding of the study by Li et al. 2023, tested on this study's own numbers."""
 
     name: str
     claim: str
