@@ -50,7 +50,7 @@ class ImportConfig(TextColumns, Identified):
         if (self.file is None) == (self.path is None):
             raise ValueError(f"import {self.name!r} needs either file or path")
         for name in ("config", "revision", "split"):
-            if self.path is None and name in self.model_fields_set:
+            if self.path is None and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"import {self.name!r}: {name} is for a hub data set (path), not for a file")
         return self
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tasks.config import ImportConfig
 from tasks.reporting.results import SCHEMA, read_results, to_json
 from tests.reporting.conftest import build
 
@@ -116,3 +117,12 @@ def test_no_trials_at_all_is_no_success(study: Make) -> None:
 
 def test_versions_name_what_shapes_a_result(results: Make) -> None:
     assert {"python", "synthgap", "torch", "transformers", "litellm", "price map"} <= set(results().versions)
+
+
+def test_a_config_with_all_defaults_filled_in_is_read(study: Make, tmp_path: Path) -> None:
+    parts = study(tasks=1)
+    theirs = ImportConfig(name="theirs", task="sms_spam", file="theirs.csv")
+    parts["config"] = parts["config"].model_copy(update={"imports": (theirs,)})
+    path = tmp_path / "results.json"
+    path.write_text(to_json(build(**parts)), encoding="utf-8")
+    assert read_results(path).config == parts["config"]
