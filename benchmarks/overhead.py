@@ -30,7 +30,6 @@ import psutil
 from benchmarks.generation import Figure
 from flows.operations.ephemeral_server import Server
 from flows.run import quiet_prefect
-from tasks import planning
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import crown
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
@@ -41,6 +40,9 @@ from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.llm.ledger import open_ledger
+from tasks.planning.grid import real_jobs, summarise, synthetic_jobs
+from tasks.planning.make import make_plan
+from tasks.planning.names import resolve
 from tasks.progress import LOGGER, Progress
 from tasks.records import Synthesis, TaskSummary, Trial, TrialJob
 from tasks.reporting import publish
@@ -49,6 +51,7 @@ from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking import runs
 from tasks.training.request import Training
+from tasks.training.rows import training_rows
 from tasks.training.trial import run_trial
 from tests.provider import MODEL, Provider, provider
 
@@ -79,10 +82,10 @@ def small_study(endpoint: Provider, **change: Any) -> Study:
 def bare(study: Study, settings: Settings) -> list[Trial]:
     """The work without Prefect and MLflow, as far at once as the flow does it."""
     config, store = study.config, Store(settings.store_url)
-    [task] = planning.resolve(study)
+    [task] = resolve(study)
     key = save_data(store, load(task, settings, config.pool_share, config.pool_rows_per_label))
     data = read_data(store, key)
-    plan = planning.make_plan(config, (data,), settings)
+    plan = make_plan(config, (data,), settings)
     [job] = plan.synthesis_jobs
     with ThreadPoolExecutor(config.syntheses) as generating, ThreadPoolExecutor(config.trainings) as training:
         writing = generating.submit(synthesize, job, data, settings, open_ledger(settings.home, "bare", None))
@@ -91,10 +94,10 @@ def bare(study: Study, settings: Settings) -> list[Trial]:
         synthesis = writing.result()
         rows = read_rows(store, synthesis.key)[0]
         made = training.submit(describe_synthesis, rows, data, config.rows_per_label, settings)
-        jobs = planning.synthetic_jobs(config, data, key, synthesis)
+        jobs = synthetic_jobs(config, data, key, synthesis)
         running += [training.submit(_trial, job, data, settings) for job in jobs]
     diversity, similarity = real.result()
-    summary = replace(planning.summarise(config, data), diversity=diversity, similarity=similarity)
+    summary = replace(summarise(config, data), diversity=diversity, similarity=similarity)
     diversity, similarity = made.result()
     synthesis = replace(synthesis, diversity=diversity, similarity=similarity)
     trials = [trial.result() for trial in running]
@@ -130,7 +133,7 @@ def _report(
 
 
 def _trial(job: TrialJob, data: Any, settings: Settings, **how: Any) -> Trial:
-    rows = planning.training_rows(job, data, Store(settings.store_url))
+    rows = training_rows(job, data, Store(settings.store_url))
     return run_trial(job, settings, rows, test_sample(data, job.test_rows), **how)
 
 
@@ -258,10 +261,10 @@ def many(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
     with provider() as endpoint:
         study = small_study(endpoint, **changes, rows_per_label=5, test_rows=100)
     settings = homes.new(study.config.name)
-    [task] = planning.resolve(study)
+    [task] = resolve(study)
     data = load(task, settings, study.config.pool_share, study.config.pool_rows_per_label)
     key = save_data(Store(settings.store_url), data)
-    for job in planning.real_jobs(study.config, data, key):
+    for job in real_jobs(study.config, data, key):
         _trial(job, data, settings, train=guess)
     for run in ("logged anew", "logged before"):
         with marking() as marks:

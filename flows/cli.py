@@ -64,7 +64,7 @@ def plan(
 ) -> None:
     """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. Asks no LLM."""
     from tasks.data.sources.reading import UnavailableError
-    from tasks.planning import plan_study
+    from tasks.planning.make import plan_study
     from tasks.settings import Settings
 
     if not fetch:
@@ -249,7 +249,7 @@ def doctor() -> None:
 
 
 def _load(reference: str) -> Any:
-    from flows.studies import read_study
+    from tasks.config.named import read_study
     from tasks.settings import Settings
 
     return read_study(reference, Settings())

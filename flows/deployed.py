@@ -13,7 +13,7 @@ from prefect.states import Failed
 from pydantic import Field
 
 from flows.overrides import overridden
-from flows.studies import find_studies, fingerprint, named_study
+from tasks.config.named import find_studies, fingerprint, named_study
 from tasks.data import catalog
 from tasks.errors import RunError, UserError
 from tasks.generation.modes import MODES
@@ -69,7 +69,7 @@ def _run(name: str, values: dict[str, Any]) -> State[Any]:
     from flows.run import check_generators, clear_faults
     from flows.study import study as study_flow
     from tasks.locks import only_run_of
-    from tasks.planning import plan_study
+    from tasks.planning.make import plan_study
     from tasks.store import check_places
 
     settings = Settings()

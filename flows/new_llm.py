@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
-from flows.watches import named_watch
+from tasks.config.named import named_watch
 from tasks.errors import RunError, UserError
 from tasks.settings import Settings
 from tasks.store import check_places
@@ -35,7 +35,7 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
     from tasks.discovery.memory import timestamp
     from tasks.discovery.new_llm import note_broken, note_end, study_of_new_llm
     from tasks.locks import only_run_of
-    from tasks.planning import plan_study
+    from tasks.planning.make import plan_study
 
     check_places(settings)
     config, study = named_watch(watch, settings)

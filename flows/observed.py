@@ -21,7 +21,7 @@ from prefect.context import get_run_context
 from prefect.exceptions import MissingContextError
 from prefect.states import Running
 
-from tasks.plan import Plan
+from tasks.planning.plan import Plan
 from tasks.progress import LOGGER, Progress, announce
 from tasks.reporting.publish import artifact_key
 

@@ -19,8 +19,8 @@ from tasks.config import Study
 from tasks.errors import FULL, RunError, UserError
 from tasks.llm.prices import counted_price
 from tasks.locks import only_run_of
-from tasks.plan import Plan
-from tasks.planning import plan_study
+from tasks.planning.make import plan_study
+from tasks.planning.plan import Plan
 from tasks.progress import LOGGER, Progress
 from tasks.reporting import publish, terminal
 from tasks.settings import Settings, shared_files

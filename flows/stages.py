@@ -15,7 +15,6 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from flows.observed import show_link, synthesis_progress
-from tasks import planning
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import crown
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
@@ -50,6 +49,7 @@ from tasks.settings import Settings
 from tasks.store import Store, needed
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging, log_model, worth_logging
+from tasks.training.rows import training_rows
 from tasks.training.trial import label_pairs, run_trial
 
 
@@ -75,7 +75,7 @@ def synthesize_stage(job: SynthesisJob, data_key: str, ledger: Ledger, settings:
         return synthesize(job, read_data(store, data_key), settings, ledger, report=report)
 
 
-DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.generator} · draw {synthesis.draw}"
+DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.source.label} · draw {synthesis.draw}"
 
 
 @task(name="describe", task_run_name=DESCRIBE)
@@ -93,7 +93,7 @@ def trial_stage(job: TrialJob, run: runs.StudyRun, trainings: int, settings: Set
     """Train and test one cell, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
     data = _real_rows(settings, job.data_key)
-    rows = planning.training_rows(job, data, store)
+    rows = training_rows(job, data, store)
     trial = run_trial(job, settings, rows, test_sample(data, job.test_rows), trainings=trainings)
     return _logged(trial, job, run, store, settings)
 

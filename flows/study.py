@@ -20,15 +20,18 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import runners, stages
 from flows.interruption import ending_at_once
 from flows.observed import run_log, shown_alive, study_progress
-from tasks import planning
 from tasks.analysis.subjectivity import paper
 from tasks.config import Study, StudyConfig
 from tasks.data.load import read_data
 from tasks.errors import RunError, UserError, redacted
-from tasks.labelling.baselines import failed_baseline
 from tasks.labelling.people import read_judgements
 from tasks.llm.ledger import Ledger, study_ledger
-from tasks.plan import Plan
+from tasks.planning.cost import spent_on_questions
+from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_jobs
+from tasks.planning.make import make_plan
+from tasks.planning.names import resolve
+from tasks.planning.plan import Plan
+from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
 from tasks.records import (
     Judgement,
@@ -106,7 +109,7 @@ class _Trainings:
         """All jobs and their trials, when they have ended."""
         cells = self._cells.values()
         _wait([future for _, future in cells])
-        return [(job, _outcome(future, partial(planning.failed_trial, job))) for job, future in cells]
+        return [(job, _outcome(future, job.failed)) for job, future in cells]
 
 
 def _run_cells(run: _Run) -> _Found:
@@ -120,7 +123,7 @@ def _run_cells(run: _Run) -> _Found:
             for job in run.plan.synthesis_jobs
         }
         real = {
-            name: training.submit(stages.describe_real_stage, {"summary": planning.summarise(study, rows), **fields})
+            name: training.submit(stages.describe_real_stage, {"summary": summarise(study, rows), **fields})
             for name, rows in run.data.items()
             for fields in [{"data_key": run.keys[name], "rows_per_label": study.rows_per_label, "settings": settings}]
         }
@@ -130,8 +133,8 @@ def _run_cells(run: _Run) -> _Found:
         described: list[tuple[PrefectFuture[Synthesis], Synthesis]] = []
         for future in as_completed(list(asked)):
             job, key = asked[future], run.keys[asked[future].task.name]
-            synthesis = _outcome(future, partial(planning.failed_synthesis, job))
-            jobs = planning.synthetic_jobs(study, run.data[job.task.name], key, synthesis)
+            synthesis = _outcome(future, partial(failed_synthesis, job))
+            jobs = synthetic_jobs(study, run.data[job.task.name], key, synthesis)
             if synthesis.status == "ok":
                 fields = {"synthesis": synthesis, "data_key": key, "rows_per_label": study.rows_per_label}
                 after = [future, real[job.task.name]]  # which embeds the real rows that both are held against
@@ -140,16 +143,16 @@ def _run_cells(run: _Run) -> _Found:
                 trainings.submit(jobs, future)
             else:
                 found.syntheses.append(synthesis)
-                found.trials += [planning.failed_trial(lost, f"no training rows: {synthesis.error}") for lost in jobs]
+                found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
         answering(found)
         found.cells = trainings.outcomes()
         found.trials += [trial for _, trial in found.cells]
         _wait([*real.values(), *(future for future, _ in described)])
-        found.syntheses += [_outcome(future, partial(planning.undescribed, bare)) for future, bare in described]
+        found.syntheses += [_outcome(future, partial(undescribed, bare)) for future, bare in described]
         for name, rows in run.data.items():
-            bare = planning.summarise(study, rows)
+            bare = summarise(study, rows)
             found.summaries.append(_outcome(real[name], partial(found.lost, f"describe · {name} · real", bare)))
-    found.syntheses = planning.by_mode(study, found.syntheses)
+    found.syntheses = by_mode(study, found.syntheses)
     return found
 
 
@@ -173,13 +176,13 @@ def _ask(run: _Run, runner: ThreadPoolTaskRunner[Any]) -> Callable[[_Found], Non
                 {"name": name, "config": study.subjectivity, "test_rows": study.test_rows, **_asking(run, name)},
             )
             for name, rows in run.data.items()
-            if planning.needs_annotators(study, rows)
+            if needs_annotators(study, rows)
         }
         fields = {"data_keys": list(run.keys.values()), "config": study.subjectivity, **shared}
         judging = runner.submit(stages.judge_stage, fields) if study.subjectivity.judges else None
 
     def collect(found: _Found) -> None:
-        found.trials += [_outcome(future, partial(failed_baseline, job)) for job, future in baselines]
+        found.trials += [_outcome(future, job.failed) for job, future in baselines]
         for name, panel in panels.items():
             found.ratings[name] = _outcome(panel, partial(found.lost, f"annotate · {name}", ()))
         if study.subjectivity and study.subjectivity.judgements:
@@ -215,7 +218,7 @@ def _record(result: R | BaseException, failed: Callable[[str], R]) -> R:
 
 def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
     """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
-    trial = _outcome(future, partial(planning.failed_trial, job))
+    trial = _outcome(future, job.failed)
     step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
     announce(step, relayed=True)
 
@@ -240,11 +243,11 @@ def _log_models(run: _Run, found: _Found) -> list[dict[str, Any]]:
 def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
     """Run a study's whole grid; the state carries the results object and is Failed when any part of it failed."""
     settings = Settings()
-    tasks = planning.resolve(Study(config=config, folder=folder))
+    tasks = resolve(Study(config=config, folder=folder))
     pool = config.pool_share, config.pool_rows_per_label
     keys = {item.name: stages.load_stage(item, *pool, settings) for item in tasks}
     data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
-    plan = planning.make_plan(config, tuple(data.values()), settings)
+    plan = make_plan(config, tuple(data.values()), settings)
     with run_log(), shown_alive(), runs.study_run(settings, config) as parent:
         ledger = study_ledger(settings, config, parent.run_id)
         run = _Run(plan, data, keys, parent, ledger, settings)
@@ -269,7 +272,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
             correlations=subjective.correlations,
             findings=subjective.findings,
             paper=paper.beside(comparisons),
-            questions=planning.spent_on_questions(plan, list(data.values()), settings),
+            questions=spent_on_questions(plan, list(data.values()), settings),
             failures=found.failures,
             challenges=challenges,
             models=models,

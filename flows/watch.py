@@ -15,15 +15,15 @@ from prefect.states import Completed, Failed
 from flows import stages
 from flows.operations.automations import announce_llm, check_reaction
 from flows.run import clear_faults
-from flows.watches import named_watch
-from tasks import planning
 from tasks.config import Study, WatchConfig
+from tasks.config.named import named_watch
 from tasks.data.load import read_data
 from tasks.discovery.memory import mark_triggered, timestamp
 from tasks.discovery.ping import ping_model
 from tasks.discovery.watch import ProviderCheck, check_providers, sample_job
 from tasks.errors import RunError, UserError
 from tasks.llm.ledger import open_account
+from tasks.planning.names import resolve
 from tasks.reporting.publish import artifact_key
 from tasks.settings import Settings
 from tasks.store import Store, check_places
@@ -54,7 +54,7 @@ def watch(watch: str) -> State[Any]:
 
 
 def _look(config: WatchConfig, study: Study, settings: Settings) -> ProviderCheck:
-    first = planning.resolve(study)[0]
+    first = resolve(study)[0]
     key = stages.load_stage(first, study.config.pool_share, study.config.pool_rows_per_label, settings)
     store = Store(settings.store_url)
     now = timestamp()

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby
 from typing import Any, Literal
 
@@ -21,6 +22,11 @@ RowKind = Literal["real", "pool", "generated", "imported"]
 """A training row: any human-labelled one, one that prompts may show, one that an LLM wrote, one that others made."""
 ComparedTo = Literal["real rows of the same size", "the study's real rows", "nothing"]
 """Which real arm a gap is measured to."""
+ID_LENGTH = 16
+"""Hex digits of an arm's id and of its parts' keys: a study has hundreds of arms, not billions."""
+GoodEnough = Literal["yes", "no", "undecided", "none"]
+Rows = tuple[tuple[str, int], ...]
+"""Rows by label, sorted by label."""
 
 
 def content_key(value: Any) -> str:
@@ -40,16 +46,89 @@ def _plain(value: Any) -> Any:
 
 
 def readable(*parts: str | None) -> str:
-    """The parts that are there, as one name for people: ``sms_spam · few_shot · seed 0``. What repeats the part before
-    it, as a baseline's classifier its mode, is said once.
+    """The parts that are there, as one name for people: ``sms_spam · few_shot · seed 0``. A part that repeats the one
+    before it is left out: mode and classifier of ``majority`` have one name.
     """
     return " · ".join(part for part, _ in groupby(filter(None, parts)))
 
 
 def short(name: str) -> str:
-    """A model's name without its provider; a probe of an encoder is not the encoder fine-tuned."""
-    model = name.rsplit("/", 1)[-1]
+    """A model's name without its provider, settings in brackets kept; a probe of an encoder says that it is one."""
+    model, bracket, settings = name.partition(" (")
+    model = model.rsplit("/", 1)[-1] + bracket + settings
     return f"probe {model}" if name.startswith("probe/") else model
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A generator, an import or a classifier with its settings: two settings of one model are two of these."""
+
+    name: str
+    """Of the model or import."""
+    label: str
+    """What people read. It differs from ``name`` only where a study has several settings of one name."""
+    key: str
+    """Hash of the config's ``identity``: the name and all settings that shape rows or trainings."""
+
+
+def configured(
+    config: GeneratorConfig | ImportConfig | ClassifierConfig,
+    among: Iterable[GeneratorConfig | ImportConfig | ClassifierConfig] = (),
+) -> Configured:
+    """A generator, import or classifier of a study. ``among`` are all that the study lists of its kind: where some of
+    them have the same name, the label adds the settings in which they differ, defaults left out.
+    """
+    ours = config.identity
+    others = [other.identity for other in among if other.identity["name"] == ours["name"]]
+    told = (name for name, value in ours.items() if any(other.get(name) != value for other in others))
+    settings = ", ".join(f"{name} {ours[name]}" for name in told)
+    label = f"{ours['name']} ({settings})" if settings else ours["name"]
+    return Configured(ours["name"], label, content_key(ours)[:ID_LENGTH])
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What gets a score: training rows of one kind, source and number, and a classifier that is trained on them.
+
+    The cells of an arm differ in their seeds alone.
+    """
+
+    task: str
+    mode: str
+    source: Configured | None
+    """Who made rows or answers: a generator or an import. Null where all rows are real."""
+    classifier: Configured
+    size: int | None
+    """Rows for each label that the study asks for. Null where something else sets their number: the reference, the
+    pool, a synthesis that fell short of its rows; and where nothing is trained."""
+    rows: Rows
+    """Training rows asked for by label; empty where nothing is trained."""
+
+    @cached_property
+    def id(self) -> str:
+        """Names the arm in results and MLflow: a hash of all above, of source and classifier their keys."""
+        source = self.source.key if self.source else None
+        return content_key([self.task, self.mode, source, self.classifier.key, self.size, self.rows])[:ID_LENGTH]
+
+    @property
+    def source_label(self) -> str | None:
+        """The source for people; null where all rows are real."""
+        return self.source.label if self.source else None
+
+    @property
+    def label(self) -> str:
+        """Readable name, without the number of rows."""
+        return readable(self.task, self.mode, self.source_label, self.classifier.label)
+
+    @property
+    def trained(self) -> bool:
+        """Whether a classifier is trained: not by ``majority``, nor by an LLM that classifies."""
+        return bool(self.rows)
+
+    @property
+    def across_tasks(self) -> "Arm":
+        """The same for all tasks: what is compared from task to task."""
+        return dataclasses.replace(self, task="", rows=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +201,32 @@ class TaskSummary:
     """What a reader of the task's scores should know: labels with fewer real rows than the study asks for."""
 
 
+class OfArm:
+    """The names of a record's arm, for whoever shows the record."""
+
+    arm: Arm
+
+    @property
+    def task(self) -> str:
+        """Name of the task; empty where the record is about all tasks."""
+        return self.arm.task
+
+    @property
+    def mode(self) -> str:
+        """Name of the mode."""
+        return self.arm.mode
+
+    @property
+    def source(self) -> str | None:
+        """The generator or import, for people; null where all rows are real."""
+        return self.arm.source_label
+
+    @property
+    def classifier(self) -> str:
+        """The classifier, for people."""
+        return self.arm.classifier.label
+
+
 @dataclass(frozen=True)
 class ModeFacts:
     """What analysis and reports need to know of a mode or of an untrained arm; ``tasks.modes`` has those of each."""
@@ -170,6 +275,13 @@ class SynthesisJob:
     """Where its rows come from when nobody is asked for them; ``generator`` then has the import's name alone."""
     fewer: Mapping[str, int] = field(default_factory=dict)
     """Labels of which fewer rows are wanted than ``rows_per_label``, and how many."""
+    among: tuple[GeneratorConfig, ...] = ()
+    """The study's generators, from which this one's label tells it apart."""
+
+    @property
+    def source(self) -> Configured:
+        """Who makes the rows."""
+        return configured(self.imported) if self.imported else configured(self.generator, self.among)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -179,7 +291,7 @@ class SynthesisJob:
     @property
     def name(self) -> str:
         """Readable name of the synthesis."""
-        return readable(self.task.name, self.mode, self.generator.model, f"draw {self.draw}")
+        return readable(self.task.name, self.mode, self.source.label, f"draw {self.draw}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,47 +357,66 @@ class Synthesis:
     error: str | None = None
     calls_estimated: int = 0
     """Calls whose tokens and cost are the most that they can have been, because the provider did not say them."""
+    source: Configured | None = None
+    """``generator`` with its settings, as the study has them; null in the store, which serves many studies."""
 
 
 @dataclass(frozen=True)
-class TrialJob:
-    """One training and its test. Rows are read from the store by key inside the trial."""
+class CellJob:
+    """What all cells of a study's grid are asked to do: train or classify, and test."""
 
+    arm: Arm
     task: TaskConfig
-    mode: str
-    generator: str | None
-    """Null where the training rows are real."""
-    classifier: ClassifierConfig
     seed: int
-    data_key: str
-    """Key of the real rows in the store (``data/<key>``)."""
-    synthesis_key: str | None
-    draw: int
-    """Seed of the choice of real rows."""
-    label_counts: Mapping[str, int]
-    """Training rows wanted by label."""
     test_rows: int | None
+    """Test rows of the study; null for all."""
 
     @property
     def cell(self) -> str:
         """Readable name of the cell."""
-        return readable(self.task.name, self.mode, self.generator, self.classifier.model, f"seed {self.seed}")
+        return cell_name(self.arm, self.seed)
+
+    def ended(self, key: str, label_counts: Mapping[str, int], n_test: int, **outcome: Any) -> "Trial":
+        """The trial that the cell came to; ``outcome`` are further fields of ``Trial``."""
+        status: Status = "failed" if outcome.get("error") else "ok"
+        return Trial(key, self.arm, self.seed, status, sum(label_counts.values()), n_test, label_counts, **outcome)
+
+    def failed(self, error: str) -> "Trial":
+        """The trial of a cell that could not be run."""
+        return self.ended("", dict(self.arm.rows), 0, error=error)
 
 
 @dataclass(frozen=True)
-class Trial:
-    """The outcome of one trial, a cell of the study's grid. Its predictions are in the store under ``trials/<key>``."""
+class TrialJob(CellJob):
+    """One training and its test. Rows are read from the store by key inside the trial."""
+
+    classifier: ClassifierConfig
+    data_key: str
+    """Key of the real rows in the store (``data/<key>``)."""
+    synthesis_key: str | None
+    """Null where all training rows are real."""
+    draw: int
+    """Seed of the choice of real rows."""
+    label_counts: Mapping[str, int]
+    """Training rows by label: fewer than the arm asks for where its synthesis fell short."""
+
+    def failed(self, error: str) -> "Trial":
+        """The trial of a cell that could not be run."""
+        return self.ended("", self.label_counts, 0, error=error)
+
+
+@dataclass(frozen=True)
+class Trial(OfArm):
+    """The outcome of one cell. Its predictions are in the store under ``trials/<key>``."""
 
     key: str
-    task: str
-    mode: str
-    generator: str | None
-    classifier: str
+    arm: Arm
     seed: int
     status: Status
     n_train: int
     n_test: int
     label_counts: Mapping[str, int]
+    """Training rows, or those that an LLM or a count saw, by label."""
     macro_f1: float | None = None
     accuracy: float | None = None
     per_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -309,7 +440,20 @@ class Trial:
     @property
     def cell(self) -> str:
         """Readable name of the cell."""
-        return readable(self.task, self.mode, self.generator, self.classifier, f"seed {self.seed}")
+        return cell_name(self.arm, self.seed)
+
+
+def cell_name(arm: Arm, seed: int) -> str:
+    """Readable name of an arm's cell."""
+    return readable(arm.label, f"seed {seed}")
+
+
+def by_arm(trials: Iterable[Trial]) -> dict[Arm, list[Trial]]:
+    """Trials by arm, in the order of their first ones; those of an arm by seed. Of two of one cell the first counts."""
+    found: dict[Arm, dict[int, Trial]] = {}
+    for trial in trials:
+        found.setdefault(trial.arm, {}).setdefault(trial.seed, trial)
+    return {arm: [by_seed[seed] for seed in sorted(by_seed)] for arm, by_seed in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,26 +489,26 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """All seeds of one (task, mode, generator, classifier) against its real baseline, as a rule the one of its size."""
+class Comparison(OfArm):
+    """All seeds of an arm against real rows, as a rule as many."""
 
-    task: str
-    mode: str
-    generator: str | None
-    classifier: str
+    arm: Arm
     seeds: tuple[int, ...]
     """Seeds whose trials finished."""
     macro_f1: Interval | None
     """Null when no trial finished."""
     accuracy: Interval | None
     gap: Gap | None
-    """Null for the real baseline itself, where either side has no finished trial, and on fewer than 20 test rows."""
+    """Null for the real rows themselves, where either side has no finished trial, and on fewer than 20 test rows."""
+    good_enough: GoodEnough
+    """Whether the loss is within the study's tolerance: ``yes`` where the gap's whole interval is, ``no`` where none of
+    it is, else ``undecided``; ``none`` without a gap."""
     verdict: str
-    """Plain words: what this means for the study's tolerance."""
+    """The same in words, with the reason."""
     n_train: int | None = None
-    """Training rows of a trial, the mean over seeds; real rows of several sizes are a comparison each."""
+    """Training rows of a trial, the mean over seeds."""
     against: str = ""
-    """The baseline of the gap in plain words; empty without a gap."""
+    """The real rows of the gap in plain words; empty without a gap."""
     cost_usd_per_1000: float | None = None
     """Dollars for 1,000 predictions of an LLM that classifies; null for trained classifiers and unknown prices."""
     latency_s: float | None = None
@@ -445,18 +589,15 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Accuracy of one (task, mode, generator, classifier) over agreement thresholds (Li et al. 2023, section 5)."""
+class Curve(OfArm):
+    """Accuracy of an arm over agreement thresholds (Li et al. 2023, section 5)."""
 
-    task: str
-    mode: str
-    generator: str | None
-    classifier: str
+    arm: Arm
     points: tuple[CurvePoint, ...]
     slope: Interval | None = None
     """Accuracy gained over the curve's range of gamma: the last point's minus the first's."""
     steeper: Interval | None = None
-    """``slope`` minus that of the real baseline; null for the baseline itself."""
+    """``slope`` minus that of matched real rows; null for real rows themselves."""
     note: str = ""
 
 
@@ -471,14 +612,11 @@ class Association:
 
 
 @dataclass(frozen=True)
-class Correlation:
-    """How the gap of a (mode, generator, classifier) goes with the subjectivity of tasks. Negative: subjective tasks
-    lose more.
-    """
+class Correlation(OfArm):
+    """How the gap of an arm goes with the subjectivity of tasks. Negative: subjective tasks lose more."""
 
-    mode: str
-    generator: str | None
-    classifier: str
+    arm: Arm
+    """``Arm.across_tasks`` of the tasks' arms."""
     measure: Literal["strength", "disagreement"]
     """Bradley-Terry strength, or 1 - mean agreement."""
     tasks: int

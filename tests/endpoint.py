@@ -21,7 +21,7 @@ def chat(text: str = "hello", model: str = "served-model", finish: str = "stop")
 class Endpoint:
     """Answers from a script, its last line for ever; keeps what it was asked and when."""
 
-    def __init__(self, *script: Reply) -> None:
+    def __init__(self, *script: Reply, port: int = 0) -> None:
         self.script, self.bodies, self.times, self.headers = list(script), [], [], []
         endpoint = self
 
@@ -45,7 +45,7 @@ class Endpoint:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
 

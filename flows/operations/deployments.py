@@ -11,9 +11,8 @@ from typing import Any
 
 import yaml
 
-from flows import studies, watches
 from flows.overrides import form_values
-from tasks.config import Study, load_study, load_watch
+from tasks.config import Study, load_study, load_watch, named
 from tasks.errors import UserError
 from tasks.settings import Settings
 
@@ -50,8 +49,8 @@ def definition(name: str, path: Path) -> dict[str, Any]:
     study = load_study(path)
     return {
         "name": study.config.name,
-        "version": studies.fingerprint(path),  # a run is refused when the file has changed since
-        "description": _description(study, studies.leading_comment(path)),
+        "version": named.fingerprint(path),  # a run is refused when the file has changed since
+        "description": _description(study, named.leading_comment(path)),
         "tags": ["synthgap", *sorted({generator.model.split("/")[0] for generator in study.config.generators})],
         "entrypoint": ENTRYPOINT,
         "parameters": {"study": name, **form_values(study)},
@@ -63,13 +62,13 @@ def definition(name: str, path: Path) -> dict[str, Any]:
 def watch_definition(name: str, path: Path, settings: Settings) -> dict[str, Any]:
     """The deployment of a watch file. Raises ``UserError`` when the file, or that of its study, is wrong."""
     config = load_watch(path)
-    watches.study_of(config, path, settings)
+    named.study_of(config, path, settings)
     asked = f"- Asks: {', '.join(provider.address for provider in config.providers)}\n- Study: {config.study}"
     schedules = [{"cron": config.schedule, "timezone": config.timezone}] if config.schedule else []
     return {
         "name": config.name,
-        "version": studies.fingerprint(path),
-        "description": "\n\n".join(part for part in (studies.leading_comment(path), asked) if part),
+        "version": named.fingerprint(path),
+        "description": "\n\n".join(part for part in (named.leading_comment(path), asked) if part),
         "tags": ["synthgap", "watch"],
         "entrypoint": "flows.watch.watch",
         "parameters": {"watch": name},
@@ -83,7 +82,7 @@ def watch_definitions(settings: Settings) -> tuple[list[dict[str, Any]], list[st
     """The deployments of all watch files that can be used, and a complaint about each of the others."""
     entries: dict[str, dict[str, Any]] = {}
     complaints: list[str] = []
-    for name, path in watches.find_watches(settings).items():
+    for name, path in named.find_watches(settings).items():
         try:
             entry = watch_definition(name, path, settings)
         except UserError as error:
@@ -128,7 +127,7 @@ def _description(study: Study, comment: str) -> str:
 
 def prefect_yaml() -> str:
     """The content of prefect.yaml."""
-    entries, complaints = definitions(studies.shipped_studies())
+    entries, complaints = definitions(named.shipped_studies())
     shipped = Settings(home=Path(__file__).parent)  # where nobody keeps files of their own
     watching, more = watch_definitions(shipped)
     if complaints or more:

@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from flows import studies
 from flows.operations import deployments, state
 from flows.operations.environment import use_prefect_home
+from tasks.config import named
 from tasks.settings import Settings
 
 RUNS = 5
@@ -19,7 +19,7 @@ def status_of(settings: Settings) -> dict[str, Any]:
     ``healthy`` is false where ``up`` does not run or one of its services is not well.
     """
     found = state.read_state(settings)
-    entries, complaints = deployments.definitions(studies.find_studies(settings))
+    entries, complaints = deployments.definitions(named.find_studies(settings))
     watching, more = deployments.watch_definitions(settings)
     services = [
         {**service.model_dump(exclude={"health"}), "healthy": service.healthy()}

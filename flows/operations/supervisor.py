@@ -12,11 +12,11 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 
-from flows import studies, watches
 from flows.operations import deployments, logs, services, state
 from flows.operations.login import keep_login
 from flows.operations.services import Address, Process
 from flows.operations.state import Service, UpState
+from tasks.config import named
 from tasks.errors import RunError, UserError
 from tasks.processes import birth
 from tasks.settings import Settings
@@ -180,8 +180,8 @@ class Watcher:
 
     def _register(self) -> bool:
         """Bring deployments into step with the files of studies and watches; whether any had changed."""
-        found, watching = studies.find_studies(self.settings), watches.find_watches(self.settings)
-        prints = {str(path): studies.fingerprint(path) for path in (*found.values(), *watching.values())}
+        found, watching = named.find_studies(self.settings), named.find_watches(self.settings)
+        prints = {str(path): named.fingerprint(path) for path in (*found.values(), *watching.values())}
         if prints == self.seen:
             return False
         from flows.operations import registration

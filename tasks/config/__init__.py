@@ -1,7 +1,7 @@
 """What a user writes: studies, tasks and watches, each one YAML file, parsed once here into frozen models.
 
 Everything downstream reads typed attributes. Names of modes, classifiers and filters are checked against their
-tables in ``planning``, because the tables live in rooms that come after this one.
+tables in ``planning.names``, because the tables live in rooms that come after this one.
 """
 
 from tasks.config.classifier import EMBEDDED_CLASSIFIER, ClassifierConfig

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from tasks.config.fields import Frozen, named
+from tasks.config.fields import Identified, named
 
 EMBEDDED_CLASSIFIER = "embedded/minilm-l6"
 
 
-class ClassifierConfig(Frozen):
+class ClassifierConfig(Identified):
     """One trainable classifier and its hyper-parameters. A plain string stands for ``{model: string}``."""
 
     model: str = Field(min_length=1)

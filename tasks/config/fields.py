@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -12,6 +12,21 @@ class Frozen(BaseModel):
     """Base of every config model: immutable, unknown fields refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Identified(Frozen):
+    """Base of what a study may list with several settings."""
+
+    NAME: ClassVar[str] = "model"
+    """The field that names it."""
+    NO_SETTINGS: ClassVar[frozenset[str]] = frozenset()
+    """Fields that shape neither rows nor trainings."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """``name`` and each setting that is no default and shapes rows or trainings."""
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={self.NAME, *self.NO_SETTINGS})
+        return {"name": getattr(self, self.NAME), **settings}
 
 
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

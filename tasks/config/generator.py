@@ -1,11 +1,11 @@
 """An LLM and how it samples."""
 
 import re
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from tasks.config.fields import Address, Frozen, named, variable_name
+from tasks.config.fields import Address, Frozen, Identified, named, variable_name
 from tasks.params import complaint_about
 
 EMBEDDED_GENERATOR = "embedded/smollm2-135m-instruct"
@@ -32,8 +32,12 @@ class PriceConfig(Frozen):
     """Of answers."""
 
 
-class GeneratorConfig(Frozen):
+class GeneratorConfig(Identified):
     """One LLM and how it samples. In a study, a plain string stands for ``{model: string}``."""
+
+    NO_SETTINGS: ClassVar[frozenset[str]] = frozenset(
+        {"api_key_env", "price", "concurrency", "requests_per_minute", "tokens_per_minute", "timeout"}
+    )
 
     model: str = Field(min_length=1)
     """litellm model name, such as ``openai/gpt-4o-mini`` or ``embedded/smollm2-135m-instruct``."""
@@ -71,6 +75,15 @@ class GeneratorConfig(Frozen):
     """Provider limit on tokens, where it is known; a call counts with the most that it can take."""
     timeout: float = Field(default=60, gt=0)
     """Seconds after which a call counts as failed and is retried."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Its name and settings; ``endpoint`` stands for the server's address where it is given."""
+        settings = super().identity
+        settings = {**settings.pop("params", {}), **settings}
+        if self.endpoint:
+            settings.pop("api_base", None)
+        return settings
 
     @model_validator(mode="after")
     def _params_only_sample(self) -> Self:

@@ -1,12 +1,12 @@
 """A study: the grid of cells and the rules they share."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.config.classifier import EMBEDDED_CLASSIFIER, Classifier, ClassifierConfig
-from tasks.config.fields import File, Frozen, OptionalFile, hub_or_folder
+from tasks.config.fields import File, Frozen, Identified, OptionalFile, hub_or_folder
 from tasks.config.generator import EMBEDDED_GENERATOR, Generator, GeneratorConfig
 from tasks.config.parameters import Named
 from tasks.config.reading import parse, read_yaml
@@ -22,8 +22,11 @@ PERSONAS = (
 """Roles of annotators, unless a study names others."""
 
 
-class ImportConfig(TextColumns):
+class ImportConfig(TextColumns, Identified):
     """Synthetic rows that somebody else made, from a file or a hub data set: one of ``file`` and ``path``."""
+
+    NAME: ClassVar[str] = "name"
+    NO_SETTINGS: ClassVar[frozenset[str]] = frozenset({"task", "file", "cost_usd"})
 
     name: str = Field(min_length=1, max_length=80)
     """What they are called in results, in the place of a generator."""

@@ -108,7 +108,7 @@ def mark_retired(challenges: Iterable[Challenge], store: Store) -> tuple[Challen
     """The challenges, with a mark on LLMs that are not served any more: who is the best so far may be past use."""
 
     def retired(maker: str) -> bool:
-        known = recall(store, maker.rpartition(" · ")[2])
+        known = recall(store, maker.rpartition(" · ")[2].partition(" (")[0])  # without mode and settings
         return known is not None and known.status == "retired"
 
     sides = (((item.challenger, item.champion), item) for item in challenges)

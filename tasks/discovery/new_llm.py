@@ -12,7 +12,7 @@ from typing import Any
 from tasks.config import Study, WatchConfig
 from tasks.discovery.memory import Known, Status, everyone, recall, remember
 from tasks.errors import UserError
-from tasks.planning import plan_study
+from tasks.planning.make import plan_study
 from tasks.settings import Settings
 from tasks.store import Store
 

@@ -14,7 +14,7 @@ from tasks.discovery.listing import List, list_generators, wanted
 from tasks.discovery.memory import Known, everyone, recall, remember, take_over
 from tasks.errors import GoneError, RunError, UserError
 from tasks.llm.prices import price
-from tasks.planning import synthesis_jobs
+from tasks.planning.grid import synthesis_jobs
 from tasks.records import Synthesis, SynthesisJob, TaskData
 from tasks.store import Store
 

@@ -103,7 +103,7 @@ def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
         store.damaged(KIND, key, f"{ROWS} has other rows than the manifest counts")
         return None
     store.touch(KIND, key)
-    return dataclasses.replace(found, mode=job.mode)  # another mode may have the same prompts
+    return dataclasses.replace(found, mode=job.mode, source=job.source)  # other studies and modes use it, too
 
 
 def _pipeline(job: SynthesisJob, data: TaskData, journal: Journal) -> FilterPipeline:
@@ -240,7 +240,7 @@ def synthesize(
         report(Progress("synthesize", job.name, 0, total, str(error), failed=True))
         raise
     report(Progress("synthesize", job.name, total, total, note))
-    return result
+    return dataclasses.replace(result, source=job.source)
 
 
 def _note(result: Synthesis) -> str:

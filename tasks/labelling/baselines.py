@@ -4,7 +4,7 @@ They are trials like others: scored on (a part of) the same test rows, their pre
 names no label is a wrong one: it is predicted as ``UNANSWERED``, which no task has for a label.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,7 +19,19 @@ from tasks.llm.calls import CompletionFunction
 from tasks.llm.journal import wall_seconds
 from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
-from tasks.records import Example, ModeFacts, TaskData, Trial, content_key, count_labels, known_sum, readable
+from tasks.records import (
+    Arm,
+    CellJob,
+    Configured,
+    Example,
+    ModeFacts,
+    TaskData,
+    Trial,
+    configured,
+    content_key,
+    count_labels,
+    known_sum,
+)
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.evaluate import evaluate
@@ -56,29 +68,18 @@ BASELINES = {
 
 
 @dataclass(frozen=True)
-class BaselineJob:
+class BaselineJob(CellJob):
     """One baseline of one task; everything but the real rows."""
 
-    task: TaskConfig
-    baseline: str
     generator: GeneratorConfig | None
     """Null where no LLM is asked."""
-    seed: int
-    test_rows: int | None
-    """Test rows of the study; null for all."""
     baseline_rows: int | None
-    """Of these, the rows that an LLM is asked about; null for all."""
+    """Of the test rows, those that an LLM is asked about; null for all."""
 
     @property
     def kind(self) -> Baseline:
         """What it is."""
-        return BASELINES[self.baseline]
-
-    @property
-    def cell(self) -> str:
-        """Readable name of the cell."""
-        model = self.generator.model if self.generator else None
-        return readable(self.task.name, self.baseline, model, self.kind.classifier, f"seed {self.seed}")
+        return BASELINES[self.arm.mode]
 
 
 def check_baselines(config: StudyConfig) -> None:
@@ -96,10 +97,26 @@ def baseline_jobs(config: StudyConfig, task: TaskConfig) -> tuple[BaselineJob, .
     """The baseline cells of a task, for the first seed: nothing about them is random. Raises ``UserError``."""
     check_baselines(config)
     return tuple(
-        BaselineJob(task, name, generator, config.seeds[0], config.test_rows, config.baseline_rows)
+        BaselineJob(
+            untrained_arm(task, name, generator, config.generators),
+            task,
+            config.seeds[0],
+            config.test_rows,
+            generator,
+            config.baseline_rows,
+        )
         for name in config.baselines
         for generator in (config.generators if BASELINES[name].asks_llm else (None,))
     )
+
+
+def untrained_arm(
+    task: TaskConfig, name: str, generator: GeneratorConfig | None, among: Sequence[GeneratorConfig] = ()
+) -> Arm:
+    """The arm of a baseline; ``among`` are the study's generators."""
+    source = configured(generator, among) if generator else None
+    classifier = BASELINES[name].classifier
+    return Arm(task.name, name, source, Configured(classifier, classifier, classifier), None, ())
 
 
 def stored_baseline(job: BaselineJob, data: TaskData, settings: Settings) -> Trial | None:
@@ -131,14 +148,9 @@ def classify(
     except GoneError:  # who asks notes that an LLM is gone
         raise
     except (RunError, UserError) as error:
-        return failed_baseline(job, str(error))
+        return job.failed(str(error))
     report(Progress("classify", job.cell, found.n_test, found.n_test, found.outcome))
     return found
-
-
-def failed_baseline(job: BaselineJob, error: str) -> Trial:
-    """The record of a baseline cell that could not be run."""
-    return _trial(job, "", {}, 0, status="failed", error=error)
 
 
 def baseline_key(job: BaselineJob, data: TaskData) -> str:
@@ -152,7 +164,7 @@ def baseline_key(job: BaselineJob, data: TaskData) -> str:
 def interview(job: BaselineJob, data: TaskData) -> Interview:
     """What the LLM of a job is asked. Raises ``UserError`` for a job that asks none."""
     if job.generator is None:
-        raise UserError(f"baseline {job.baseline!r} asks no LLM")
+        raise UserError(f"baseline {job.arm.mode!r} asks no LLM")
     return labelling(job.task, job.generator, _rows(job, data), job.cell, shown=_shown(job, data))
 
 
@@ -242,7 +254,7 @@ def _save(
     trial = {name: taken.pop(name) for name in ("cost_usd", "latency_s", "seconds") if name in taken}
     counts = count_labels(seen, job.task.labels)
     manifest = {
-        "baseline": job.baseline,
+        "baseline": job.arm.mode,
         "labels": list(job.task.labels),
         "classifier": job.kind.classifier,
         "seed": job.seed,
@@ -253,29 +265,11 @@ def _save(
         "scores": evaluation | trial,
     }
     store.put(KIND, key, manifest, {PREDICTIONS: predictions})
-    return _trial(job, key, counts, len(predictions), **manifest["scores"])
+    return job.ended(key, counts, len(predictions), **manifest["scores"])
 
 
 def _find(job: BaselineJob, store: Store, key: str) -> Trial | None:
     found = find_trial(store, key)
     if found is None:
         return None
-    return _trial(job, key, found.label_counts, found.n_test, cached=True, **asdict(found.scores))
-
-
-def _trial(job: BaselineJob, key: str, counts: Mapping[str, int], n_test: int, **outcome: Any) -> Trial:
-    return Trial(
-        **{
-            "key": key,
-            "task": job.task.name,
-            "mode": job.baseline,
-            "generator": job.generator.model if job.generator else None,
-            "classifier": job.kind.classifier,
-            "seed": job.seed,
-            "status": "ok",
-            "n_train": sum(counts.values()),
-            "n_test": n_test,
-            "label_counts": counts,
-        }
-        | outcome
-    )
+    return job.ended(key, found.label_counts, found.n_test, cached=True, **asdict(found.scores))

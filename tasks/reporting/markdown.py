@@ -8,7 +8,7 @@ from tasks.reporting import champions, words
 from tasks.reporting.modes import judged, outcome, place
 from tasks.reporting.sections import in_order
 
-WORDS = {"yes": "✓ yes", "no": "✗ no", "open": "? undecided", "none": ""}
+WORDS = {"yes": "✓ yes", "no": "✗ no", "undecided": "? undecided", "none": ""}
 
 
 def markdown(results: Mapping[str, Any]) -> str:

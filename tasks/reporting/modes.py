@@ -3,11 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from tasks.records import short
-
-Outcome = Literal["yes", "no", "open", "none"]
+from tasks.analysis.decisions.verdict import good_enough
+from tasks.records import Gap, GoodEnough, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +126,11 @@ def varying(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name, found in (("generator", generators), ("classifier", classifiers)) if len(found) > 1]
 
 
-def outcome(comparison: Mapping[str, Any], tolerance: float) -> Outcome:
-    """What a gap's interval says: all above the tolerated loss, all below it, or across it."""
+def outcome(comparison: Mapping[str, Any], tolerance: float) -> GoodEnough:
+    """Whether a comparison's rows are good enough; results of earlier versions do not say it, their gaps do."""
+    said: GoodEnough | None = comparison.get("good_enough")
     gap = comparison["gap"]
-    if gap is None:
-        return "none"
-    if gap["low"] >= -tolerance:
-        return "yes"
-    return "no" if gap["high"] < -tolerance else "open"
+    return said or good_enough(Gap(**gap) if gap else None, tolerance)
 
 
 def best(comparisons: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

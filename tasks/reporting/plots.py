@@ -100,7 +100,7 @@ def _gap_line(results: Mapping[str, Any], row: Mapping[str, Any], label: str = "
         return _Line(label, row["mode"], "not known", None)
     mean, low, high = (100 * gap[part] for part in ("mean", "low", "high"))
     state = outcome(row, _tolerance(results)) if judged(row) else "none"
-    word = {"yes": "ok", "no": "worse", "open": "undecided", "none": ""}[state]
+    word = {"yes": "ok", "no": "worse", "undecided": "undecided", "none": ""}[state]
     return _Line(
         label,
         row["mode"],

@@ -60,7 +60,7 @@ MEASURES = {
 STATES = {
     "yes": ("✓", "Yes"),
     "no": ("✗", "No"),
-    "open": ("?", "Undecided"),
+    "undecided": ("?", "Undecided"),
     "none": ("–", "No result"),
 }
 
@@ -196,7 +196,7 @@ def _enough(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Ma
 def _headline(results: Mapping[str, Any]) -> str:
     """How many tasks got which answer, in one sentence."""
     states = [_answer(results, task).state for task in sections.task_names(results)]
-    words = {"yes": "Yes", "no": "No", "open": "Undecided", "none": "No result"}
+    words = {"yes": "Yes", "no": "No", "undecided": "Undecided", "none": "No result"}
     parts = [f"{words[state]} for {states.count(state)}" for state in STATES if state in states]
     if not parts:
         return "No task could be loaded."

@@ -19,6 +19,7 @@ from tasks.config import StudyConfig
 from tasks.jsonl import encodable
 from tasks.llm.ledger import Booked
 from tasks.records import (
+    Arm,
     Challenge,
     Comparison,
     Correlation,
@@ -29,6 +30,7 @@ from tasks.records import (
     TaskSubjectivity,
     TaskSummary,
     Trial,
+    configured,
     known_sum,
 )
 
@@ -104,13 +106,14 @@ def assemble(
         "config": config.model_dump(mode="json"),
         "versions": versions(),
         "tasks": [_plain(task) for task in tasks],
-        "cells": [_plain(trial) for trial in _ordered(trials, config)],
+        "arms": [_arm(arm) for arm in dict.fromkeys(trial.arm for trial in _ordered(trials, config))],
+        "cells": [_of_arm(trial) for trial in _ordered(trials, config)],
         "syntheses": [_synthesis(synthesis) for synthesis in _ordered(syntheses, config)],
-        "comparisons": [_plain(comparison) for comparison in _ordered(comparisons, config)],
+        "comparisons": [_of_arm(comparison) for comparison in _ordered(comparisons, config)],
         "subjectivity": {
             "tasks": [_plain(item) for item in sorted(subjectivity, key=lambda item: _task_place(config, item.task))],
-            "curves": [_plain(curve) for curve in _ordered(curves, config)],
-            "correlations": [_plain(item) for item in correlations],
+            "curves": [_of_arm(curve) for curve in _ordered(curves, config)],
+            "correlations": [_of_arm(item) for item in correlations],
         },
         "findings": [_plain(finding) for finding in findings],
         "challenges": [_plain(item) for item in challenges],
@@ -134,14 +137,15 @@ def _ordered(items: Iterable[Any], config: StudyConfig) -> list[Any]:
     rows of comparison after that.
     """
     modes = [*config.modes, "real_full", *config.baselines]
-    generators = [generator.model for generator in config.generators]
-    classifiers = [classifier.model for classifier in config.classifiers]
+    generators = [configured(generator, config.generators).label for generator in config.generators]
+    classifiers = [configured(classifier, config.classifiers).label for classifier in config.classifiers]
 
     def place(item: Any) -> tuple[Any, ...]:
         number = getattr(item, "seed", getattr(item, "draw", 0))
-        rank = _rank(modes, item.mode), _rank(generators, item.generator)
-        classifier = getattr(item, "classifier", "")
-        return (*_task_place(config, item.task), *rank, _rank(classifiers, classifier), classifier, number)
+        of = item if isinstance(item, Synthesis) else item.arm
+        rank = _rank(modes, of.mode), _rank(generators, of.source.label if of.source else None)
+        classifier = of.classifier.label if isinstance(of, Arm) else ""
+        return (*_task_place(config, of.task), *rank, _rank(classifiers, classifier), classifier, number)
 
     return sorted(items, key=place)
 
@@ -159,11 +163,31 @@ def _plain(record: Any) -> dict[str, Any]:
     return fields
 
 
+def _arm(arm: Arm) -> dict[str, Any]:
+    """What results say about an arm: ``rows`` is the number of training rows that it asks for."""
+    return {"arm": arm.id, **_names(arm), "size": arm.size, "rows": sum(n for _, n in arm.rows)}
+
+
+def _of_arm(record: Trial | Comparison | Curve | Correlation) -> dict[str, Any]:
+    """A record with its arm's id and names; a correlation is over tasks and names none."""
+    fields, arm = _plain(record), record.arm
+    del fields["arm"]
+    names = _names(arm)
+    return {"arm": arm.id, **(names if arm.task else {name: names[name] for name in names if name != "task"}), **fields}
+
+
+def _names(arm: Arm) -> dict[str, str | None]:
+    return {"task": arm.task, "mode": arm.mode, "generator": arm.source_label, "classifier": arm.classifier.label}
+
+
 def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
     """The record with its yield ledger unfolded (``requested`` to ``kept``, ``rejected`` beside the other fields) and
     what a kept row cost; null where the price is unknown or none was kept.
     """
     fields = _plain(synthesis)
+    del fields["source"]
+    if synthesis.source:
+        fields["generator"] = synthesis.source.label
     yields, cost = fields.pop("yields"), synthesis.cost_usd
     per_row = cost / yields["kept"] if cost is not None and yields["kept"] else None
     return {**yields, **fields, "cost_per_kept_usd": per_row}

@@ -10,7 +10,7 @@ from tasks.records import short
 from tasks.reporting.modes import BASELINES, judged, llm, outcome, rows_of, varying
 from tasks.reporting.sections import in_order
 
-WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": None}
+WORDS = {"yes": "yes", "no": "no", "undecided": "undecided", "none": None}
 
 
 def table(results: Mapping[str, Any]) -> list[dict[str, str | float | None]]:

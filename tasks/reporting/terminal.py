@@ -23,8 +23,8 @@ from tasks.reporting import champions, words
 from tasks.reporting.modes import judged, outcome, place
 from tasks.reporting.sections import in_order
 
-STYLES = {"yes": "green", "no": "red", "open": "yellow", "none": "dim"}
-WORDS = {"yes": "yes", "no": "no", "open": "undecided", "none": "–"}
+STYLES = {"yes": "green", "no": "red", "undecided": "yellow", "none": "dim"}
+WORDS = {"yes": "yes", "no": "no", "undecided": "undecided", "none": "–"}
 VERDICTS = {"confirmed": "green", "refuted": "red", "undecided": "yellow"}
 STAGES = {
     "load": "real rows",

@@ -38,9 +38,9 @@ def _cost(mode: str, rows: Sequence[Row], tolerance: float) -> str:
     middle = median(row["gap"]["mean"] for row in rows)
     much = f"{mode_name(mode)} rows {'cost' if middle < 0 else 'win'} {points(middle)} of macro-F1"
     if len(rows) == 1:
-        words = {"yes": "within your tolerance", "no": "clearly beyond your tolerance", "open": "undecided"}
+        words = {"yes": "within your tolerance", "no": "clearly beyond your tolerance", "undecided": "undecided"}
         return sentence(f"{much}: {words[states[0]]}")
-    words = {"yes": "within your tolerance in {}", "no": "clearly beyond it in {}", "open": "undecided in {}"}
+    words = {"yes": "within your tolerance in {}", "no": "clearly beyond it in {}", "undecided": "undecided in {}"}
     if "yes" not in states:
         words["no"] = "clearly beyond your tolerance in {}"
     parts = [text.format(times(states.count(state), len(rows))) for state, text in words.items() if state in states]
@@ -50,7 +50,7 @@ def _cost(mode: str, rows: Sequence[Row], tolerance: float) -> str:
 def power(row: Row, results: Row) -> str:
     """What would decide an undecided comparison, where anything within reach would."""
     gap = row["gap"]
-    if not gap or outcome(row, results["config"]["tolerance"]) != "open":
+    if not gap or outcome(row, results["config"]["tolerance"]) != "undecided":
         return ""
     seeds, rows = gap.get("seeds_needed"), gap.get("test_rows_needed")
     tested = max((cell["n_test"] for cell in results["cells"] if cell["task"] == row["task"]), default=0)

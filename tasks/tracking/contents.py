@@ -22,10 +22,10 @@ Job = TrialJob | BaselineJob
 
 def trial_params(trial: Trial, job: Job) -> dict[str, Any]:
     """The cell, the arm that it shares with other seeds, and how it is trained."""
-    shape = {"task": trial.task, "mode": trial.mode, "generator": trial.generator, "seed": trial.seed}
+    shape = {"task": trial.task, "mode": trial.mode, "generator": trial.source, "seed": trial.seed}
     training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
     rows = f"{sum(job.label_counts.values())} rows" if isinstance(job, TrialJob) else None
-    arm = readable(trial.task, trial.mode, trial.generator, rows, trial.classifier)  # what other seeds repeat
+    arm = readable(trial.task, trial.mode, trial.source, rows, trial.classifier)  # what other seeds repeat
     return {**shape, "classifier": trial.classifier, "arm": arm, **training}
 
 

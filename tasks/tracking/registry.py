@@ -19,13 +19,13 @@ from tasks.analysis.decisions.champion import WON, Champion, contender, contest
 from tasks.config import StudyConfig
 from tasks.data.load import read_data
 from tasks.data.sample import test_sample
-from tasks.planning import training_rows
 from tasks.records import Challenge, Trial, TrialJob
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking.connection import clear_errors, connect
 from tasks.training import worker
 from tasks.training.classifiers import can_save
+from tasks.training.rows import training_rows
 from tasks.training.trial import train_model
 
 CHAMPION = "champion"

@@ -272,8 +272,8 @@ def _new_child(client: Any, experiment_id: str, parent_run_id: str, trial: Trial
 
 def _title(trial: Trial) -> str:
     """The cell in names that a column of a table holds; the whole ones are parameters."""
-    writer = trial.generator and short(trial.generator)
-    return readable(trial.task, trial.mode, writer, short(trial.classifier), f"seed {trial.seed}")
+    source = trial.source and short(trial.source)
+    return readable(trial.task, trial.mode, source, short(trial.classifier), f"seed {trial.seed}")
 
 
 def _outcome_tags(parent_run_id: str, trial: Trial) -> dict[str, str]:

@@ -18,7 +18,7 @@ from tasks.store import Store, needed
 from tasks.training import worker
 from tasks.training.classifiers import kind_of, resolve
 from tasks.training.devices import device_name
-from tasks.training.evaluate import Evaluation, evaluate
+from tasks.training.evaluate import evaluate
 from tasks.training.hardware import cores, precision
 from tasks.training.request import Training
 
@@ -109,23 +109,23 @@ def run_trial(
     cannot be used.
     """
     store = Store(settings.store_url)
-    key = trial_key(job, train_rows, test_rows)
+    key, seen = trial_key(job, train_rows, test_rows), count_labels(train_rows, job.task.labels)
     found = find_trial(store, key)
     if found is not None:
-        return _trial(job, key, train_rows, test_rows, cached=True, **asdict(found.scores))
+        return job.ended(key, seen, len(test_rows), cached=True, **asdict(found.scores))
     started = time.monotonic()
     try:
         predictions = _predict(job, train_rows, test_rows, max(1, cores() // trainings), train)
     except (RunError, UserError) as error:
-        seconds = time.monotonic() - started
-        return _trial(job, key, train_rows, test_rows, status="failed", error=str(error), seconds=seconds)
-    evaluation = asdict(_evaluate(job, predictions))
-    manifest = {"labels": list(job.task.labels), "classifier": resolve(job.classifier), "seed": job.seed}
+        return job.ended(key, seen, len(test_rows), error=str(error), seconds=time.monotonic() - started)
+    labels = list(job.task.labels)
+    evaluation = asdict(evaluate([p.label for p in predictions], [p.predicted for p in predictions], labels))
+    manifest = {"labels": labels, "classifier": resolve(job.classifier), "seed": job.seed}
     manifest |= {"precision": precision(), "device": device_name(), "confusion": evaluation.pop("confusion")}
     manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(test_rows)}
     scores = evaluation | {"seconds": round(time.monotonic() - started, 3)}
     store.put(KIND, key, manifest | {"scores": scores}, {PREDICTIONS: predictions})
-    return _trial(job, key, train_rows, test_rows, **scores)
+    return job.ended(key, seen, len(test_rows), **scores)
 
 
 def train_model(
@@ -231,28 +231,3 @@ def _check_rows(labels: Sequence[str], train_rows: Sequence[Example], test_rows:
     strange = {row.label for row in (*train_rows, *test_rows)} - set(labels)
     if strange:
         raise UserError(f"rows with labels that the task does not have: {', '.join(sorted(strange))}")
-
-
-def _evaluate(job: TrialJob, predictions: Sequence[Prediction]) -> Evaluation:
-    return evaluate([p.label for p in predictions], [p.predicted for p in predictions], list(job.task.labels))
-
-
-def _trial(
-    job: TrialJob, key: str, train_rows: Sequence[Example], test_rows: Sequence[Example], **outcome: Any
-) -> Trial:
-    """The record of a cell: named after the job that asks, whoever had it trained."""
-    return Trial(
-        **{
-            "key": key,
-            "task": job.task.name,
-            "mode": job.mode,
-            "generator": job.generator,
-            "classifier": job.classifier.model,
-            "seed": job.seed,
-            "status": "ok",
-            "n_train": len(train_rows),
-            "n_test": len(test_rows),
-            "label_counts": count_labels(train_rows, job.task.labels),
-        }
-        | outcome
-    )

@@ -4,17 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from tasks.analysis.subjectivity import association
 from tasks.analysis.subjectivity.association import associate, correlate, kendall, spearman
-from tasks.analysis.subjectivity.rating import association
 from tasks.records import Comparison, Gap, Interval, TaskSubjectivity
 from tests.analysis.walk import assert_finite
+from tests.arms import make_arm
 
 values = st.lists(st.integers(-5, 5), min_size=3, max_size=7)
 
 
 def compared(task, gap, mode="zero_shot"):
     found = None if gap is None else Gap(gap, gap - 0.1, gap + 0.1, 0.5, 0.5)
-    return Comparison(task, mode, "llm", "c", (0,), None, None, found, "")
+    return Comparison(make_arm(task, mode), (0,), None, None, found, "none", "")
 
 
 def subjective(task, strength=None, agreement=None, source="annotators"):
@@ -100,7 +101,7 @@ def test_one_correlation_for_each_group_and_measure():
         for i, gap in enumerate([-0.1, -0.2, -0.3, -0.4, -0.6])
     ]
     found = correlate(comparisons, [subjective(f"t{i}", i - 2, 1 - i / 20) for i in range(5)])
-    assert [(c.mode, c.measure, c.tasks) for c in found] == [
+    assert [(c.arm.mode, c.measure, c.tasks) for c in found] == [
         ("zero_shot", "strength", 5),
         ("zero_shot", "disagreement", 5),
         ("few_shot", "strength", 5),

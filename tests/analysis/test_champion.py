@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tasks.analysis.decisions.champion import Champion, contender, contest, crown, reigning
-from tasks.records import Trial
+from tasks.config import GeneratorConfig
+from tasks.records import Trial, configured
 from tasks.store import Store
+from tests.arms import COUNTS, make_arm
 
 ITEMS = [(f"item{i}", "ab"[i % 2]) for i in range(200)]
 
@@ -29,7 +31,7 @@ def trials(store: Store, generator: str, right: float, mode: str = "few_shot", s
             fields = {"item": item, "label": label, "predicted": said, "probabilities": [], "agreement": None}
             lines.append(json.dumps(fields))
         store.put("trials", key, {}, {"predictions.jsonl": "\n".join(lines).encode()})
-        score = Trial(key, "t", mode, generator, "c", seed, "ok", 100, 200, {"a": 50, "b": 50}, right, right)
+        score = Trial(key, make_arm("t", mode, generator), seed, "ok", 100, 200, COUNTS, right, right)
         made.append(replace(score, n_train=change.get("n_train", 100)))
     return made
 
@@ -91,7 +93,7 @@ def test_what_cannot_be_compared_is_undecided_and_says_why(store, change, why) -
 
 def test_failed_trials_and_real_rows_do_not_compete(store) -> None:
     failed = [replace(trial, status="failed", macro_f1=None) for trial in trials(store, "x", 0.9)]
-    real = [replace(trial, generator=None) for trial in trials(store, "y", 0.9, "real")]
+    real = [replace(trial, arm=make_arm(mode="real", source=None)) for trial in trials(store, "y", 0.9, "real")]
     assert crown([*failed, *real], store) == ()
 
 
@@ -133,3 +135,20 @@ def test_a_champion_of_a_newer_version_stays_and_is_said(store, tmp_path, caplog
     assert crown(trials(store, "new", 0.95), store) == ()
     assert {path.read_text() for path in (tmp_path / "champions").rglob("manifest.json")} == {newer}
     assert "written by a newer synthgap (schema 9" in caplog.text
+
+
+def test_two_settings_of_one_llm_compete_with_each_other(store) -> None:
+    plain = trials(store, "x", 0.6)
+    settings = GeneratorConfig(model="x", temperature=1.5)
+    warm = replace(plain[0].arm, source=configured(settings, [settings, GeneratorConfig(model="x")]))
+    better = [replace(trial, arm=warm) for trial in trials(store, "x warm", 0.95)]
+    assert crown([*plain, *better], store)[0].challenger == "x (temperature 1.5)"
+    assert reigning(store, "t", "few_shot", "c").name == "x (temperature 1.5)"
+    assert [item.outcome for item in crown(plain, store)] == ["worse", "worse"]
+
+
+def test_a_champion_of_an_earlier_version_is_known_by_its_names(store) -> None:
+    made = trials(store, "x", 0.9)
+    crown(made, store)
+    known = reigning(store, "t", "", "c")
+    assert known.is_same(replace(known, settings="")) and not known.is_same(replace(known, settings="else"))

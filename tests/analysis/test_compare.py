@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from tasks.analysis.compare import compare
-from tasks.records import Trial
+from tasks.config import ClassifierConfig, GeneratorConfig
+from tasks.records import Trial, configured
 from tasks.store import Store
+from tests.arms import make_arm
 
 COUNTS = {"ham": 50, "spam": 50}
 
@@ -19,8 +21,9 @@ def study(tmp_path):
 
     def trial(mode, seed, share, **fields):
         rng = np.random.default_rng([seed, len(mode), int(1000 * share)])
-        rows = fields.pop("rows", 400)
-        key = f"{mode.replace('/', '-')}-{seed}-{share}-{rows}-{fields.get('task', 't')}"
+        rows, task, classifier = fields.pop("rows", 400), fields.pop("task", "t"), fields.pop("classifier", "c")
+        source = fields.pop("generator", None if mode.startswith("real") else "llm")
+        key = f"{mode.replace('/', '-')}-{seed}-{share}-{rows}-{task}-{source}-{classifier}"
         lines = []
         for i in range(rows):
             label, other = ("ham", "spam") if i % 2 else ("spam", "ham")
@@ -30,17 +33,18 @@ def study(tmp_path):
         store.put("trials", key, {}, {"predictions.jsonl": "".join(lines).encode()})
         values = {
             "key": key,
-            "task": "t",
-            "mode": mode,
-            "generator": None if mode.startswith("real") else "llm",
-            "classifier": "c",
             "seed": seed,
             "status": "ok",
             "n_train": 100,
             "n_test": 400,
             "label_counts": COUNTS,
-        }
-        return Trial(**values | fields)
+        } | fields
+        # real rows of another number are those beside a synthesis that fell short; others fall short of their arm
+        asked, size = values["label_counts"], None if mode == "real" and values["label_counts"] != COUNTS else 50
+        if mode == "zero_shot":
+            asked = COUNTS
+        arm = fields.get("arm") or make_arm(task, mode, source, classifier, rows=asked, size=size)
+        return Trial(**values | {"arm": arm})
 
     return trial, store
 
@@ -52,7 +56,7 @@ def both(trial, seeds=(0, 1, 2), real=0.97, synthetic=0.7):
 def test_a_clear_loss_is_told_in_points(study):
     trial, store = study
     real, few = compare(both(trial), store, 0.02)
-    assert (real.mode, real.gap, real.verdict) == ("real", None, "real labels: the baseline")
+    assert (real.arm.mode, real.gap, real.verdict) == ("real", None, "real labels: the baseline")
     assert few.seeds == (0, 1, 2)
     assert few.gap.mean == pytest.approx(few.macro_f1.mean - real.macro_f1.mean)
     assert few.gap.low < few.gap.mean < few.gap.high < -0.15
@@ -93,7 +97,12 @@ def test_the_baseline_has_as_many_rows_and_the_same_seed(study):
     matched = [*trials, trial("real", 0, 0.9, label_counts=short, n_train=81)]
     found = compare(matched, store, 0.02)
     assert found[2].gap is not None
-    assert [(c.mode, c.n_train) for c in found] == [("real", 100), ("few_shot", 100), ("zero_shot", 81), ("real", 81)]
+    assert [(c.arm.mode, c.n_train) for c in found] == [
+        ("real", 100),
+        ("few_shot", 100),
+        ("zero_shot", 81),
+        ("real", 81),
+    ]
 
 
 def test_a_reference_of_its_own_size_is_not_compared(study):
@@ -159,7 +168,7 @@ def test_modes_about_the_number_of_rows_are_held_against_the_main_baseline(study
     trial, store = study
     short = [trial("real", s, 0.6, label_counts=POOL, n_train=10) for s in (0, 1)]
     found = compare([*both(trial), *short, *(trial(mode, s, 0.8, **fields) for s in (0, 1))], store, 0.02)[3]
-    assert found.mode == mode
+    assert found.arm.mode == mode
     assert found.gap.mean == pytest.approx(-0.17, abs=0.05)
     assert found.against == "c trained on 100 real rows"
     assert f"; with {fields['n_train']} rows against 100" in found.verdict
@@ -230,3 +239,36 @@ def test_seeds_that_do_not_differ_give_numbers(study):
     assert gap.effect is None
     assert gap.low < gap.mean < gap.high < 0
     assert gap.seeds_needed is None
+
+
+def test_two_settings_of_one_llm_or_classifier_are_two_comparisons(study):
+    trial, store = study
+    warm = configured(GeneratorConfig(model="llm", temperature=1.5))
+    long = configured(ClassifierConfig(model="c", epochs=9))
+    plain = both(trial)
+    hot = [trial("few_shot", s, 0.8) for s in (0, 1, 2)]
+    slow = [trial(mode, s, share) for mode, share in (("real", 0.9), ("few_shot", 0.6)) for s in (0, 1, 2)]
+    trials = [
+        *plain,
+        *(dataclasses.replace(t, arm=dataclasses.replace(t.arm, source=warm)) for t in hot),
+        *(dataclasses.replace(t, arm=dataclasses.replace(t.arm, classifier=long)) for t in slow),
+    ]
+    real, few, other, real_long, few_long = compare(trials, store, 0.02)
+    assert [item.macro_f1.mean for item in (few, other)] == pytest.approx([0.7, 0.8], abs=0.05)
+    assert other.gap.mean == pytest.approx(other.macro_f1.mean - real.macro_f1.mean)
+    assert few_long.gap.mean == pytest.approx(few_long.macro_f1.mean - real_long.macro_f1.mean)
+
+
+def test_rows_of_two_sizes_are_two_comparisons(study):
+    trial, store = study
+    few = {"ham": 10, "spam": 10}
+    trials = [*both(trial)]
+    for mode, source, share in (("real", None, 0.9), ("few_shot", "llm", 0.6), ("pool_plus_synthetic", "llm", 0.8)):
+        arm = make_arm("t", mode, source, rows=few, size=10)
+        trials += [trial(mode, s, share, label_counts=few, n_train=20, arm=arm) for s in (0, 1, 2)]
+    found = compare(trials, store, 0.02)
+    assert [(item.arm.mode, item.arm.size) for item in found] == [
+        ("real", 50), ("few_shot", 50), ("real", 10), ("few_shot", 10), ("pool_plus_synthetic", 10),
+    ]  # fmt: skip
+    for item, real in ((found[1], found[0]), (found[3], found[2]), (found[4], found[2])):
+        assert item.gap.mean == pytest.approx(item.macro_f1.mean - real.macro_f1.mean)

@@ -12,8 +12,8 @@ from tasks.errors import RunError
 from tasks.records import Trial
 from tasks.store import Store
 from tests.analysis.walk import assert_finite
+from tests.arms import COUNTS, make_arm
 
-COUNTS = {"a": 50, "b": 50}
 ITEMS = [f"{i:04}" for i in range(400)]
 LABELS = ["a" if i % 2 else "b" for i in range(400)]
 
@@ -25,11 +25,7 @@ def write(tmp_path):
 
     def trial(mode, seed, right, **fields):
         values = {
-            "key": f"{mode}-{seed}-{fields.get('task', 't')}-{fields.get('n_train', 100)}",
-            "task": "t",
-            "mode": mode,
-            "generator": None if mode.startswith("real") else "llm",
-            "classifier": "c",
+            "key": f"{mode}-{seed}-{fields.get('n_train', 100)}",
             "seed": seed,
             "status": "ok",
             "n_train": 100,
@@ -42,7 +38,10 @@ def write(tmp_path):
         ]
         lines = [json.dumps(line | {"probabilities": [], "agreement": None}) + "\n" for line in lines]
         store.put("trials", values["key"], {}, {"predictions.jsonl": "".join(lines).encode()})
-        return Trial(**values)
+        counts, real = values["label_counts"], mode.startswith("real")
+        # real rows of another number are those beside a synthesis that fell short
+        size, rows = (None, counts) if real and counts != COUNTS else (50, COUNTS)
+        return Trial(arm=make_arm("t", mode, None if real else "llm", rows=rows, size=size), **values)
 
     return trial, store
 
@@ -115,7 +114,7 @@ def test_pairing_is_by_seed_and_size(write):
     matched = [trial("real", s, simulate(7 + s, 0.1, shares), label_counts=short, n_train=81) for s in range(2)]
     curves = make_curves([*zero, *real, *matched], by_item(shares), store)
     assert curves[0].steeper is not None
-    assert [(c.mode, c.points[0].accuracy.mean) for c in curves[1:]] == [
+    assert [(c.arm.mode, c.points[0].accuracy.mean) for c in curves[1:]] == [
         ("real", pytest.approx(np.mean([simulate(5 + s, 0.1, shares).mean() for s in range(2)])))
     ]
 
@@ -176,5 +175,5 @@ def test_predictions_that_are_gone_are_one_line(write):
     trial, store = write
     made = [trial("real", 0, [True] * 400), trial("few_shot", 0, [True] * 400)]
     store.delete("trials", made[1].key)
-    with pytest.raises(RunError, match=r"there is no trials/few_shot-0-t-100; run the study again"):
+    with pytest.raises(RunError, match=r"there is no trials/few_shot-0-100; run the study again"):
         make_curves(made, by_item(votes()), store)

@@ -14,6 +14,7 @@ from tasks.records import (
     TaskSubjectivity,
     TaskSummary,
 )
+from tests.arms import make_arm
 
 TASKS = [f"t{i}" for i in range(8)]
 
@@ -22,7 +23,8 @@ def compared(task, mode, f1, gap=None, **fields):
     found = None if gap is None else Gap(gap, gap, gap, 0.5, 0.5)
     score = Interval(f1, f1, f1)
     generator = fields.get("generator", None if mode.startswith("real") else "llm")
-    return Comparison(task, mode, generator, fields.get("classifier", "c"), (0,), score, score, found, "")
+    arm = make_arm(task, mode, generator, fields.get("classifier", "c"))
+    return Comparison(arm, (0,), score, score, found, "none", "")
 
 
 def scored(few, zero, real=True):
@@ -51,6 +53,7 @@ def made(task, mode, diversity, similarity=0.5, draw=0):
         0.0,
         diversity=measures,
         similarity={"top_5": similarity},
+        source=make_arm().source,
     )
 
 
@@ -62,7 +65,7 @@ def summaries(diversity):
 
 
 def steep(task, mean):
-    return Curve(task, "zero_shot", "llm", "c", (), Interval(mean, mean, mean), Interval(mean, mean, mean))
+    return Curve(make_arm(task, "zero_shot"), (), Interval(mean, mean, mean), Interval(mean, mean, mean))
 
 
 def subjective(task, strength=None, agreement=None):
@@ -138,7 +141,7 @@ def test_nothing_measured_is_undecided_not_an_error():
 
 
 def test_findings_without_their_modes_are_not_listed():
-    only_zero = [row for row in scored([-0.1] * 8, [-0.2 - r for r in RISE]) if row.mode != "few_shot"]
+    only_zero = [row for row in scored([-0.1] * 8, [-0.2 - r for r in RISE]) if row.arm.mode != "few_shot"]
     found = {f.name: f for f in find(only_zero, [], [], [], [])}
     assert "closeness" not in found
     assert found["score"].claim == "Classifiers score in this order: real > zero-shot."
@@ -158,14 +161,17 @@ def test_other_modes_do_not_count():
 
 def test_a_task_counts_once_however_many_cells_it_has():
     args = paper_like(1)
-    again = [dataclasses.replace(row, classifier="d") for row in args[0]]
+    again = [
+        dataclasses.replace(row, arm=dataclasses.replace(row.arm, classifier=make_arm(classifier="d").classifier))
+        for row in args[0]
+    ]
     one, two = find(*args), find([*args[0], *again], *args[1:])
     assert [f.evidence for f in one] == [f.evidence for f in two]
 
 
 def test_gaps_of_incomplete_tasks_do_not_enter_the_correlation():
     args = paper_like(1)
-    rows = [row for row in args[0] if (row.task, row.mode) != ("t0", "zero_shot")]
+    rows = [row for row in args[0] if (row.arm.task, row.arm.mode) != ("t0", "zero_shot")]
     (finding,) = [f for f in find(rows, *args[1:]) if f.name == "subjective_tasks"]
     assert "over 7 tasks" in finding.evidence
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 from statsmodels.stats.power import TTestPower
 
-from tasks.analysis.statistics.paired import power
+from tasks.analysis.statistics import power
 from tasks.analysis.statistics.power import Chance, seeds_needed
 
 

@@ -11,8 +11,8 @@ from tasks.analysis.subjectivity.rating import study_subjectivity
 from tasks.records import FilterCounts, Judgement, Rating, Synthesis, TaskSummary, Trial
 from tasks.store import Store
 from tests.analysis.walk import assert_finite
+from tests.arms import COUNTS, make_arm
 
-COUNTS = {"a": 50, "b": 50}
 MODES = ("real", "few_shot", "zero_shot")
 
 
@@ -40,10 +40,8 @@ def build(store, names, *, items=300, seeds=2, classifiers=("c",)):
                     ]
                     rows = [json.dumps(row | {"probabilities": [], "agreement": None}) + "\n" for row in said]
                     store.put("trials", key, {}, {"predictions.jsonl": "".join(rows).encode()})
-                    generator = None if mode == "real" else "llm"
-                    trials.append(
-                        Trial(key, name, mode, generator, classifier, seed, "ok", 100, items, label_counts=COUNTS)
-                    )
+                    arm = make_arm(name, mode, None if mode == "real" else "llm", classifier)
+                    trials.append(Trial(key, arm, seed, "ok", 100, items, label_counts=COUNTS))
     return trials, ratings
 
 
@@ -56,6 +54,7 @@ def syntheses(names):
         Synthesis(
             f"{name}{mode}", name, mode, "llm", 0, "ok", FilterCounts(9, 9, 9, 9, 9, 9), COUNTS, 0, 0, None, 0.0,
             diversity={"remote_clique": 0.8 - 0.1 * i, "chamfer": 0.4 - 0.1 * i}, similarity={"top_5": 0.5 - 0.1 * i},
+            source=make_arm().source,
         )
         for name in names
         for i, mode in enumerate(MODES[1:])

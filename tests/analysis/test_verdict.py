@@ -1,12 +1,14 @@
 import pytest
 
-from tasks.analysis.decisions.verdict import Facts, verdict
+from tasks.analysis.decisions.verdict import Facts, good_enough, verdict
 from tasks.records import Comparison, Gap, Interval
+from tests.arms import COUNTS, make_arm
 
 
 def said(gap=None, *, mode="few_shot", seeds=(0, 1, 2), n_train=100, tolerance=0.02, **facts):
     score = Interval(0.8, 0.7, 0.9)
-    comparison = Comparison("t", mode, "llm", "c", seeds, score, score, gap, "", n_train)
+    arm = make_arm(mode=mode, rows={} if mode == "llm_zero_shot" else COUNTS)
+    comparison = Comparison(arm, seeds, score, score, gap, good_enough(gap, tolerance), "", n_train)
     known = {"rows": 400, "paired_rows": 400, "all_rows": 400, "baselines": len(seeds)}
     return verdict(comparison, Facts(**{"trials": len(seeds), "failed": 0} | known | facts), tolerance)
 

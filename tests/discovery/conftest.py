@@ -10,7 +10,7 @@ from tasks.config import GeneratorConfig, ProviderConfig, WatchConfig
 from tasks.data.catalog import find_task
 from tasks.discovery.watch import ProviderCheck, check_providers
 from tasks.errors import RunError
-from tasks.planning import expected_synthesis
+from tasks.planning.unmade import expected_synthesis
 from tasks.records import Synthesis, SynthesisJob
 from tasks.store import Store
 

@@ -13,7 +13,10 @@ from tasks.discovery.new_llm import note_broken, note_end, study_of_new_llm
 from tasks.discovery.watch import sample_job
 from tasks.errors import UserError
 from tasks.generation.synthesize import synthesis_key
-from tasks.planning import expected_synthesis, plan_study, resolve, synthesis_jobs
+from tasks.planning.grid import synthesis_jobs
+from tasks.planning.make import plan_study
+from tasks.planning.names import resolve
+from tasks.planning.unmade import expected_synthesis
 from tasks.settings import Settings
 from tasks.store import Store
 from tests.data.conftest import make_data

@@ -8,7 +8,7 @@ from tasks.config import GeneratorConfig
 from tasks.discovery.memory import Known, everyone, recall, remember
 from tasks.discovery.watch import MOST_ATTEMPTS, ProviderCheck
 from tasks.errors import GoneError, RunError
-from tasks.planning import expected_synthesis
+from tasks.planning.unmade import expected_synthesis
 from tests.discovery.conftest import SAMPLE, World
 
 

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prefect.utilities.callables import parameter_schema
 
-from flows import studies
 from flows.deployed import check_version
 from flows.deployed import study as deployed
 from flows.operations import deployments
 from flows.operations.deployments import definition, watch_definition
 from flows.overrides import form_values, overridden
-from tasks.config import Study, load_study
+from tasks.config import Study, load_study, named
 from tasks.data import catalog
 from tasks.errors import UserError
 from tasks.generation.modes import MODES
@@ -146,23 +145,23 @@ def test_a_broken_file_and_a_name_taken_are_complaints_and_the_others_are_regist
 
 def test_a_file_of_the_user_s_hides_a_shipped_one(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    assert studies.find_studies(settings)["quickstart"].parent == studies.SHIPPED
+    assert named.find_studies(settings)["quickstart"].parent == named.SHIPPED / named.STUDIES
     (tmp_path / "studies" / "quickstart").mkdir(parents=True)  # results are kept here too
     own = write(tmp_path / "studies", "quickstart")
-    assert studies.find_studies(settings)["quickstart"] == own
-    assert studies.named_study("quickstart", settings).config.seeds == (0, 1, 2)
+    assert named.find_studies(settings)["quickstart"] == own
+    assert named.named_study("quickstart", settings).config.seeds == (0, 1, 2)
 
 
 def test_an_unknown_study_names_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"'nope'.*quickstart"):
-        studies.read_study("nope", Settings(home=tmp_path))
+        named.read_study("nope", Settings(home=tmp_path))
 
 
 def test_a_form_of_an_older_file_is_refused(monkeypatch, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     check_version("quickstart", settings)  # a run without a deployment has no version
     monkeypatch.setenv(
-        "PREFECT__RUNTIME__DEPLOYMENT__VERSION", studies.fingerprint(studies.SHIPPED / "quickstart.yaml")
+        "PREFECT__RUNTIME__DEPLOYMENT__VERSION", named.fingerprint(named.SHIPPED / named.STUDIES / "quickstart.yaml")
     )
     check_version("quickstart", settings)
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__VERSION", "00000000")

@@ -16,8 +16,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.templating import apply_values, find_placeholders
 
-from flows import studies, watches
 from flows.operations.ephemeral_server import Server
+from tasks.config import named
 from tests.flows.small_study import environment
 
 ROOT = Path(__file__).parents[2]
@@ -117,13 +117,13 @@ def test_the_files_of_the_image_are_all_that_a_run_reads(tmp_path: Path) -> None
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / name, tmp_path / name)
     read = (
-        "import flows.deployed; from flows import studies, watches\n"
-        "print(sorted(studies.shipped_studies()), sorted(watches.shipped_watches()), flows.__path__)"
+        "import flows.deployed; from tasks.config import named\n"
+        "print(sorted(named.shipped_studies()), sorted(named.shipped_watches()), flows.__path__)"
     )
     command = [sys.executable, "-c", read]
     client = environment(tmp_path, PYTHONPATH=str(tmp_path))
     done = subprocess.run(command, cwd=tmp_path, env=client, capture_output=True, text=True, timeout=300, check=True)
-    names = [sorted(path.stem for path in folder.glob("*.yaml")) for folder in (studies.SHIPPED, watches.SHIPPED)]
+    names = [sorted(named.shipped_studies()), sorted(named.shipped_watches())]
     assert done.stdout.strip() == f"{names[0]} {names[1]} {[str(tmp_path / 'flows')]}"
 
 

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from prefect.server.events.actions import RunDeployment
 
-from flows import watches
 from flows.new_llm import newcomer
 from flows.operations import deployments
 from flows.operations.automations import EVENT, reaction
 from flows.operations.registration import register
 from flows.watch import watch
-from tasks.config import load_watch
+from tasks.config import load_watch, named
 from tasks.discovery.memory import Known, recall, remember
 from tasks.errors import UserError
 from tasks.settings import Settings
@@ -34,32 +33,32 @@ def write(home: Path, name: str = "mine", **change: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", watches.shipped_watches())
+@pytest.mark.parametrize("name", named.shipped_watches())
 def test_a_shipped_watch_can_be_used(name: str, settings: Settings) -> None:
-    config, study = watches.named_watch(name, settings)
+    config, study = named.named_watch(name, settings)
     assert config.name == name
     assert study.config.name == config.study
 
 
 def test_a_file_of_the_user_s_hides_a_shipped_one(settings: Settings) -> None:
     own = write(settings.home, "new-llms", schedule=None)
-    assert watches.find_watches(settings)["new-llms"] == own
-    assert watches.named_watch("new-llms", settings)[0].schedule is None
+    assert named.find_watches(settings)["new-llms"] == own
+    assert named.named_watch("new-llms", settings)[0].schedule is None
 
 
 def test_a_study_is_a_path_from_the_file_or_a_name(settings: Settings) -> None:
     study = {"name": "beside", "tasks": ["sms_spam"], "modes": ["few_shot"]}
     path = write(settings.home, study="../beside.yaml")
     (settings.home / "beside.yaml").write_text(json.dumps(study))
-    assert watches.study_of(load_watch(path), path, settings).config.name == "beside"
+    assert named.study_of(load_watch(path), path, settings).config.name == "beside"
     path = write(settings.home, study="beside")
     with pytest.raises(UserError, match=r"'beside'.*quickstart"):
-        watches.study_of(load_watch(path), path, settings)
+        named.study_of(load_watch(path), path, settings)
 
 
 def test_an_unknown_watch_names_those_that_there_are(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"'new-llm'. Did you mean 'new-llms'"):
-        watches.named_watch("new-llm", settings)
+        named.named_watch("new-llm", settings)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from tasks.generation.filters.rewrite import LONG_ENOUGH, Parameters
 from tasks.generation.filters.rewrite import similarity as rouge_l
 from tasks.generation.keys import calls_key, synthesis_key
 from tasks.generation.synthesize import read_rows, synthesize
-from tasks.planning import resolve, synthesis_jobs
+from tasks.planning.grid import synthesis_jobs
+from tasks.planning.names import resolve
 from tasks.records import Example, Row
 from tasks.store import Store
 from tests.generation.conftest import WORDS, FakeLLM

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 from tasks.config import FileSource, GeneratorConfig, TaskConfig
-from tasks.labelling.baselines import BaselineJob
+from tasks.labelling.baselines import BaselineJob, untrained_arm
 from tasks.llm.calls import Request
 from tasks.records import Example, TaskData
 from tasks.settings import Settings
@@ -59,7 +59,7 @@ def settings(tmp_path: Path) -> Settings:
 def job(data: TaskData) -> Callable[..., BaselineJob]:
     def make(baseline: str = "llm_zero_shot", n: int | None = None, **generator: object) -> BaselineJob:
         llm = None if baseline == "majority" else GeneratorConfig.model_validate({"model": "fake/llm", **generator})
-        return BaselineJob(data.task, baseline, llm, 0, None, n)
+        return BaselineJob(untrained_arm(data.task, baseline, llm), data.task, 0, None, llm, n)
 
     return make
 

@@ -11,7 +11,6 @@ from tasks.data.sample import test_sample as sample_of
 from tasks.errors import RunError, UserError
 from tasks.labelling.baselines import (
     UNANSWERED,
-    BaselineJob,
     baseline_jobs,
     check_baselines,
     classify,
@@ -35,7 +34,7 @@ def predictions(settings, key):
 
 def test_an_llm_that_knows_is_always_right(job, data, settings, llm) -> None:
     trial = classify(job(), data, settings, complete=llm)
-    assert (trial.status, trial.mode, trial.generator, trial.classifier) == ("ok", "llm_zero_shot", "fake/llm", "llm")
+    assert (trial.status, trial.arm.label) == ("ok", "mood · llm_zero_shot · fake/llm · llm")
     assert trial.macro_f1 == trial.accuracy == 1
     assert trial.n_test == len(llm.asked) == 2 * ROWS and trial.n_train == 0
     assert trial.cost_usd == pytest.approx(0.001 * 2 * ROWS)
@@ -78,7 +77,7 @@ def test_few_shot_without_a_pool_fails_with_its_reason(job, data, settings, llm)
 
 
 def test_rows_are_a_part_of_the_studys(job, data, settings, llm) -> None:
-    few = BaselineJob(data.task, "llm_zero_shot", GeneratorConfig(model="fake/llm"), 0, 10, 6)
+    few = replace(job(n=6), test_rows=10)
     items = {p.item for p in predictions(settings, classify(few, data, settings, complete=llm).key)}
     assert len(items) == 6 and items < {item_key(row.text) for row in sample_of(data, 10)}
     asked = len(llm.asked)
@@ -142,7 +141,7 @@ def test_the_embedded_llm_can_only_name_a_label(data) -> None:
 
 def test_majority_predicts_the_most_frequent_label(job, data, settings) -> None:
     trial = classify(job("majority"), data, settings)
-    assert (trial.mode, trial.generator, trial.classifier) == ("majority", None, "majority")
+    assert (trial.arm.label, trial.arm.trained) == ("mood · majority", False)
     assert trial.accuracy == 0.5 and trial.macro_f1 == pytest.approx(1 / 3)  # half of F1 2/3 and 0
     assert trial.n_train == len(data.train) and trial.cost_usd is None and trial.latency_s is None
     made = predictions(settings, trial.key)
@@ -158,7 +157,7 @@ def study(**fields) -> StudyConfig:
 def test_one_cell_for_each_llm_and_one_for_the_majority(data) -> None:
     names = ("majority", "llm_zero_shot", "llm_few_shot")
     jobs = baseline_jobs(study(baselines=names, generators=("a/x", "a/y"), seeds=(3, 4)), data.task)
-    assert [(job.baseline, job.generator and job.generator.model) for job in jobs] == [
+    assert [(job.arm.mode, job.generator and job.generator.model) for job in jobs] == [
         ("majority", None),
         *(("llm_zero_shot", name) for name in ("a/x", "a/y")),
         *(("llm_few_shot", name) for name in ("a/x", "a/y")),

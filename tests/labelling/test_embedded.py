@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ASK = """
-from tasks.labelling.baselines import BaselineJob, classify
+from tasks.labelling.baselines import BaselineJob, untrained_arm, classify
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
 from tasks.config import GeneratorConfig, SubjectivityConfig
@@ -26,7 +26,8 @@ many = make_data("letter", *(f"label{i}" for i in range(28)))
 long = tuple(Example("many words " * 200 + str(i), row.label) for i, row in enumerate(many.pool))
 many = replace(many, pool=long, test=tuple(Example("other words " * 200 + str(i), f"label{i}") for i in range(28)))
 data, settings = make_data("mood", "glad", "sad"), Settings()
-job = BaselineJob(many.task, "llm_few_shot", GeneratorConfig(**llm), 0, None, 28)
+generator = GeneratorConfig(**llm)
+job = BaselineJob(untrained_arm(many.task, "llm_few_shot", generator), many.task, 0, None, generator, 28)
 trial = classify(job, many, settings)
 assert trial.status == "ok" and trial.n_test == 28 and trial.cost_usd == 0 and trial.latency_s > 0, trial
 votes = annotate(data, config, None, settings)

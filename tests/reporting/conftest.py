@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tasks.config import StudyConfig
+from tasks.analysis.decisions.verdict import good_enough
+from tasks.config import GeneratorConfig, StudyConfig
 from tasks.records import (
+    Arm,
     Association,
     Comparison,
     Correlation,
@@ -22,8 +24,10 @@ from tasks.records import (
     TaskSubjectivity,
     TaskSummary,
     Trial,
+    configured,
 )
 from tasks.reporting.results import assemble
+from tests.arms import make_arm
 
 TASKS = {
     "sms_spam": ("SMS spam", ("ham", "spam"), 0.95),
@@ -100,13 +104,15 @@ def _add(
     broken: bool,
 ) -> None:
     task, mode, generator, classifier = place
+    rows = {} if mode in BASELINES else dict.fromkeys(labels, 50)
+    arm = make_arm(task, mode, generator, classifier, rows=rows, size=None if mode == "real_full" else 50)
     subjective = 1 + (0.95 - base) * 2
     mean = max(0.3, base - LOSS[mode] * subjective)
     scores = []
     for seed in config.seeds:
         score = min(0.99, rng.gauss(mean, 0.015))
         scores.append(score)
-        parts["trials"].append(_trial(task, mode, generator, classifier, seed, labels, score, broken))
+        parts["trials"].append(_trial(arm, seed, labels, score, broken))
     center = sum(scores) / len(scores)
     gap = None
     if mode not in ("real", "real_full", *BASELINES) and not broken:
@@ -117,14 +123,12 @@ def _add(
         gap = Gap(-loss, -loss - wide, -loss + wide, p, min(1.0, p * 4), round(-loss * 60, 2), *need)
     parts["comparisons"].append(
         Comparison(
-            task,
-            mode,
-            generator,
-            classifier,
+            arm,
             () if broken else config.seeds,
             None if broken else Interval(center, center - 0.021, min(1.0, center + 0.019)),
             None if broken else Interval(min(1.0, center + 0.01), center - 0.01, min(1.0, center + 0.03)),
             gap,
+            good_enough(gap, config.tolerance),
             _verdict(mode, gap),
             n_train=50 * len(labels),
             against=f"{classifier} trained on {50 * len(labels)} real rows" if gap else "",
@@ -182,23 +186,15 @@ def _synthesis(
         diversity={} if broken else measures(rng, mode, base)[0],
         similarity={} if broken else measures(rng, mode, base)[1],
         error="RunError: openai/gpt-4o-mini answered as 'gpt-4o-mini-2024-07-18', not as asked" if broken else None,
+        source=configured(GeneratorConfig(model=generator)),
     )
 
 
-def _trial(
-    task: str,
-    mode: str,
-    generator: str | None,
-    classifier: str,
-    seed: int,
-    labels: tuple[str, ...],
-    score: float,
-    broken: bool,
-) -> Trial:
-    shared = (f"key-{task}-{mode}-{generator}-{seed}", task, mode, generator, classifier, seed)
+def _trial(arm: Arm, seed: int, labels: tuple[str, ...], score: float, broken: bool) -> Trial:
+    shared = (f"key-{arm.task}-{arm.mode}-{arm.source_label}-{seed}", arm, seed)
     if broken:
         return Trial(*shared, "failed", 0, 1000, dict.fromkeys(labels, 0), error="its synthesis failed")
-    llm = classifier == "llm"
+    llm = arm.classifier.name == "llm"
     row = {"precision": score, "recall": score, "f1": score, "support": 500.0}
     return Trial(
         *shared,
@@ -247,7 +243,12 @@ def make_paper_study(tasks: int = 10, strengths: bool = True, **options: Any) ->
     study["subjectivity"] = [_subjectivity(name, names, strengths) for name in study["config"].tasks]
     study["curves"] = [curve for item in study["comparisons"] for curve in _curve(item)]
     study["correlations"] = [
-        Correlation(mode, study["config"].generators[0].model, classifier, measure, tasks, *_associations(mode))
+        Correlation(
+            make_arm("", mode, study["config"].generators[0].model, classifier, rows={}),
+            measure,
+            tasks,
+            *_associations(mode),
+        )
         for mode in ("zero_shot", "few_shot")
         for classifier in classifiers
         for measure in ("strength", "disagreement")
@@ -294,17 +295,18 @@ def _subjectivity(name: str, names: list[str], strengths: bool) -> TaskSubjectiv
 
 
 def _curve(item: Comparison) -> list[Curve]:
-    if item.mode not in ("real", "zero_shot", "few_shot") or item.task in UNRATED or not item.accuracy:
+    mode = item.arm.mode
+    if mode not in ("real", "zero_shot", "few_shot") or item.arm.task in UNRATED or not item.accuracy:
         return []
-    rise = 0.2 * LOSS[item.mode] + 0.03
+    rise = 0.2 * LOSS[mode] + 0.03
     points = []
     for step, gamma in enumerate((0.5, 0.6, 0.7, 0.8, 0.9, 1.0)):
         mean, width = min(0.99, item.accuracy.mean + rise * step / 5), 0.02 + 0.004 * step
         points.append(CurvePoint(gamma, 812 - 110 * step, Interval(mean, mean - width, min(1.0, mean + width))))
     slope = points[-1].accuracy.mean - points[0].accuracy.mean
-    steeper = None if item.mode == "real" else Interval(slope - 0.03, slope - 0.05, slope - 0.01)
+    steeper = None if mode == "real" else Interval(slope - 0.03, slope - 0.05, slope - 0.01)
     shape = Interval(slope, slope - 0.02, slope + 0.02)
-    return [Curve(item.task, item.mode, item.generator, item.classifier, tuple(points), shape, steeper)]
+    return [Curve(item.arm, tuple(points), shape, steeper)]
 
 
 def make_samples(study: dict[str, Any]) -> dict[str, tuple[list[Row], list[Row]]]:

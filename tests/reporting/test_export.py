@@ -20,7 +20,7 @@ def results(make_job, data, settings):  # noqa: F811
     study = make_study(tasks=1)
     made = synthesize(make_job(rows=4), data, settings, complete=FakeLLM())
     few = next(item for item in study["syntheses"] if item.mode == "few_shot")
-    own = replace(made, task=few.task, mode=few.mode, generator=few.generator)
+    own = replace(made, task=few.task, mode=few.mode, source=few.source)
     return assemble(**{**study, "syntheses": [own]})
 
 

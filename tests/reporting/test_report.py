@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tasks.records import Finding, Interval, Row, short
+from tasks.config import ImportConfig
+from tasks.records import Finding, Interval, Row, Synthesis, configured, short
 from tasks.reporting.report import render
 from tasks.reporting.results import assemble
 
@@ -105,7 +106,7 @@ def test_all_cells_failed(study: Make) -> None:
     parts = study()
     parts["trials"] = [dataclasses.replace(t, status="failed", macro_f1=None, error="no disk") for t in parts["trials"]]
     parts["comparisons"] = [
-        dataclasses.replace(c, macro_f1=None, accuracy=None, gap=None) for c in parts["comparisons"]
+        dataclasses.replace(c, macro_f1=None, accuracy=None, gap=None, good_enough="none") for c in parts["comparisons"]
     ]
     text = page(assemble(**parts))
     assert "No result, for both tasks." in text and "no disk" in text
@@ -198,13 +199,23 @@ def test_an_unknown_measure_is_shown_under_its_own_name(study: Make) -> None:
     assert '0.123 <span class="ci">± 0.010</span>' in text
 
 
+def mode_of(item: Any) -> str:
+    return str(item.mode if isinstance(item, Synthesis) else item.arm.mode)
+
+
+def imported(item: Any) -> Any:
+    """A record of few-shot rows, as if they had been imported."""
+    changes = {"mode": "imported", "source": configured(ImportConfig(name="crowd-2024", task="t", file="rows.csv"))}
+    if isinstance(item, Synthesis):
+        return dataclasses.replace(item, **changes)
+    return dataclasses.replace(item, arm=dataclasses.replace(item.arm, **changes))
+
+
 def test_imported_rows_are_named_and_are_no_llm(study: Make) -> None:
     parts = study()
     for name in ("syntheses", "trials", "comparisons"):
-        own = [
-            dataclasses.replace(i, mode="imported", generator="crowd-2024") for i in parts[name] if i.mode == "few_shot"
-        ]
-        parts[name] = [item for item in parts[name] if item.mode != "few_shot"] + own
+        few = [item for item in parts[name] if mode_of(item) == "few_shot"]
+        parts[name] = [item for item in parts[name] if item not in few] + [imported(item) for item in few]
     text = page(assemble(**parts))
     assert "imported · crowd-2024" in text
     assert "zero-shot · smollm2-135m-instruct</th>" not in text, "one LLM only: its name says nothing"

@@ -19,6 +19,7 @@ TOP = {
     "config": dict,
     "versions": dict,
     "tasks": list,
+    "arms": list,
     "cells": list,
     "syntheses": list,
     "comparisons": list,
@@ -33,11 +34,12 @@ TOP = {
 }
 PARTS = {
     "tasks": {"name", "title", "labels", "source", "n_train", "n_pool", "n_test"},
-    "cells": {"task", "mode", "generator", "classifier", "seed", "status", "macro_f1", "accuracy", "per_label"}
+    "arms": {"arm", "task", "mode", "generator", "classifier", "size", "rows"},
+    "cells": {"arm", "task", "mode", "generator", "classifier", "seed", "status", "macro_f1", "accuracy", "per_label"}
     | {"n_train", "n_test", "key", "run_id", "seconds", "error"},
     "syntheses": {"task", "mode", "generator", "key", "requested", "answered", "parsed", "valid", "unique", "kept"}
     | {"rejected", "tokens_in", "tokens_out", "cost_usd", "seconds", "diversity", "similarity", "error"},
-    "comparisons": {"task", "mode", "generator", "classifier", "macro_f1", "gap", "verdict"},
+    "comparisons": {"arm", "task", "mode", "generator", "classifier", "macro_f1", "gap", "good_enough", "verdict"},
     "findings": {"name", "claim", "verdict", "evidence"},
     "paper": {"task", "mode", "classifier", "accuracy", "source"},
 }

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.analysis.decisions.verdict import good_enough
 from tasks.records import Gap, Interval
 from tasks.reporting import words
 from tasks.reporting.modes import mode_name
@@ -20,7 +21,8 @@ Make = Callable[..., dict[str, Any]]
 def with_gaps(parts: dict[str, Any], low: float, high: float) -> dict[str, Any]:
     """The same study with one gap for all sets of one mode."""
     gap = Gap((low + high) / 2, low, high, 0.5, 1.0, seeds_needed=12, test_rows_needed=500)
-    changed = [replace(c, gap=gap) if c.mode == "few_shot" else c for c in parts["comparisons"]]
+    found = {"gap": gap, "good_enough": good_enough(gap, parts["config"].tolerance)}
+    changed = [replace(c, **found) if c.arm.mode == "few_shot" else c for c in parts["comparisons"]]
     return assemble(**{**parts, "comparisons": changed})
 
 
@@ -94,7 +96,7 @@ def test_baselines_are_held_against_what_was_trained(paper_study: Make) -> None:
     poor = Interval(0.2, 0.1, 0.3)
     said = words.baselines(assemble(**parts))
     assert said[0].startswith("Every classifier trained on generated rows is clearly better than always saying")
-    changed = [replace(c, macro_f1=poor) if c.mode == "zero_shot" else c for c in parts["comparisons"]]
+    changed = [replace(c, macro_f1=poor) if c.arm.mode == "zero_shot" else c for c in parts["comparisons"]]
     assert words.baselines(assemble(**{**parts, "comparisons": changed}))[0].startswith("6 of 12 classifiers")
     assert said[1].startswith("The LLM itself, zero-shot, against the best classifier trained on its texts (3 comp")
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -24,6 +24,7 @@ from tasks.records import Trial, TrialJob
 from tasks.settings import Settings
 from tasks.tracking import runs, views
 from tests import postgres
+from tests.arms import make_arm
 from tests.mlflow_server import Server
 
 CONFIG = StudyConfig(name="small", tasks=("sms_spam",), modes=("real", "few_shot"))
@@ -37,6 +38,7 @@ TASK = TaskConfig.model_validate(
         "sources": [{"kind": "files", "train": "train.csv"}],
     }
 )
+ARM = make_arm("sms_spam", "few_shot", "embedded/smollm2-135m-instruct", "embedded/minilm-l6")
 PAIRS = [("ham", "ham")] * 8 + [("spam", "ham"), ("spam", "spam")]
 
 
@@ -44,10 +46,7 @@ def trial(seed: int = 0, **changes: Any) -> Trial:
     scores = {"precision": 0.9, "recall": 0.8, "f1": 0.85, "support": 5.0}
     made = Trial(
         key=f"k{seed}",
-        task="sms_spam",
-        mode="few_shot",
-        generator="embedded/smollm2-135m-instruct",
-        classifier="embedded/minilm-l6",
+        arm=ARM,
         seed=seed,
         status="ok",
         n_train=100,
@@ -64,7 +63,7 @@ def trial(seed: int = 0, **changes: Any) -> Trial:
 def job(seed: int = 0) -> TrialJob:
     classifier = ClassifierConfig(model="embedded/minilm-l6")
     counts = {"ham": 50, "spam": 50}
-    return TrialJob(TASK, "few_shot", "g", classifier, seed, "d" * 32, "s" * 32, 0, counts, 1000)
+    return TrialJob(ARM, TASK, seed, 1000, classifier, "d" * 32, "s" * 32, 0, counts)
 
 
 @pytest.fixture(scope="module")
@@ -163,11 +162,15 @@ def test_a_study_from_start_to_end(settings: Settings) -> None:
 def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
     parent = runs.start_study(settings, experiment, CONFIG)
-    made = [replace(trial(seed), generator="g", classifier="c") for seed in (0, 1)]
-    made += [replace(trial(2), mode="real", generator=None, classifier="c")]
-    made += [replace(trial(3), generator="g", classifier="c", status="failed", macro_f1=None)]
+    few, real = make_arm("sms_spam", "few_shot", "g"), make_arm("sms_spam", "real", None)
+    made = [trial(0, arm=few), trial(1, arm=few), trial(2, arm=real), trial(3, arm=few, status="failed", macro_f1=None)]
     ids = [runs.log_trial(settings, experiment, parent, one, job()) for one in made]
-    cells = [asdict(one) | {"run_id": run} for one, run in zip(made, ids, strict=True)]
+    cells = [
+        {"task": arm.task, "mode": arm.mode, "generator": arm.source_label, "classifier": "c", "run_id": run}
+        | {"status": one.status}
+        for one, run in zip(made, ids, strict=True)
+        for arm in [one.arm]
+    ]
     runs.finish_study(settings, parent, outcome("failed", *cells), "")
     data = [client(settings).get_run(run).data for run in ids]
     gaps = [[found.metrics.get(name) for name in ("gap", "gap_low", "gap_high")] for found in data]
@@ -210,7 +213,7 @@ def test_same_rows_in_two_cells_are_two_runs(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
     parent = runs.start_study(settings, experiment, CONFIG)
     for mode in ("real", "real_full"):
-        runs.log_trial(settings, experiment, parent, trial(mode=mode), job())
+        runs.log_trial(settings, experiment, parent, trial(arm=replace(ARM, mode=mode)), job())
     assert len(children(settings, experiment)) == 2
 
 

@@ -10,6 +10,7 @@ from tasks.data.load import load
 from tasks.records import TrialJob
 from tasks.settings import Settings
 from tasks.training import worker
+from tests.arms import make_arm
 
 hypothesis.settings.register_profile("shared-machine", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("shared-machine")
@@ -50,10 +51,10 @@ def make_job():
 
     def job(**fields):
         classifier = fields.pop("classifier", {"model": "embedded/minilm-l6", "epochs": 1, "min_steps": 12})
+        mode, source = fields.pop("mode", "real"), fields.pop("source", None)
         values = {
+            "arm": make_arm(task.name, mode, source, classifier["model"]),
             "task": task,
-            "mode": "real",
-            "generator": None,
             "classifier": ClassifierConfig.model_validate(classifier),
             "seed": 0,
             "data_key": "d",

@@ -76,9 +76,9 @@ def test_only_a_better_one_is_worth_a_model(settings, make_job) -> None:
                 fields = {"item": f"item{i}", "label": label, "predicted": said, "probabilities": []}
                 lines.append(json.dumps({**fields, "agreement": None}))
             store.put("trials", key, {}, {"predictions.jsonl": "\n".join(lines).encode()})
-            shape = (key, "sms_spam", "few_shot", generator, classifier, seed, "ok", 100, 200, {"ham": 50, "spam": 50})
-            trial = Trial(*shape, right / 10, right / 10, run_id=f"run-{seed}")
-            found.append((make_job(mode="few_shot", generator=generator, seed=seed), trial))
+            job = make_job(mode="few_shot", source=generator, seed=seed)
+            shape = (key, job.arm, seed, "ok", 100, 200, {"ham": 50, "spam": 50})
+            found.append((job, Trial(*shape, right / 10, right / 10, run_id=f"run-{seed}")))
         return found
 
     def crowned(generator: str, right: int):

@@ -52,11 +52,11 @@ def test_scores_and_predictions_are_kept(make_job, settings):
 
 
 def test_the_same_rows_are_trained_on_once_and_named_after_who_asks(make_job, settings):
-    train = Fake()
+    train, few_shot = Fake(), make_job(mode="few_shot", source="llm")
     first = run_trial(make_job(), settings, TRAIN, TEST, train=train)
-    again = run_trial(make_job(mode="few_shot", generator="llm"), settings, TRAIN[::-1], TEST, train=train)
+    again = run_trial(few_shot, settings, TRAIN[::-1], TEST, train=train)
     assert len(train.seen) == 1
-    assert again == dataclasses.replace(first, mode="few_shot", generator="llm", cached=True)
+    assert again == dataclasses.replace(first, arm=few_shot.arm, cached=True)
 
 
 FIND = """
@@ -160,7 +160,7 @@ def test_rows_that_cannot_be_trained_on_fail_the_cell(make_job, settings, train_
 def test_the_key_forgets_order_and_names(make_job, rows, seed):
     shuffled = random.Random(seed).sample(rows, len(rows))
     key = trial_key(make_job(seed=1), rows, TEST)
-    assert trial_key(make_job(seed=1, mode="zero_shot", generator="x", draw=3), shuffled, TEST[::-1]) == key
+    assert trial_key(make_job(seed=1, mode="zero_shot", source="x", draw=3), shuffled, TEST[::-1]) == key
     assert trial_key(make_job(seed=2), rows, TEST) != key
     assert trial_key(make_job(seed=1), [*rows, Example("one more", "ham")], TEST) != key
     assert trial_key(make_job(seed=1), rows, TEST[:2]) != key

@@ -5,16 +5,14 @@ its place. It loses it only to one that is better beyond chance; "undecided" cha
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-
+from tasks.analysis.predictions import align, reader, shared_items, sides
 from tasks.analysis.statistics import paired
-from tasks.analysis.statistics.paired import Paired
-from tasks.records import Challenge, Outcome, Trial, content_key, readable
+from tasks.records import Challenge, Outcome, Trial, by_arm, content_key, readable
 from tasks.store import Store
-from tasks.training.trial import Prediction, read_predictions
+from tasks.training.trial import read_predictions
 from tasks.versions import NewerError
 
 LOGGER = logging.getLogger("synthgap")
@@ -26,9 +24,9 @@ LIKE_SIZES = 1.1
 """Training sets may differ in size by this factor: filters keep a few rows less of one LLM."""
 
 Place = tuple[str, str, str]
-"""Task, mode (empty: all modes compete) and classifier."""
+"""Task, mode (empty: all modes compete) and name of the classifier."""
 Group = Sequence[Trial]
-"""Finished trials of one (task, mode, generator, classifier), a seed each."""
+"""Finished trials of one arm, a seed each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,19 @@ class Champion:
     classifier: str = ""
     macro_f1: float = 0.0
     """Mean over seeds; for the choice of whom to let compete first, never for who wins."""
+    settings: str = ""
+    """Keys of generator and classifier with their settings; empty in records of earlier versions."""
 
     def won_by(self, trial: Trial) -> bool:
         """Whether it is one of the trials that made it the best."""
-        same = (trial.mode, trial.generator) == (self.mode, self.generator)
-        return same and trial.key in self.trials.values()
+        source = trial.arm.source
+        same = source and (trial.arm.mode, source.name) == (self.mode, self.generator)
+        return bool(same) and trial.key in self.trials.values()
+
+    def is_same(self, other: "Champion") -> bool:
+        """Whether both are one arm, of whatever size; by names alone where one of them lacks the settings."""
+        names = (self.mode, self.generator, self.classifier) == (other.mode, other.generator, other.classifier)
+        return names and (self.settings == other.settings or not (self.settings and other.settings))
 
 
 def reigning(store: Store, task: str, mode: str, classifier: str) -> Champion | None:
@@ -62,10 +68,15 @@ def crown(trials: Sequence[Trial], store: Store) -> tuple[Challenge, ...]:
     A champion that is beaten (the whole interval of the paired gap above 0) is replaced in the store. Where there is
     none, the best by mean score is the first. The champion itself, met again, challenges nobody.
     """
-    groups = _groups(trials)
+    finished = (trial for trial in trials if trial.arm.source and trial.arm.trained and trial.status == "ok")
+    of_mode: dict[Place, list[Group]] = {}
+    of_all: dict[Place, list[Group]] = {}
+    for arm, group in by_arm(finished).items():
+        of_mode.setdefault((arm.task, arm.mode, arm.classifier.name), []).append(group)
+        of_all.setdefault((arm.task, "", arm.classifier.name), []).append(group)
     return tuple(
         challenge
-        for place, rivals in [*_by_mode(groups), *_overall(groups)]
+        for place, rivals in [*of_mode.items(), *of_all.items()]
         for group in sorted(rivals, key=_mean, reverse=True)
         if (challenge := _challenge(store, place, group)) is not None
     )
@@ -80,37 +91,10 @@ def contender(trials: Sequence[Trial], task: str, classifiers: Sequence[str], st
 
 def contest(place: Place, candidate: Champion, champion: Champion | None, store: Store) -> Challenge | None:
     """What comes of a challenge; null where the candidate is the champion itself."""
-    ours, theirs = (one and (one.mode, one.generator, one.classifier) for one in (candidate, champion))
-    if ours == theirs:
+    if champion and candidate.is_same(champion):
         return None
     challenge = Challenge(*place, candidate.name, champion.name if champion else None, "first")
     return _compared(challenge, candidate, champion, store) if champion else challenge
-
-
-def _groups(trials: Sequence[Trial]) -> list[Group]:
-    found: dict[tuple[str, ...], dict[int, Trial]] = {}
-    for trial in trials:
-        if trial.generator and trial.status == "ok" and trial.classifier != "llm":
-            place = trial.task, trial.mode, trial.generator, trial.classifier
-            found.setdefault(place, {}).setdefault(trial.seed, trial)
-    return [list(by_seed.values()) for by_seed in found.values()]
-
-
-Rivals = Iterator[tuple[Place, list[Group]]]
-
-
-def _by_mode(groups: Sequence[Group]) -> Rivals:
-    found: dict[Place, list[Group]] = {}
-    for group in groups:
-        found.setdefault((group[0].task, group[0].mode, group[0].classifier), []).append(group)
-    yield from found.items()
-
-
-def _overall(groups: Sequence[Group]) -> Rivals:
-    found: dict[Place, list[Group]] = {}
-    for group in groups:
-        found.setdefault((group[0].task, "", group[0].classifier), []).append(group)
-    yield from found.items()
 
 
 def _mean(group: Group) -> float:
@@ -131,15 +115,18 @@ def _challenge(store: Store, place: Place, group: Group) -> Challenge | None:
 
 
 def _candidate(group: Group, mode: str) -> Champion:
-    first = group[0]
+    arm = group[0].arm
+    assert arm.source  # ``crown`` lets no arm of real rows compete
+    settings = arm.classifier.label if arm.classifier.label != arm.classifier.name else None
     return Champion(
-        name=first.generator or "" if mode else readable(first.mode, first.generator),
-        mode=first.mode,
-        generator=first.generator or "",
+        name=readable(None if mode else arm.mode, settings, arm.source.label),
+        mode=arm.mode,
+        generator=arm.source.name,
         n_train=round(sum(trial.n_train for trial in group) / len(group)),
         trials={str(trial.seed): trial.key for trial in group},
-        classifier=first.classifier,
+        classifier=arm.classifier.name,
         macro_f1=_mean(group),
+        settings=f"{arm.source.key}/{arm.classifier.key}",
     )
 
 
@@ -149,28 +136,15 @@ def _compared(challenge: Challenge, candidate: Champion, champion: Champion, sto
         why = f"trained on {candidate.n_train} rows, the champion on {champion.n_train}"
         return replace(challenge, outcome="undecided", note=why)
     seeds = sorted(candidate.trials.keys() & champion.trials.keys(), key=int)
+    read = reader(store, read_predictions)
     try:
-        pairs = [[read_predictions(store, one.trials[seed]) for one in (candidate, champion)] for seed in seeds]
+        pairs = [[read(one.trials[seed]) for one in (candidate, champion)] for seed in seeds]
     except FileNotFoundError:
         return replace(challenge, outcome="undecided", note="the champion's trials are not in the store any more")
-    if not pairs or any({p.item for p in ours} != {p.item for p in theirs} for ours, theirs in pairs):
+    if not pairs or any(ours.keys() != theirs.keys() for ours, theirs in pairs):
         why = "tested on other rows than the champion" if pairs else "no seed in common with the champion"
         return replace(challenge, outcome="undecided", note=why)
-    both = _paired([predictions for pair in pairs for predictions in pair])
-    ours, theirs = (replace(both, predicted=both.predicted[side::2]) for side in (0, 1))
-    gap = paired.gap(ours, theirs)
+    answers = [answers for pair in pairs for answers in pair]
+    gap = paired.gap(*sides(align(answers, shared_items(answers))))
     decided: Outcome = "better" if gap.low > 0 else "worse" if gap.high < 0 else "undecided"
     return replace(challenge, outcome=decided, gap=gap)
-
-
-def _paired(predictions: Sequence[Sequence[Prediction]]) -> Paired:
-    """The predictions of some trials, a row each, on their items in one order."""
-    by_item = [{p.item: p for p in of} for of in predictions]
-    items = sorted(by_item[0])
-    names = sorted({p.label for p in predictions[0]} | {p.predicted for of in predictions for p in of})
-    number = {name: i for i, name in enumerate(names)}
-    return Paired(
-        labels=np.array([number[by_item[0][item].label] for item in items]),
-        predicted=np.array([[number[of[item].predicted] for item in items] for of in by_item]),
-        classes=len(names),
-    )

@@ -1,11 +1,11 @@
-"""A comparison in plain words: what it means for the tolerance, what would decide it, and what weakens it."""
+"""Whether a comparison's rows are good enough, decided once, and why in plain words."""
 
 import math
 from dataclasses import dataclass
 
-from tasks.analysis.baseline import BASELINE, OF_OWN_SIZE, REFERENCE, UNTRAINED
+from tasks.analysis.matched_real import REAL, REFERENCE, is_of_own_size
 from tasks.analysis.statistics.power import MOST_ROWS, MOST_SEEDS
-from tasks.records import Comparison, Gap
+from tasks.records import Arm, Comparison, Gap, GoodEnough
 
 FEWEST_ROWS = 20
 """Test rows below which an interval means nothing."""
@@ -33,12 +33,21 @@ class Facts:
     """Labels that one test row has."""
 
 
+def good_enough(gap: Gap | None, tolerance: float) -> GoodEnough:
+    """Whether a loss of at most ``tolerance`` is shown: the gap's whole interval within it, beyond it, or neither."""
+    if gap is None:
+        return "none"
+    if gap.low >= -tolerance:
+        return "yes"
+    return "no" if gap.high < -tolerance else "undecided"
+
+
 def verdict(comparison: Comparison, facts: Facts, tolerance: float) -> str:
-    """One sentence, parts set apart by semicolons."""
+    """The reason of ``comparison.good_enough`` in one sentence, parts set apart by semicolons."""
     if comparison.macro_f1 is None:
         return f"no result: {count(facts.failed, 'trial')} failed: {facts.error}"
     gap = comparison.gap
-    said = _judge(gap, comparison.mode, facts, tolerance) if gap else _no_gap(comparison, facts)
+    said = _reason(gap, comparison, facts, tolerance) if gap else _no_gap(comparison.arm, facts)
     return "; ".join([said, *_weaknesses(comparison, facts)])
 
 
@@ -53,37 +62,36 @@ def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
     if facts.single:
         names = ", ".join(map(repr, facts.single))
         notes.append(f"one test row only of {names}: the interval leaves out what it adds to the chance")
-    if len(comparison.seeds) == 1 and comparison.mode not in UNTRAINED:
+    if len(comparison.seeds) == 1 and comparison.arm.trained:
         notes.append("one seed: the interval leaves out the chance of training")
-    elif comparison.gap and comparison.mode in UNTRAINED and facts.baselines == 1:
+    elif comparison.gap and not comparison.arm.trained and facts.baselines == 1:
         notes.append("one seed of the baseline: the interval leaves out the chance of training")
     if facts.failed:
         notes.append(f"{facts.failed} of {count(facts.trials, 'trial')} failed: {facts.error}")
     return notes
 
 
-def _no_gap(comparison: Comparison, facts: Facts) -> str:
-    if comparison.mode == BASELINE:
+def _no_gap(arm: Arm, facts: Facts) -> str:
+    if arm.mode == REAL:
         return "real labels: the baseline"
-    if comparison.mode == REFERENCE:
+    if arm.mode == REFERENCE:
         return "real labels: a reference of its own size"
     if facts.paired_rows is not None:
         return f"no gap: {count(facts.paired_rows, 'test row')} that both have, {FEWEST_ROWS} are needed"
-    if comparison.mode in UNTRAINED:
+    if not arm.trained:
         return "no gap: no finished trial on real labels"
-    if comparison.mode in OF_OWN_SIZE:
+    if is_of_own_size(arm.mode):
         return "no gap: no finished trial on real labels with the same seed"
     return "no gap: no finished trial on real labels with as many rows per label and the same seed"
 
 
-def _judge(gap: Gap, mode: str, facts: Facts, tolerance: float) -> str:
-    """Where the interval lies: all above the accepted loss, all below, or astride it."""
-    if gap.low > 0:
+def _reason(gap: Gap, comparison: Comparison, facts: Facts, tolerance: float) -> str:
+    if comparison.good_enough == "yes" and gap.low > 0:
         return f"better than real labels by {_points(gap.mean)} ({_number(gap.low)} to {_number(gap.high)})"
-    if gap.low >= -tolerance:
+    if comparison.good_enough == "yes":
         return f"as good as real labels within {_points(tolerance)}"
-    if gap.high < -tolerance:
-        advice = "" if mode in UNTRAINED else ": buy labels"
+    if comparison.good_enough == "no":
+        advice = ": buy labels" if comparison.arm.trained else ""
         return f"loses {_points(-gap.mean)} ({_number(-gap.high)} to {_number(-gap.low)}){advice}"
     could = f"lose {_number(-gap.high)} to {_points(-gap.low)}"
     if gap.high >= 0:

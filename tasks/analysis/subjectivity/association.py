@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from tasks.analysis.baseline import UNTRAINED
-from tasks.records import Association, Comparison, Correlation, TaskSubjectivity
+from tasks.records import Arm, Association, Comparison, Correlation, TaskSubjectivity
 
 Floats = NDArray[np.float64]
 Measure = Literal["strength", "disagreement"]
@@ -105,19 +104,19 @@ def _simulated(n: int, statistic: Statistic) -> Floats:
 
 
 def correlate(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubjectivity]) -> tuple[Correlation, ...]:
-    """One correlation a (mode, generator, classifier) with a gap, and measure, in the order of the comparisons.
+    """Of each arm with a gap, over its tasks, one correlation a measure, in the order of the comparisons.
 
-    Baselines that train on nothing are left out: their gap is not one of training data.
+    Arms that train nothing are left out: their gap is not one of training data.
     """
-    groups: dict[tuple[str, str | None, str], dict[str, float]] = {}
+    arms: dict[Arm, dict[str, float]] = {}
     for item in comparisons:
-        if item.gap is not None and item.mode not in UNTRAINED:
-            groups.setdefault((item.mode, item.generator, item.classifier), {})[item.task] = item.gap.mean
+        if item.gap is not None and item.arm.trained:
+            arms.setdefault(item.arm.across_tasks, {})[item.arm.task] = item.gap.mean
     measures: tuple[Measure, ...] = ("strength", "disagreement")
     raters = {item.task: item.source for item in subjectivity}
     return tuple(
-        _correlation(group, gaps, measure, measured(subjectivity, measure), raters)
-        for group, gaps in groups.items()
+        _correlation(arm, gaps, measure, measured(subjectivity, measure), raters)
+        for arm, gaps in arms.items()
         for measure in measures
     )
 
@@ -130,7 +129,7 @@ def measured(subjectivity: Sequence[TaskSubjectivity], measure: Measure) -> dict
 
 
 def _correlation(
-    group: tuple[str, str | None, str],
+    arm: Arm,
     gaps: Mapping[str, float],
     measure: Measure,
     by_task: Mapping[str, float],
@@ -140,13 +139,13 @@ def _correlation(
     if len(tasks) < MIN_TASKS:
         count = f"{len(tasks)} {'task has' if len(tasks) == 1 else 'tasks have'}"
         note = f"{count} both a gap and a measured {measure}; a correlation takes at least {MIN_TASKS}"
-        return Correlation(*group, measure, len(tasks), note=note)
+        return Correlation(arm, measure, len(tasks), note=note)
     x, y = [by_task[task] for task in tasks], [gaps[task] for task in tasks]
     rho, tau = associate(x, y, spearman), associate(x, y, kendall)
     if rho is None or tau is None:
-        return Correlation(*group, measure, len(tasks), note="all tasks have the same gap or the same subjectivity")
+        return Correlation(arm, measure, len(tasks), note="all tasks have the same gap or the same subjectivity")
     left_out = [task for task in gaps if task not in by_task]
     notes = [f"without {', '.join(left_out)}: no measured {measure}"] if left_out else []
     if measure == "disagreement" and len({raters[task] for task in tasks}) > 1:
         notes.append("the data's own raters of some tasks beside the annotators of others")
-    return Correlation(*group, measure, len(tasks), rho, tau, "; ".join(notes))
+    return Correlation(arm, measure, len(tasks), rho, tau, "; ".join(notes))

@@ -17,21 +17,31 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from tasks.analysis.baseline import BASELINE
+from tasks.analysis.matched_real import REAL
 from tasks.analysis.statistics.intervals import mean_interval
 from tasks.analysis.subjectivity.association import MIN_TASKS, Measure, associate, measured, spearman
-from tasks.records import Comparison, Curve, Finding, Interval, Synthesis, TaskSubjectivity, TaskSummary
+from tasks.records import (
+    Arm,
+    Comparison,
+    Configured,
+    Curve,
+    Finding,
+    Interval,
+    Synthesis,
+    TaskSubjectivity,
+    TaskSummary,
+)
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
 
-ORDER = (BASELINE, "few_shot", "zero_shot")
+ORDER = (REAL, "few_shot", "zero_shot")
 """From best to worst, as the paper has it."""
 SYNTHETIC = ORDER[1:]
-NAMES = {BASELINE: "real", "few_shot": "few-shot", "zero_shot": "zero-shot"}
+NAMES = {REAL: "real", "few_shot": "few-shot", "zero_shot": "zero-shot"}
 DIVERSITY = {"remote_clique": "Remote Clique", "chamfer": "Chamfer distance"}
 
-Cell = tuple[str, str | None, str]
-"""Task, generator and classifier; parts that a measure does not know are empty."""
+Cell = tuple[str, Configured | None, Configured | None, int | None]
+"""What modes are compared within: task, source, classifier and size; null where a measure does not know them."""
 Values = Mapping[str, Mapping[Cell, float]]
 """Mode to cell to value."""
 
@@ -44,13 +54,13 @@ def find(
     subjectivity: Sequence[TaskSubjectivity],
 ) -> tuple[Finding, ...]:
     """All findings that the study has the modes for."""
-    modes = {item.mode for item in comparisons}
+    modes = {item.arm.mode for item in comparisons}
     present = [mode for mode in ORDER if mode in modes]
     found: list[Finding] = []
     if len(present) > 1:
         found.append(_score_order(present, comparisons))
         found += [_diversity_order(present, syntheses, tasks, measure) for measure in DIVERSITY]
-    if len(present) > 1 and BASELINE in present:
+    if len(present) > 1 and REAL in present:
         found += [_grows(comparisons, subjectivity), _steeper(curves)]
     if set(SYNTHETIC) <= modes:
         found.append(_closeness(syntheses))
@@ -69,15 +79,16 @@ def _links(modes: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str,
     gaps: dict[str, dict[Cell, float]] = {mode: {} for mode in modes}
     plain: dict[str, dict[Cell, float]] = {mode: {} for mode in modes}
     for item in comparisons:
-        cell = item.task, item.generator, item.classifier
-        if item.mode in modes and item.macro_f1 and item.generator is not None:
-            plain[item.mode][cell] = item.macro_f1.mean
-        if item.mode in modes and item.gap:
-            gaps[item.mode][cell] = item.gap.mean
-    if BASELINE not in modes:
+        arm = item.arm
+        cell = arm.task, arm.source, arm.classifier, arm.size
+        if arm.mode in modes and item.macro_f1 and arm.source is not None:
+            plain[arm.mode][cell] = item.macro_f1.mean
+        if arm.mode in modes and item.gap:
+            gaps[arm.mode][cell] = item.gap.mean
+    if REAL not in modes:
         return _differences(modes, plain)
     cells = {cell for of_mode in gaps.values() for cell in of_mode}
-    return _differences(modes, gaps | {BASELINE: dict.fromkeys(cells, 0.0)})
+    return _differences(modes, gaps | {REAL: dict.fromkeys(cells, 0.0)})
 
 
 def _diversity_order(
@@ -86,7 +97,7 @@ def _diversity_order(
     values = _of_syntheses(syntheses, lambda item: item.diversity, measure)
     real = {item.name: item.diversity[measure] for item in tasks if measure in item.diversity}
     cells = {cell for of_mode in values.values() for cell in of_mode}
-    values[BASELINE] = {cell: real[cell[0]] for cell in cells if cell[0] in real}
+    values[REAL] = {cell: real[cell[0]] for cell in cells if cell[0] in real}
     claim = f"Texts are diverse in this order, by {DIVERSITY[measure]}: {_chain(modes)}."
     return _decide(f"diversity_{measure}", claim, _differences(modes, values), _plain, "in cosine distance")
 
@@ -104,7 +115,7 @@ def _of_syntheses(
     drawn: dict[str, dict[Cell, list[float]]] = {}
     for item in syntheses:
         if item.mode in SYNTHETIC and measure in part(item):
-            cell = item.task, item.generator, ""
+            cell = item.task, item.source, None, None
             drawn.setdefault(item.mode, {}).setdefault(cell, []).append(part(item)[measure])
     return {mode: {cell: _mean(values) for cell, values in cells.items()} for mode, cells in drawn.items()}
 
@@ -131,21 +142,21 @@ def _grows(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubject
 
 
 def _mean_gaps(comparisons: Sequence[Comparison]) -> dict[str, float]:
-    """Mean gap of the paper's synthetic modes by task; a task that lacks one cell of them is left out."""
-    relevant = [item for item in comparisons if item.mode in SYNTHETIC]
-    gaps: dict[str, dict[tuple[str, str | None, str], float]] = {}
+    """Mean gap of the paper's synthetic modes by task; a task that lacks one arm of them is left out."""
+    relevant = [item for item in comparisons if item.arm.mode in SYNTHETIC]
+    gaps: dict[str, dict[Arm, float]] = {}
     for item in relevant:
         if item.gap:
-            gaps.setdefault(item.task, {})[item.mode, item.generator, item.classifier] = item.gap.mean
-    cells = {(item.mode, item.generator, item.classifier) for item in relevant}
-    return {task: _mean(found.values()) for task, found in gaps.items() if set(found) == cells}
+            gaps.setdefault(item.arm.task, {})[item.arm.across_tasks] = item.gap.mean
+    arms = {item.arm.across_tasks for item in relevant}
+    return {task: _mean(found.values()) for task, found in gaps.items() if set(found) == arms}
 
 
 def _steeper(curves: Sequence[Curve]) -> Finding:
     by_task: dict[str, list[float]] = {}
     for curve in curves:
-        if curve.mode in SYNTHETIC and curve.steeper:
-            by_task.setdefault(curve.task, []).append(curve.steeper.mean)
+        if curve.arm.mode in SYNTHETIC and curve.steeper:
+            by_task.setdefault(curve.arm.task, []).append(curve.steeper.mean)
     differences = {task: _mean(values) for task, values in by_task.items()}
     claim = "Accuracy rises more steeply with raters' agreement after training on synthetic texts than on real ones."
     links = {"slope after synthetic − real": differences}

@@ -42,7 +42,8 @@ FAMILIES = {"BERT": re.compile(r"bert-(base|large)\b"), "RoBERTa": re.compile(r"
 
 def beside(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
     """What was published on a study's cells, once each: the fields of ``Published`` and their source."""
-    found = (number for row in comparisons for number in published(row.task, row.mode, row.classifier))
+    arms = (item.arm for item in comparisons)
+    found = (number for arm in arms for number in published(arm.task, arm.mode, arm.classifier.name))
     return [{**asdict(number), "source": SOURCE} for number in dict.fromkeys(found)]
 
 

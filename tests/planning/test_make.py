@@ -5,15 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tasks import planning
 from tasks.config import Study, StudyConfig, load_study
 from tasks.errors import UserError
-from tasks.planning import by_mode, make_plan, plan_study, real_jobs, resolve, synthesis_jobs, synthetic_jobs
+from tasks.planning.grid import by_mode, real_jobs, summarise, synthesis_jobs, synthetic_jobs
+from tasks.planning.make import make_plan, plan_study
+from tasks.planning.names import resolve
+from tasks.planning.unmade import expected_synthesis
 from tasks.records import TaskData
 from tasks.settings import Settings
 from tests.data.conftest import SHARED, make_data
 
-STUDIES = sorted((Path(__file__).parents[1] / "deployments" / "studies").glob("*.yaml"))
+STUDIES = sorted((Path(__file__).parents[2] / "deployments" / "studies").glob("*.yaml"))
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def data() -> TaskData:
 
 def made(config: StudyConfig, data: TaskData, **counts: int):
     job = next(iter(synthesis_jobs(config, data)))
-    return replace(planning.expected_synthesis(job), key="k" * 32, label_counts=counts or job.rows)
+    return replace(expected_synthesis(job), key="k" * 32, label_counts=counts or job.rows)
 
 
 def test_modes_of_one_writer_are_one_synthesis(data: TaskData, settings: Settings) -> None:
@@ -67,14 +69,14 @@ def test_a_synthesis_is_recorded_for_each_of_its_modes(data: TaskData) -> None:
 def test_trials_have_the_rows_that_their_modes_count(data: TaskData) -> None:
     config = config_of("real", "few_shot", "pool_only", "pool_plus_synthetic", "mix/25", seeds=(0,))
     jobs = [*real_jobs(config, data, "key"), *synthetic_jobs(config, data, "key", made(config, data))]
-    assert {job.mode: dict(job.label_counts) for job in jobs} == {
+    assert {job.arm.mode: dict(job.label_counts) for job in jobs} == {
         "real": {"a": 20, "b": 20},
         "pool_only": {"a": 4, "b": 3},
         "few_shot": {"a": 20, "b": 20},
         "pool_plus_synthetic": {"a": 24, "b": 23},
         "mix/25": {"a": 20, "b": 20},
     }
-    assert {job.mode for job in jobs if job.generator is None} == {"real", "pool_only"}
+    assert {job.arm.mode for job in jobs if job.arm.source is None} == {"real", "pool_only"}
 
 
 def test_a_label_with_few_real_rows_makes_all_its_rows_fewer_and_says_so(data: TaskData, settings: Settings) -> None:
@@ -82,22 +84,22 @@ def test_a_label_with_few_real_rows_makes_all_its_rows_fewer_and_says_so(data: T
     plan = make_plan(config, (data,), settings)
     assert {tuple(planned.job.label_counts.items()) for planned in plan.trials} == {(("a", 40), ("b", 30))}
     assert [job.rows for job in plan.synthesis_jobs] == [{"a": 40, "b": 30}]
-    assert plan.notes == (f"toy: {planning.summarise(config, data).note}",)
+    assert plan.notes == (f"toy: {summarise(config, data).note}",)
     assert "fewer than 40 real training rows of b 30" in plan.as_dict()["notes"][0]
     enough = config_of("real", "few_shot")
-    assert make_plan(enough, (data,), settings).notes == () and planning.summarise(enough, data) == data.summary
+    assert make_plan(enough, (data,), settings).notes == () and summarise(enough, data) == data.summary
 
 
 def test_without_a_real_baseline_nothing_is_cut(data: TaskData) -> None:
     config = config_of("few_shot", rows_per_label=40)
     assert made(config, data).label_counts == {"a": 40, "b": 40}
-    assert planning.summarise(config, data).note == ""
+    assert summarise(config, data).note == ""
 
 
 def test_a_synthesis_that_fell_short_has_a_baseline_as_small(data: TaskData) -> None:
     config = config_of("real", "few_shot", "mix/50", rows_per_label=40, seeds=(0,))
     jobs = list(synthetic_jobs(config, data, "key", made(config, data, a=40, b=7)))
-    assert [(job.mode, dict(job.label_counts)) for job in jobs] == [
+    assert [(job.arm.mode, dict(job.label_counts)) for job in jobs] == [
         (mode, {"a": 40, "b": 7}) for mode in ("few_shot", "mix/50", "real")
     ]
 

@@ -91,7 +91,7 @@ class Plan:
     @property
     def real_jobs(self) -> tuple[TrialJob, ...]:
         """The trials that need no synthesis."""
-        return tuple(planned.job for planned in self.trials if planned.job.generator is None)
+        return tuple(planned.job for planned in self.trials if planned.job.arm.source is None)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain JSON; dollars are null when a price is unknown, minutes when no speed is known yet."""
@@ -103,7 +103,7 @@ class Plan:
         return {
             "study": self.study.name,
             "notes": list(self.notes),
-            "cells": [*map(_cell, self.trials), *map(_baseline_cell, self.baselines)],
+            "cells": [*map(_cell, self.trials), *map(_cell, self.baselines)],
             "syntheses": [_synthesis(planned) for planned in self.syntheses],
             "questions": [*map(_classification, self.baselines), *map(_questions, self.questions)],
             "trials": {"total": len(stored), "stored": sum(stored)},
@@ -123,34 +123,22 @@ class Plan:
         return None if seconds is None else round(seconds / 60, 1)
 
 
-def _cell(planned: PlannedTrial) -> dict[str, Any]:
-    job = planned.job
+def _cell(planned: PlannedTrial | PlannedBaseline) -> dict[str, Any]:
+    job, arm = planned.job, planned.job.arm
     return {
-        "task": job.task.name,
-        "mode": job.mode,
-        "generator": job.generator,
-        "classifier": job.classifier.model,
+        "arm": arm.id,
+        "task": arm.task,
+        "mode": arm.mode,
+        "generator": arm.source_label,
+        "classifier": arm.classifier.label,
         "seed": job.seed,
-        "rows": sum(job.label_counts.values()),
-        "stored": planned.stored,
-    }
-
-
-def _baseline_cell(planned: PlannedBaseline) -> dict[str, Any]:
-    job = planned.job
-    return {
-        "task": job.task.name,
-        "mode": job.baseline,
-        "generator": job.generator.model if job.generator else None,
-        "classifier": job.kind.classifier,
-        "seed": job.seed,
-        "rows": 0,
+        "rows": sum(job.label_counts.values()) if isinstance(job, TrialJob) else 0,
         "stored": planned.stored,
     }
 
 
 def _classification(planned: PlannedBaseline) -> dict[str, Any]:
-    cell = _baseline_cell(planned)
+    cell = _cell(planned)
     names = {name: cell[name] for name in ("task", "mode", "generator")}
     return {**names, **asdict(planned.estimate), "stored": planned.stored}
 
@@ -162,5 +150,5 @@ def _questions(planned: PlannedQuestions) -> dict[str, Any]:
 
 def _synthesis(planned: PlannedSynthesis) -> dict[str, Any]:
     job = planned.job
-    names = {"task": job.task.name, "mode": job.mode, "generator": job.generator.model, "draw": job.draw}
+    names = {"task": job.task.name, "mode": job.mode, "generator": job.source.label, "draw": job.draw}
     return {**names, "modes": list(planned.modes), **asdict(planned.estimate), "stored": planned.stored}

@@ -1,0 +1,84 @@
+"""Which real trials an arm is compared with.
+
+As a rule those of the same size, so that a gap is the price of the text and not of its amount. Modes that are about
+the amount (what does a small pool do, alone or with synthetic rows beside it?) are compared with as many real rows as
+the study asks for; so are arms that train nothing, with the study's first classifier.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.records import Arm, Configured, Rows, Trial
+
+REAL = "real"
+REFERENCE = "real_full"
+
+Pair = tuple[Trial, Trial]
+
+
+def is_of_own_size(mode: str) -> bool:
+    """Whether the number of rows is part of a mode's question, so that it is not compared with as many real rows."""
+    return mode in ("pool_only", "pool_plus_synthetic")
+
+
+@dataclass(frozen=True)
+class RealTrials:
+    """The trials on matched real rows of a study."""
+
+    finished: Mapping[tuple[str, Configured, int, Rows], Trial]
+    """By task, classifier, seed and rows."""
+    arms: Sequence[Arm]
+    """Failed ones count, too. Smaller ones than the study asks for are beside syntheses that fell short of rows."""
+
+    def pairs(self, group: Sequence[Trial]) -> list[Pair]:
+        """Each finished trial of an arm with its real one; empty where there is none.
+
+        One of several seeds is paired with the real trial of the same seed. An arm that trains nothing may have one
+        trial only, which is then paired with the real trials of all seeds.
+        """
+        found = [trial for trial in group if trial.status == "ok"]
+        if not found or found[0].arm.mode in (REAL, REFERENCE):
+            return []
+        arm = found[0].arm
+        asked = self._asked(arm)
+        if not arm.trained and len(group) == 1:
+            reals = self.finished.values()
+            return [(found[0], real) for real in reals if asked and _place(real) == (arm.task, *asked)]
+        if not arm.trained or is_of_own_size(arm.mode):
+            wanted = {trial.seed: asked for trial in found}
+        else:
+            wanted = {trial.seed: (arm.classifier, rows_of(trial)) for trial in found}
+        beside = [(trial, self._of_seed(arm.task, trial.seed, wanted[trial.seed])) for trial in found]
+        return [(trial, real) for trial, real in beside if real]
+
+    def _of_seed(self, task: str, seed: int, wanted: tuple[Configured, Rows] | None) -> Trial | None:
+        return self.finished.get((task, wanted[0], seed, wanted[1])) if wanted else None
+
+    def _asked(self, arm: Arm) -> tuple[Configured, Rows] | None:
+        """Classifier and rows of the real arm that is as large as the study asks for, of several sizes the largest."""
+        of_task = [real for real in self.arms if real.task == arm.task]
+        classifier = arm.classifier if arm.trained else next((real.classifier for real in of_task), None)
+        fitting = [real for real in of_task if real.classifier == classifier]
+        same = [real for real in fitting if arm.size is not None and real.size == arm.size]
+        largest = max(same or fitting, key=lambda real: sum(n for _, n in real.rows), default=None)
+        return (largest.classifier, largest.rows) if largest else None
+
+
+def _place(real: Trial) -> tuple[str, Configured, Rows]:
+    return real.arm.task, real.arm.classifier, rows_of(real)
+
+
+def rows_of(trial: Trial) -> Rows:
+    """A trial's training rows by label: fewer than its arm asks for where a synthesis fell short."""
+    return tuple(sorted(trial.label_counts.items()))
+
+
+def find_real(trials: Sequence[Trial]) -> RealTrials:
+    """The trials on matched real rows among a study's trials."""
+    real = [trial for trial in trials if trial.arm.mode == REAL]
+    finished = {
+        (trial.arm.task, trial.arm.classifier, trial.seed, rows_of(trial)): trial
+        for trial in real
+        if trial.status == "ok"
+    }
+    return RealTrials(finished, tuple(dict.fromkeys(trial.arm for trial in real)))

@@ -1,0 +1,55 @@
+"""Makes the plan of a study: its grid over loaded rows, each part looked up in the store."""
+
+from collections.abc import Sequence
+
+from tasks.config import Study, StudyConfig
+from tasks.data.load import load
+from tasks.generation.estimate import estimate
+from tasks.generation.synthesize import stored_synthesis
+from tasks.llm.prices import price_notes
+from tasks.planning.cost import planned_baselines, planned_questions
+from tasks.planning.exposure import shown_texts, stored_elsewhere
+from tasks.planning.grid import modes_of, real_jobs, summarise, synthesis_jobs, synthetic_jobs
+from tasks.planning.names import resolve
+from tasks.planning.plan import Plan, PlannedSynthesis, PlannedTrial
+from tasks.planning.unmade import expected_synthesis
+from tasks.records import TaskData
+from tasks.settings import Settings
+from tasks.store import Store
+from tasks.training.estimate import seconds_to_train
+from tasks.training.rows import is_stored
+
+
+def plan_study(study: Study, settings: Settings) -> Plan:
+    """The plan of a study, its real rows loaded and checked. Raises ``UserError`` for whatever cannot be run."""
+    return make_plan(study.config, load_tasks(study, settings), settings)
+
+
+def load_tasks(study: Study, settings: Settings) -> tuple[TaskData, ...]:
+    """The real rows of a study's tasks. Raises ``UserError`` for a name or a file that cannot be used."""
+    pool = study.config.pool_share, study.config.pool_rows_per_label
+    return tuple(load(task, settings, *pool) for task in resolve(study))
+
+
+def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings) -> Plan:
+    """The grid over loaded tasks, each part looked up in the store."""
+    store = Store(settings.store_url)
+    syntheses: list[PlannedSynthesis] = []
+    trials: list[PlannedTrial] = []
+    for rows in data:
+        key = rows.key
+        jobs = list(real_jobs(config, rows, key))
+        for job in synthesis_jobs(config, rows):
+            done, used_by = stored_synthesis(job, rows, settings), tuple(modes_of(config, job.mode))
+            syntheses.append(PlannedSynthesis(job, used_by, done is not None, estimate(job, rows, settings)))
+            jobs += synthetic_jobs(config, rows, key, done or expected_synthesis(job))
+        trials += [PlannedTrial(job, is_stored(job, rows, store)) for job in jobs]
+    missing = [planned.job for planned in trials if not planned.stored]
+    seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
+    notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
+    baselines, questions = planned_baselines(config, data, settings), planned_questions(config, data, settings)
+    shown, asked = shown_texts(config, data, syntheses, baselines, questions)
+    shown += stored_elsewhere(data, settings)
+    notes += price_notes(asked, config.budget_usd, settings)
+    planned = tuple(syntheses), tuple(trials), baselines, questions
+    return Plan(config, *planned, seconds, tuple(notes), tuple(shown), asked)

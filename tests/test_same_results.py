@@ -1,0 +1,95 @@
+"""From what a study has stored come the numbers that came from it when it was run: ``tests/fixtures/study``."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tasks.analysis.agreement import rater_agreement
+from tasks.annotation.judges import JUDGEMENTS
+from tasks.annotation.judges import KIND as JUDGED
+from tasks.annotation.panel import KIND as VOTED
+from tasks.annotation.panel import read_votes
+
+from tasks.config import StudyConfig
+from tasks.data.load import read_data
+from tasks.jsonl import from_value
+from tasks.records import Judgement, Synthesis, TaskSummary, Trial
+from tasks.reporting.publish import last_results
+from tasks.settings import Settings
+from tasks.store import Store
+from tests.facts import Facts, differences, facts, read_facts
+from tests.fixtures.make_study import FOLDER, conclude
+
+CLOSE = 1e-4
+"""Processors round differently; p-values move in steps of one resample."""
+STEPS = ("requested", "answered", "parsed", "valid", "unique", "kept", "rejected")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    shutil.unpack_archive(FOLDER / "home.zip", tmp_path)
+    return Settings(home=tmp_path)
+
+
+@pytest.fixture
+def known() -> Facts:
+    return read_facts(FOLDER / "facts.json")
+
+
+def recomputed(results: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The results of the trials that ``results`` names, computed anew from the store."""
+    store = Store(settings.store_url)
+    data = [read_data(store, key) for key in store.keys("data")]
+    votes = {store.get(VOTED, key)["task"]: read_votes(store, key) for key in store.keys(VOTED)}
+    [judged] = store.keys(JUDGED)
+    return conclude(
+        StudyConfig.model_validate(results["config"]),
+        [from_value(task, TaskSummary) for task in results["tasks"]],
+        [_synthesis(item) for item in results["syntheses"]],
+        [from_value(cell, Trial) for cell in results["cells"]],
+        {rows.task.name: rater_agreement(rows.test) for rows in data},
+        votes,
+        store.rows(JUDGED, judged, JUDGEMENTS, Judgement),
+        store,
+    )
+
+
+def _synthesis(item: dict[str, Any]) -> Synthesis:
+    fields = {name: value for name, value in item.items() if name not in (*STEPS, "cost_per_kept_usd")}
+    return from_value({**fields, "yields": {step: item[step] for step in STEPS}}, Synthesis)
+
+
+def test_results_of_then_are_read_as_the_same_facts(settings: Settings, known: Facts) -> None:
+    assert differences(known, facts(last_results("study", settings)), 0.0) == []
+
+
+def test_what_was_stored_comes_to_the_same_facts(settings: Settings, known: Facts) -> None:
+    again = recomputed(last_results("study", settings), settings)
+    assert differences(known, facts(again), CLOSE) == []
+
+
+def test_the_fixture_has_every_kind_of_fact(known: Facts) -> None:
+    sections = {name[0] for name in known}
+    assert sections >= {"cells", "comparisons", "findings", "challenges", "subjectivity/correlations", "totals"}
+    fields = {name[2:] for name in known}
+    assert {("gap", "p_corrected"), ("slope", "mean"), ("steeper", "low"), ("spearman", "value")} <= fields
+    assert {name[1].split(" · ")[1] for name in known if name[0] == "comparisons"} == {
+        *("real", "real_full", "zero_shot", "few_shot", "mix/50", "pool_only", "pool_plus_synthetic"),
+        *("majority", "llm_zero_shot"),
+    }
+
+
+def test_another_prediction_is_another_fact(settings: Settings, known: Facts) -> None:
+    results = last_results("study", settings)
+    cells = {cell["mode"]: cell for cell in results["cells"] if cell["task"] == "mood"}
+    cells["few_shot"]["key"] = cells["majority"]["key"]
+    found = differences(known, facts(recomputed(results, settings)), CLOSE)
+    assert any(line.startswith("comparisons / mood · few_shot") and "gap / mean" in line for line in found)
+
+
+def test_facts_of_one_name_are_refused(settings: Settings) -> None:
+    results = last_results("study", settings)
+    results["cells"].append(results["cells"][0])
+    with pytest.raises(ValueError, match="two facts are called"):
+        facts(results)
