@@ -1,8 +1,8 @@
 """The study that a new LLM is run in: the watch's own, with the new LLM and those whose rows are in the store.
 
-Only the new one is asked anything. An LLM that is gone or has become dear stands beside it with what it wrote once,
-and what would have to be asked of anybody else is left out. How it ended is noted, so that what a budget or a failure
-left undone is taken up again by a later look.
+Only the new LLM is called. LLMs that are no longer served, or have become expensive, are compared by what they wrote
+before; calls that the study would need to others are left out. How the study ended is noted, so that a later check
+continues what a budget or a failure left unfinished.
 """
 
 from collections.abc import Iterator, Mapping
@@ -61,7 +61,7 @@ def note_end(study: Study, model: str, results: Mapping[str, Any], started: str,
 
 
 def note_broken(model: str, why: str, started: str, settings: Settings) -> Known | None:
-    """Note that a failure broke off the study of an LLM: the next look lets it go on."""
+    """Note that a failure broke off the study of an LLM: the next check lets it go on."""
     return _note(model, "broken", why, settings, started)
 
 
