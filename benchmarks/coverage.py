@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.statistics.paired import Paired, gap, score_interval, scores
+from tasks.analysis.statistics.paired import Aligned, gap, score_interval, scores
 
 SHARES = {
     (2, "even"): (0.5, 0.5),
@@ -59,7 +59,7 @@ class Setting:
 
 def systems(
     rng: np.random.Generator, labels: NDArray[np.intp], classes: int, seeds: int, spread: str, advantage: float = 0.0
-) -> tuple[Paired, Paired]:
+) -> tuple[Aligned, Aligned]:
     """Predictions of two systems, the second better by ``advantage`` logits, paired by seed and item."""
     by_seed, by_both = SEED_SDS[spread]
     hard = rng.normal(0, 1.2, len(labels))
@@ -71,7 +71,7 @@ def systems(
         right = chance + rng.logistic(0, 1, (1, len(labels))) > 0
         wrong = np.where(rng.random((seeds, len(labels))) < 0.5, 0, rng.integers(0, classes, (seeds, len(labels))))
         wrong = np.where(wrong == labels, (labels + 1) % classes, wrong)
-        found.append(Paired(labels, np.where(right, labels, wrong), classes))
+        found.append(Aligned(labels, np.where(right, labels, wrong), classes))
     return found[0], found[1]
 
 

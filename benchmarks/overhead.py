@@ -28,10 +28,10 @@ import numpy as np
 import psutil
 
 from benchmarks.generation import Figure
-from flows.operations.ephemeral_server import Server
+from flows.operations.ephemeral_server import EphemeralServer
 from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
-from tasks.analysis.decisions.champion import crown
+from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
 from tasks.analysis.subjectivity.rating import paper, study_subjectivity
@@ -41,7 +41,7 @@ from tasks.data.sample import test_sample
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.llm.ledger import open_ledger
 from tasks.planning.grid import real_jobs, summarise, synthetic_jobs
-from tasks.planning.make import make_plan
+from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.names import resolve
 from tasks.progress import LOGGER, Progress
 from tasks.records import Synthesis, TaskSummary, Trial, TrialJob
@@ -110,7 +110,7 @@ def _report(
 ) -> None:
     store = Store(settings.store_url)
     comparisons = compare(trials, store, config.tolerance)
-    challenges = crown(trials, store)
+    challenges = update_champions(trials, store)
     agreement = {summary.name: rater_agreement(data.test)}
     subjective = study_subjectivity(
         trials, comparisons, [synthesis], [summary], store, agreement=agreement, ratings={}, judgements=()
@@ -139,10 +139,10 @@ def _trial(job: TrialJob, data: Any, settings: Settings, **how: Any) -> Trial:
 
 def by_flow(study: Study, settings: Settings) -> dict[str, Any]:
     """The same as the product does it; its results."""
-    from flows.study import study as study_flow
+    from flows.study import run_flow
 
-    os.environ["SYNTHGAP_HOME"] = str(settings.home)
-    state = study_flow(study.config, study.folder, return_state=True)
+    data = load_tasks(study, settings)
+    state = run_flow(make_plan(study.config, data, settings), data, study.folder, settings)
     results: dict[str, Any] = state.result()
     return results
 
@@ -156,7 +156,7 @@ def servers(folder: Path) -> Iterator[None]:
     from prefect.logging.handlers import APILogHandler
 
     LOGGER.setLevel(logging.INFO)
-    server = Server(folder / "server.log")
+    server = EphemeralServer(folder / "server.log")
     try:
         server.wait()
         with server.used():

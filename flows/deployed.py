@@ -19,7 +19,7 @@ from tasks.errors import RunError, UserError
 from tasks.generation.modes import MODES
 from tasks.settings import Settings
 
-# The form offers these names; which are allowed is decided, with a clearer message, where a study is checked.
+# The form offers these names. Whether a name is allowed is checked with the whole study, with a clearer message.
 TaskChoice = Annotated[str, Field(json_schema_extra={"enum": list(catalog.names())})]
 ModeChoice = Annotated[str, Field(json_schema_extra={"enum": sorted(MODES)})]
 
@@ -66,24 +66,17 @@ def study(
 
 
 def _run(name: str, values: dict[str, Any]) -> State[Any]:
-    from flows.run import check_generators, clear_faults
-    from flows.study import study as study_flow
-    from tasks.locks import only_run_of
-    from tasks.planning.make import plan_study
-    from tasks.store import check_places
+    from flows.launch import launch
+    from flows.study import run_study
 
     settings = Settings()
-    check_places(settings)
     changed = overridden(named_study(name, settings), values, settings.home)
     check_version(name, settings)
-    with clear_faults(settings), only_run_of(changed.config.name, settings):
-        check_generators(plan_study(changed, settings))
-        state: State[Any] = study_flow.fn(changed.config, changed.folder)
-    return state
+    return launch(changed, settings, run_study)
 
 
 def check_version(name: str, settings: Settings) -> None:
-    """The form shows the file as it was registered: running an older state of it would surprise. ``UserError``."""
+    """Raise ``UserError`` when the study file changed since it was registered: the form shows the older state."""
     registered, now = runtime.deployment.version, fingerprint(find_studies(settings)[name])
     if registered not in (None, now):
         raise UserError(

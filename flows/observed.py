@@ -1,8 +1,8 @@
-"""What Prefect shows of a study at work: its log, how far it is, and links. Nothing here may hold up or fail a study.
+"""What Prefect shows of a running study: its log, its progress, and links. Nothing here may delay or fail a study.
 
-Stages tell by log records how far they are (``tasks.progress``). Steps are kept out of Prefect, ends and failures go to
-the log of the run that they happen in; progress is an artifact that a thread of its own brings up to date now and then,
-because LLM calls share one event loop that must not wait for a server.
+Stages report their progress by log records (``tasks.progress``). Single steps are not sent to Prefect; ends and
+failures go to the log of the run that they happen in. Progress is an artifact that a thread of its own updates now and
+then, because LLM calls share one event loop, which must not wait for a server.
 """
 
 import logging
@@ -26,9 +26,9 @@ from tasks.progress import LOGGER, Progress, announce
 from tasks.reporting.publish import artifact_key
 
 FASTEST_S, SLOWEST_S = 2.0, 60.0
-"""Seconds between two updates of an artifact: a tenth of its age, within these."""
+"""Seconds between two updates of an artifact: a tenth of its age, within these bounds."""
 FOUND_DEAD_S = 30.0
-"""Seconds between two looks whether Prefect takes this run for dead."""
+"""Seconds between two checks whether Prefect has marked this run as crashed."""
 
 
 class Share(NamedTuple):
@@ -40,31 +40,31 @@ class Share(NamedTuple):
 
 @contextmanager
 def run_log() -> Iterator[None]:
-    """The log of the flow run that this is called in gets what matters, also from threads that belong to no stage.
+    """Send what matters to the log of the current flow run, also from threads that belong to no stage.
 
     Steps are for the handlers of our own logger (the terminal, ``Tally``); the root logger's would print every one.
     """
-    chosen, before = Chosen(runtime.flow_run.id), (LOGGER.level, LOGGER.propagate)
-    LOGGER.addFilter(chosen)
+    log_filter, before = RunLogFilter(runtime.flow_run.id), (LOGGER.level, LOGGER.propagate)
+    LOGGER.addFilter(log_filter)
     LOGGER.setLevel(logging.DEBUG)
     LOGGER.propagate = False
     try:
         yield
     finally:
-        LOGGER.removeFilter(chosen)
+        LOGGER.removeFilter(log_filter)
         LOGGER.setLevel(before[0])
         LOGGER.propagate = before[1]
 
 
-class Chosen(logging.Filter):
-    """Keeps steps from Prefect, which would store a record for each row; names the run of records without one."""
+class RunLogFilter(logging.Filter):
+    """Keeps steps from Prefect, which would store a record for each row, and gives records without a run this one."""
 
     def __init__(self, flow_run_id: str | None) -> None:
         super().__init__()
         self._flow_run_id = flow_run_id
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """All pass; Prefect's handler reads what is noted on them."""
+        """Let all records pass; Prefect's handler reads the fields that are set here."""
         if record.levelno < logging.INFO:
             record.send_to_api = False
         try:
@@ -76,12 +76,12 @@ class Chosen(logging.Filter):
 
 @contextmanager
 def shown_alive() -> Iterator[None]:
-    """The run that this is called in is Running again where Prefect takes it for dead meanwhile.
+    """Set the current flow run back to Running when Prefect marks it as crashed although it still runs.
 
-    A machine that sleeps sends no heartbeats; when it wakes, the server finds that they are missing before new ones
-    have come.
+    A machine that sleeps sends no heartbeats; when it wakes, the server may notice the missing ones before new ones
+    arrive.
     """
-    # waits: a look that is under way would start again what ends now
+    # waits: a check that is under way could set the run back to Running after its end
     with _beside("alive", partial(_stay_alive, UUID(runtime.flow_run.id)), wait=True):
         yield
 
@@ -100,7 +100,7 @@ def study_progress(plan: Plan) -> Iterator[None]:
 
 
 class Tally(logging.Handler):
-    """Counts what has ended of so many syntheses and cells; what is under way counts by its share."""
+    """Counts the finished ones of so many syntheses and cells; one that is under way counts by its share."""
 
     def __init__(self, syntheses: int, trials: int) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Tally(logging.Handler):
         self._seen: dict[str, dict[str, Progress]] = {"syntheses": {}, "trials": {}}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of a stage's state of work."""
+        """Keep the last progress of a stage."""
         step = getattr(record, "progress", None)
         kinds = {"synthesize": "syntheses", "trial": "trials", "classify": "trials"}
         if isinstance(step, Progress) and step.stage in kinds:
@@ -127,7 +127,7 @@ class Tally(logging.Handler):
 
 @contextmanager
 def synthesis_progress(name: str) -> Iterator[Callable[[Progress], None]]:
-    """A progress artifact of the synthesis that runs in this stage; gives what its steps are to be reported to."""
+    """A progress artifact of the synthesis that runs in this stage; yields what reports its steps."""
     steps = Steps(name)
     with _followed(steps.share, None):
         yield steps.report
@@ -141,7 +141,7 @@ class Steps:
         self._last: Progress | None = None
 
     def report(self, step: Progress) -> None:
-        """Tell everybody, and remember it."""
+        """Announce a step and keep it."""
         announce(step)
         self._last = step
 
@@ -156,7 +156,7 @@ class Steps:
 
 
 def show_link(page: str | None, name: str, words: str) -> None:
-    """A link artifact of the run that this is called in; none without a page."""
+    """A link artifact of the current run; none without a page."""
     if page:
         with _never_failing():
             create_link_artifact(page, name, description=words)
@@ -164,7 +164,7 @@ def show_link(page: str | None, name: str, words: str) -> None:
 
 @contextmanager
 def _followed(share: Callable[[], Share], key: str | None) -> Iterator[None]:
-    """A progress artifact of the run that this is called in, kept up with ``share`` until the end."""
+    """A progress artifact of the current run, updated from ``share`` until the end of the block."""
     shown = share()
     artifact: UUID | None = None
     with _never_failing():
@@ -197,7 +197,7 @@ def _stay_alive(run: UUID, ended: threading.Event) -> None:
 
 @contextmanager
 def _beside(name: str, work: Callable[[threading.Event], None], wait: bool = False) -> Iterator[None]:
-    """``work`` in a thread of its own, which is told the end of the block; ``wait`` until it has heard of it."""
+    """Run ``work`` in a thread of its own; its event is set at the end of the block. ``wait`` joins the thread."""
     ended = threading.Event()
     work_here = partial(copy_context().run, work, ended)  # the context says where the server is
     thread = threading.Thread(target=work_here, name=name, daemon=True)
@@ -212,7 +212,7 @@ def _beside(name: str, work: Callable[[threading.Event], None], wait: bool = Fal
 
 @contextmanager
 def _never_failing() -> Iterator[None]:
-    """A server that is busy or gone costs a progress bar or a link, never a study."""
+    """Log errors instead of raising them: a busy or missing server may cost a progress bar or a link, not a study."""
     try:
         yield
     except Exception as error:

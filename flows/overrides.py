@@ -3,8 +3,8 @@
 A form knows models by name only, so a name that the study file has keeps all that the file says about it (address,
 temperature, price, hyper-parameters); any other name stands for that model with its defaults.
 
-Whoever fills in a form is trusted with less than who writes the study file: no address, no key, no parameter, and no
-path out of the folders that studies are kept in, because messages show what a file holds.
+A person who fills in a form may set less than the author of the study file: no address, no key, no parameter, and no
+path outside the folders that studies are kept in, because error messages quote what a file holds.
 """
 
 import contextlib
@@ -56,7 +56,7 @@ def overridden(study: Study, values: Mapping[str, Any], home: Path) -> Study:
 
 
 def _inside(field: str, name: str, folder: Path, home: Path) -> Path:
-    """Where a path of a form leads, ``~`` and links followed; one that leads elsewhere is refused, unread."""
+    """The target of a form's path, ``~`` and links followed. One outside the two folders is refused and not read."""
     found = None
     with contextlib.suppress(RuntimeError, ValueError):  # ~somebody, who has no home here; a null byte
         found = (folder / Path(name).expanduser()).resolve()

@@ -1,6 +1,6 @@
 """Where trainings run: threads of this process, or a Dask or Ray cluster, chosen by one setting.
 
-Only what trains and describes goes to a cluster. LLM calls stay in this process: one throttle finds the pace that a
+Only trainings and measures of texts go to a cluster. LLM calls stay in this process: one throttle finds the rate that a
 provider allows, and the journal is a local file. A worker gets records and keys, and reads rows from the store.
 """
 
@@ -37,10 +37,13 @@ class Trainers:
     at_once: int
     """Trainings that share the cores of one machine."""
     remote: bool
-    """Stages run in other processes: what they announce does not reach this one."""
+    """Stages run in other processes: their log records do not reach this one."""
 
     def submit(self, stage: Task[..., Any], fields: dict[str, Any], *after: PrefectFuture[Any]) -> PrefectFuture[Any]:
-        """Start a stage when those ``after`` which it comes have ended; those of another runner must have already."""
+        """Start a stage after the futures ``after`` have ended.
+
+        A cluster cannot wait for futures of this process's threads: those must have ended already.
+        """
         awaited = [item for item in after if not (self.remote and isinstance(item, PrefectConcurrentFuture))]
         future: PrefectFuture[Any] = self.runner.submit(stage, fields, wait_for=awaited)
         return future
@@ -125,7 +128,7 @@ STARTS: dict[str, Callable[..., Any]] = {"threads": _threads, "dask": _dask, "ra
 
 
 def complaint(settings: Settings, run: runs.StudyRun, data_key: str, api: str) -> str:
-    """What keeps this process, a cluster's worker, from training for a study; empty where nothing does."""
+    """Why this process, a worker of a cluster, cannot train for a study; empty where it can."""
     if multiprocessing.current_process().daemon:
         return (
             "it is a daemon, which may not start a training process; "

@@ -7,21 +7,23 @@ import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
+from prefect.utilities.annotations import quote
 
 from flows.observed import show_link, synthesis_progress
 from tasks.analysis.compare import compare
-from tasks.analysis.decisions.champion import crown
+from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
 from tasks.analysis.subjectivity.rating import StudySubjectivity, study_subjectivity
-from tasks.config import StudyConfig, SubjectivityConfig, TaskConfig
-from tasks.data.load import load, read_data, save_data
+from tasks.config import StudyConfig, SubjectivityConfig
+from tasks.data.load import read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.discovery.memory import mark_retired, noting_retired
 from tasks.generation.synthesize import read_rows, synthesize
@@ -52,17 +54,30 @@ from tasks.tracking.registry import Cell, Logging, log_model, worth_logging
 from tasks.training.rows import training_rows
 from tasks.training.trial import label_pairs, run_trial
 
+R = TypeVar("R")
 
-@task(name="load", task_run_name="load · {task_config.name}")
-def load_stage(task_config: TaskConfig, pool_share: float, pool_rows: int | None, settings: Settings) -> str:
-    """Read a task's real rows into the store; returns their key."""
-    return save_data(Store(settings.store_url), load(task_config, settings, pool_share, pool_rows))
+
+def unsearched(value: R) -> R:
+    """``value`` as an argument of a stage. Prefect searches any other for futures, which takes seconds for all rows."""
+    return cast(R, quote(value))
+
+
+@task(name="load", task_run_name="load · {rows.task.name}", cache_policy=NO_CACHE)  # a policy would hash all rows
+def load_stage(rows: TaskData, settings: Settings) -> str:
+    """Put a task's real rows (``unsearched``) into the store; returns their key."""
+    return save_data(Store(settings.store_url), rows)
+
+
+@functools.lru_cache(maxsize=16)
+def _real_rows(settings: Settings, key: str) -> TaskData:
+    """Every stage asks for its task's rows, and reading them takes longer than finding a trial that is stored."""
+    return read_data(Store(settings.store_url), key)
 
 
 @task(name="describe", task_run_name="describe · {summary.name} · real")
 def describe_real_stage(summary: TaskSummary, data_key: str, rows_per_label: int, settings: Settings) -> TaskSummary:
     """Measure how diverse a task's real rows are, and how close real rows come to each other."""
-    data = read_data(Store(settings.store_url), data_key)
+    data = _real_rows(settings, data_key)
     diversity, similarity = describe_real(data, rows_per_label, settings)
     return replace(summary, diversity=diversity, similarity=similarity)
 
@@ -72,7 +87,7 @@ def synthesize_stage(job: SynthesisJob, data_key: str, ledger: Ledger, settings:
     """Generate one data set, or find it in the store."""
     store = Store(settings.store_url)
     with noting_retired(store), synthesis_progress(job.name) as report:
-        return synthesize(job, read_data(store, data_key), settings, ledger, report=report)
+        return synthesize(job, _real_rows(settings, data_key), settings, ledger, report=report)
 
 
 DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.source.label} · draw {synthesis.draw}"
@@ -84,7 +99,7 @@ def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, set
     store = Store(settings.store_url)
     with needed():
         rows = read_rows(store, synthesis.key)[0]
-    diversity, similarity = describe_synthesis(rows, read_data(store, data_key), rows_per_label, settings)
+    diversity, similarity = describe_synthesis(rows, _real_rows(settings, data_key), rows_per_label, settings)
     return replace(synthesis, diversity=diversity, similarity=similarity)
 
 
@@ -98,12 +113,6 @@ def trial_stage(job: TrialJob, run: runs.StudyRun, trainings: int, settings: Set
     return _logged(trial, job, run, store, settings)
 
 
-@functools.lru_cache(maxsize=4)
-def _real_rows(settings: Settings, key: str) -> TaskData:
-    """Every trial asks for its task's rows, and reading them takes longer than finding a trial that is stored."""
-    return read_data(Store(settings.store_url), key)
-
-
 @task(name="classify", task_run_name="classify · {job.cell}")
 def classify_stage(
     job: BaselineJob, data_key: str, run: runs.StudyRun, ledger: Ledger, settings: Settings
@@ -111,7 +120,7 @@ def classify_stage(
     """Test one baseline that trains nothing, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
     with noting_retired(store):
-        trial = classify(job, read_data(store, data_key), settings, ledger)
+        trial = classify(job, _real_rows(settings, data_key), settings, ledger)
     return _logged(trial, job, run, store, settings)
 
 
@@ -133,7 +142,7 @@ def annotate_stage(
     """Have the panel of annotators label a task's test rows, or find its votes in the store."""
     store = Store(settings.store_url)
     with noting_retired(store):
-        return annotate(read_data(store, data_key), config, test_rows, settings, ledger)
+        return annotate(_real_rows(settings, data_key), config, test_rows, settings, ledger)
 
 
 @task(name="judge", task_run_name="judge")
@@ -143,7 +152,7 @@ def judge_stage(
     """Have judges compare the tasks, or find their judgements in the store."""
     store = Store(settings.store_url)
     with noting_retired(store):
-        return judge([read_data(store, key) for key in data_keys], config, settings, ledger)
+        return judge([_real_rows(settings, key) for key in data_keys], config, settings, ledger)
 
 
 @task(name="compare", task_run_name="compare")
@@ -156,7 +165,7 @@ def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings)
 def champions_stage(trials: Sequence[Trial], settings: Settings) -> tuple[Challenge, ...]:
     """Let every LLM challenge the best so far of its task and mode, and of all modes."""
     store = Store(settings.store_url)
-    return mark_retired(crown(trials, store), store)
+    return mark_retired(update_champions(trials, store), store)
 
 
 @task(name="choose models", task_run_name="choose models")
@@ -184,7 +193,7 @@ def subjectivity_stage(
 ) -> StudySubjectivity:
     """How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings."""
     store = Store(settings.store_url)
-    agreement = {name: rater_agreement(read_data(store, key).test) for name, key in data_keys.items()}
+    agreement = {name: rater_agreement(_real_rows(settings, key).test) for name, key in data_keys.items()}
     return study_subjectivity(
         trials,
         comparisons,

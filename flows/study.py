@@ -5,13 +5,14 @@ fails is recorded and shown, the others go on, and the flow ends Failed.
 """
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect import flow
+from prefect import Task, flow
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed, Failed
@@ -21,50 +22,27 @@ from flows import runners, stages
 from flows.interruption import ending_at_once
 from flows.observed import run_log, shown_alive, study_progress
 from tasks.analysis.subjectivity import paper
-from tasks.config import Study, StudyConfig
-from tasks.data.load import read_data
+from tasks.config import StudyConfig
 from tasks.errors import RunError, UserError, redacted
 from tasks.labelling.people import read_judgements
 from tasks.llm.ledger import Ledger, study_ledger
 from tasks.planning.cost import spent_on_questions
 from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_jobs
-from tasks.planning.make import make_plan
-from tasks.planning.names import resolve
 from tasks.planning.plan import Plan
 from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
-from tasks.records import (
-    Judgement,
-    Rating,
-    Synthesis,
-    SynthesisJob,
-    TaskData,
-    TaskSummary,
-    Trial,
-    TrialJob,
-    content_key,
-)
+from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
 from tasks.reporting.results import assemble
 from tasks.settings import Settings
-from tasks.store import Store
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging
 
 R = TypeVar("R")
 
-
-@dataclass(frozen=True)
-class _Run:
-    """What the stages of one run are given."""
-
-    plan: Plan
-    data: dict[str, TaskData]
-    keys: dict[str, str]
-    """Task to the key of its real rows."""
-    parent: runs.StudyRun
-    ledger: Ledger
-    settings: Settings
+_PLANNED: ContextVar[tuple[Plan, Sequence[TaskData], Settings]] = ContextVar("planned")
+"""What the flow run that begins is handed. Parameters it cannot be: Prefect keeps those in its database, and sends them
+to every worker of a cluster."""
 
 
 @dataclass
@@ -87,175 +65,40 @@ class _Found:
         return instead
 
 
-class _Trainings:
-    """The grid's cells at work; two syntheses may ask for the same real baseline, which is trained once."""
-
-    def __init__(self, run: _Run, trainers: runners.Trainers) -> None:
-        self._run, self._trainers = run, trainers
-        self._cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
-
-    def submit(self, jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
-        """Start cells that were not started yet."""
-        run = self._run
-        for job in jobs:
-            if content_key(job) not in self._cells:
-                fields = {"run": run.parent, "trainings": self._trainers.at_once, "settings": run.settings}
-                future = self._trainers.submit(stages.trial_stage, {"job": job, **fields}, *after)
-                self._cells[content_key(job)] = job, future
-                if self._trainers.remote:
-                    future.add_done_callback(partial(_relay, job))
-
-    def outcomes(self) -> list[Cell]:
-        """All jobs and their trials, when they have ended."""
-        cells = self._cells.values()
-        _wait([future for _, future in cells])
-        return [(job, _outcome(future, job.failed)) for job, future in cells]
-
-
-def _run_cells(run: _Run) -> _Found:
-    """All syntheses and trials. Real rows are trained on at once, those of a synthesis when it is done."""
-    found, study, settings = _Found(), run.plan.study, run.settings
-    generators: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=study.syntheses)
-    trainers = runners.trainers(settings, run.parent, next(iter(run.keys.values())), study.trainings)
-    with trainers as training, generators as generating, ending_at_once(run.parent, settings):
-        asked: dict[PrefectFuture[Any], SynthesisJob] = {
-            generating.submit(stages.synthesize_stage, {"job": job, **_asking(run, job.task.name)}): job
-            for job in run.plan.synthesis_jobs
-        }
-        real = {
-            name: training.submit(stages.describe_real_stage, {"summary": summarise(study, rows), **fields})
-            for name, rows in run.data.items()
-            for fields in [{"data_key": run.keys[name], "rows_per_label": study.rows_per_label, "settings": settings}]
-        }
-        trainings = _Trainings(run, training)
-        trainings.submit(run.plan.real_jobs)
-        answering = _ask(run, generating)
-        described: list[tuple[PrefectFuture[Synthesis], Synthesis]] = []
-        for future in as_completed(list(asked)):
-            job, key = asked[future], run.keys[asked[future].task.name]
-            synthesis = _outcome(future, partial(failed_synthesis, job))
-            jobs = synthetic_jobs(study, run.data[job.task.name], key, synthesis)
-            if synthesis.status == "ok":
-                fields = {"synthesis": synthesis, "data_key": key, "rows_per_label": study.rows_per_label}
-                after = [future, real[job.task.name]]  # which embeds the real rows that both are held against
-                describing = training.submit(stages.describe_stage, {**fields, "settings": settings}, *after)
-                described.append((describing, synthesis))
-                trainings.submit(jobs, future)
-            else:
-                found.syntheses.append(synthesis)
-                found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
-        answering(found)
-        found.cells = trainings.outcomes()
-        found.trials += [trial for _, trial in found.cells]
-        _wait([*real.values(), *(future for future, _ in described)])
-        found.syntheses += [_outcome(future, partial(undescribed, bare)) for future, bare in described]
-        for name, rows in run.data.items():
-            bare = summarise(study, rows)
-            found.summaries.append(_outcome(real[name], partial(found.lost, f"describe · {name} · real", bare)))
-    found.syntheses = by_mode(study, found.syntheses)
-    return found
-
-
-def _asking(run: _Run, task: str) -> dict[str, Any]:
-    """What a stage that asks an LLM about one task is given."""
-    return {"data_key": run.keys[task], "ledger": run.ledger, "settings": run.settings}
-
-
-def _ask(run: _Run, runner: ThreadPoolTaskRunner[Any]) -> Callable[[_Found], None]:
-    """Start whoever answers questions: baselines, annotators, judges. Returns what waits for their answers."""
-    study, shared = run.plan.study, {"ledger": run.ledger, "settings": run.settings}
-    baselines = [
-        (job, runner.submit(stages.classify_stage, {"job": job, "run": run.parent, **_asking(run, job.task.name)}))
-        for job in run.plan.baseline_jobs
-    ]
-    panels, judging = {}, None
-    if study.subjectivity:
-        panels = {
-            name: runner.submit(
-                stages.annotate_stage,
-                {"name": name, "config": study.subjectivity, "test_rows": study.test_rows, **_asking(run, name)},
-            )
-            for name, rows in run.data.items()
-            if needs_annotators(study, rows)
-        }
-        fields = {"data_keys": list(run.keys.values()), "config": study.subjectivity, **shared}
-        judging = runner.submit(stages.judge_stage, fields) if study.subjectivity.judges else None
-
-    def collect(found: _Found) -> None:
-        found.trials += [_outcome(future, job.failed) for job, future in baselines]
-        for name, panel in panels.items():
-            found.ratings[name] = _outcome(panel, partial(found.lost, f"annotate · {name}", ()))
-        if study.subjectivity and study.subjectivity.judgements:
-            found.judgements = read_judgements(Path(study.subjectivity.judgements), list(run.keys))
-        if judging:
-            found.judgements += _outcome(judging, partial(found.lost, "judge", ()))
-
-    return collect
-
-
-def _wait(futures: list[PrefectFuture[Any]]) -> None:
-    """Return when all have ended; in Python, because Ray's own wait drops what the handler of a signal raises."""
-    for _ in as_completed(futures):
-        pass
-
-
-def _outcome(future: PrefectFuture[R], failed: Callable[[str], R]) -> R:
-    """A stage's record; one that says why where the stage broke off, or the process that it ran in."""
-    result: R | BaseException
+def run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Settings) -> State[dict[str, Any]]:
+    """Run a planned study in a Prefect flow run of its own; ``folder`` is that of its file."""
+    handed = _PLANNED.set((plan, data, settings))
     try:
-        result = future.result(raise_on_failure=False)
-    except Exception as error:
-        result = error
-    return _record(result, failed)
-
-
-def _record(result: R | BaseException, failed: Callable[[str], R]) -> R:
-    if not isinstance(result, BaseException):
-        return result
-    known = isinstance(result, UserError | RunError)
-    return failed(str(result) if known else redacted(f"{type(result).__name__}: {result}"))
-
-
-def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
-    """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
-    trial = _outcome(future, job.failed)
-    step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
-    announce(step, relayed=True)
-
-
-def _log_models(run: _Run, found: _Found) -> list[dict[str, Any]]:
-    """The models of new champions, where the study logs any; a failure is recorded and holds up nothing."""
-    study, settings = run.plan.study, run.settings
-    if not study.log_models:
-        return []
-    choice = stages.choose_models_stage(study, found.cells, settings, return_state=True)
-    nothing: list[Logging] = []
-    models: list[dict[str, Any]] = []
-    for chosen in _record(choice.result(raise_on_failure=False), partial(found.lost, "choose models", nothing)):
-        state = stages.log_model_stage(chosen, settings, return_state=True)
-        logged = state.result(raise_on_failure=False)
-        model = _record(logged, partial(found.lost, f"log model · {chosen.job.cell}", None))
-        models += [model] if model else []
-    return models
+        state: State[Any] = study(plan.study, folder, return_state=True)
+        return state
+    finally:
+        _PLANNED.reset(handed)
 
 
 @flow(name="study", flow_run_name="{config.name}")
 def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
-    """Run a study's whole grid; the state carries the results object and is Failed when any part of it failed."""
-    settings = Settings()
-    tasks = resolve(Study(config=config, folder=folder))
-    pool = config.pool_share, config.pool_rows_per_label
-    keys = {item.name: stages.load_stage(item, *pool, settings) for item in tasks}
-    data = {name: read_data(Store(settings.store_url), key) for name, key in keys.items()}
-    plan = make_plan(config, tuple(data.values()), settings)
+    """Run a study's whole grid. The parameters are for people to see; what is run was planned from them."""
+    return _run_planned()  # a worker of a cluster is sent this function, which therefore names no context variable
+
+
+def _run_planned() -> State[dict[str, Any]]:
+    return run_study(*_PLANNED.get())
+
+
+def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State[dict[str, Any]]:
+    """Run a planned study in the flow run that this is called in.
+
+    The state carries the results object and is Failed when any part of it failed.
+    """
+    config = plan.study
+    keys = {rows.task.name: stages.load_stage(stages.unsearched(rows), settings) for rows in data}
     with run_log(), shown_alive(), runs.study_run(settings, config) as parent:
         ledger = study_ledger(settings, config, parent.run_id)
-        run = _Run(plan, data, keys, parent, ledger, settings)
         with study_progress(plan):
-            found = _run_cells(run)
+            found = _run_grid(plan, data, keys, parent, ledger, settings)
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
         challenges = stages.champions_stage(found.trials, settings)
-        models = _log_models(run, found)
+        models = _log_models(config, found, settings) if config.log_models else []
         subjective = stages.subjectivity_stage(
             found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
         )
@@ -272,7 +115,7 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
             correlations=subjective.correlations,
             findings=subjective.findings,
             paper=paper.beside(comparisons),
-            questions=spent_on_questions(plan, list(data.values()), settings),
+            questions=spent_on_questions(plan, data, settings),
             failures=found.failures,
             challenges=challenges,
             models=models,
@@ -281,3 +124,138 @@ def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
         stages.report_stage(results, parent, settings)
     ended = Completed if results["status"] == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
+
+
+def _run_grid(
+    plan: Plan,
+    data: Sequence[TaskData],
+    keys: Mapping[str, str],
+    parent: runs.StudyRun,
+    ledger: Ledger,
+    settings: Settings,
+) -> _Found:
+    """All syntheses, questions and trials. Real rows are trained on at once, those of a synthesis when it is done.
+
+    ``keys`` has each task's key of its real rows.
+    """
+    found, config = _Found(), plan.study
+    of_task = {rows.task.name: rows for rows in data}
+    measured_at = {"rows_per_label": config.rows_per_label, "settings": settings}
+    cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
+    asking: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.syntheses)
+    training = runners.trainers(settings, parent, next(iter(keys.values())), config.trainings)
+    with training as trainers, asking as askers, ending_at_once(parent, settings):
+
+        def ask(stage: Task[..., R], **fields: Any) -> PrefectFuture[R]:
+            return askers.submit(stage, {**fields, "ledger": ledger, "settings": settings})
+
+        def train(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
+            for job in jobs:
+                if content_key(job) not in cells:  # two syntheses may ask for the same real baseline
+                    fields = {"job": job, "run": parent, "trainings": trainers.at_once, "settings": settings}
+                    future = trainers.submit(stages.trial_stage, fields, *after)
+                    cells[content_key(job)] = job, future
+                    if trainers.remote:
+                        future.add_done_callback(partial(_relay, job))
+
+        syntheses = {
+            ask(stages.synthesize_stage, job=job, data_key=keys[job.task.name]): job for job in plan.synthesis_jobs
+        }
+        real = {}
+        for name, rows in of_task.items():
+            fields = {"summary": summarise(config, rows), "data_key": keys[name], **measured_at}
+            real[name] = trainers.submit(stages.describe_real_stage, fields)
+        train(plan.real_jobs)
+        collect_answers = _ask_questions(plan, of_task, keys, parent, ask)
+        described: list[tuple[PrefectFuture[Synthesis], Synthesis]] = []
+        for future in as_completed(list(syntheses)):
+            job, task = syntheses[future], syntheses[future].task.name
+            synthesis = _record(future, partial(failed_synthesis, job))
+            jobs = synthetic_jobs(config, of_task[task], keys[task], synthesis)
+            if synthesis.status == "ok":
+                fields = {"synthesis": synthesis, "data_key": keys[task], **measured_at}
+                after = [future, real[task]]  # which embeds the real rows that both are held against
+                described.append((trainers.submit(stages.describe_stage, fields, *after), synthesis))
+                train(jobs, future)
+            else:
+                found.syntheses.append(synthesis)
+                found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
+        collect_answers(found)
+        for _ in as_completed(
+            [*real.values(), *(item for item, _ in described), *(item for _, item in cells.values())]
+        ):
+            pass  # waits in Python, because Ray's own wait drops what the handler of a signal raises
+        found.cells = [(job, _record(future, job.failed)) for job, future in cells.values()]
+        found.trials += [trial for _, trial in found.cells]
+        found.syntheses += [_record(future, partial(undescribed, bare)) for future, bare in described]
+        for name, rows in of_task.items():
+            bare = summarise(config, rows)
+            found.summaries.append(_record(real[name], partial(found.lost, f"describe · {name} · real", bare)))
+    found.syntheses = by_mode(config, found.syntheses)
+    return found
+
+
+def _ask_questions(
+    plan: Plan,
+    of_task: Mapping[str, TaskData],
+    keys: Mapping[str, str],
+    parent: runs.StudyRun,
+    ask: Callable[..., PrefectFuture[Any]],
+) -> Callable[[_Found], None]:
+    """Start the LLMs that answer questions: baselines, annotators, judges. Returns what waits for their answers."""
+    config, asked = plan.study, plan.study.subjectivity
+    baselines = [
+        (job, ask(stages.classify_stage, job=job, run=parent, data_key=keys[job.task.name]))
+        for job in plan.baseline_jobs
+    ]
+    panels = {
+        name: ask(stages.annotate_stage, name=name, config=asked, test_rows=config.test_rows, data_key=keys[name])
+        for name, rows in of_task.items()
+        if needs_annotators(config, rows)
+    }
+    judging = None
+    if asked and asked.judges:
+        judging = ask(stages.judge_stage, data_keys=list(keys.values()), config=asked)
+
+    def collect(found: _Found) -> None:
+        found.trials += [_record(future, job.failed) for job, future in baselines]
+        for name, panel in panels.items():
+            found.ratings[name] = _record(panel, partial(found.lost, f"annotate · {name}", ()))
+        if asked and asked.judgements:
+            found.judgements = read_judgements(Path(asked.judgements), list(keys))
+        if judging:
+            found.judgements += _record(judging, partial(found.lost, "judge", ()))
+
+    return collect
+
+
+def _record(ended: PrefectFuture[R] | State[R], failed: Callable[[str], R]) -> R:
+    """A stage's record; one that says why where the stage broke off, or the process that it ran in."""
+    result: R | BaseException
+    try:
+        result = ended.result(raise_on_failure=False)
+    except Exception as error:
+        result = error
+    if not isinstance(result, BaseException):
+        return result
+    known = isinstance(result, UserError | RunError)
+    return failed(str(result) if known else redacted(f"{type(result).__name__}: {result}"))
+
+
+def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
+    """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
+    trial = _record(future, job.failed)
+    step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
+    announce(step, relayed=True)
+
+
+def _log_models(config: StudyConfig, found: _Found, settings: Settings) -> list[dict[str, Any]]:
+    """The models of new champions; a failure is recorded and holds up nothing."""
+    nothing: list[Logging] = []
+    choice = stages.choose_models_stage(config, found.cells, settings, return_state=True)
+    models: list[dict[str, Any]] = []
+    for chosen in _record(choice, partial(found.lost, "choose models", nothing)):
+        logged = stages.log_model_stage(chosen, settings, return_state=True)
+        model = _record(logged, partial(found.lost, f"log model · {chosen.job.cell}", None))
+        models += [model] if model else []
+    return models

@@ -1,7 +1,7 @@
-"""A watch as a Prefect flow: ask providers what they serve, try what is new, announce what writes. Wiring only.
+"""A watch as a Prefect flow: list the providers' LLMs, try new ones, announce those that write usable texts.
 
-An LLM counts as triggered only when Prefect's server has the event; one whose event could not be sent is announced
-again at the next look. A provider that does not answer ends the run as Failed, when all the others were looked at.
+An LLM counts as triggered only when Prefect's server has the event; an event that could not be sent is sent again by
+the next run of the watch. If a provider does not answer, the others are asked all the same, and the run ends Failed.
 """
 
 from functools import partial
@@ -13,11 +13,11 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows import stages
-from flows.operations.automations import announce_llm, check_reaction
-from flows.run import clear_faults
+from flows.launch import clear_faults
+from flows.operations.automations import announce_llm, check_new_llm_automation
 from tasks.config import Study, WatchConfig
 from tasks.config.named import named_watch
-from tasks.data.load import read_data
+from tasks.data.load import load
 from tasks.discovery.memory import mark_triggered, timestamp
 from tasks.discovery.ping import ping_model
 from tasks.discovery.watch import ProviderCheck, check_providers, sample_job
@@ -42,7 +42,7 @@ def watch(watch: str) -> State[Any]:
         check_places(settings)
         config, study = named_watch(watch, settings)
         with clear_faults(settings):
-            check_reaction()
+            check_new_llm_automation()
             found = _look(config, study, settings)
             create_table_artifact(found.table(), key=artifact_key(f"watch-{config.name}"), description=found.headline)
             for known in found.ready:
@@ -55,11 +55,12 @@ def watch(watch: str) -> State[Any]:
 
 def _look(config: WatchConfig, study: Study, settings: Settings) -> ProviderCheck:
     first = resolve(study)[0]
-    key = stages.load_stage(first, study.config.pool_share, study.config.pool_rows_per_label, settings)
+    rows = load(first, settings, study.config.pool_share, study.config.pool_rows_per_label)
+    key = stages.load_stage(stages.unsearched(rows), settings)
     store = Store(settings.store_url)
     now = timestamp()
     limits = config.monthly_budget_usd, study.config.budget_tokens
     ledger = open_account(settings, config.account(now[:7]), *limits)
     write = partial(stages.synthesize_stage, data_key=key, ledger=ledger, settings=settings)
-    sample = sample_job(study.config, read_data(store, key))
+    sample = sample_job(study.config, rows)
     return check_providers(config, sample, store, now, write, partial(ping_model, ledger=ledger))

@@ -18,15 +18,15 @@ from tasks.config import ClassifierConfig, GeneratorConfig, ImportConfig, TaskCo
 
 Status = Literal["ok", "failed"]
 Outcome = Literal["first", "better", "worse", "undecided"]
-RowKind = Literal["real", "pool", "generated", "imported"]
-"""A training row: any human-labelled one, one that prompts may show, one that an LLM wrote, one that others made."""
-ComparedTo = Literal["real rows of the same size", "the study's real rows", "nothing"]
-"""Which real arm a gap is measured to."""
 ID_LENGTH = 16
 """Hex digits of an arm's id and of its parts' keys: a study has hundreds of arms, not billions."""
 GoodEnough = Literal["yes", "no", "undecided", "none"]
 Rows = tuple[tuple[str, int], ...]
 """Rows by label, sorted by label."""
+RowKind = Literal["real", "pool", "generated", "imported"]
+"""A training row: any human-labelled one, one that prompts may show, one that an LLM wrote, one that others made."""
+ComparedTo = Literal["real rows of the same size", "the study's real rows", "nothing"]
+"""Which real arm a gap is measured to."""
 
 
 def content_key(value: Any) -> str:
@@ -106,7 +106,7 @@ class Arm:
 
     @cached_property
     def id(self) -> str:
-        """Names the arm in results and MLflow: a hash of all above, of source and classifier their keys."""
+        """Names the arm in results and MLflow: a hash of the fields above, with the keys of source and classifier."""
         source = self.source.key if self.source else None
         return content_key([self.task, self.mode, source, self.classifier.key, self.size, self.rows])[:ID_LENGTH]
 
@@ -194,7 +194,7 @@ class TaskSummary:
     diversity: Mapping[str, float] = field(default_factory=dict)
     """Of the real training rows, by the measures of ``Synthesis.diversity``."""
     similarity: Mapping[str, float] = field(default_factory=dict)
-    """Of the real training rows to the real rows that syntheses are held against."""
+    """Of the real training rows to the reference: the real rows that syntheses are compared with."""
     licence: str = ""
     citation: str = ""
     note: str = ""
@@ -268,7 +268,7 @@ class SynthesisJob:
     draw: int
     rows_per_label: int
     extra_texts: float
-    """Extra texts allowed of each label, as a multiple of the rows wanted."""
+    """Extra texts allowed for each label, as a multiple of the rows wanted."""
     filters: tuple[str, ...]
     """Names of what rejects texts, in order."""
     imported: ImportConfig | None = None
@@ -278,7 +278,7 @@ class SynthesisJob:
     among: tuple[GeneratorConfig, ...] = ()
     """The study's generators, from which this one's label tells it apart."""
 
-    @property
+    @cached_property  # a synthesis shows its progress under its name after every answer
     def source(self) -> Configured:
         """Who makes the rows."""
         return configured(self.imported) if self.imported else configured(self.generator, self.among)
@@ -481,8 +481,8 @@ class Gap:
     seed or seeds that do not differ."""
     seeds_needed: int | None = None
     """Seeds that would show a true loss of the study's tolerance, at power .8 and level .05, on the same test rows;
-    null where 200 would not, because the test rows' share of the chance is too large, and with one seed, which says
-    nothing of its chance."""
+    null where 200 would not, because the test rows' share of the variance is too large, and with one seed, which shows
+    no variance of seeds."""
     test_rows_needed: int | None = None
     """Test rows that would show it with the study's seeds; null where 100,000 would not, because the seeds' share is
     too large, and with one seed."""
@@ -628,7 +628,7 @@ class Correlation(OfArm):
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding of the study by Li et al. 2023, held against this study's own numbers."""
+    """One finding of the study by Li et al. 2023, tested on this study's own numbers."""
 
     name: str
     claim: str

@@ -1,23 +1,25 @@
 """From what a study has stored come the numbers that came from it when it was run: ``tests/fixtures/study``."""
 
 import shutil
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tasks.analysis.agreement import rater_agreement
-from tasks.annotation.judges import JUDGEMENTS
-from tasks.annotation.judges import KIND as JUDGED
-from tasks.annotation.panel import KIND as VOTED
-from tasks.annotation.panel import read_votes
 
+from tasks.analysis.subjectivity.agreement import rater_agreement
 from tasks.config import StudyConfig
 from tasks.data.load import read_data
 from tasks.jsonl import from_value
+from tasks.labelling.judges import JUDGEMENTS
+from tasks.labelling.judges import KIND as JUDGED
+from tasks.labelling.panel import KIND as VOTED
+from tasks.labelling.panel import read_votes
 from tasks.records import Judgement, Synthesis, TaskSummary, Trial
 from tasks.reporting.publish import last_results
 from tasks.settings import Settings
 from tasks.store import Store
+from tests.arms import make_arm
 from tests.facts import Facts, differences, facts, read_facts
 from tests.fixtures.make_study import FOLDER, conclude
 
@@ -47,7 +49,7 @@ def recomputed(results: dict[str, Any], settings: Settings) -> dict[str, Any]:
         StudyConfig.model_validate(results["config"]),
         [from_value(task, TaskSummary) for task in results["tasks"]],
         [_synthesis(item) for item in results["syntheses"]],
-        [from_value(cell, Trial) for cell in results["cells"]],
+        [_trial(cell, results) for cell in results["cells"]],
         {rows.task.name: rater_agreement(rows.test) for rows in data},
         votes,
         store.rows(JUDGED, judged, JUDGEMENTS, Judgement),
@@ -57,7 +59,18 @@ def recomputed(results: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def _synthesis(item: dict[str, Any]) -> Synthesis:
     fields = {name: value for name, value in item.items() if name not in (*STEPS, "cost_per_kept_usd")}
-    return from_value({**fields, "yields": {step: item[step] for step in STEPS}}, Synthesis)
+    made = from_value({**fields, "yields": {step: item[step] for step in STEPS}}, Synthesis)
+    return replace(made, source=make_arm(source=made.generator).source)
+
+
+def _trial(cell: dict[str, Any], results: dict[str, Any]) -> Trial:
+    """A cell of results that had no arms yet; real rows of two sizes were told apart by their number alone."""
+    names = ("task", "mode", "generator", "classifier")
+    same = [other["n_train"] for other in results["cells"] if all(other[name] == cell[name] for name in names)]
+    rows = {} if cell["mode"] in results["config"]["baselines"] else cell["label_counts"]
+    size = results["config"]["rows_per_label"] if cell["n_train"] == max(same) else None
+    arm = make_arm(*(cell[name] for name in names), rows=rows, size=size)
+    return from_value({**cell, "arm": asdict(arm)}, Trial)
 
 
 def test_results_of_then_are_read_as_the_same_facts(settings: Settings, known: Facts) -> None:

@@ -1,6 +1,6 @@
 """What a study's trials say: each arm's scores, its gap to real labels, and whether it is good enough."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
@@ -9,7 +9,7 @@ from tasks.analysis.decisions.verdict import FEWEST_ROWS, Facts, count, good_eno
 from tasks.analysis.matched_real import Pair, find_real, is_of_own_size
 from tasks.analysis.predictions import Read, align, reader, shared_items, sides
 from tasks.analysis.statistics import paired
-from tasks.analysis.statistics.paired import Paired
+from tasks.analysis.statistics.paired import Aligned
 from tasks.records import Comparison, Trial, by_arm
 from tasks.store import Store
 
@@ -34,14 +34,13 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
         found = [_compare(group, real.pairs(group), read, tolerance) for group in by_arm(trials).values()]
     corrected = iter(paired.holm([item.comparison.gap.p for item in found if item.comparison.gap]))
-    return tuple(_conclude(item, corrected.__next__, tolerance) for item in found)
-
-
-def _conclude(found: Compared, corrected: Callable[[], float], tolerance: float) -> Comparison:
-    gap = found.comparison.gap
-    gap = gap and replace(gap, p_corrected=corrected())
-    comparison = replace(found.comparison, gap=gap, good_enough=good_enough(gap, tolerance))
-    return replace(comparison, verdict=verdict(comparison, found.facts, tolerance))
+    concluded = []
+    for item in found:
+        gap = item.comparison.gap
+        gap = gap and replace(gap, p_corrected=next(corrected))
+        comparison = replace(item.comparison, gap=gap, good_enough=good_enough(gap, tolerance))
+        concluded.append(replace(comparison, verdict=verdict(comparison, item.facts, tolerance)))
+    return tuple(concluded)
 
 
 def _compare(group: list[Trial], pairs: list[Pair], read: Read, tolerance: float) -> Compared:
@@ -82,17 +81,17 @@ def _with_gap(found: Compared, pairs: list[Pair], read: Read, tolerance: float) 
     arm = found.comparison.arm
     both, single = _sample([trial for pair in pairs for trial in pair], read, shared=not arm.trained)
     all_rows = len(read(pairs[0][1].key))
-    facts = replace(found.facts, paired_rows=len(both.labels), all_rows=all_rows, single=single, baselines=len(pairs))
+    facts = replace(found.facts, paired_rows=len(both.labels), all_rows=all_rows, single=single, real_trials=len(pairs))
     if len(both.labels) < FEWEST_ROWS:
         return Compared(found.comparison, facts)
     rows = round(sum(trial.n_train for _, trial in pairs) / len(pairs))
     against = f"{pairs[0][1].classifier} trained on {count(rows, 'real row')}"
     comparison = replace(found.comparison, gap=paired.gap(*sides(both), tolerance), against=against)
     own_size = is_of_own_size(arm.mode) and comparison.n_train != rows
-    return Compared(comparison, replace(facts, baseline_rows=rows if own_size else None))
+    return Compared(comparison, replace(facts, real_rows=rows if own_size else None))
 
 
-def _sample(trials: Sequence[Trial], read: Read, shared: bool = False) -> tuple[Paired, tuple[str, ...]]:
+def _sample(trials: Sequence[Trial], read: Read, shared: bool = False) -> tuple[Aligned, tuple[str, ...]]:
     """The predictions of the trials, a row each, on one set of test items in one order, and labels that one item has.
 
     ``shared`` takes the items that all trials have; otherwise all must have the same.

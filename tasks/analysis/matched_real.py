@@ -1,8 +1,8 @@
 """Which real trials an arm is compared with.
 
-As a rule those of the same size, so that a gap is the price of the text and not of its amount. Modes that are about
-the amount (what does a small pool do, alone or with synthetic rows beside it?) are compared with as many real rows as
-the study asks for; so are arms that train nothing, with the study's first classifier.
+As a rule those of the same size, so that a gap shows the quality of the rows and not their number. Modes that are about
+the number (what does a small pool do, alone or together with synthetic rows?) are compared with as many real rows as
+the study asks for. Arms that train nothing are compared with the same, by the study's first classifier.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,22 +37,27 @@ class RealTrials:
         trial only, which is then paired with the real trials of all seeds.
         """
         found = [trial for trial in group if trial.status == "ok"]
-        if not found or found[0].arm.mode in (REAL, REFERENCE):
+        if not found or found[0].mode in (REAL, REFERENCE):
             return []
         arm = found[0].arm
-        asked = self._asked(arm)
-        if not arm.trained and len(group) == 1:
-            reals = self.finished.values()
-            return [(found[0], real) for real in reals if asked and _place(real) == (arm.task, *asked)]
-        if not arm.trained or is_of_own_size(arm.mode):
-            wanted = {trial.seed: asked for trial in found}
+        if arm.trained and not is_of_own_size(arm.mode):
+            wanted = [(arm.classifier, rows_of(trial)) for trial in found]
+        elif asked := self._asked(arm):
+            if not arm.trained and len(group) == 1:
+                place = arm.task, *asked
+                return [
+                    (found[0], real)
+                    for (task, classifier, _, rows), real in self.finished.items()
+                    if (task, classifier, rows) == place
+                ]
+            wanted = [asked] * len(found)
         else:
-            wanted = {trial.seed: (arm.classifier, rows_of(trial)) for trial in found}
-        beside = [(trial, self._of_seed(arm.task, trial.seed, wanted[trial.seed])) for trial in found]
-        return [(trial, real) for trial, real in beside if real]
-
-    def _of_seed(self, task: str, seed: int, wanted: tuple[Configured, Rows] | None) -> Trial | None:
-        return self.finished.get((task, wanted[0], seed, wanted[1])) if wanted else None
+            return []
+        matched = [
+            (trial, self.finished.get((arm.task, classifier, trial.seed, rows)))
+            for trial, (classifier, rows) in zip(found, wanted, strict=True)
+        ]
+        return [(trial, real) for trial, real in matched if real]
 
     def _asked(self, arm: Arm) -> tuple[Configured, Rows] | None:
         """Classifier and rows of the real arm that is as large as the study asks for, of several sizes the largest."""
@@ -62,10 +67,6 @@ class RealTrials:
         same = [real for real in fitting if arm.size is not None and real.size == arm.size]
         largest = max(same or fitting, key=lambda real: sum(n for _, n in real.rows), default=None)
         return (largest.classifier, largest.rows) if largest else None
-
-
-def _place(real: Trial) -> tuple[str, Configured, Rows]:
-    return real.arm.task, real.arm.classifier, rows_of(real)
 
 
 def rows_of(trial: Trial) -> Rows:

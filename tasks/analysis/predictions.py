@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tasks.analysis.statistics.paired import Paired
+from tasks.analysis.statistics.paired import Aligned
 from tasks.store import Store
 from tasks.training.trial import Prediction, needed_predictions
 
@@ -33,7 +33,7 @@ def shared_items(answers: Sequence[Answers], among: Collection[str] | None = Non
     return sorted(shared if among is None else shared.intersection(among))
 
 
-def align(answers: Sequence[Answers], items: Sequence[str], labels: Iterable[str] = ()) -> Paired:
+def align(answers: Sequence[Answers], items: Sequence[str], labels: Iterable[str] = ()) -> Aligned:
     """The answers, a row each, on ``items``, which all have. ``labels`` are counted as labels though no item has them.
 
     Labels are numbered in alphabetical order.
@@ -42,14 +42,14 @@ def align(answers: Sequence[Answers], items: Sequence[str], labels: Iterable[str
     predicted = [[of[item][1] for item in items] for of in answers]
     names = sorted({*real, *(name for row in predicted for name in row), *labels})
     index = {name: i for i, name in enumerate(names)}
-    return Paired(
+    return Aligned(
         labels=np.array([index[label] for label in real], dtype=np.intp),
         predicted=np.array([[index[name] for name in row] for row in predicted], dtype=np.intp),
         classes=len(names),
     )
 
 
-def sides(both: Paired) -> tuple[Paired, Paired]:
+def sides(both: Aligned) -> tuple[Aligned, Aligned]:
     """Rows that were aligned in pairs, as the first and the second ones of them."""
     first, second = (replace(both, predicted=both.predicted[side::2]) for side in (0, 1))
     return first, second

@@ -3,6 +3,7 @@
 Nothing is imported here that takes long: the hub's library only when a hub data set is read.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -18,6 +19,8 @@ from tasks.errors import RunError
 from tasks.records import Example, TaskData, count_labels
 from tasks.settings import Settings
 from tasks.store import Store
+
+LOGGER = logging.getLogger("synthgap")
 
 KIND = "data"
 ROWS = "rows.jsonl"
@@ -88,7 +91,10 @@ def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int
 
     Raises ``UserError`` for rows that do not fit the task, ``UnavailableError`` when no source can be had here.
     """
-    return split(task, read(task, settings), pool_share, pool_rows)
+    data = split(task, read(task, settings), pool_share, pool_rows)
+    sizes = len(data.train), len(data.pool), len(data.test)
+    LOGGER.info("loaded %s: %d training rows, %d of them in the pool, and %d test rows", task.name, *sizes)
+    return data
 
 
 def read(task: TaskConfig, settings: Settings) -> Reading:

@@ -1,27 +1,33 @@
 """The study that a new LLM is run in: the watch's own, with the new LLM and those whose rows are in the store.
 
-Only the new LLM is called. LLMs that are no longer served, or have become expensive, are compared by what they wrote
-before; calls that the study would need to others are left out. How the study ended is noted, so that a later check
-continues what a budget or a failure left unfinished.
+Only the new one is asked anything. An LLM that is gone or has become expensive stands beside it with the rows that it
+wrote earlier; an LLM that would have to be asked again is left out. How the study ended is noted, so that a later look
+goes on with what a budget or a failure left undone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tasks.config import Study, WatchConfig
+from tasks.config import GeneratorConfig, StudyConfig, WatchConfig
 from tasks.discovery.memory import Known, Status, everyone, recall, remember
 from tasks.errors import UserError
-from tasks.planning.make import plan_study
+from tasks.generation.synthesize import stored_synthesis
+from tasks.planning.cost import planned_baselines, planned_questions
+from tasks.planning.grid import synthesis_jobs
+from tasks.planning.make import make_plan
+from tasks.records import TaskData
 from tasks.settings import Settings
 from tasks.store import Store
 
 
-def study_of_new_llm(watch: WatchConfig, study: Study, model: str, month: str, settings: Settings) -> Study:
+def study_of_new_llm(
+    watch: WatchConfig, study: StudyConfig, data: Sequence[TaskData], model: str, month: str, settings: Settings
+) -> StudyConfig:
     """The watch's ``study`` with ``model`` added, paid from the watch's ledger of the month (``2026-11``).
 
-    Annotators and judges are asked nothing for it: their answers are used where all of them are there already. Raises
-    ``UserError`` for a model that none of the watch's providers ever listed.
+    ``data`` has the study's real rows. Annotators and judges are asked nothing for it: their answers are used where all
+    of them are there already. Raises ``UserError`` for a model that none of the watch's providers ever listed.
     """
     store = Store(settings.store_url)
     known = recall(store, model)
@@ -29,28 +35,41 @@ def study_of_new_llm(watch: WatchConfig, study: Study, model: str, month: str, s
     if provider is None:
         names = ", ".join(item.address for item in watch.providers)
         raise UserError(f"watch {watch.name!r} never met an LLM {model!r}; it asks {names}")
-    others = [item for item in study.config.generators if item.model != model]
+    others = [item for item in study.generators if item.model != model]
     listed = {item.model for item in others} | {model}
     others += [item.generator for item in everyone(store) if item.model not in listed]
-    before = Study(config=study.config.model_copy(update={"generators": tuple(others)}), folder=study.folder)
-    plan = plan_study(before, settings)
-    missing = [item.job.generator for item in plan.syntheses if not item.stored and item.job.imported is None]
-    missing += [item.job.generator for item in plan.baselines if not item.stored and item.job.generator]
+    before = study.model_copy(update={"generators": tuple(others)})
+    missing = _to_be_asked(before, data, settings)
     changed = {
         "generators": (*(item for item in others if item not in missing), provider.generator(model)),
-        "subjectivity": None if plan.questions else study.config.subjectivity,
+        "subjectivity": None if planned_questions(before, data, settings) else study.subjectivity,
         "account": watch.account(month),
         "budget_usd": watch.monthly_budget_usd,
     }
-    return Study(config=study.config.model_copy(update=changed), folder=study.folder)
+    return study.model_copy(update=changed)
 
 
-def note_end(study: Study, model: str, results: Mapping[str, Any], started: str, settings: Settings) -> Known | None:
+def _to_be_asked(study: StudyConfig, data: Sequence[TaskData], settings: Settings) -> list[GeneratorConfig]:
+    """The LLMs of which the store lacks a synthesis, or an answer to what a baseline asks."""
+    jobs = ((job, rows) for rows in data for job in synthesis_jobs(study, rows) if job.imported is None)
+    missing = [job.generator for job, rows in jobs if stored_synthesis(job, rows, settings) is None]
+    baselines = (item.job.generator for item in planned_baselines(study, data, settings) if not item.stored)
+    return [*missing, *(generator for generator in baselines if generator)]
+
+
+def note_end(
+    study: StudyConfig,
+    data: Sequence[TaskData],
+    model: str,
+    results: Mapping[str, Any],
+    started: str,
+    settings: Settings,
+) -> Known | None:
     """Note how a ``study_of_new_llm`` ended, by what the store still lacks of it: ``results`` only say why.
 
     ``started`` is the ISO time by which its month was chosen. Null for an LLM that was retired meanwhile.
     """
-    plan = plan_study(study, settings)
+    plan = make_plan(study, data, settings)
     if all(item.stored for group in (plan.syntheses, plan.trials, plan.baselines) for item in group):
         return _note(model, "triggered", "", settings, started)
     limit = next((item["stopped"] for item in results["syntheses"] if item["stopped"]), "")

@@ -1,5 +1,6 @@
 """Makes the plan of a study: its grid over loaded rows, each part looked up in the store."""
 
+import logging
 from collections.abc import Sequence
 
 from tasks.config import Study, StudyConfig
@@ -18,6 +19,8 @@ from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.estimate import seconds_to_train
 from tasks.training.rows import is_stored
+
+LOGGER = logging.getLogger("synthgap")
 
 
 def plan_study(study: Study, settings: Settings) -> Plan:
@@ -52,4 +55,5 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     shown += stored_elsewhere(data, settings)
     notes += price_notes(asked, config.budget_usd, settings)
     planned = tuple(syntheses), tuple(trials), baselines, questions
+    LOGGER.debug("planned study %s: %d syntheses and %d trials", config.name, len(syntheses), len(trials))
     return Plan(config, *planned, seconds, tuple(notes), tuple(shown), asked)

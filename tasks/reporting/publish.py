@@ -17,7 +17,7 @@ from tasks.jsonl import encodable
 from tasks.reporting import terminal
 from tasks.reporting.report import render
 from tasks.reporting.results import SCHEMA, to_json
-from tasks.settings import Settings
+from tasks.settings import Settings, shared_files
 from tasks.store import Store, needed
 from tasks.versions import check_version, is_version
 
@@ -51,6 +51,18 @@ def write(results: Mapping[str, Any], html: str, folder: Path) -> Path:
         make_folder(folder)
         texts = {REPORT: encodable(html), RESULTS: to_json(results)}
         replace_files({folder / name: text.encode() for name, text in texts.items()})
+    return folder / REPORT
+
+
+def copy(study: str, settings: Settings, folder: Path) -> Path:
+    """Copy the newest results of a study and their report to a folder of the user's; returns the report's path there.
+
+    Raises ``RunError`` like ``write``.
+    """
+    with shared_files(), writing("the results to", folder):
+        make_folder(folder)
+        found = folder_of(study, settings)
+        replace_files({folder / name: (found / name).read_bytes() for name in (REPORT, RESULTS)})
     return folder / REPORT
 
 

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tasks import jsonl
-from tasks.analysis.decisions.champion import WON, Champion, contender, contest
+from tasks.analysis.decisions.champion import WON, Champion, champion_among, compare_with_champion
 from tasks.config import StudyConfig
 from tasks.data.load import read_data
 from tasks.data.sample import test_sample
@@ -65,10 +65,10 @@ def worth_logging(config: StudyConfig, cells: Sequence[Cell], settings: Settings
     trials = [trial for _, trial in cells]
     found = []
     for task in dict.fromkeys(trial.task for trial in trials):
-        champion = contender([trial for trial in trials if trial.task == task], task, classifiers, store)
+        champion = champion_among([trial for trial in trials if trial.task == task], task, classifiers, store)
         if champion is None:
             continue
-        challenge = contest((task, "", champion.classifier), champion, registered(settings, task), store)
+        challenge = compare_with_champion((task, "", champion.classifier), champion, registered(settings, task), store)
         if challenge and challenge.outcome in WON:
             mine = [cell for cell in cells if champion.won_by(cell[1]) and cell[1].run_id]
             job, trial = min(mine, key=lambda cell: cell[0].seed)  # the best by score would be chosen by test rows

@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.analysis.decisions.champion import Champion, contender, contest, crown, reigning
+from tasks.analysis.decisions.champion import (
+    Champion,
+    champion_among,
+    compare_with_champion,
+    current_champion,
+    update_champions,
+)
 from tasks.config import GeneratorConfig
 from tasks.records import Trial, configured
 from tasks.store import Store
@@ -41,42 +47,42 @@ def outcomes(found) -> dict[tuple[str, str], str]:
 
 
 def champion(store: Store, mode: str = "few_shot") -> str:
-    return reigning(store, "t", mode, "c").generator
+    return current_champion(store, "t", mode, "c").generator
 
 
-def test_the_best_is_the_first_and_meets_itself_in_silence(store) -> None:
+def test_the_best_is_the_first_and_is_not_compared_with_itself(store) -> None:
     both = [*trials(store, "weak", 0.6), *trials(store, "strong", 0.9)]
-    assert outcomes(crown(both, store))["few_shot", "strong"] == "first"
+    assert outcomes(update_champions(both, store))["few_shot", "strong"] == "first"
     assert champion(store) == "strong"
-    assert crown(trials(store, "strong", 0.9), store) == ()
+    assert update_champions(trials(store, "strong", 0.9), store) == ()
 
 
 def test_a_better_one_takes_the_place_and_a_worse_one_does_not(store) -> None:
-    crown(trials(store, "old", 0.7), store)
-    [worse, _] = crown(trials(store, "bad", 0.5), store)
+    update_champions(trials(store, "old", 0.7), store)
+    [worse, _] = update_champions(trials(store, "bad", 0.5), store)
     assert (worse.outcome, worse.champion, champion(store)) == ("worse", "old", "old")
     assert worse.gap.high < 0
-    [better, _] = crown(trials(store, "new", 0.95), store)
+    [better, _] = update_champions(trials(store, "new", 0.95), store)
     assert (better.outcome, champion(store)) == ("better", "new")
     assert better.gap.low > 0
 
 
 def test_chance_decides_nothing(store) -> None:
-    crown(trials(store, "old", 0.8), store)
-    [found, _] = crown(trials(store, "same", 0.81), store)
+    update_champions(trials(store, "old", 0.8), store)
+    [found, _] = update_champions(trials(store, "same", 0.81), store)
     assert (found.outcome, champion(store)) == ("undecided", "old")
     assert found.gap.low < 0 < found.gap.high
 
 
 def test_modes_have_champions_of_their_own_and_one_in_all(store) -> None:
-    found = crown([*trials(store, "x", 0.6, "zero_shot"), *trials(store, "x", 0.9)], store)
+    found = update_champions([*trials(store, "x", 0.6, "zero_shot"), *trials(store, "x", 0.9)], store)
     assert outcomes(found) == {
         ("zero_shot", "x"): "first",
         ("few_shot", "x"): "first",
         ("", "few_shot · x"): "first",
         ("", "zero_shot · x"): "worse",
     }
-    assert reigning(store, "t", "", "c").mode == "few_shot"
+    assert current_champion(store, "t", "", "c").mode == "few_shot"
 
 
 @pytest.mark.parametrize(
@@ -84,8 +90,8 @@ def test_modes_have_champions_of_their_own_and_one_in_all(store) -> None:
     [({"n_train": 400}, "400 rows, the champion on 100"), ({"items": ITEMS[:100]}, "other rows"), ({"seeds": 0}, None)],
 )
 def test_what_cannot_be_compared_is_undecided_and_says_why(store, change, why) -> None:
-    crown(trials(store, "old", 0.6), store)
-    found = crown(trials(store, "new", 0.95, **change), store)
+    update_champions(trials(store, "old", 0.6), store)
+    found = update_champions(trials(store, "new", 0.95, **change), store)
     assert [challenge.outcome for challenge in found] == (["undecided"] * 2 if why else [])
     assert all(why in challenge.note and challenge.gap is None for challenge in found)
     assert champion(store) == "old"
@@ -94,31 +100,32 @@ def test_what_cannot_be_compared_is_undecided_and_says_why(store, change, why) -
 def test_failed_trials_and_real_rows_do_not_compete(store) -> None:
     failed = [replace(trial, status="failed", macro_f1=None) for trial in trials(store, "x", 0.9)]
     real = [replace(trial, arm=make_arm(mode="real", source=None)) for trial in trials(store, "y", 0.9, "real")]
-    assert crown([*failed, *real], store) == ()
+    assert update_champions([*failed, *real], store) == ()
 
 
 def test_who_is_worth_a_model_is_the_champion_of_all_modes_among_these_trials(store) -> None:
     old, new = trials(store, "old", 0.9), trials(store, "new", 0.6)
-    crown([*old, *new], store)
-    assert contender([*old, *new], "t", ["c"], store).generator == "old"
-    assert contender(new, "t", ["c"], store) is None  # the champion is of another study
-    assert contender(old, "t", ["other"], store) is None
+    update_champions([*old, *new], store)
+    assert champion_among([*old, *new], "t", ["c"], store).generator == "old"
+    assert champion_among(new, "t", ["c"], store) is None  # the champion is of another study
+    assert champion_among(old, "t", ["other"], store) is None
 
 
-def test_a_contest_knows_the_champion_itself_by_mode_llm_and_classifier(store) -> None:
-    crown(trials(store, "x", 0.9), store)
-    champion = reigning(store, "t", "", "c")
-    assert contest(("t", "", "c"), champion, champion, store) is None
-    assert contest(("t", "", "c"), champion, None, store).outcome == "first"
+def test_the_champion_is_known_by_mode_llm_and_classifier(store) -> None:
+    update_champions(trials(store, "x", 0.9), store)
+    champion = current_champion(store, "t", "", "c")
+    assert compare_with_champion(("t", "", "c"), champion, champion, store) is None
+    assert compare_with_champion(("t", "", "c"), champion, None, store).outcome == "first"
     other = replace(champion, classifier="d")
-    assert contest(("t", "", "d"), other, champion, store).outcome == "undecided"  # says the same of every row
+    found = compare_with_champion(("t", "", "d"), other, champion, store)
+    assert found.outcome == "undecided"  # both say the same of every row
 
 
 def test_a_champion_whose_trials_nobody_has_is_never_beaten_unseen(store) -> None:
-    crown(trials(store, "x", 0.99), store)
-    strong = reigning(store, "t", "", "c")
+    update_champions(trials(store, "x", 0.99), store)
+    strong = current_champion(store, "t", "", "c")
     for unknown, why in ((replace(strong, generator="y", trials={}), "no seed"), (gone(strong), "not in the store")):
-        found = contest(("t", "", "c"), strong, unknown, store)
+        found = compare_with_champion(("t", "", "c"), strong, unknown, store)
         assert (found.outcome, found.gap) == ("undecided", None)
         assert why in found.note
 
@@ -128,11 +135,11 @@ def gone(champion: Champion) -> Champion:
 
 
 def test_a_champion_of_a_newer_version_stays_and_is_said(store, tmp_path, caplog) -> None:
-    crown(trials(store, "old", 0.7), store)
+    update_champions(trials(store, "old", 0.7), store)
     newer = json.dumps({"else": 1, "stored": {"schema": 9}})
     for path in (tmp_path / "champions").rglob("manifest.json"):
         path.write_text(newer)
-    assert crown(trials(store, "new", 0.95), store) == ()
+    assert update_champions(trials(store, "new", 0.95), store) == ()
     assert {path.read_text() for path in (tmp_path / "champions").rglob("manifest.json")} == {newer}
     assert "written by a newer synthgap (schema 9" in caplog.text
 
@@ -142,13 +149,13 @@ def test_two_settings_of_one_llm_compete_with_each_other(store) -> None:
     settings = GeneratorConfig(model="x", temperature=1.5)
     warm = replace(plain[0].arm, source=configured(settings, [settings, GeneratorConfig(model="x")]))
     better = [replace(trial, arm=warm) for trial in trials(store, "x warm", 0.95)]
-    assert crown([*plain, *better], store)[0].challenger == "x (temperature 1.5)"
-    assert reigning(store, "t", "few_shot", "c").name == "x (temperature 1.5)"
-    assert [item.outcome for item in crown(plain, store)] == ["worse", "worse"]
+    assert update_champions([*plain, *better], store)[0].challenger == "x (temperature 1.5)"
+    assert current_champion(store, "t", "few_shot", "c").name == "x (temperature 1.5)"
+    assert [item.outcome for item in update_champions(plain, store)] == ["worse", "worse"]
 
 
 def test_a_champion_of_an_earlier_version_is_known_by_its_names(store) -> None:
     made = trials(store, "x", 0.9)
-    crown(made, store)
-    known = reigning(store, "t", "", "c")
+    update_champions(made, store)
+    known = current_champion(store, "t", "", "c")
     assert known.is_same(replace(known, settings="")) and not known.is_same(replace(known, settings="else"))

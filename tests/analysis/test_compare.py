@@ -85,7 +85,7 @@ def test_one_seed_is_said(study):
     trial, store = study
     few = compare(both(trial, seeds=(4,)), store, 0.02)[1]
     assert few.seeds == (4,)
-    assert "one seed: the interval leaves out the chance of training" in few.verdict
+    assert "one seed: the interval leaves out how trainings differ" in few.verdict
 
 
 def test_the_baseline_has_as_many_rows_and_the_same_seed(study):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.analysis.statistics.paired import ROUNDING, Paired, score_interval
+from tasks.analysis.statistics.paired import ROUNDING, Aligned, score_interval
 from tasks.analysis.subjectivity.curves import MAX_POINTS, MIN_ITEMS, make_curves, thresholds
 from tasks.errors import RunError
 from tasks.records import Trial
@@ -88,7 +88,7 @@ def test_a_point_is_the_score_of_its_rows(write):
     last = shares >= curve.points[-1].gamma
     labels = np.array([label == "b" for label in LABELS]).astype(int)
     predicted = np.where(right, labels, 1 - labels)
-    expected = score_interval(Paired(labels[last], predicted[:, last], 2), "accuracy")
+    expected = score_interval(Aligned(labels[last], predicted[:, last], 2), "accuracy")
     assert astuple(curve.points[-1].accuracy) == pytest.approx(astuple(expected), abs=ROUNDING)
 
 
@@ -150,7 +150,7 @@ def test_rows_that_nobody_rated_do_not_count(write):
     right = [i < 100 for i in range(400)]
     (curve,) = make_curves([trial("real", 0, right)], rated, store)
     assert [(p.items, p.accuracy.mean) for p in curve.points] == [(100, 1.0), (70, 1.0)]
-    assert curve.note == "one seed: the intervals leave out the chance of training"
+    assert curve.note == "one seed: the intervals leave out how trainings differ"
 
 
 @given(st.lists(st.integers(1, 30), min_size=MIN_ITEMS, max_size=200))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tasks.analysis.measures import diversity, similarity
 from tasks.analysis.measures.describe import ERROR, describe, describe_real, describe_synthesis
 from tasks.analysis.measures.embedding import embed
-from tasks.analysis.measures.matching import REFERENCE, match, matched_texts
+from tasks.analysis.measures.matching import REFERENCE_TEXTS, match, matched_texts
 from tasks.config import TaskConfig
 from tasks.records import Example, TaskData
 from tasks.reporting.report import MEASURES
@@ -52,7 +52,7 @@ def test_the_reference_is_bounded_keeps_the_mix_of_labels_and_avoids_what_prompt
     matched = match(task, 1200)
     assert matched.counts == {"glad": 1200, "sad": 300}
     assert len(matched.real) == 1500
-    assert len(matched.reference) <= REFERENCE
+    assert len(matched.reference) <= REFERENCE_TEXTS
     assert sum("glad" in text for text in matched.reference) == 4 * sum("sad" in text for text in matched.reference)
     assert not {row.text for row in task.pool} & set(matched.reference)
 
@@ -100,10 +100,10 @@ def test_describe_leaves_out_what_is_undefined_and_asks_once(tmp_path):
 
 def test_real_texts_are_embedded_once_and_bounded(tmp_path):
     settings, letters = Settings(home=tmp_path), Letters()
-    real = [f"{i} abc" for i in range(REFERENCE + 50)]
+    real = [f"{i} abc" for i in range(REFERENCE_TEXTS + 50)]
     describe(list("abcde"), real, settings, encode=letters)
     describe(list("abcdef"), real[::-1], settings, encode=letters)
-    assert letters.asked == 5 + REFERENCE + 6
+    assert letters.asked == 5 + REFERENCE_TEXTS + 6
 
 
 def test_a_value_that_is_an_estimate_comes_with_its_error(tmp_path):

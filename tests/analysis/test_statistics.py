@@ -10,14 +10,14 @@ from sklearn.metrics import f1_score
 from threadpoolctl import threadpool_limits
 
 from tasks.analysis.statistics import paired
-from tasks.analysis.statistics.paired import Paired, gap, holm, score_interval, scores
+from tasks.analysis.statistics.paired import Aligned, gap, holm, score_interval, scores
 
 
 @st.composite
 def samples(draw):
     classes, items, seeds = draw(st.integers(2, 4)), draw(st.integers(1, 25)), draw(st.integers(1, 3))
     rng = np.random.default_rng(draw(st.integers(0, 10**6)))
-    return Paired(rng.integers(0, classes, items), rng.integers(0, classes, (seeds, items)), classes)
+    return Aligned(rng.integers(0, classes, items), rng.integers(0, classes, (seeds, items)), classes)
 
 
 def models(rng, labels, *, seeds, classes=2, count=1, seed_sd=0.0, mode_sd=1.0):
@@ -32,7 +32,7 @@ def models(rng, labels, *, seeds, classes=2, count=1, seed_sd=0.0, mode_sd=1.0):
         skill = 1.3 + hard + rng.normal(0, mode_sd, items) + rng.normal(0, seed_sd, seeds)[:, None]
         right = skill + rng.logistic(0, 1, (seeds, items)) > 0
         wrong = (labels + rng.integers(1, classes, (seeds, items))) % classes
-        found.append(Paired(labels, np.where(right, labels, wrong), classes))
+        found.append(Aligned(labels, np.where(right, labels, wrong), classes))
     return found
 
 
@@ -55,7 +55,7 @@ def test_a_weight_repeats_an_item(sample, seed):
     for first, second in itertools.pairwise(shuffled):
         if sample.labels[first] == sample.labels[second] and repeats[first] and repeats[second] == 1:
             repeats[[first, second]] = 0, repeats[first] + 1  # the label counts stay
-    again = Paired(np.repeat(sample.labels, repeats), np.repeat(sample.predicted, repeats, axis=1), sample.classes)
+    again = Aligned(np.repeat(sample.labels, repeats), np.repeat(sample.predicted, repeats, axis=1), sample.classes)
     weighted = repeats[None].astype(np.float32) @ paired._indicators(sample)
     for metric in paired.METRICS:
         assert paired._from_counts(weighted, sample, metric)[0] == pytest.approx(scores(again, metric))
@@ -71,11 +71,11 @@ def test_resamples_hold_to_the_label_counts(sample, seed):
 @given(samples(), st.integers(0, 100))
 def test_swapping_is_what_it_says(sample, seed):
     rng = np.random.default_rng(seed)
-    other = Paired(sample.labels, rng.integers(0, sample.classes, sample.predicted.shape), sample.classes)
+    other = Aligned(sample.labels, rng.integers(0, sample.classes, sample.predicted.shape), sample.classes)
     swap = rng.integers(0, 2, (2, len(sample.labels)), dtype=np.uint8)
     for mine, yours, mask in zip(*paired._swapped(sample, other, swap), swap, strict=True):
         for found, kept, moved in ((mine, sample, other), (yours, other, sample)):
-            mixed = Paired(sample.labels, np.where(mask == 1, moved.predicted, kept.predicted), sample.classes)
+            mixed = Aligned(sample.labels, np.where(mask == 1, moved.predicted, kept.predicted), sample.classes)
             assert found == pytest.approx(scores(mixed, "macro_f1"))
 
 
@@ -113,7 +113,7 @@ def test_seeds_that_disagree_widen_the_interval():
     steady = np.where(rng.random((1, 400)) < 0.8, labels, 1 - labels).repeat(3, axis=0)
     restless = np.stack([np.where(rng.random(400) < share, labels, 1 - labels) for share in (0.7, 0.8, 0.9)])
     widths = [
-        (found := score_interval(Paired(labels, predicted, 2), "accuracy", resamples=400)).high - found.low
+        (found := score_interval(Aligned(labels, predicted, 2), "accuracy", resamples=400)).high - found.low
         for predicted in (steady, restless)
     ]
     assert widths[1] > 2 * widths[0]
@@ -123,7 +123,7 @@ def test_a_clear_loss_is_found():
     labels = np.arange(600) % 2
     rng = np.random.default_rng(1)
     good, bad = (np.where(rng.random((3, 600)) < share, labels, 1 - labels) for share in (0.95, 0.7))
-    found = gap(Paired(labels, bad, 2), Paired(labels, good, 2), resamples=500)
+    found = gap(Aligned(labels, bad, 2), Aligned(labels, good, 2), resamples=500)
     assert found.high < -0.15
     assert found.p < 0.01
 
@@ -148,7 +148,7 @@ def flips(rng, seeds, items=200, *, by_seed, by_item=0.6):
     for _ in range(2):
         own = rng.normal(0, by_item, items) + rng.normal(0, by_seed, (seeds, 1)) + rng.logistic(0, 1, items)
         right = hard + own + rng.normal(0, 0.3, (seeds, items)) > 0
-        found.append(Paired(labels, np.where(right, labels, 1 - labels), 2))
+        found.append(Aligned(labels, np.where(right, labels, 1 - labels), 2))
     return found
 
 
@@ -188,20 +188,20 @@ def test_intervals_and_p_values_agree(simulated):
 
 def test_the_effect_is_in_standard_deviations_of_seeds():
     labels = np.arange(200) % 2
-    wrong = [Paired(labels, np.stack([np.where(np.arange(200) < n, 1 - labels, labels) for n in of]), 2) for of in
+    wrong = [Aligned(labels, np.stack([np.where(np.arange(200) < n, 1 - labels, labels) for n in of]), 2) for of in
              ((20, 30, 40), (10, 10, 10))]  # fmt: skip
     assert gap(*wrong, resamples=50).effect == pytest.approx(-0.1 / 0.05, rel=1e-6)
 
 
 def test_a_perfect_score_is_not_certain():
     labels = np.arange(60) % 2
-    found = score_interval(Paired(labels, labels[None], 2), "macro_f1")
+    found = score_interval(Aligned(labels, labels[None], 2), "macro_f1")
     assert (found.low, found.high) == pytest.approx((0.95, 1.0))
 
 
 def test_a_classifier_that_says_one_label_has_a_score():
     labels = np.arange(60) % 2
-    found = score_interval(Paired(labels, np.zeros((2, 60), dtype=int), 2), "macro_f1")
+    found = score_interval(Aligned(labels, np.zeros((2, 60), dtype=int), 2), "macro_f1")
     assert found.mean == pytest.approx(1 / 3)
     assert found.low < 1 / 3 < found.high
 

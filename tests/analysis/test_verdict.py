@@ -9,7 +9,7 @@ def said(gap=None, *, mode="few_shot", seeds=(0, 1, 2), n_train=100, tolerance=0
     score = Interval(0.8, 0.7, 0.9)
     arm = make_arm(mode=mode, rows={} if mode == "llm_zero_shot" else COUNTS)
     comparison = Comparison(arm, seeds, score, score, gap, good_enough(gap, tolerance), "", n_train)
-    known = {"rows": 400, "paired_rows": 400, "all_rows": 400, "baselines": len(seeds)}
+    known = {"rows": 400, "paired_rows": 400, "all_rows": 400, "real_trials": len(seeds)}
     return verdict(comparison, Facts(**{"trials": len(seeds), "failed": 0} | known | facts), tolerance)
 
 
@@ -32,7 +32,7 @@ ASTRIDE = "undecided: could lose 9 points or win 2; "
         (gap(-0.09, 0.02), ASTRIDE + "neither 200 seeds nor 100,000 test rows alone would decide"),
         (
             gap(-0.09, 0.02, None, 87),
-            ASTRIDE + "there are seeds and test rows enough, the gap is just close to the tolerance",
+            ASTRIDE + "there are enough seeds and test rows, the gap is just close to the tolerance",
         ),
     ],
 )
@@ -41,14 +41,14 @@ def test_where_the_interval_lies_and_what_would_decide(found, expected):
 
 
 def test_an_llm_s_one_trial_counts_with_the_seeds_of_the_baseline():
-    shared = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), baselines=3, paired_rows=100)
+    shared = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), real_trials=3, paired_rows=100)
     assert shared == "loses 6 points (3 to 9); on the 100 of 400 test rows that both have"
-    alone = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), baselines=1)
-    assert alone.endswith("; one seed of the baseline: the interval leaves out the chance of training")
+    alone = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), real_trials=1)
+    assert alone.endswith("; one seed of the baseline: the interval leaves out how trainings differ")
 
 
 def test_what_weakens_it_is_said_after_it():
-    assert said(gap(-0.09, -0.03), mode="pool_only", n_train=10, baseline_rows=1000).endswith(
+    assert said(gap(-0.09, -0.03), mode="pool_only", n_train=10, real_rows=1000).endswith(
         "; with 10 rows against 1,000"
     )
     assert "; one test row only of 'ham': " in said(gap(-0.09, -0.03), single=("ham",))

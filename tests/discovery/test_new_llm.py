@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config import GeneratorConfig, Study, WatchConfig, load_study
+from tasks.config import GeneratorConfig, Study, StudyConfig, WatchConfig, load_study
 from tasks.data.load import load
 from tasks.discovery.memory import Known, recall, remember
 from tasks.discovery.new_llm import note_broken, note_end, study_of_new_llm
@@ -14,7 +14,7 @@ from tasks.discovery.watch import sample_job
 from tasks.errors import UserError
 from tasks.generation.synthesize import synthesis_key
 from tasks.planning.grid import synthesis_jobs
-from tasks.planning.make import plan_study
+from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.names import resolve
 from tasks.planning.unmade import expected_synthesis
 from tasks.settings import Settings
@@ -68,8 +68,12 @@ def meet(model: str, settings: Settings, provider: str = "http://127.0.0.1:1/v1"
     remember(Store(settings.store_url), Known(model, provider, "triggered", "2026-11-01", attempts=1))
 
 
-def models(study: Study) -> list[str]:
-    return [item.model for item in study.config.generators]
+def chosen(study: Study, settings: Settings) -> StudyConfig:
+    return study_of_new_llm(WATCH, study.config, load_tasks(study, settings), NEW, "2026-11", settings)
+
+
+def models(study: StudyConfig) -> list[str]:
+    return [item.model for item in study.generators]
 
 
 def test_only_llms_whose_rows_are_stored_stand_beside_the_new_one(study: Study, settings: Settings) -> None:
@@ -80,16 +84,16 @@ def test_only_llms_whose_rows_are_stored_stand_beside_the_new_one(study: Study, 
     meet("openai/retired", settings, "http://elsewhere/v1")
     meet("openai/found", settings)
     meet("openai/never-run", settings)
-    changed = study_of_new_llm(WATCH, study, NEW, "2026-11", settings)
+    changed = chosen(study, settings)
     assert sorted(models(changed)) == ["openai/found", NEW, "openai/retired", "openai/stored"]
-    assert changed.config.generators[-1].api_base == "http://127.0.0.1:1/v1"
-    missing = {item.job.generator.model for item in plan_study(changed, settings).syntheses if not item.stored}
-    assert missing == {NEW}
+    assert changed.generators[-1].api_base == "http://127.0.0.1:1/v1"
+    plan = make_plan(changed, load_tasks(study, settings), settings)
+    assert {item.job.generator.model for item in plan.syntheses if not item.stored} == {NEW}
 
 
 def test_the_grid_stays_and_the_month_pays(study: Study, settings: Settings) -> None:
     meet(NEW, settings)
-    changed = study_of_new_llm(WATCH, study, NEW, "2026-11", settings).config
+    changed = chosen(study, settings)
     different = {name for name in type(changed).model_fields if getattr(changed, name) != getattr(study.config, name)}
     assert different == {"generators", "account", "budget_usd"}
     assert (changed.account, changed.budget_usd, changed.budget_tokens) == ("watch-w-2026-11", 10.0, 900)
@@ -100,13 +104,13 @@ def test_nobody_is_asked_for_opinions(study: Study, settings: Settings) -> None:
     asking = study.config.model_validate(
         {**study.config.model_dump(), "subjectivity": {"annotators": ["openai/dear"], "items": 3}}
     )
-    changed = study_of_new_llm(WATCH, Study(config=asking, folder=study.folder), NEW, "2026-11", settings)
-    assert changed.config.subjectivity is None
+    changed = chosen(Study(config=asking, folder=study.folder), settings)
+    assert changed.subjectivity is None
 
 
 def test_an_llm_that_no_provider_listed_is_refused(study: Study, settings: Settings) -> None:
     with pytest.raises(UserError, match="'w' never met an LLM 'openai/new'; it asks http"):
-        study_of_new_llm(WATCH, study, NEW, "2026-11", settings)
+        chosen(study, settings)
 
 
 def ended(status: str = "ok", stopped: str = "", error: str = "") -> dict[str, object]:
@@ -130,7 +134,7 @@ def ended(status: str = "ok", stopped: str = "", error: str = "") -> dict[str, o
 )
 def test_a_study_that_lacks_something_is_noted_with_the_reason(study, settings, results, status, why, attempts) -> None:
     meet(NEW, settings)
-    known = note_end(study_of_new_llm(WATCH, study, NEW, "2026-11", settings), NEW, results, NOW, settings)
+    known = note_end(chosen(study, settings), load_tasks(study, settings), NEW, results, NOW, settings)
     assert known == recall(Store(settings.store_url), NEW)
     assert (known.status, known.since, known.attempts) == (status, NOW, attempts)
     assert why in known.note

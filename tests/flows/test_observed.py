@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.observed import Chosen, Steps, Tally, run_log
+from flows.observed import RunLogFilter, Steps, Tally, run_log
 from tasks.progress import LOGGER, Progress, announce
 
 
@@ -84,5 +84,5 @@ def test_ends_are_told_without_any_setting_and_steps_only_while_a_study_runs(hea
 
 def test_a_record_without_a_run_of_its_own_belongs_to_the_study() -> None:
     record = logging.makeLogRecord({"levelno": logging.WARNING})
-    assert Chosen("a-flow-run").filter(record)
+    assert RunLogFilter("a-flow-run").filter(record)
     assert record.flow_run_id == "a-flow-run" and not hasattr(record, "send_to_api")

@@ -1,68 +1,10 @@
-"""What breaks a run from outside is one message; a defect keeps its traceback."""
+"""A run ends when the ``up`` whose servers it uses does."""
 
-import errno
 import subprocess
 import sys
 from pathlib import Path
 
-import httpx
-import pytest
-
-from flows.operations.state import UpState, is_running, path_of, write_state
-from flows.run import clear_faults, wait_until_ended
-from tasks.errors import RunError, UserError
-from tasks.settings import Settings
-
-HOME = Settings(home=Path("/somewhere/home"))
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS])
-def test_a_disk_that_refuses_names_the_path(number: int) -> None:
-    with pytest.raises(RunError, match=r"'/a/file'.*free some space, then run again"), clear_faults(HOME):
-        raise OSError(number, "refused", "/a/file")
-
-
-def test_a_write_that_does_not_say_where_names_the_home_folder() -> None:
-    with pytest.raises(RunError, match="'/somewhere/home': No space left"), clear_faults(HOME):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_a_prefect_server_that_is_gone_is_one_message() -> None:
-    with pytest.raises(RunError, match=r"Prefect at .*connection attempts failed"), clear_faults(HOME):
-        raise httpx.ConnectError("All connection attempts failed")
-
-
-@pytest.mark.parametrize(
-    "error", [UserError("yours"), RunError("ours"), FileNotFoundError(2, "no", "x"), KeyError("x")]
-)
-def test_anything_else_stays_what_it_is(error: Exception) -> None:
-    with pytest.raises(type(error)) as caught, clear_faults(HOME):
-        raise error
-    assert caught.value is error
-
-
-UP = UpState(token="t", pid=1, created="now", prefect_api="p", tracking_uri="m", ready=True)
-
-
-def test_an_up_is_ended_when_its_state_is_gone_or_not_its_own(tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path)
-    write_state(UP, settings)
-    assert is_running(UP, settings)
-    for other in (UP.model_copy(update={"token": "other"}), UP.model_copy(update={"ready": False})):
-        write_state(other, settings)
-        assert not is_running(UP, settings)
-    path_of(settings).unlink()
-    assert not is_running(UP, settings)
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", None])
-def test_a_state_that_cannot_be_read_ends_no_run(tmp_path: Path, content: bytes | None) -> None:
-    settings = Settings(home=tmp_path)
-    if content is None:
-        path_of(settings).mkdir()  # reading it fails, with another error than that it is not there
-    else:
-        path_of(settings).write_bytes(content)
-    assert is_running(UP, settings)
+from flows.run import wait_until_ended
 
 
 def test_a_run_ends_after_two_looks_in_a_row_that_find_nothing() -> None:

@@ -170,6 +170,32 @@ def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first
     assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in first["cells"]]
 
 
+LOGGING = """
+import logging, sys
+from flows.cli import main
+from tasks.progress import LOGGER
+LOGGER.setLevel(logging.DEBUG)
+LOGGER.addHandler(logging.FileHandler(sys.argv.pop()))
+main()
+"""
+
+
+def test_a_run_loads_its_rows_and_plans_its_grid_once(first, place: Path, writer: Writer) -> None:
+    log = place / "run.log"
+    command = [sys.executable, "-c", LOGGING, "run", str(write_study(place, writer.url)), "--json", str(log)]
+    subprocess.run(command, env=environment(place), stdout=subprocess.DEVNULL, timeout=600, check=True)
+    said = log.read_text().splitlines()
+    assert sum(line.startswith("loaded sms_spam:") for line in said) == 1
+    assert sum(line.startswith("planned study small:") for line in said) == 1
+    assert any(line.startswith("trial sms_spam") for line in said)
+
+
+def test_prefect_keeps_the_config_of_a_run_and_none_of_its_rows(first, place: Path) -> None:
+    for (parameters,) in _rows(place, "select parameters from flow_run where name = 'small'"):
+        assert set(json.loads(parameters)) == {"config", "folder"}
+        assert len(parameters) < 5000
+
+
 def test_a_plan_after_the_run_has_nothing_left_to_do(first, place: Path, writer: Writer) -> None:
     plan = json.loads(synthgap(place, "plan", str(write_study(place, writer.url)), "--json").stdout)
     assert plan["trials"] == {"total": 7, "stored": 7}

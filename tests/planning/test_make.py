@@ -11,7 +11,7 @@ from tasks.planning.grid import by_mode, real_jobs, summarise, synthesis_jobs, s
 from tasks.planning.make import make_plan, plan_study
 from tasks.planning.names import resolve
 from tasks.planning.unmade import expected_synthesis
-from tasks.records import TaskData
+from tasks.records import TaskData, by_arm
 from tasks.settings import Settings
 from tests.data.conftest import SHARED, make_data
 
@@ -244,3 +244,35 @@ def test_the_llms_that_are_to_be_called_are_all_that_a_run_checks_first(data: Ta
     config = config_of("real", generators=["openai/writer"], baselines=("llm_zero_shot",), subjectivity=asked)
     assert [llm.model for llm in make_plan(config, (data,), settings).asked] == ["openai/writer", "openai/annotator"]
     assert make_plan(config_of("real", generators=["openai/writer"]), (data,), settings).asked == ()
+
+
+def test_two_settings_of_one_model_are_two_arms_with_names_of_their_own(data: TaskData, settings: Settings) -> None:
+    """With the model's name alone, cells of both would be one: in comparisons, curves, champions and MLflow."""
+    generators = ["openai/gpt-4o-mini", {"model": "openai/gpt-4o-mini", "temperature": 0.2}]
+    classifiers = ["probe/embedded/minilm-l6", {"model": "probe/embedded/minilm-l6", "max_length": 64}]
+    config = config_of("real", "few_shot", generators=generators, classifiers=classifiers, seeds=(0, 1))
+    config = config.model_copy(update={"baselines": ("llm_zero_shot",)})
+    plan = make_plan(config, (data,), settings)
+    cells = plan.as_dict()["cells"]
+    arms = {cell["arm"]: (cell["mode"], cell["generator"], cell["classifier"]) for cell in cells}
+    sources = ("openai/gpt-4o-mini", "openai/gpt-4o-mini (temperature 0.2)")
+    trained = ("probe/embedded/minilm-l6", "probe/embedded/minilm-l6 (max_length 64)")
+    assert len(arms) == 8
+    assert set(arms.values()) == {
+        *(("real", None, classifier) for classifier in trained),
+        *(("few_shot", source, classifier) for source in sources for classifier in trained),
+        *(("llm_zero_shot", source, "llm") for source in sources),
+    }
+    jobs = [planned.job for planned in (*plan.trials, *plan.baselines)]
+    assert len({job.cell for job in jobs}) == len(jobs) == len(cells)
+    lost = [job.failed("no key") for job in jobs]
+    assert {arm.id for arm in by_arm(lost)} == set(arms)
+    assert len({item["generator"] for item in plan.as_dict()["syntheses"]}) == 2
+
+
+def test_a_short_synthesis_changes_the_rows_and_not_the_arm(data: TaskData) -> None:
+    config = config_of("real", "few_shot", rows_per_label=40, seeds=(0,))
+    whole, short = made(config, data), made(config, data, a=40, b=7)
+    (job, *_), (fewer, smaller) = (list(synthetic_jobs(config, data, "key", item)) for item in (whole, short))
+    assert job.arm == fewer.arm and job.arm.size == 40 and dict(job.arm.rows) == {"a": 40, "b": 30}
+    assert (smaller.arm.mode, smaller.arm.size, dict(smaller.arm.rows)) == ("real", None, {"a": 40, "b": 7})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.analysis.decisions.champion import Champion, crown, reigning
+from tasks.analysis.decisions.champion import Champion, current_champion, update_champions
 from tasks.config import StudyConfig
 from tasks.records import Trial
 from tasks.store import Store
@@ -81,13 +81,13 @@ def test_only_a_better_one_is_worth_a_model(settings, make_job) -> None:
             found.append((job, Trial(*shape, right / 10, right / 10, run_id=f"run-{seed}")))
         return found
 
-    def crowned(generator: str, right: int):
+    def with_champion(generator: str, right: int):
         made = cells(generator, right)
-        crown([trial for _, trial in made], store)
+        update_champions([trial for _, trial in made], store)
         return made
 
     runs.prepare(settings, "s")
-    first = crowned("openai/first", 4)
+    first = with_champion("openai/first", 4)
     [logging] = worth_logging(config(classifier), first, settings)
     assert (logging.challenge.outcome, logging.job.seed, logging.run_id) == ("first", 0, "run-0")
     assert worth_logging(config("probe/embedded/minilm-l6"), first, settings) == []  # no model to log
@@ -97,12 +97,12 @@ def test_only_a_better_one_is_worth_a_model(settings, make_job) -> None:
     client.create_model_version("sms_spam", str(settings.home))
     client.set_registered_model_alias("sms_spam", "champion", "1")
     assert worth_logging(config(classifier), first, settings) == []  # somebody's alias: nothing to compare with
-    record = json.dumps(asdict(reigning(store, "sms_spam", "", classifier)))
+    record = json.dumps(asdict(current_champion(store, "sms_spam", "", classifier)))
     client.set_model_version_tag("sms_spam", "1", "synthgap.champion", record)
     assert worth_logging(config(classifier), first, settings) == []  # itself
-    better = crowned("openai/better", 10)
+    better = with_champion("openai/better", 10)
     [logging] = worth_logging(config(classifier), better, settings)
     assert (logging.challenge.outcome, logging.champion.generator) == ("better", "openai/better")
-    equal = replace(reigning(store, "sms_spam", "", classifier), generator="openai/equal")
+    equal = replace(current_champion(store, "sms_spam", "", classifier), generator="openai/equal")
     client.set_model_version_tag("sms_spam", "1", "synthgap.champion", json.dumps(asdict(equal)))
     assert worth_logging(config(classifier), better, settings) == []  # as good as it: undecided

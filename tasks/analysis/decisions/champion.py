@@ -1,7 +1,7 @@
 """The best LLM so far for each task and mode, and whether a new one beats it.
 
-The champion is kept in the store with the keys of its trials, so that an LLM that is no longer served still defends
-its place. It loses it only to one that is better beyond chance; "undecided" changes nothing.
+The champion is kept in the store with the keys of its trials, so an LLM that is no longer served can still be compared.
+Only an LLM that is better beyond chance replaces it; "undecided" changes nothing.
 """
 
 import logging
@@ -21,7 +21,7 @@ KIND = "champions"
 WON = ("first", "better")
 """Outcomes that make a champion."""
 LIKE_SIZES = 1.1
-"""Training sets may differ in size by this factor: filters keep a few rows less of one LLM."""
+"""Training sets may differ in size by this factor: filters keep fewer rows of some LLMs than of others."""
 
 Place = tuple[str, str, str]
 """Task, mode (empty: all modes compete) and name of the classifier."""
@@ -41,7 +41,7 @@ class Champion:
     """Seed, as text, to trial key."""
     classifier: str = ""
     macro_f1: float = 0.0
-    """Mean over seeds; for the choice of whom to let compete first, never for who wins."""
+    """Mean over seeds. It orders the candidates; the paired gap decides who wins."""
     settings: str = ""
     """Keys of generator and classifier with their settings; empty in records of earlier versions."""
 
@@ -57,16 +57,16 @@ class Champion:
         return names and (self.settings == other.settings or not (self.settings and other.settings))
 
 
-def reigning(store: Store, task: str, mode: str, classifier: str) -> Champion | None:
+def current_champion(store: Store, task: str, mode: str, classifier: str) -> Champion | None:
     """The champion of a task, mode (empty: of all modes) and classifier; null before the first."""
     return store.record(KIND, content_key((task, mode, classifier)), Champion)
 
 
-def crown(trials: Sequence[Trial], store: Store) -> tuple[Challenge, ...]:
-    """Let every LLM of a study challenge the champion of its task, mode and classifier, then those of all modes.
+def update_champions(trials: Sequence[Trial], store: Store) -> tuple[Challenge, ...]:
+    """Compare every LLM of a study with the champion of its task, mode and classifier, then with that of all modes.
 
     A champion that is beaten (the whole interval of the paired gap above 0) is replaced in the store. Where there is
-    none, the best by mean score is the first. The champion itself, met again, challenges nobody.
+    none, the best by mean score becomes the first. The champion is not compared with itself.
     """
     finished = (trial for trial in trials if trial.arm.source and trial.arm.trained and trial.status == "ok")
     of_mode: dict[Place, list[Group]] = {}
@@ -82,15 +82,17 @@ def crown(trials: Sequence[Trial], store: Store) -> tuple[Challenge, ...]:
     )
 
 
-def contender(trials: Sequence[Trial], task: str, classifiers: Sequence[str], store: Store) -> Champion | None:
+def champion_among(trials: Sequence[Trial], task: str, classifiers: Sequence[str], store: Store) -> Champion | None:
     """The best by mean score of the task's champions over all modes, one a classifier, that is among ``trials``."""
-    reign = (reigning(store, task, "", classifier) for classifier in classifiers)
-    found = [one for one in reign if one and any(one.won_by(trial) for trial in trials)]
+    current = (current_champion(store, task, "", classifier) for classifier in classifiers)
+    found = [one for one in current if one and any(one.won_by(trial) for trial in trials)]
     return max(found, key=lambda one: one.macro_f1, default=None)
 
 
-def contest(place: Place, candidate: Champion, champion: Champion | None, store: Store) -> Challenge | None:
-    """What comes of a challenge; null where the candidate is the champion itself."""
+def compare_with_champion(
+    place: Place, candidate: Champion, champion: Champion | None, store: Store
+) -> Challenge | None:
+    """The outcome for a candidate; null where it is the champion itself."""
     if champion and candidate.is_same(champion):
         return None
     challenge = Challenge(*place, candidate.name, champion.name if champion else None, "first")
@@ -104,11 +106,11 @@ def _mean(group: Group) -> float:
 def _challenge(store: Store, place: Place, group: Group) -> Challenge | None:
     candidate = _candidate(group, place[1])
     try:
-        champion = reigning(store, *place)
+        champion = current_champion(store, *place)
     except NewerError as error:  # all is trained by now: the champion stays, and the rest of the study counts
         LOGGER.warning("%s", error)
         return None
-    challenge = contest(place, candidate, champion, store)
+    challenge = compare_with_champion(place, candidate, champion, store)
     if challenge and challenge.outcome in WON:
         store.put(KIND, content_key(place), asdict(candidate))
     return challenge
@@ -116,7 +118,7 @@ def _challenge(store: Store, place: Place, group: Group) -> Challenge | None:
 
 def _candidate(group: Group, mode: str) -> Champion:
     arm = group[0].arm
-    assert arm.source  # ``crown`` lets no arm of real rows compete
+    assert arm.source  # ``update_champions`` lets no arm of real rows compete
     settings = arm.classifier.label if arm.classifier.label != arm.classifier.name else None
     return Champion(
         name=readable(None if mode else arm.mode, settings, arm.source.label),

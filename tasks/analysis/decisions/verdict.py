@@ -22,13 +22,13 @@ class Facts:
     rows: int = 0
     """Test rows."""
     paired_rows: int | None = None
-    """Test rows that both sides of the gap have; null where there is no baseline."""
+    """Test rows that both sides of the gap have; null where there are no real trials to compare with."""
     all_rows: int = 0
-    """Test rows of the baseline."""
-    baselines: int = 0
-    """Trials of the baseline that the gap is to."""
-    baseline_rows: int | None = None
-    """Training rows of the baseline, where they differ by intention."""
+    """Test rows of the real trials."""
+    real_trials: int = 0
+    """Real trials that the gap is measured to."""
+    real_rows: int | None = None
+    """Training rows of the real trials, where their number differs on purpose."""
     single: tuple[str, ...] = ()
     """Labels that one test row has."""
 
@@ -53,19 +53,19 @@ def verdict(comparison: Comparison, facts: Facts, tolerance: float) -> str:
 
 def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
     notes = []
-    if facts.baseline_rows is not None:
-        notes.append(f"with {count(comparison.n_train or 0, 'row')} against {facts.baseline_rows:,}")
+    if facts.real_rows is not None:
+        notes.append(f"with {count(comparison.n_train or 0, 'row')} against {facts.real_rows:,}")
     if comparison.gap and facts.paired_rows is not None and facts.paired_rows < facts.all_rows:
         notes.append(f"on the {facts.paired_rows:,} of {facts.all_rows:,} test rows that both have")
     if facts.rows < FEWEST_ROWS:
         notes.append(f"{count(facts.rows, 'test row')}: too few for an interval, {FEWEST_ROWS} are needed")
     if facts.single:
         names = ", ".join(map(repr, facts.single))
-        notes.append(f"one test row only of {names}: the interval leaves out what it adds to the chance")
+        notes.append(f"one test row only of {names}: the interval leaves out how its rows differ")
     if len(comparison.seeds) == 1 and comparison.arm.trained:
-        notes.append("one seed: the interval leaves out the chance of training")
-    elif comparison.gap and not comparison.arm.trained and facts.baselines == 1:
-        notes.append("one seed of the baseline: the interval leaves out the chance of training")
+        notes.append("one seed: the interval leaves out how trainings differ")
+    elif comparison.gap and not comparison.arm.trained and facts.real_trials == 1:
+        notes.append("one seed of the baseline: the interval leaves out how trainings differ")
     if facts.failed:
         notes.append(f"{facts.failed} of {count(facts.trials, 'trial')} failed: {facts.error}")
     return notes
@@ -101,11 +101,11 @@ def _reason(gap: Gap, comparison: Comparison, facts: Facts, tolerance: float) ->
 
 def _deciding(gap: Gap, facts: Facts) -> str:
     """What would show a loss of the tolerance, as far as the seeds can tell."""
-    if facts.baselines < 2:
+    if facts.real_trials < 2:
         return "more seeds would tell what it takes to decide"
     seeds, rows = gap.seeds_needed, gap.test_rows_needed
-    if (seeds and seeds <= facts.baselines) or (rows and rows <= (facts.paired_rows or 0)):
-        return "there are seeds and test rows enough, the gap is just close to the tolerance"
+    if (seeds and seeds <= facts.real_trials) or (rows and rows <= (facts.paired_rows or 0)):
+        return "there are enough seeds and test rows, the gap is just close to the tolerance"
     enough = [f"about {seeds:,} seeds"] if seeds else []
     enough += [f"about {_rounded(rows):,} test rows"] if rows else []
     if not enough:

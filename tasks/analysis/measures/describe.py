@@ -1,7 +1,7 @@
 """Diversity of a set of texts and its similarity to real ones, once for each set.
 
-Real rows are described by the same code and at the same size as synthetic ones, because what a measure means shows
-only beside what real rows score.
+Real rows are described by the same code and at the same size as synthetic ones: a measure of synthetic rows can be
+interpreted only by comparison with that of real rows.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from tasks.analysis.measures import diversity, embedding, similarity
 from tasks.analysis.measures.embedding import Embed, embed, embed_in_worker
-from tasks.analysis.measures.matching import REFERENCE, match, matched_texts, shuffled
+from tasks.analysis.measures.matching import REFERENCE_TEXTS, match, matched_texts, shuffled
 from tasks.analysis.measures.sampling import Measured
 from tasks.records import Example, Row, TaskData, content_key
 from tasks.settings import Settings
@@ -18,9 +18,9 @@ from tasks.training.hardware import precision
 
 KIND = "descriptions"
 VERSION = 3
-"""Of the measures; a change of a value needs another one, because descriptions are found by it in the store."""
+"""Version of the measures. It is part of the key in the store: raise it when a change of code changes a value."""
 ERROR = "_error"
-"""Ends the name of a measure's standard error, which stands beside its value where it is not exact."""
+"""Ends the name of a measure's standard error, which is given where the value is estimated."""
 
 Measures = dict[str, float]
 
@@ -66,7 +66,7 @@ def describe(
     store when the same texts were described before. Raises ``RunError`` when embedding fails.
     """
     store = Store(settings.store_url)
-    described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE])
+    described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE_TEXTS])
     names = [*diversity.MEASURES, *similarity.MEASURES]
     key = content_key([VERSION, embedding.VERSION, precision(), names, described, real])
     found = store.record(KIND, key, _Described)

@@ -1,6 +1,6 @@
-"""How unlike each other the texts of one set are.
+"""How different the texts of one set are from each other.
 
-All but the remote clique depend on how many texts there are, so that only sets of one size compare (see ``matching``).
+All measures but the remote clique depend on the number of texts: compare only sets of the same size (see ``matching``).
 """
 
 from collections.abc import Callable, Mapping, Sequence

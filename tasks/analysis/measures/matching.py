@@ -1,8 +1,8 @@
 """Which texts are measured, so that synthetic and real sets compare: as many of each label on both sides.
 
-Most measures depend on the number of texts and all on the mix of labels. A task's real training rows therefore lend
-two sets without a text in common: the reference that similarity is measured against, and a real set of the same label
-counts that shows what real rows score. Where there are too few real rows of a label for both, fewer synthetic rows of
+Most measures depend on the number of texts and all on the mix of labels. A task's real training rows therefore
+give two sets without a text in common: the reference for similarity, and a real set of the same label counts, which
+shows the values of real rows. Where there are too few real rows of a label for both, fewer synthetic rows of
 it are measured, too.
 """
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tasks.data.split import by_label
 from tasks.records import Example, Row, TaskData, content_key
 
-REFERENCE = 1000
+REFERENCE_TEXTS = 1000
 """Texts of the reference, about: a mean over 1,000 texts is known to well under 0.01, and more cost minutes."""
 
 
@@ -33,7 +33,7 @@ def match(data: TaskData, rows_per_label: int) -> Matched:
     groups = {label: shuffled(row.text for row in rows) for label, rows in by_label(data.train).items()}
     groups = {label: sorted(texts, key=shown.__contains__) for label, texts in groups.items()}
     counts = {label: min(rows_per_label, len(groups.get(label, ())) // 2) for label in data.task.labels}
-    share = min(1.0, REFERENCE / max(1, sum(counts.values())))
+    share = min(1.0, REFERENCE_TEXTS / max(1, sum(counts.values())))
     reference, real = [], []
     for label, count in counts.items():
         if count:
@@ -51,5 +51,5 @@ def matched_texts(rows: Sequence[Example | Row], counts: dict[str, int]) -> list
 
 
 def shuffled(texts: Iterable[str]) -> list[str]:
-    """The texts in a random order that only they decide."""
+    """The texts in a random order that depends on the texts alone."""
     return sorted(texts, key=lambda text: content_key(["describe", text]))

@@ -1,4 +1,4 @@
-"""What a measure gives: a value, and its standard error where a sample stands for a whole that would take too long.
+"""What a measure gives: a value, and its standard error where it is estimated from a sample to save time.
 
 Samples are drawn with one fixed seed, so that a set measured twice has the same value twice.
 """

@@ -1,7 +1,8 @@
 """Self-BLEU: how much of each text can be put together from the others of its set.
 
-BLEU's counts against all other texts come from one table of the two highest counts of each n-gram: a text that holds
-the highest itself is held against the second. That makes a set linear where a call a text would be quadratic.
+BLEU's counts against all other texts come from one table of the two highest counts of each n-gram: a text that has
+the highest count itself is compared with the second. So the time is linear in the texts; one call a text would make it
+quadratic.
 """
 
 from collections import Counter
@@ -16,7 +17,7 @@ from tasks.analysis.measures.words import words
 
 ORDER = 4
 SIZE, DRAWS = 500, 8
-"""Texts held against each other, because the measure grows with their number, and how often so many are drawn."""
+"""Texts that are compared with each other (the measure grows with their number), and how many such sets are drawn."""
 
 Gram = tuple[str, ...]
 Counted = tuple[Counter[Gram], int]

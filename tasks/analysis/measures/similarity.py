@@ -1,4 +1,4 @@
-"""How close generated texts come to real ones: whether they reach all of these, stay near them, and are told apart."""
+"""How close generated texts are to real ones: whether they cover them, stay near them, and can be told apart."""
 
 from collections.abc import Callable, Mapping
 

@@ -24,8 +24,8 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
 
 
 def slope_interval(values: NDArray[np.float64], upper: NDArray[np.bool_]) -> Interval:
-    """Mean of ``values`` (seeds, items) over the ``upper`` items minus that over all, with the chance of items and
-    seeds.
+    """Mean of ``values`` (seeds, items) over the ``upper`` items minus that over all, with the variance of items
+    and seeds.
 
     The difference is (share of the other items) x (mean of upper - mean of the others), two separate groups of items.
     Seeds and items are crossed, so that the variance is that of the item means plus that of the seeds' differences

@@ -1,11 +1,11 @@
 """Intervals and p-values of macro-F1 over test items and seeds.
 
-A score has two sources of chance: which items stand in the test set, and how the seed fell. The first is measured by
-a bootstrap of the test items, stratified by label and shared by all seeds and models; the second by the spread of the
-seeds. ``chance`` takes the two apart, and ``_with_seeds`` puts them together by t quantiles, because with two to five
-seeds a bootstrap of the seeds would be far too narrow. The interval and the p-value of a gap share that step, so that
-they agree. ``make bench-coverage`` shows how far both hold.
-The choice of training rows is not a third source: with one draw for the whole study, intervals are for that draw.
+A score is random for two reasons: which items are in the test set, and the seed of the training. A bootstrap of the
+test items, stratified by label and shared by all seeds and models, measures the first; the spread of the seeds measures
+the second. ``variance_parts`` separates the two, and ``_with_seeds`` combines them by t quantiles, because a bootstrap
+of two to five seeds would be far too narrow. The interval and the p-value of a gap share that step, so that they agree.
+``make bench-coverage`` simulates how well both hold.
+The choice of training rows is not included: with one draw for the whole study, intervals are for that draw.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.analysis.statistics.power import Chance, seeds_needed, test_rows_needed
+from tasks.analysis.statistics.power import VarianceParts, seeds_needed, test_rows_needed
 from tasks.records import Gap, Interval
 
 Floats = NDArray[np.float64]
@@ -30,18 +30,18 @@ BLOCK = 500
 
 
 @dataclass(frozen=True)
-class Paired:
-    """Predictions of several seeds on the same test items."""
+class Aligned:
+    """Predictions of several trials on the same test items."""
 
     labels: Ints
     """(items,) index of the real label."""
     predicted: Ints
-    """(seeds, items) index of the predicted label."""
+    """(trials, items) index of the predicted label; as a rule a trial is a seed."""
     classes: int
     """Number of labels of the task."""
 
 
-def _indicators(sample: Paired) -> Single:
+def _indicators(sample: Aligned) -> Single:
     """(items, classes x 2 x seeds) for each label and seed: 1 where it is predicted, and where rightly.
 
     Together with the label counts these are all that either metric needs: F1 of a label is 2 true positives /
@@ -53,7 +53,7 @@ def _indicators(sample: Paired) -> Single:
     return found
 
 
-def _from_counts(counts: Single, sample: Paired, metric: str) -> Floats:
+def _from_counts(counts: Single, sample: Aligned, metric: str) -> Floats:
     """(resamples, seeds) scores from (resamples, classes x 2 x seeds) weighted counts of ``_indicators``."""
     support = np.bincount(sample.labels, minlength=sample.classes).astype(np.float64)
     shaped = counts.astype(np.float64).reshape(len(counts), sample.classes, 2, len(sample.predicted))
@@ -71,7 +71,7 @@ ROUNDING = 1e-5
 
 
 @lru_cache(maxsize=2)
-def _drawn(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint8]:
+def _draw_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint8]:
     """(resamples, items) how often each item is drawn, with replacement, in one draw fewer than its label has items.
 
     Comparisons on the same test rows share them, which saves most of their time.
@@ -95,18 +95,18 @@ def _weights(labels: Ints, resamples: int, seed: int, start: int = 0, stop: int 
     """
     counts = np.bincount(labels)[labels]
     worth = counts / np.maximum(counts - 1, 1)
-    drawn = _drawn(labels.astype(np.intp).tobytes(), resamples, seed)[start:stop].astype(np.float32)
+    drawn = _draw_counts(labels.astype(np.intp).tobytes(), resamples, seed)[start:stop].astype(np.float32)
     weights: Single = drawn * worth.astype(np.float32)
     return weights
 
 
-def scores(sample: Paired, metric: str) -> Floats:
+def scores(sample: Aligned, metric: str) -> Floats:
     """(seeds,) ``macro_f1``, over the labels that stand in the test set, or ``accuracy`` of each seed."""
     found: Floats = _from_counts(_indicators(sample).sum(axis=0, keepdims=True), sample, metric)[0]
     return found
 
 
-def _replicates(samples: Sequence[Paired], metric: str, resamples: int, seed: int) -> list[Floats]:
+def _resampled_scores(samples: Sequence[Aligned], metric: str, resamples: int, seed: int) -> list[Floats]:
     """(resamples, seeds) scores of each sample, all on the same resampled items."""
     indicators = [_indicators(sample) for sample in samples]
     parts: list[list[Floats]] = [[] for _ in samples]
@@ -117,69 +117,69 @@ def _replicates(samples: Sequence[Paired], metric: str, resamples: int, seed: in
     return [np.concatenate(part) for part in parts]
 
 
-def score_interval(sample: Paired, metric: str, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """The mean score over seeds with its 95% interval. With one seed it covers the chance of the test items only."""
-    observed, (replicates,) = scores(sample, metric), _replicates([sample], metric, resamples, seed)
-    low, high = _interval(observed, replicates, len(sample.labels), seed)
+def score_interval(sample: Aligned, metric: str, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+    """The mean score over seeds with its 95% interval; with one seed, of the test items' variance only."""
+    observed, (resampled,) = scores(sample, metric), _resampled_scores([sample], metric, resamples, seed)
+    low, high = _interval(observed, resampled, len(sample.labels), seed)
     return Interval(observed.mean().item(), max(low, 0.0), min(high, 1.0))
 
 
 def gap(
-    ours: Paired, theirs: Paired, tolerance: float | None = None, *, seed: int = 0, resamples: int = RESAMPLES
+    ours: Aligned, theirs: Aligned, tolerance: float | None = None, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Gap:
     """Macro-F1 of ``ours`` minus that of ``theirs``: the same test items, and the same seeds in the same order.
 
-    The interval resamples the items for both at once. The p-value is two-sided and not corrected yet. How many seeds
-    or test rows would show a loss of ``tolerance`` is said where one is given.
+    The interval resamples the items for both at once. The p-value is two-sided and not corrected yet. With a
+    ``tolerance``, the gap says how many seeds or test rows would show a loss of that size.
     """
-    replicates = np.subtract(*_replicates([ours, theirs], "macro_f1", resamples, seed))
+    resampled = np.subtract(*_resampled_scores([ours, theirs], "macro_f1", resamples, seed))
     observed = scores(ours, "macro_f1") - scores(theirs, "macro_f1")
-    low, high = _interval(observed, replicates, len(ours.labels), seed)
-    p = _swap_test(ours, theirs, observed, replicates, seed)
-    parts = chance(observed, replicates, len(ours.labels))
+    low, high = _interval(observed, resampled, len(ours.labels), seed)
+    p = _swap_test(ours, theirs, observed, resampled, seed)
+    parts = variance_parts(observed, resampled, len(ours.labels))
+    spread = observed.std(ddof=1) if len(observed) > 1 else 0.0
     return Gap(
         mean=observed.mean().item(),
         low=max(low, -1.0),
         high=min(high, 1.0),
         p=p,
         p_corrected=p,
-        effect=_effect(observed),
+        effect=float(observed.mean() / spread) if spread > 1e-9 else None,
         seeds_needed=None if tolerance is None else seeds_needed(parts, tolerance),
         test_rows_needed=None if tolerance is None else test_rows_needed(parts, tolerance),
     )
 
 
-def _effect(observed: Floats) -> float | None:
-    spread = observed.std(ddof=1) if len(observed) > 1 else 0.0
-    return float(observed.mean() / spread) if spread > 1e-9 else None
-
-
-def chance(observed: Floats, replicates: Floats, items: int, draws: Floats | None = None) -> Chance:
+def variance_parts(observed: Floats, resampled: Floats, items: int, draws: Floats | None = None) -> VarianceParts:
     """The parts of a mean's variance, from the seeds' own values and their resampled ones (resamples, seeds).
 
-    The spread between the observed seeds holds their own chance and, as far as seeds err on different items, a part of
-    the items'. The bootstrap says how much: the variance of the seeds' deviations from each other. What it leaves of
-    the variance of ``draws`` (of the mean; the bootstrap's unless given) is that of items which all seeds share.
+    The variance between the observed seeds has a part of its own and, as far as seeds err on different items, a part
+    that comes from the items. The bootstrap measures the latter: the variance of the seeds' deviations from each other.
+    The rest of the variance of ``draws`` (of the mean; the bootstrap's unless given) comes from items on which all
+    seeds err alike.
     """
     seeds = len(observed)
-    spread = _seen((replicates.mean(axis=1) if draws is None else draws).var())
+    spread = _beyond_rounding((resampled.mean(axis=1) if draws is None else draws).var())
     if seeds < 2:
-        return Chance(seeds, items, spread, 0.0, 0.0)
-    by_items = _seen((replicates - observed).var(axis=1, ddof=1).mean())
-    return Chance(seeds, items, max(0.0, spread - by_items / seeds), _seen(observed.var(ddof=1)), by_items)
+        return VarianceParts(seeds, items, spread, 0.0, 0.0)
+    by_items = _beyond_rounding((resampled - observed).var(axis=1, ddof=1).mean())
+    return VarianceParts(
+        seeds, items, max(0.0, spread - by_items / seeds), _beyond_rounding(observed.var(ddof=1)), by_items
+    )
 
 
-def _seen(variance: np.floating) -> float:
+def _beyond_rounding(variance: np.floating) -> float:
     return float(variance) if variance > ROUNDING**2 else 0.0
 
 
-def _with_seeds(draws: Floats, parts: Chance, seed: int) -> Floats:
-    """``draws`` of a mean over seeds around 0, which know the chance of the items only, with that of the seeds added.
+def _with_seeds(draws: Floats, parts: VarianceParts, seed: int) -> Floats:
+    """``draws`` of a mean over seeds around 0, which vary with the items only, with the variance of the seeds added.
 
-    They are shrunk to the items' own share and the seeds' is added as normal noise. A variance from few seeds is itself
-    uncertain, so all is then stretched as Cochran and Cox (1950, for two samples of unequal variances) do: each
-    quantile becomes the mean of the t quantiles of items and of seeds, weighted by their shares of the variance.
-    Degrees of freedom by Satterthwaite are too narrow for that, with 3 seeds that differ much .925 instead of .95.
+    They are shrunk to the items' own share, and the seeds' share is added as normal noise. A variance from few seeds is
+    itself uncertain, so the draws are then stretched as Cochran and Cox (1950, for two samples of unequal variances)
+    do: each quantile becomes the mean of the t quantiles of items and of seeds, weighted by their shares of the
+    variance. Degrees of freedom by Satterthwaite give intervals that are too narrow: with 3 seeds that differ much they
+    hold the true value in .925 of all cases instead of .95.
     """
     from scipy.stats import norm, t
 
@@ -197,35 +197,35 @@ def _with_seeds(draws: Floats, parts: Chance, seed: int) -> Floats:
     return combined
 
 
-def _interval(observed: Floats, replicates: Floats, items: int, seed: int) -> tuple[float, float]:
-    draws = replicates.mean(axis=1) - observed.mean()
-    draws = _with_seeds(draws, chance(observed, replicates, items), seed)
+def _interval(observed: Floats, resampled: Floats, items: int, seed: int) -> tuple[float, float]:
+    draws = resampled.mean(axis=1) - observed.mean()
+    draws = _with_seeds(draws, variance_parts(observed, resampled, items), seed)
     low, high = observed.mean() + np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     if high - low < ROUNDING:  # nothing varies: the rule of three (Hanley and Lippman-Hand 1983), not certainty
         low, high = observed.mean() - 3 / items, observed.mean() + 3 / items
     return float(low), float(high)
 
 
-def _swap_test(ours: Paired, theirs: Paired, observed: Floats, replicates: Floats, seed: int) -> float:
+def _swap_test(ours: Aligned, theirs: Aligned, observed: Floats, resampled: Floats, seed: int) -> float:
     """Paired permutation test: the two models' predictions change sides at random, item by item.
 
-    An item changes sides for all seeds at once, because seeds of one mode err on the same items; the seeds' own chance
-    is added to each draw. Two-sided; the observed value counts as one draw, so that p is never 0 (Phipson and Smyth
-    2010).
+    An item changes sides for all seeds at once, because seeds of one mode err on the same items; the seeds' own
+    variance is added to each draw. Two-sided; the observed value counts as one draw, so that p is never 0 (Phipson and
+    Smyth 2010).
     """
     rng = np.random.default_rng([seed, 2])
     draws: list[Floats] = []
-    for start in range(0, len(replicates), BLOCK):
-        size = min(BLOCK, len(replicates) - start)
+    for start in range(0, len(resampled), BLOCK):
+        size = min(BLOCK, len(resampled) - start)
         swap = rng.integers(0, 2, (size, len(ours.labels)), dtype=np.uint8)
         draws.append(np.subtract(*_swapped(ours, theirs, swap)).mean(axis=1))
     items = np.concatenate(draws)
-    null = _with_seeds(items, chance(observed, replicates, len(ours.labels), items), seed)
+    null = _with_seeds(items, variance_parts(observed, resampled, len(ours.labels), items), seed)
     extreme = np.count_nonzero(np.abs(null) >= abs(observed.mean()) - 1e-12)
     return float((1 + extreme) / (1 + len(null)))
 
 
-def _swapped(ours: Paired, theirs: Paired, swap: NDArray[np.uint8]) -> tuple[Floats, Floats]:
+def _swapped(ours: Aligned, theirs: Aligned, swap: NDArray[np.uint8]) -> tuple[Floats, Floats]:
     """(resamples, seeds) macro-F1 of both sides when they exchange the items where ``swap`` (resamples, items) is 1."""
     here, there = _indicators(ours), _indicators(theirs)
     moved = swap.astype(np.float32) @ (there - here)

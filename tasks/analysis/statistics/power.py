@@ -1,7 +1,7 @@
-"""How many seeds or test rows would show a loss: power of the t test that the intervals of ``statistics`` stand for.
+"""How many seeds or test rows would show a loss: power of the t test that corresponds to the intervals of ``paired``.
 
-The variance of a gap has a part that only more test rows lessen and a part that only more seeds lessen, so that either
-alone may never be enough; then the answer is None.
+One part of a gap's variance falls only with more test rows, another only with more seeds. So more of one of them may
+never be enough; then the answer is None.
 """
 
 import math
@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 POWER, ALPHA = 0.8, 0.05
 MOST_SEEDS, MOST_ROWS = 200, 100_000
-"""Beyond these nobody would go: None is said instead."""
+"""The largest numbers that are searched; what needs more is None."""
 
 
 @dataclass(frozen=True)
-class Chance:
+class VarianceParts:
     """The variance of a mean over seeds, and where it comes from (scores are 0 to 1)."""
 
     seeds: int
@@ -22,9 +22,9 @@ class Chance:
     items_shared: float
     """Of the mean, through items on which all seeds err alike."""
     between_seeds: float
-    """Of one seed: its own chance and its own errors on items."""
+    """Of one seed: of its training, and of its own errors on items."""
     by_items: float
-    """The part of ``between_seeds`` that more test items would lessen."""
+    """The part of ``between_seeds`` that more test items would reduce."""
 
     @property
     def variance(self) -> float:
@@ -32,10 +32,8 @@ class Chance:
         return self.items_shared + self.between_seeds / self.seeds
 
     @property
-    def freedom(self) -> float:
-        """Degrees of freedom of the t distribution nearest to the one of ``statistics``, for power: those of the seeds
-        over the seeds' share.
-        """
+    def degrees_of_freedom(self) -> float:
+        """For power: those of the t distribution nearest to the one of ``paired``."""
         return max(self.seeds - 1, 1) / self.seeds_share if self.seeds_share > 0 else float("inf")
 
     @property
@@ -44,37 +42,39 @@ class Chance:
         return self.between_seeds / self.seeds / self.variance if self.variance > 0 else 0.0
 
 
-def seeds_needed(chance: Chance, loss: float) -> int | None:
+def seeds_needed(parts: VarianceParts, loss: float) -> int | None:
     """Fewest seeds whose interval would show a true ``loss`` at power .8 and level .05, on the same test rows.
 
-    None with one seed, whose chance is unknown, and where ``MOST_SEEDS`` would not do.
+    None with one seed, whose variance is unknown, and where ``MOST_SEEDS`` are not enough.
     """
-    return _fewest(lambda seeds: replace(chance, seeds=seeds), chance, loss, 2, MOST_SEEDS)
+    return _fewest(lambda seeds: replace(parts, seeds=seeds), parts, loss, 2, MOST_SEEDS)
 
 
-def test_rows_needed(chance: Chance, loss: float) -> int | None:
+def test_rows_needed(parts: VarianceParts, loss: float) -> int | None:
     """Fewest test rows that would show it with the same seeds.
 
-    None with one seed, and where ``MOST_ROWS`` would not do. Where nothing varies, those of the rule of three.
+    None with one seed, and where ``MOST_ROWS`` are not enough. Where nothing varies, the rule of three gives them.
     """
-    if chance.seeds > 1 and chance.variance <= 0:
+    if parts.seeds > 1 and parts.variance <= 0:
         return math.ceil(3 / loss)
-    own = max(0.0, chance.between_seeds - chance.by_items)
+    own = max(0.0, parts.between_seeds - parts.by_items)
 
-    def with_rows(rows: int) -> Chance:
-        less = chance.items / rows
-        by_items = min(chance.by_items, chance.between_seeds) * less
-        return Chance(chance.seeds, rows, chance.items_shared * less, own + by_items, by_items)
+    def with_rows(rows: int) -> VarianceParts:
+        less = parts.items / rows
+        by_items = min(parts.by_items, parts.between_seeds) * less
+        return VarianceParts(parts.seeds, rows, parts.items_shared * less, own + by_items, by_items)
 
-    return _fewest(with_rows, chance, loss, 20, MOST_ROWS)
+    return _fewest(with_rows, parts, loss, 20, MOST_ROWS)
 
 
 test_rows_needed.__test__ = False  # type: ignore[attr-defined]
 
 
-def _fewest(varied: Callable[[int], Chance], chance: Chance, loss: float, low: int, high: int) -> int | None:
+def _fewest(
+    varied: Callable[[int], VarianceParts], parts: VarianceParts, loss: float, low: int, high: int
+) -> int | None:
     """Bisection over a number that power grows with."""
-    if chance.seeds < 2 or chance.variance <= 0 or power(varied(high), loss) < POWER:
+    if parts.seeds < 2 or parts.variance <= 0 or power(varied(high), loss) < POWER:
         return None
     while low < high:
         middle = (low + high) // 2
@@ -82,16 +82,15 @@ def _fewest(varied: Callable[[int], Chance], chance: Chance, loss: float, low: i
     return high
 
 
-def power(chance: Chance, loss: float) -> float:
-    """Chance that a true ``loss`` is told from none by a two-sided test at level .05.
+def power(parts: VarianceParts, loss: float) -> float:
+    """Probability that a two-sided test at level .05 tells a true ``loss`` from none.
 
-    The other tail is left out: it is negligible, and statsmodels gives NaN for it where the loss is clear. So it does
-    for either where the loss is clearer still, tens of standard errors, whatever the degrees of freedom; there the
-    normal distribution answers as well.
+    The other tail is left out: it is negligible, and statsmodels gives NaN for it where the loss is clear. Where the
+    loss is tens of standard errors, statsmodels gives NaN for either tail; the normal distribution is as good there.
     """
     from scipy.stats import norm
     from statsmodels.stats.power import TTestPower
 
-    effect = loss / chance.variance**0.5
-    found = float(TTestPower().power(effect, 1, ALPHA / 2, df=min(chance.freedom, 1e6), alternative="larger"))
+    effect = loss / parts.variance**0.5
+    found = float(TTestPower().power(effect, 1, ALPHA / 2, df=min(parts.degrees_of_freedom, 1e6), alternative="larger"))
     return float(norm.sf(norm.isf(ALPHA / 2) - effect)) if math.isnan(found) else found

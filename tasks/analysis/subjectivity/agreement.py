@@ -14,7 +14,7 @@ from tasks.records import Example, Rating
 from tasks.training.trial import item_key
 
 MIN_VOTES = 2
-"""Votes below which an item has no agreement: a lone rater always agrees with herself."""
+"""Votes below which an item has no agreement: a single rater has nobody to agree with."""
 
 Votes = Mapping[str, Mapping[str, int]]
 """Item to label to how many raters chose it, for items with at least ``MIN_VOTES`` votes."""
@@ -26,7 +26,7 @@ def rater_agreement(examples: Iterable[Example]) -> dict[str, float]:
 
 
 def count_votes(ratings: Iterable[Rating]) -> dict[str, dict[str, int]]:
-    """Votes of each item, sorted by item; a rater has one vote on an item, her last. Single votes are left out."""
+    """Votes of each item, sorted by item. Only a rater's last vote on an item counts. Single votes are left out."""
     last = {(rating.item, rating.rater): rating.label for rating in ratings}
     votes: dict[str, Counter[str]] = {}
     for (item, _), label in last.items():
@@ -60,8 +60,8 @@ def krippendorff_alpha(votes: Votes) -> float | None:
 def fleiss_kappa(votes: Votes) -> tuple[float | None, int]:
     """Fleiss' kappa (1971), and how many items it had to leave out.
 
-    It wants as many votes on every item, so that only items with the most frequent number of votes count (of two
-    equally frequent ones the larger). Null where their votes name fewer than two labels.
+    It needs the same number of votes on every item, so only items with the most frequent number count (of two equally
+    frequent ones the larger). Null where their votes name fewer than two labels.
     """
     if not votes:
         return None, 0

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from tasks.analysis.matched_real import REAL, Pair, find_real
 from tasks.analysis.predictions import Answers, Read, align, reader, shared_items
 from tasks.analysis.statistics.intervals import slope_interval
-from tasks.analysis.statistics.paired import Paired, score_interval
+from tasks.analysis.statistics.paired import Aligned, score_interval
 from tasks.records import Curve, CurvePoint, Interval, Trial, by_arm
 from tasks.store import Store
 
@@ -71,7 +71,7 @@ def _curve(group: list[Trial], pairs: Sequence[Pair], rated: Agreement, read: Re
         curve,
         slope=slope_interval(_right(ours, items), shares >= gammas[-1]),
         steeper=_steeper(pairs, rated, read, gammas[-1]),
-        note="one seed: the intervals leave out the chance of training" if len(finished) == 1 else "",
+        note="one seed: the intervals leave out how trainings differ" if len(finished) == 1 else "",
     )
 
 
@@ -88,8 +88,8 @@ def thresholds(shares: NDArray[np.float64]) -> list[float]:
     return sorted({min(kept, key=lambda gamma: abs(gamma - target)) for target in wanted})
 
 
-def _point(sample: Paired, chosen: NDArray[np.bool_], gamma: float) -> CurvePoint:
-    part = Paired(sample.labels[chosen], sample.predicted[:, chosen], sample.classes)
+def _point(sample: Aligned, chosen: NDArray[np.bool_], gamma: float) -> CurvePoint:
+    part = Aligned(sample.labels[chosen], sample.predicted[:, chosen], sample.classes)
     return CurvePoint(gamma, int(chosen.sum()), score_interval(part, "accuracy"))
 
 

@@ -1,4 +1,4 @@
-"""The findings of Li et al. (2023), held against a study's own numbers by rules that were fixed beforehand.
+"""The findings of Li et al. (2023), tested on a study's own numbers by rules that were fixed beforehand.
 
 A finding is one or more differences that the paper says are positive. Each is taken within a task, between cells of
 the same generator and classifier, averaged there, and then over tasks with Student's t interval (95%):
@@ -132,10 +132,11 @@ def _grows(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubject
     found = associate([by_task[task] for task in tasks], [gaps[task] for task in tasks], spearman)
     if found is None:
         return Finding(name, claim, "undecided", "All tasks have the same gap or the same subjectivity.")
+    p = f"p {found.p:.3f}" if found.p >= 0.001 else "p < 0.001"
     against = "comparisons of tasks" if measure == "strength" else "the raters' disagreement"
     evidence = (
         f"Spearman's correlation of the mean gap with subjectivity by {against}: {found.value:+.2f} "
-        f"({found.low:+.2f} to {found.high:+.2f}, {_p(found.p)}) over {_count(len(tasks))}; negative means that "
+        f"({found.low:+.2f} to {found.high:+.2f}, {p}) over {_count(len(tasks))}; negative means that "
         "subjective tasks lose more."
     )
     return Finding(name, claim, _verdict([Interval(-found.value, -found.high, -found.low)]), evidence)
@@ -201,10 +202,6 @@ def _told(link: str, differences: Mapping[str, float], interval: Interval | None
         (value,) = differences.values()
         return f"{link}: {show(value)} in one task, which gives no interval over tasks"
     return f"{link}: not measured"
-
-
-def _p(value: float) -> str:
-    return f"p {value:.3f}" if value >= 0.001 else "p < 0.001"
 
 
 def _plain(value: float) -> str:

@@ -1,6 +1,6 @@
 """How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings.
 
-Pure analysis of records and stored predictions: whoever rated or judged, it costs nothing to do again.
+It is computed from records and stored predictions alone, so computing it again costs nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,7 +50,7 @@ def study_subjectivity(
     ratings: Mapping[str, Sequence[Rating]],
     judgements: Sequence[Judgement],
 ) -> StudySubjectivity:
-    """The study's answer to what makes the gap grow.
+    """What makes the gap grow, by this study.
 
     Args:
         trials: All cells; the predictions of finished ones are read from the store.
