@@ -24,9 +24,9 @@ from tasks.generation import keys
 from tasks.generation.filters import ORDER
 from tasks.generation.synthesize import synthesize
 from tasks.llm import calls, embedded
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Request
 from tasks.llm.journal import read_journal
+from tasks.llm.ledger import Ledger
 from tasks.records import SynthesisJob, TaskData
 from tasks.settings import Settings
 

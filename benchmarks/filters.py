@@ -18,11 +18,11 @@ from pathlib import Path
 from tasks.config import TaskConfig
 from tasks.data.catalog import find_task
 from tasks.data.load import load
-from tasks.generation.filter import Scene
+from tasks.generation.filter import FilterContext
 from tasks.generation.filters import ORDER, find_filters
 from tasks.generation.form import ONE_TEXT
 from tasks.generation.keys import test_hashes
-from tasks.generation.pipeline import Sieve
+from tasks.generation.pipeline import FilterPipeline
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
 from tasks.records import Example, TaskData
@@ -82,7 +82,9 @@ def entry(number: int, text: str) -> Entry:
     return Entry(f"c/{number}/0", "", 0, (Answer(text, "stop"),), "", "", 0, 0, 0.0, "", 0.0, "")
 
 
-def sift(task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: list[str]) -> tuple[float, Sieve]:
+def filtered(
+    task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: list[str]
+) -> tuple[float, FilterPipeline]:
     """Seconds that all texts take, and what became of them."""
     labels = {label: number for number, label in enumerate(task.labels)}
 
@@ -93,9 +95,11 @@ def sift(task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: lis
     each = len(texts) // len(labels)
     start = time.perf_counter()
     rows = dict.fromkeys(task.labels, each)
-    sieve = Sieve(Scene(task, pool, test_hashes(data.test)), find_filters(ORDER), ONE_TEXT, rows, rows, lookup)
-    sieve.advance()
-    return time.perf_counter() - start, sieve
+    pipeline = FilterPipeline(
+        FilterContext(task, pool, test_hashes(data.test)), find_filters(ORDER), ONE_TEXT, rows, rows, lookup
+    )
+    pipeline.advance()
+    return time.perf_counter() - start, pipeline
 
 
 def peak_gib() -> float:
@@ -118,14 +122,14 @@ def main() -> int:
     writer = Writer([row.text for row in shuffled[options.pool :]], pool)
     texts = [writer.row() for _ in range(options.rows)]
 
-    sift(data.task, data, pool, texts[:100])  # loads the language model
-    part, _ = sift(data.task, data, pool, texts[: options.rows // 5])
-    whole, sieve = sift(data.task, data, pool, texts)
-    rows, reasons = sieve.looked.total(), Counter(row.reason for row in sieve.rejected)
+    filtered(data.task, data, pool, texts[:100])  # loads the language model
+    part, _ = filtered(data.task, data, pool, texts[: options.rows // 5])
+    whole, pipeline = filtered(data.task, data, pool, texts)
+    rows, reasons = pipeline.looked.total(), Counter(row.reason for row in pipeline.rejected)
     print(f"{rows} rows of {options.task}, pool of {len(pool)}: {whole:.1f} s, {rows / whole:.0f} rows/s")
     print(f"{rows // 5} rows: {part:.1f} s; ratio {whole / part:.2f} (5 is linear)")
     print(f"peak memory {peak_gib():.2f} GiB")
-    print(f"kept {sum(sieve.kept.values())}; rejected: {dict(reasons.most_common())}")
+    print(f"kept {sum(pipeline.kept.values())}; rejected: {dict(reasons.most_common())}")
     print(f"planted: { {kind: round(share * rows) for kind, share in SHARES.items()} }")
     return int(whole > MOST_SECONDS or peak_gib() > MOST_GIB)
 

@@ -39,7 +39,7 @@ from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.generation.synthesize import read_rows, synthesize
-from tasks.llm.budget import open_ledger
+from tasks.llm.ledger import open_ledger
 from tasks.planning.grid import real_jobs, summarise, synthetic_jobs
 from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.names import resolve

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tasks.config import Study, StudyConfig
 from tasks.errors import FULL, RunError, UserError
-from tasks.llm.budget import counted_price
+from tasks.llm.prices import counted_price
 from tasks.locks import only_run_of
 from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.plan import Plan

@@ -35,12 +35,12 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
     from flows.launch import loaded, start
     from flows.study import run_study
     from tasks.discovery.memory import timestamp
-    from tasks.discovery.new_llm import new_llm_study, note_broken, note_end
+    from tasks.discovery.new_llm import note_broken, note_end, study_of_new_llm
 
     config, study = named_watch(watch, settings)
     with loaded(study, settings, wait=True) as data:  # nobody would start it again
         now = timestamp()
-        chosen = new_llm_study(config, study.config, data, model, now[:7], settings)
+        chosen = study_of_new_llm(config, study.config, data, model, now[:7], settings)
         try:
             state = start(chosen, data, settings, run_study)
         except RunError as error:

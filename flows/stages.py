@@ -30,7 +30,7 @@ from tasks.generation.synthesize import read_rows, synthesize
 from tasks.labelling.baselines import BaselineJob, classify
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
-from tasks.llm.budget import Ledger
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import (
     Challenge,

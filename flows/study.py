@@ -25,7 +25,7 @@ from tasks.analysis.subjectivity import paper
 from tasks.config import StudyConfig
 from tasks.errors import RunError, UserError, redacted
 from tasks.labelling.people import read_judgements
-from tasks.llm.budget import Ledger, study_ledger
+from tasks.llm.ledger import Ledger, study_ledger
 from tasks.planning.cost import spent_on_questions
 from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_jobs
 from tasks.planning.plan import Plan

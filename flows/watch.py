@@ -18,11 +18,11 @@ from flows.operations.automations import announce_llm, check_reaction
 from tasks.config import Study, WatchConfig
 from tasks.config.named import named_watch
 from tasks.data.load import load
-from tasks.discovery.knock import knock
 from tasks.discovery.memory import mark_triggered, timestamp
-from tasks.discovery.watch import Look, look, sample_job
+from tasks.discovery.ping import ping_model
+from tasks.discovery.watch import ProviderCheck, check_providers, sample_job
 from tasks.errors import RunError, UserError
-from tasks.llm.budget import open_account
+from tasks.llm.ledger import open_account
 from tasks.planning.names import resolve
 from tasks.reporting.publish import artifact_key
 from tasks.settings import Settings
@@ -53,7 +53,7 @@ def watch(watch: str) -> State[Any]:
     return Failed(message=found.headline) if found.silent else Completed(message=found.headline)
 
 
-def _look(config: WatchConfig, study: Study, settings: Settings) -> Look:
+def _look(config: WatchConfig, study: Study, settings: Settings) -> ProviderCheck:
     first = resolve(study)[0]
     rows = load(first, settings, study.config.pool_share, study.config.pool_rows_per_label)
     key = stages.load_stage(stages.unsearched(rows), settings)
@@ -63,4 +63,4 @@ def _look(config: WatchConfig, study: Study, settings: Settings) -> Look:
     ledger = open_account(settings, config.account(now[:7]), *limits)
     write = partial(stages.synthesize_stage, data_key=key, ledger=ledger, settings=settings)
     sample = sample_job(study.config, rows)
-    return look(config, sample, store, now, write, partial(knock, ledger=ledger))
+    return check_providers(config, sample, store, now, write, partial(ping_model, ledger=ledger))

@@ -4,7 +4,8 @@ import contextlib
 import errno
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
@@ -16,7 +17,7 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
 
     Raises ``OSError``; what was there then stays, and no draft.
     """
-    drafts = {path: path.with_name(f"{path.name}.{uuid.uuid4().hex}") for path in contents}
+    drafts = {path: _draft(path) for path in contents}
     try:
         for path, draft in drafts.items():
             with draft.open("wb") as file:
@@ -29,12 +30,32 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
         for draft in drafts.values():
             draft.unlink(missing_ok=True)
     for folder in {path.parent for path in contents}:
-        sync_folder(folder)
+        sync(folder)
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write one file in the place of what was there, as ``replace_files`` does."""
     replace_files({path: content})
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A draft to write to, which takes the place of a file when the block ends; for what is too large for the memory.
+
+    Where the block raises, what was there stays, and no draft. Raises ``OSError``.
+    """
+    draft = _draft(path)
+    try:
+        yield draft
+        sync(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex}")
 
 
 def make_folder(folder: Path) -> None:
@@ -43,12 +64,12 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    sync(folder.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Return when the names in a folder are on disk. Raises ``OSError``."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Return when a file, or the names in a folder, are on disk. Raises ``OSError``."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:

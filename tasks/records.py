@@ -23,6 +23,10 @@ ID_LENGTH = 16
 GoodEnough = Literal["yes", "no", "undecided", "none"]
 Rows = tuple[tuple[str, int], ...]
 """Rows by label, sorted by label."""
+RowKind = Literal["real", "pool", "generated", "imported"]
+"""A training row: any human-labelled one, one that prompts may show, one that an LLM wrote, one that others made."""
+ComparedTo = Literal["real rows of the same size", "the study's real rows", "nothing"]
+"""Which real arm a gap is measured to."""
 
 
 def content_key(value: Any) -> str:
@@ -224,6 +228,37 @@ class OfArm:
 
 
 @dataclass(frozen=True)
+class ModeFacts:
+    """What analysis and reports need to know of a mode or of an untrained arm; ``tasks.modes`` has those of each."""
+
+    title: str
+    """A few words for tables and figures."""
+    rows: frozenset[RowKind]
+    """Kinds of rows that it trains on; empty for an untrained arm."""
+    compared_to: ComparedTo
+    """Modes whose number of rows is part of the question are not compared at their own size."""
+    source: str | None = None
+    """The mode whose generated or imported rows it trains on; null where it has none."""
+    percent_generated: int | None = None
+    """For a mix of generated and real rows: the share that is generated."""
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it is a row of comparison only: nothing is trained, so it says nothing about training rows."""
+        return not self.rows
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether some of its training rows are generated or imported."""
+        return not self.rows.isdisjoint(("generated", "imported"))
+
+    @property
+    def all_synthetic(self) -> bool:
+        """Whether all of its training rows are generated or imported."""
+        return self.synthetic and self.rows <= {"generated", "imported"}
+
+
+@dataclass(frozen=True)
 class SynthesisJob:
     """What one synthesis is asked to do; everything but the real rows."""
 
@@ -275,7 +310,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Yield:
+class FilterCounts:
     """How many texts survived each step: requested >= answered >= parsed >= valid >= unique >= kept."""
 
     requested: int
@@ -298,7 +333,7 @@ class Synthesis:
     generator: str
     draw: int
     status: Status
-    yields: Yield
+    yields: FilterCounts
     label_counts: Mapping[str, int]
     """Kept rows by label; every label of the task is a key."""
     tokens_in: int

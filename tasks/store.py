@@ -113,10 +113,10 @@ class Store:
         self,
         kind: str,
         key: str,
-        manifest: Mapping[str, Any],
+        manifest: object,
         files: Mapping[str, bytes | Iterable[Any]] | None = None,
     ) -> None:
-        """Write an artifact's files (bytes, or records that become JSON lines), then its manifest."""
+        """Write an artifact's files (bytes, or records as JSON lines), then its manifest (fields, or a record)."""
         with self._clear_errors(f"write {kind}/{key} to"):
             known = {}
             for name, items in (files or {}).items():
@@ -285,9 +285,9 @@ def check_places(settings: Settings) -> None:
     Store(settings.store_url).check_writable()
 
 
-def _sealed(manifest: Mapping[str, Any], stored: Mapping[str, Any]) -> bytes:
+def _sealed(manifest: object, stored: Mapping[str, Any]) -> bytes:
     """A manifest as it is written: with the envelope, and in that a hash of all the rest."""
-    plain = json.loads(jsonl.encode({**manifest, ENVELOPE: stored}))  # as it is read again
+    plain = json.loads(jsonl.encode(manifest)) | {ENVELOPE: dict(stored)}  # as it is read again
     plain[ENVELOPE]["sha256"] = _hash(plain)
     return json.dumps(plain, indent=1, ensure_ascii=False).encode()  # unsorted: the order of labels has a meaning
 

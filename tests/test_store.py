@@ -1,4 +1,5 @@
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import RunError, without_password
+from tasks.files import replacing
 from tasks.records import Example, content_key, count_labels, readable
 from tasks.store import Store
 
@@ -92,3 +94,32 @@ def test_a_label_without_rows_counts_zero() -> None:
 def test_a_readable_name_leaves_out_what_is_not_there() -> None:
     assert readable("sms_spam", "real", None, "seed 0") == "sms_spam · real · seed 0"
     assert readable("sms_spam", "majority", None, "majority", "seed 0") == "sms_spam · majority · seed 0"
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A record that is stored by itself."""
+
+    name: str
+    counts: dict[str, int]
+
+
+def test_a_record_is_stored_and_read_as_such(tmp_path: Path) -> None:
+    store, noted = Store(str(tmp_path)), Noted("a", {"glad": 2, "angry": 1})
+    store.put("notes", "key", noted)
+    assert store.record("notes", "key", Noted) == noted
+    assert list(store.record("notes", "key", Noted).counts) == ["glad", "angry"]
+    assert store.verified("notes", "key")
+
+
+def test_a_large_file_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    for content in ("first", "second"):
+        with replacing(path) as draft:
+            draft.write_text(content)
+            assert not path.exists() or path.read_text() == "first"
+        assert path.read_text() == content
+    with pytest.raises(ValueError, match="torn"), replacing(path) as draft:
+        draft.write_text("half")
+        raise ValueError("torn")
+    assert path.read_text() == "second" and list(tmp_path.iterdir()) == [path]

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from tasks.config.classifier import EMBEDDED_CLASSIFIER, Classifier, ClassifierConfig
 from tasks.config.fields import File, Frozen, Identified, OptionalFile, hub_or_folder
 from tasks.config.generator import EMBEDDED_GENERATOR, Generator, GeneratorConfig
+from tasks.config.parameters import Named
 from tasks.config.reading import parse, read_yaml
 from tasks.config.task import TextColumns
 
@@ -80,15 +81,16 @@ class StudyConfig(Frozen):
     """Names the MLflow experiment, the report folder and the Prefect deployment."""
     tasks: tuple[File, ...] = Field(min_length=1)
     """Catalog ids, or paths of task YAMLs relative to the study file."""
-    modes: tuple[str, ...] = Field(min_length=1)
-    """Where training rows come from: real, zero_shot, few_shot, ...; ``mix/50`` generates half of them."""
+    modes: tuple[Named, ...] = Field(min_length=1)
+    """Where training rows come from: real, zero_shot, few_shot, ...; ``mix/50`` generates half of them, and
+    ``{few_shot: {examples: 8}}`` is a mode with a parameter."""
     generators: tuple[Generator, ...] = (GeneratorConfig(model=EMBEDDED_GENERATOR),)
     """LLMs by litellm name, with parameters if wanted."""
     classifiers: tuple[Classifier, ...] = (ClassifierConfig(model=EMBEDDED_CLASSIFIER),)
     """Classifiers to train."""
-    filters: tuple[str, ...] | None = None
-    """What rejects generated texts, in this order; null takes the default filters. Texts with nothing in them are
-    rejected first in any case."""
+    filters: tuple[Named, ...] | None = None
+    """What rejects generated texts, in this order, such as ``[duplicate, {near_duplicate: {jaccard: 0.8}}]``; null
+    takes the default filters. Texts with nothing in them are rejected first in any case."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
     """One training per seed; gaps are paired by seed."""
     rows_per_label: int = Field(default=100, gt=0)

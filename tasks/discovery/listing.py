@@ -54,9 +54,9 @@ def lists_others_only(
 def _names(provider: ProviderConfig) -> list[str]:
     if provider.name == embedded.PROVIDER:
         return list(embedded.MODELS)
-    from tasks.llm import gateway
+    from tasks.llm import providers
 
-    listed = gateway.list_models(provider.name, provider.api_base, provider.api_key_env)
+    listed = providers.list_models(provider.name, provider.api_base, provider.api_key_env)
     return [name.removeprefix(f"{provider.name}/") for name in listed]
 
 

@@ -1,13 +1,13 @@
-"""What is known of every LLM that was ever met: one record each in the store, which is the memory of a watch.
+"""What is known of every LLM that a provider ever listed: one record each in the store.
 
-A record is about what *we* did with an LLM, so that a provider's hiccup, a lost database or another machine changes
-nothing: an LLM that is not listed today is still known, and its past results stay. Like results, records go by the
-model's name, wherever it is served.
+A record says what *we* did with an LLM, so a provider's outage, a lost database or another machine changes nothing: an
+LLM that is not listed today stays known, and its past results stay. Like results, records go by the model's name,
+wherever it is served.
 """
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -28,7 +28,7 @@ class Known:
     """One LLM.
 
     It was ``studied`` before there was a watch; or tried, and ``failed`` or found ``ready``; then its study was
-    ``triggered``, and was perhaps ``stopped`` by the month's budget or ``broken`` off by a failure, until a later look
+    ``triggered``, and was perhaps ``stopped`` by the month's budget or ``broken`` off by a failure, until a later check
     triggers it again; in the end its provider ``retired`` it.
     """
 
@@ -50,7 +50,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class _Writer:
+class _Generated:
     """What is read of the record of a synthesis."""
 
     generator: str
@@ -60,22 +60,22 @@ class _Writer:
 class _Studied:
     """What is read of a stored synthesis."""
 
-    synthesis: _Writer
+    synthesis: _Generated
 
 
 def recall(store: Store, model: str) -> Known | None:
-    """What is known of an LLM; null when it was never met."""
+    """What is known of an LLM; null when no provider ever listed it."""
     return store.record(KIND, content_key(model), Known)
 
 
 def remember(store: Store, known: Known) -> Known:
     """Keep what is known now, in the place of what was."""
-    store.put(KIND, content_key(known.model), asdict(known))
+    store.put(KIND, content_key(known.model), known)
     return known
 
 
 def everyone(store: Store) -> Iterator[Known]:
-    """All LLMs that were ever met."""
+    """All LLMs of which there is a record."""
     for key in store.keys(KIND):
         if found := store.record(KIND, key, Known):
             yield found

@@ -21,7 +21,7 @@ from tasks.settings import Settings
 from tasks.store import Store
 
 
-def new_llm_study(
+def study_of_new_llm(
     watch: WatchConfig, study: StudyConfig, data: Sequence[TaskData], model: str, month: str, settings: Settings
 ) -> StudyConfig:
     """The watch's ``study`` with ``model`` added, paid from the watch's ledger of the month (``2026-11``).
@@ -65,7 +65,7 @@ def note_end(
     started: str,
     settings: Settings,
 ) -> Known | None:
-    """Note how a ``new_llm_study`` ended, by what the store still lacks of it: ``results`` only say why.
+    """Note how a ``study_of_new_llm`` ended, by what the store still lacks of it: ``results`` only say why.
 
     ``started`` is the ISO time by which its month was chosen. Null for an LLM that was retired meanwhile.
     """

@@ -1,6 +1,6 @@
-"""One look at all providers: which LLMs are new, which of them write, which are gone.
+"""One check of all providers: which LLMs are new, which of them produce usable texts, which are no longer served.
 
-What is new is decided by the store's memory alone. A new LLM must write a few rows of the study's first task before
+A model is new if the store has no record of it. A new LLM must write a few rows of the study's first task before
 anything larger is started for it; the study finds those calls in its journal and does not make them again. One that
 was retired and is listed again must answer once, because its smoke test would be answered by the journal.
 """
@@ -21,7 +21,7 @@ from tasks.store import Store
 LOGGER = logging.getLogger("synthgap")
 
 MOST_ATTEMPTS = 5
-"""Smoke tests and studies of an LLM that fails them, one a look; it may only have been having a bad day."""
+"""Smoke tests and studies of an LLM that fails them, one in each check: a failure may be temporary."""
 SERVED = ("studied", "triggered", "stopped", "broken")
 """Status of an LLM that is missed when it is not listed any more."""
 
@@ -32,15 +32,15 @@ Ask = Callable[[GeneratorConfig], None]
 
 
 @dataclass
-class Look:
-    """What one look at all providers came to."""
+class ProviderCheck:
+    """The outcome of one check of all providers."""
 
     ready: list[Known] = field(default_factory=list)
-    """LLMs whose study is to be triggered: new ones that write, and known ones whose study has to go on."""
+    """LLMs whose study is to be triggered: new ones that passed the smoke test, known ones with an unfinished study."""
     failed: list[Known] = field(default_factory=list)
-    """New ones that do not."""
+    """New ones that failed the smoke test."""
     passed_over: dict[str, str] = field(default_factory=dict)
-    """New ones that were not tried, with the reason; looked at again next time."""
+    """New ones that were not tried, with the reason; tried again at the next check."""
     waiting: list[Known] = field(default_factory=list)
     """LLMs whose study is unfinished and is not triggered now."""
     retired: list[Known] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Look:
 
     @property
     def headline(self) -> str:
-        """The look in one line."""
+        """The check in one line."""
         counts = {**self._groups, "passed over": self.passed_over}
         listed = f"{self.listed} LLM{'' if self.listed == 1 else 's'} listed"
         said = [listed, *(f"{len(items)} {name}" for name, items in counts.items() if items)]
@@ -85,8 +85,8 @@ def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
 
 
 @dataclass(frozen=True)
-class _Looking:
-    """One look under way: what is asked and tried, by what means, and what is found."""
+class _Check:
+    """One check under way: what is asked and tried, by what means, and what was found."""
 
     config: WatchConfig
     sample: SynthesisJob
@@ -94,10 +94,10 @@ class _Looking:
     now: str
     write: Write
     ask: Ask
-    found: Look = field(default_factory=Look)
+    found: ProviderCheck = field(default_factory=ProviderCheck)
 
-    def meet(self, provider: ProviderConfig, generator: GeneratorConfig) -> None:
-        """Take up a listed LLM where it is new, is back, or its study has to go on."""
+    def handle_listed(self, provider: ProviderConfig, generator: GeneratorConfig) -> None:
+        """Test a listed LLM that is new or was retired, and continue an unfinished study."""
         known = self._recall(provider, generator.model)
         if known and known.status in ("ready", "stopped", "broken"):
             if _goes_on(known, self.now):
@@ -106,7 +106,9 @@ class _Looking:
                 self.found.waiting.append(
                     replace(known, note=f"{known.note}; start the deployment newcomer to go on now")
                 )
-        elif known is None or known.status == "retired" or _may_fail_again(known):
+        elif (
+            known is None or known.status == "retired" or (known.status == "failed" and known.attempts < MOST_ATTEMPTS)
+        ):
             self._take_up(generator, known or Known(generator.model, provider.address, "failed", self.now))
 
     def _recall(self, provider: ProviderConfig, model: str) -> Known | None:
@@ -158,8 +160,8 @@ class _Looking:
             return f"it was retired, is listed again and does not answer: {error}"
         return replace(known, status="ready", since=self.now, note="it was retired and is back")
 
-    def miss(self, provider: ProviderConfig, listed: set[str]) -> None:
-        """Retire LLMs that this provider listed once and does not list any more, and that a call finds gone."""
+    def handle_unlisted(self, provider: ProviderConfig, listed: set[str]) -> None:
+        """Retire LLMs that this provider no longer lists, where a call shows that it no longer serves them."""
         for known in everyone(self.store):
             missed = known.status in SERVED and known.provider == provider.address and known.model not in listed
             if not missed or not wanted(known.model, provider):  # patterns hide models, which then are not missed
@@ -182,10 +184,6 @@ def _goes_on(known: Known, now: str) -> bool:
     return known.status == "ready" or known.attempts < MOST_ATTEMPTS
 
 
-def _may_fail_again(known: Known) -> bool:
-    return known.status == "failed" and known.attempts < MOST_ATTEMPTS
-
-
 def _smoke_test(sample: SynthesisJob, generator: GeneratorConfig, rows: int) -> SynthesisJob:
     fewer = {label: n for label, n in sample.fewer.items() if n < rows}
     return replace(sample, generator=generator, rows_per_label=rows, fewer=fewer)
@@ -201,7 +199,7 @@ def _too_dear(generator: GeneratorConfig, config: WatchConfig) -> str:
     return ""
 
 
-def look(
+def check_providers(
     config: WatchConfig,
     sample: SynthesisJob,
     store: Store,
@@ -209,21 +207,21 @@ def look(
     write: Write,
     ask: Ask,
     list_: List = list_generators,
-) -> Look:
+) -> ProviderCheck:
     """Ask all providers once.
 
     ``sample`` is a synthesis of the study with its generator to be replaced; ``now`` is an ISO time.
     """
     take_over(store, now)
-    looking = _Looking(config, sample, store, now, write, ask)
+    check = _Check(config, sample, store, now, write, ask)
     for provider in config.providers:
         try:
             listed = list_(provider)
         except (RunError, UserError) as error:
-            looking.found.silent[provider.address] = str(error)
+            check.found.silent[provider.address] = str(error)
             continue
-        looking.found.listed += len(listed)
+        check.found.listed += len(listed)
         for generator in listed:
-            looking.meet(provider, generator)
-        looking.miss(provider, {item.model for item in listed})
-    return looking.found
+            check.handle_listed(provider, generator)
+        check.handle_unlisted(provider, {item.model for item in listed})
+    return check.found

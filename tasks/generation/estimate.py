@@ -6,8 +6,7 @@ they took on the same task; before there are any, those of rendered prompts are 
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from tasks.generation import keys
 from tasks.generation.synthesize import StoredSynthesis
@@ -16,7 +15,7 @@ from tasks.llm.estimate import NOTHING, Estimate
 from tasks.llm.journal import read_journal
 from tasks.llm.prices import price
 from tasks.llm.tokens import count_messages
-from tasks.records import SynthesisJob, TaskData
+from tasks.records import Synthesis, SynthesisJob, TaskData
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -46,12 +45,12 @@ def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
     if job.imported is not None or store.get("syntheses", keys.synthesis_key(job, data)) is not None:
         return NOTHING
     past = _past(job, store)
-    writer = keys.writer_of(job)
+    template = keys.template_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
     wanted = min(1 / past.kept_share, 1 + job.extra_texts) * sum(job.rows.values())
     a_call = calls.completions(job.generator) * job.generator.texts_per_call
     missing = max(0, math.ceil(wanted / a_call) - len(read_journal(journal)))
-    per_prompt = past.tokens_in_per_call or (_prompt_tokens(job, data, writer.turns) if missing else 0)
+    per_prompt = past.tokens_in_per_call or (_prompt_tokens(job, data, template.turns) if missing else 0)
     per_text = past.tokens_out_per_text or job.task.max_words * WORDS_SHARE * TOKENS_PER_WORD
     tokens_in, tokens_out = round(missing * per_prompt), round(missing * a_call * per_text)
     known = price(job.generator)
@@ -73,26 +72,26 @@ def _prompt_tokens(job: SynthesisJob, data: TaskData, turns: int) -> float:
 
 def _past(job: SynthesisJob, store: Store) -> _Past:
     """What is known from the store: of the same task where there is something, else of any."""
-    stored = [asdict(found.synthesis) for found in store.past("syntheses", StoredSynthesis)]
-    found = [item for item in stored if (item["mode"], item["generator"]) == (job.mode, job.generator.model)]
-    same_task = _summary([item for item in found if item["task"] == job.task.name])
+    stored = [found.synthesis for found in store.past("syntheses", StoredSynthesis)]
+    found = [item for item in stored if (item.mode, item.generator) == (job.mode, job.generator.model)]
+    same_task = _summary([item for item in found if item.task == job.task.name])
     if same_task:
         return same_task
     other = _summary(found) or _Past()
     return replace(other, tokens_in_per_call=None, tokens_out_per_text=None)
 
 
-def _summary(found: Sequence[dict[str, Any]]) -> _Past | None:
-    requested = sum(item["yields"]["requested"] for item in found)
-    kept = sum(item["yields"]["kept"] for item in found)
-    calls = sum(item["calls"] for item in found)
+def _summary(found: Sequence[Synthesis]) -> _Past | None:
+    requested = sum(item.yields.requested for item in found)
+    kept = sum(item.yields.kept for item in found)
+    calls = sum(item.calls for item in found)
     if not requested or not kept or not calls:
         return None
     return _Past(
         kept_share=kept / requested,
-        seconds_per_text=sum(item["seconds"] for item in found) / requested,
-        tokens_in_per_call=sum(item["tokens_in"] for item in found) / calls,
-        tokens_out_per_text=sum(item["tokens_out"] for item in found) / requested,
+        seconds_per_text=sum(item.seconds for item in found) / requested,
+        tokens_in_per_call=sum(item.tokens_in for item in found) / calls,
+        tokens_out_per_text=sum(item.tokens_out for item in found) / requested,
     )
 
 

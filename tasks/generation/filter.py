@@ -1,29 +1,30 @@
 """What a filter is: one reason to reject a text, with evidence.
 
-A filter is built for one synthesis with its ``Scene``. One that compares with kept texts keeps an index of its own and
-catches up with ``scene.kept`` when it is asked, so that no filter needs to be told of another.
+A filter is built for one synthesis with its ``FilterContext``. One that compares with kept texts keeps an index of its
+own and catches up with ``context.kept`` when it is asked, so that no filter needs to be told of another.
 """
 
 import functools
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from tasks.config import TaskConfig
+from tasks.config import Frozen, TaskConfig
+from tasks.config.parameters import NONE, read_parameters, spell
 from tasks.records import Example, Row
 
 Step = Literal["parsed", "valid", "unique", "kept"]
-"""The step of the yield ledger that a rejected text fails to reach."""
+"""The step of the filter counts that a rejected text fails to reach."""
 
 Check = Callable[[Row], str | None]
 """A generated text with the label that was asked for -> evidence against it, or null when it passes."""
 
 
 @dataclass
-class Scene:
+class FilterContext:
     """What filters of one synthesis may look at. Of the test set they see hashes of normalised texts, never labels."""
 
     task: TaskConfig
@@ -44,9 +45,26 @@ class Filter:
     name: str
     version: int
     step: Step
-    build: Callable[[Scene], Check]
+    build: Callable[..., Check]
+    """Makes the check from a ``FilterContext`` and, by their names, the parameters."""
     check_task: Callable[[TaskConfig], None] = any_task
     """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
+    parameters: Frozen = NONE
+    """Their defaults, or what a study says instead."""
+
+    @property
+    def spelling(self) -> str:
+        """Its name, and the parameters that are not the default: keys hold it."""
+        return spell(self.name, self.parameters.model_dump(exclude_defaults=True))
+
+    def with_parameters(self, given: Mapping[str, str]) -> "Filter":
+        """The same filter with other parameters. Raises ``UserError`` for those that it does not take."""
+        parameters = read_parameters(type(self.parameters), given, f"filter {self.name!r}")
+        return replace(self, parameters=parameters)
+
+    def check(self, context: FilterContext) -> Check:
+        """What rejects texts of one synthesis."""
+        return self.build(context, **dict(self.parameters))
 
 
 MARKS = 30

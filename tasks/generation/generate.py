@@ -1,8 +1,8 @@
-"""Asks for texts until each label has its rows: every slot busy, no call waiting for another conversation's.
+"""Asks for texts until each label has its rows. All slots are busy, and no call waits for another conversation.
 
-What fails ends the work, but only after the calls under way were answered and journaled: they are paid for. An LLM
-that costs something has to show first that it gives texts at all: until one came, and when none have come for a while,
-only the next few calls in order are made.
+A failure ends the work, but only after the calls under way were answered and journaled: they are paid for. An LLM that
+costs something must first show that it gives texts at all: until the first text, and again after ten answers without
+one, only the next few calls in order are made.
 """
 
 import asyncio
@@ -14,23 +14,24 @@ from pathlib import Path
 
 from tasks.errors import RunError
 from tasks.generation import keys
-from tasks.generation.pipeline import Sieve, texts_of
+from tasks.generation.pipeline import FilterPipeline, texts_of
 from tasks.llm import calls, embedded
-from tasks.llm.budget import BudgetReachedError, Spending
-from tasks.llm.calls import Complete, UnwantedError
-from tasks.llm.empty_answers import IN_A_ROW, speaks
+from tasks.llm.calls import CompletionFunction, UnwantedError
+from tasks.llm.empty_answers import IN_A_ROW, has_text
 from tasks.llm.journal import Entry, Journal
-from tasks.llm.metered import Asking
+from tasks.llm.ledger import BudgetReachedError
+from tasks.llm.metered import MeteredCalls
+from tasks.llm.spending import Spending
 from tasks.records import SynthesisJob, TaskData
 
-_giving: set[tuple[Path, str]] = set()
-"""What gave texts in this process: calls that differ by their draw alone need not show again that they do."""
+_gave_texts: set[tuple[Path, str]] = set()
+"""Calls, without their draw, that gave texts in this process: another draw of them need not show that again."""
 
-FIRST_FAITH = 10
-"""Texts that count as kept before any was looked at: the first few rejects shall not send for many more at once."""
+ASSUMED_KEPT = 10
+"""Texts that count as kept before any was looked at, so that the first few rejected ones do not cause many calls."""
 
 
-class Writing:
+class GenerationRun:
     """One synthesis at work."""
 
     def __init__(
@@ -38,37 +39,37 @@ class Writing:
         job: SynthesisJob,
         data: TaskData,
         journal: Journal,
-        sieve: Sieve,
-        complete: Complete,
+        pipeline: FilterPipeline,
+        complete: CompletionFunction,
         spending: Spending,
         progress: Callable[[], None],
     ) -> None:
-        self.job, self.data, self.journal, self.sieve = job, data, journal, sieve
-        self._asking, self._progress = Asking(journal, complete, spending), progress
-        self.turns = keys.writer_of(job).turns
+        self.job, self.data, self.journal, self.pipeline = job, data, journal, pipeline
+        self._metered, self._progress = MeteredCalls(journal, complete, spending), progress
+        self.turns = keys.template_of(job).turns
         self.stopped = ""
         """Why no more is asked for, empty while more is."""
-        self.asked = self._asking.asked
+        self.asked = self._metered.asked
         """Calls that were made, rather than found in the journal."""
         self._started: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
-        self._moved = asyncio.Event()
-        self._parked = 0
-        self._kind = journal.path.parent, keys.calls_key(dataclasses.replace(job, draw=0), data)
-        self._silent = 0 if self._kind in _giving else IN_A_ROW  # without a text since one had one, as they came in
+        self._changed = asyncio.Event()
+        self._held_back = 0
+        self._same_calls = journal.path.parent, keys.calls_key(dataclasses.replace(job, draw=0), data)
+        self._without_text = 0 if self._same_calls in _gave_texts else IN_A_ROW  # answers, since the last with a text
         self._error: BaseException | None = None
 
     async def run(self) -> None:
-        """Write until the sieve is satisfied, the calls are used up or the budget is, or no texts come.
+        """Write until the pipeline is satisfied, the calls are used up or the budget is, or no texts come.
 
         Raises what a call raised, and ``RunError`` where nothing was kept because no texts came.
         """
         self._advance()
-        if self.sieve.fruitless.fruitful:
-            self._silent = self.sieve.fruitless.in_a_row
+        if self.pipeline.empty_answers.with_text:
+            self._without_text = self.pipeline.empty_answers.in_a_row
         for label in self.job.task.labels:
-            self._started[label] = self.sieve.done[label] // self.turns
+            self._started[label] = self.pipeline.done[label] // self.turns
         self._fill()
         try:
             await self._idle.wait()
@@ -77,33 +78,33 @@ class Writing:
             for task in ended:
                 task.cancel()
             await asyncio.gather(*ended, return_exceptions=True)
-            await self._asking.settled()
+            await self._metered.settled()
         if self._error:
             raise self._error
-        if self._fruitless and not self.sieve.kept.total():
+        if self._in_vain and not self.pipeline.kept.total():
             raise RunError(self.stopped)
 
     def _advance(self) -> None:
-        """Sift what is there, and see whether it is worth while to ask on."""
-        self.sieve.advance()
-        if self._fruitless and not self.sieve.finished and not self.stopped:
-            used = {entry.call for entry in self.sieve.used}
-            paid = [*self.sieve.used, *(entry for entry in self.asked if entry.call not in used)]
+        """Filter what is there, and stop if the answers hold no texts."""
+        self.pipeline.advance()
+        if self._in_vain and not self.pipeline.finished and not self.stopped:
+            used = {entry.call for entry in self.pipeline.used}
+            paid = [*self.pipeline.used, *(entry for entry in self.asked if entry.call not in used)]
             longest = calls.longest_answer(self.job.generator, self.job.task.max_words)
-            self.stopped = self.sieve.fruitless.reason(longest, paid, self.journal.path)
+            self.stopped = self.pipeline.empty_answers.reason(longest, paid, self.journal.path)
 
     @property
-    def _fruitless(self) -> bool:
+    def _in_vain(self) -> bool:
         """Calls are paid for and bring no texts."""
-        return self.sieve.fruitless.enough and not embedded.is_embedded(self.job.generator.model)
+        return self.pipeline.empty_answers.enough and not embedded.is_embedded(self.job.generator.model)
 
     @property
     def _over(self) -> bool:
-        return bool(self.sieve.finished or self.stopped or self._error)
+        return bool(self.pipeline.finished or self.stopped or self._error)
 
     def _fill(self) -> None:
         """Start as many conversations as are needed and as slots are free."""
-        while not self._over and len(self._tasks) - self._parked < calls.in_flight(self.job.generator):
+        while not self._over and len(self._tasks) - self._held_back < calls.in_flight(self.job.generator):
             label = max(self.job.task.labels, key=self._needed)
             if self._needed(label) <= 0:
                 break
@@ -123,73 +124,63 @@ class Writing:
 
     def _needed(self, label: str) -> int:
         """Conversations that a label's missing rows should take, at its yield so far, beyond those started."""
-        if not self.sieve.open(label) or not self._may_ask(label, self._started[label] * self.turns):
+        if not self.pipeline.open(label) or not self._may_ask(label, self._started[label] * self.turns):
             return 0
-        sieve = self.sieve
-        done, looked, kept = sieve.done[label], sieve.looked[label], sieve.kept[label]
-        per_row = (looked + FIRST_FAITH) / (kept + FIRST_FAITH)
-        texts = min((sieve.rows_wanted[label] - kept) * per_row, sieve.most_texts[label] - looked)
-        a_call = looked / done if done else calls.completions(self.job.generator) * sieve.form.texts
+        pipeline = self.pipeline
+        done, looked, kept = pipeline.done[label], pipeline.looked[label], pipeline.kept[label]
+        per_row = (looked + ASSUMED_KEPT) / (kept + ASSUMED_KEPT)
+        texts = min((pipeline.rows_wanted[label] - kept) * per_row, pipeline.most_texts[label] - looked)
+        a_call = looked / done if done else calls.completions(self.job.generator) * pipeline.form.texts
         return math.ceil((done + texts / a_call) / self.turns) - self._started[label]
 
     async def _converse(self, label: str, conversation: int) -> None:
         earlier: tuple[str, ...] = ()
         for turn in range(self.turns):
             index = conversation * self.turns + turn
-            await self._allowed(label, index)
-            if self._over or not self.sieve.open(label):
+            await self._until_allowed(label, index)
+            if self._over or not self.pipeline.open(label):
                 return
             entry = await self._ask(label, index, earlier)
             if entry is None:
                 return
-            if said := self._said(entry):
-                earlier = (*earlier, said)
-            self._hear(said)
-            self._sift()
-
-    def _hear(self, said: str) -> None:
-        """Note whether an answer that came in holds a text."""
-        self._silent = 0 if speaks([said]) else self._silent + 1
-        if self._silent < IN_A_ROW:
-            _giving.add(self._kind)
-        else:
-            _giving.discard(self._kind)
+            if text := self._reply_text(entry):
+                earlier = (*earlier, text)
+            self._without_text = 0 if has_text([text]) else self._without_text + 1
+            (_gave_texts.add if self._without_text < IN_A_ROW else _gave_texts.discard)(self._same_calls)
+            self._advance()
+            self._wake()
+            self._progress()
+            self._fill()
 
     def _may_ask(self, label: str, index: int) -> bool:
         """Whether a call is one of the next few in order, or texts are coming."""
-        if self._silent < IN_A_ROW or embedded.is_embedded(self.job.generator.model):
+        if self._without_text < IN_A_ROW or embedded.is_embedded(self.job.generator.model):
             return True
-        return (label, index) in self.sieve.upcoming(max(1, IN_A_ROW - self.sieve.fruitless.in_a_row))
+        return (label, index) in self.pipeline.upcoming(max(1, IN_A_ROW - self.pipeline.empty_answers.in_a_row))
 
-    async def _allowed(self, label: str, index: int) -> None:
+    async def _until_allowed(self, label: str, index: int) -> None:
         """Wait until a call may be made. Who waits holds no slot: calls before it may need one."""
         if self._over or self._may_ask(label, index):
             return
-        self._parked += 1
+        self._held_back += 1
         self._fill()
         try:
             while not (self._over or self._may_ask(label, index)):
-                await self._moved.wait()
+                await self._changed.wait()
         finally:
-            self._parked -= 1
+            self._held_back -= 1
 
     def _wake(self) -> None:
         """Have those that wait look again."""
-        self._moved.set()
-        self._moved = asyncio.Event()
+        self._changed.set()
+        self._changed = asyncio.Event()
 
-    def _said(self, entry: Entry) -> str:
+    def _reply_text(self, entry: Entry) -> str:
         """What a conversation goes on with: the first text of an answer that has one, or the answer of several."""
-        for answer, text in texts_of(entry, self.job.task, self.sieve.form):
+        for answer, text in texts_of(entry, self.job.task, self.pipeline.form):
             if text:
-                return text if self.sieve.form.texts == 1 else answer.text.strip()
+                return text if self.pipeline.form.texts == 1 else answer.text.strip()
         return ""
-
-    def _sift(self) -> None:
-        self._advance()
-        self._wake()
-        self._progress()
-        self._fill()
 
     async def _ask(self, label: str, index: int, earlier: tuple[str, ...]) -> Entry | None:
         """The answer of a call, from the journal or the LLM; null when the budget or a failure forbids it."""
@@ -198,10 +189,10 @@ class Writing:
             return known
         request = dataclasses.replace(
             keys.request(self.job, self.data, label, index, earlier),
-            wanted=lambda: self._error is None and self.sieve.open(label),
+            wanted=lambda: self._error is None and self.pipeline.open(label),
         )
         try:
-            return await self._asking.ask(call, request)
+            return await self._metered.call(call, request)
         except BudgetReachedError as limit:
             self.stopped = str(limit)
             return None

@@ -1,4 +1,4 @@
-"""Somebody else's synthetic rows through the sieve that generated ones pass: same filters, same ledger, no calls.
+"""Synthetic rows that somebody else made, through the filters that generated ones pass; no LLM is called.
 
 A row becomes a journal entry of its own, so that accounting, provenance and export know only one kind of data set. Of
 a label with more rows than are wanted a random choice is taken, by draw: files are often sorted. Texts are taken as
@@ -13,10 +13,10 @@ from tasks.data.imports import read_import
 from tasks.data.split import by_label, ranked
 from tasks.errors import RunError
 from tasks.generation import keys
-from tasks.generation.filter import Scene
+from tasks.generation.filter import FilterContext
 from tasks.generation.filters import find_filters
 from tasks.generation.form import ONE_TEXT
-from tasks.generation.pipeline import Sieve, Text
+from tasks.generation.pipeline import FilterPipeline, Text
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
 from tasks.records import Example, SynthesisJob, TaskData, content_key
@@ -24,8 +24,8 @@ from tasks.records import Example, SynthesisJob, TaskData, content_key
 SESSION = "import"
 
 
-class ImportSieve(Sieve):
-    """A sieve over rows rather than answers."""
+class ImportPipeline(FilterPipeline):
+    """A pipeline over rows rather than answers."""
 
     def texts(self, entry: Entry) -> list[Text]:
         """The row's text, as it stands."""
@@ -37,31 +37,32 @@ def import_key(job: SynthesisJob, data: TaskData) -> str:
     item = _import_of(job)
     rows = sorted((row.text, row.label) for row in read_import(item, job.task))
     return content_key({"imported": rows, "name": item.name, "cost": item.cost_usd, "draw": job.draw,
-                        **keys.sieve_parts(job, data)})  # fmt: skip
+                        **keys.filter_parts(job, data)})  # fmt: skip
 
 
-def sift_import(job: SynthesisJob, data: TaskData) -> Sieve:
-    """The import's rows, sifted. Raises ``UserError`` for rows that do not fit the task, ``RunError`` for a label that
-    no row is left of.
+def filter_import(job: SynthesisJob, data: TaskData) -> FilterPipeline:
+    """The import's rows, filtered.
+
+    Raises ``UserError`` for rows that do not fit the task, ``RunError`` for a label of which no row is left.
     """
     item = _import_of(job)
     rows = read_import(item, job.task)
     entries = _entries(item, rows, job.draw)
-    sieve = ImportSieve(
-        Scene(job.task, data.pool, keys.test_hashes(data.test)),
+    pipeline = ImportPipeline(
+        FilterContext(job.task, data.pool, keys.test_hashes(data.test)),
         find_filters(job.filters),
         ONE_TEXT,
         job.rows,
         {label: len(found) for label, found in entries.items()},
         lambda label, index: entries[label][index],
     )
-    sieve.advance()
+    pipeline.advance()
     for label in job.task.labels:
-        if not sieve.kept[label]:
-            reasons = Counter(row.reason for row in sieve.rejected if row.label == label)
+        if not pipeline.kept[label]:
+            reasons = Counter(row.reason for row in pipeline.rejected if row.label == label)
             told = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
             raise RunError(f"import {item.name!r}: no row of label {label!r} is left, all were rejected ({told})")
-    return sieve
+    return pipeline
 
 
 def _import_of(job: SynthesisJob) -> ImportConfig:

@@ -12,7 +12,7 @@ from tasks.errors import UserError
 from tasks.generation.filter import text_hash
 from tasks.generation.filters import find_filters
 from tasks.generation.form import ONE_TEXT, Form
-from tasks.generation.mode import Turn, Writer
+from tasks.generation.mode import PromptInputs, PromptTemplate
 from tasks.generation.modes import find_mode
 from tasks.llm import calls
 from tasks.llm.calls import Request
@@ -23,12 +23,12 @@ SAMPLES = 3
 """Prompts of each label that go into a key, so that a changed prompt is never taken for the old one."""
 
 
-def writer_of(job: SynthesisJob) -> Writer:
-    """Who writes. Raises ``UserError`` for a mode that asks no LLM."""
-    writer = find_mode(job.mode).writer
-    if writer is None:
+def template_of(job: SynthesisJob) -> PromptTemplate:
+    """The prompts of a job. Raises ``UserError`` for a mode that asks no LLM."""
+    template = find_mode(job.mode).template
+    if template is None:
         raise UserError(f"mode {job.mode!r} asks no LLM, there is nothing to generate")
-    return writer
+    return template
 
 
 def form_of(job: SynthesisJob) -> Form:
@@ -41,34 +41,34 @@ def form_of(job: SynthesisJob) -> Form:
 
 
 def call_id(label: str, index: int, turns: int) -> str:
-    """Id of a label's call: label, conversation and turn."""
+    """Id of a label's call: label, conversation and inputs."""
     return f"{label}/{index // turns}/{index % turns}"
 
 
 def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: tuple[str, ...] = ()) -> Request:
-    """A label's call by its index: a function of task, writer, pool and draw alone, and of the conversation so far."""
-    writer = writer_of(job)
-    examples = tuple(row for row in data.pool if row.label == label) if writer.uses_pool else ()
-    seed = int(content_key([writer.name, label, job.draw, index])[:7], 16)
+    """A label's call by its index: it depends on task, template, pool, draw and the conversation so far alone."""
+    template = template_of(job)
+    examples = tuple(row for row in data.pool if row.label == label) if template.uses_pool else ()
+    seed = int(content_key([template.name, label, job.draw, index])[:7], 16)
     form = form_of(job)
-    turn = Turn(job.task, label, examples, random.Random(seed), earlier, form)
+    inputs = PromptInputs(job.task, label, examples, random.Random(seed), earlier, form)
     longest = calls.longest_answer(job.generator, job.task.max_words)
     completions = calls.completions(job.generator)
-    return Request(tuple(writer.messages(turn)), job.generator, longest, seed, completions, form.schema)
+    return Request(tuple(template.messages(inputs)), job.generator, longest, seed, completions, form.schema)
 
 
 def calls_key(job: SynthesisJob, data: TaskData) -> str:
-    """Key of the journal: writer, prompts, pool, model with its parameters and the server that is asked, draw."""
-    writer = writer_of(job)
-    firsts = [request(job, data, label, i * writer.turns) for label in job.task.labels for i in range(SAMPLES)]
+    """Key of the journal: template, prompts, pool, model with its parameters and the server that is asked, draw."""
+    template = template_of(job)
+    firsts = [request(job, data, label, i * template.turns) for label in job.task.labels for i in range(SAMPLES)]
     return content_key(
         {
-            "writer": [writer.name, writer.version, writer.turns],
+            "writer": [template.name, template.version, template.turns],
             "prompts": [[first.messages, first.max_tokens, first.seed] for first in firsts],
             "second_turn": [request(job, data, label, 1, ("",)).messages for label in job.task.labels]
-            if writer.turns > 1
+            if template.turns > 1
             else [],
-            "pool": data.pool if writer.uses_pool else [],
+            "pool": data.pool if template.uses_pool else [],
             "model": job.generator.model,
             "sampling": calls.sampling(job.generator),
             "completions": calls.completions(job.generator),
@@ -91,16 +91,16 @@ def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
         {
             "calls": calls_key(job, data),
             "extra_texts": job.extra_texts,
-            **sieve_parts(job, data),
+            **filter_parts(job, data),
         }
     )
 
 
-def sieve_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
+def filter_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
     """What shapes a data set beside its texts: rows wanted, filters, and the texts that filters compare with."""
     return {
         "rows_per_label": job.rows if job.fewer else job.rows_per_label,
-        "filters": [[item.name, item.version] for item in find_filters(job.filters)],
+        "filters": [[item.spelling, item.version] for item in find_filters(job.filters)],
         "longest": job.task.max_words,
         "language": job.task.language,
         "pool": data.pool,

@@ -1,22 +1,24 @@
 """What a mode is: where training rows come from and, where an LLM writes them, how it is asked.
 
-The asking is a ``Writer`` of its own, so that several modes can train on one and the same synthesis: modes that share
-a writer share its calls, keys and rows.
+A ``PromptTemplate`` is a record of its own, so that several modes can train on one synthesis: modes that share a
+template share its calls, keys and rows.
 """
 
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from tasks.config import TaskConfig
+from tasks.config import Frozen, TaskConfig
+from tasks.config.parameters import NONE, read_parameters
 from tasks.generation.form import ONE_TEXT, Form
 from tasks.llm.calls import Message
-from tasks.records import Example, TaskData
+from tasks.records import ComparedTo, Example, ModeFacts, RowKind, TaskData
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One call's place: everything that its messages may depend on."""
+class PromptInputs:
+    """Everything that the messages of one call may depend on."""
 
     task: TaskConfig
     label: str
@@ -31,12 +33,12 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Writer:
+class PromptTemplate:
     """How an LLM is asked for texts. Raise ``version`` when its prompts change: it renames everything written."""
 
     name: str
     version: int
-    messages: Callable[[Turn], list[Message]]
+    messages: Callable[[PromptInputs], list[Message]]
     turns: int = 1
     """Texts asked for in one conversation; conversations are independent and run at the same time."""
     uses_pool: bool = False
@@ -56,26 +58,49 @@ def as_many(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
     return dict(label_counts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mode:
     """Where training rows come from."""
 
     name: str
+    title: str
+    """A few words for tables and figures."""
     summary: str
     """One line for people."""
+    rows: frozenset[RowKind]
+    """Kinds of rows that it trains on."""
     select: Select
-    writer: Writer | None = None
+    compared_to: ComparedTo = "real rows of the same size"
+    template: PromptTemplate | None = None
     """Null where no LLM is asked."""
-    imports: bool = False
-    """Its rows are those that the study imports."""
     count: Count = as_many
+    percent_generated: int | None = None
+    """For a mix: the share of its rows that is generated."""
+    parameters: Frozen = NONE
+    make: Callable[[Any], "Mode"] | None = None
+    """Makes the mode of other parameters; null where it has none."""
+
+    def with_parameters(self, given: Mapping[str, str]) -> "Mode":
+        """The same mode with other parameters. Raises ``UserError`` for those that it does not take."""
+        parameters = read_parameters(type(self.parameters), given, f"mode {self.name!r}")
+        return self.make(parameters) if self.make else self
+
+    @property
+    def imports(self) -> bool:
+        """Whether its rows are those that the study imports."""
+        return "imported" in self.rows
 
     @property
     def source(self) -> str | None:
         """What its generated rows are called: modes of one source share their syntheses. Null where all are real."""
         if self.imports:
             return self.name
-        return self.writer.name if self.writer else None
+        return self.template.name if self.template else None
+
+    @property
+    def facts(self) -> ModeFacts:
+        """What results need to know of it."""
+        return ModeFacts(self.title, self.rows, self.compared_to, self.source, self.percent_generated)
 
 
 @dataclass(frozen=True)

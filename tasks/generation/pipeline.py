@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from tasks.config import TaskConfig
-from tasks.generation.filter import Check, Filter, Scene, Step
+from tasks.generation.filter import Check, Filter, FilterContext, Step
 from tasks.generation.form import Form
 from tasks.generation.parse import UnreadableError, parse
 from tasks.llm.calls import Answer
-from tasks.llm.empty_answers import Fruitless
+from tasks.llm.empty_answers import EmptyAnswers
 from tasks.llm.journal import Entry
-from tasks.records import Row, Yield
+from tasks.records import FilterCounts, Row
 
 STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
 UNFINISHED = "unfinished"
@@ -41,10 +41,10 @@ class Text:
 
 
 @dataclass
-class Sieve:
+class FilterPipeline:
     """Rows of one synthesis so far."""
 
-    scene: Scene
+    context: FilterContext
     filters: tuple[Filter, ...]
     form: Form
     rows_wanted: Mapping[str, int]
@@ -65,15 +65,15 @@ class Sieve:
         self.answered = 0
         """Those of them that held something."""
         self.kept: Counter[str] = Counter()
-        self.fruitless = Fruitless()
-        self._checks: list[tuple[Filter, Check]] = [(item, item.build(self.scene)) for item in self.filters]
+        self.empty_answers = EmptyAnswers()
+        self._checks: list[tuple[Filter, Check]] = [(item, item.check(self.context)) for item in self.filters]
         self._order = self._calls()
         self._next = next(self._order, None)
 
     def advance(self) -> None:
         """Sift all entries that are there, up to the first call that has no answer yet."""
         while self._next is not None and (entry := self.lookup(*self._next)) is not None:
-            self._sift(self._next[0], entry)
+            self._filter(self._next[0], entry)
             self._next = next(self._order, None)
 
     @property
@@ -86,7 +86,7 @@ class Sieve:
         return self.kept[label] < self.rows_wanted[label] and self.looked[label] < self.most_texts[label]
 
     def _calls(self) -> Iterator[tuple[str, int]]:
-        labels = tuple(self.scene.task.labels)
+        labels = tuple(self.context.task.labels)
         for index in itertools.count():
             for label in (label for label in labels if self.open(label)):
                 yield label, index
@@ -98,19 +98,19 @@ class Sieve:
         if self._next is None:
             return []
         label, index = self._next
-        labels = list(filter(self.open, self.scene.task.labels))
+        labels = list(filter(self.open, self.context.task.labels))
         order = ((name, i) for i in itertools.count(index) for name in labels)
         return list(itertools.islice(itertools.dropwhile(lambda call: call != (label, index), order), most))
 
     def texts(self, entry: Entry) -> list[Text]:
         """The texts in an entry's answers."""
-        return read_texts(entry, self.scene.task, self.form)
+        return read_texts(entry, self.context.task, self.form)
 
-    def _sift(self, label: str, entry: Entry) -> None:
+    def _filter(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
         self.used.append(entry)
         texts = self.texts(entry)
-        self.fruitless.look(entry, [found.text for found in texts])
+        self.empty_answers.add(entry, [found.text for found in texts])
         for number, found in enumerate(texts):
             if not self.open(label):
                 return
@@ -119,7 +119,7 @@ class Sieve:
             self.answered += bool(found.answer.text.strip())
             if row.reason is None:
                 self.kept[label] += 1
-                self.scene.kept.append(row)
+                self.context.kept.append(row)
             else:
                 shown = found.answer.text[:SHOWN_CHARACTERS] if found.unreadable else found.answer.text
                 self.rejected.append(replace(row, text=row.text or shown))
@@ -137,7 +137,7 @@ class Sieve:
                 return replace(row, reason=item.name, evidence=evidence)
         return row
 
-    def yields(self) -> Yield:
+    def yields(self) -> FilterCounts:
         """How many texts survived each step."""
         reasons = Counter(row.reason for row in self.rejected if row.reason)
         steps = {**dict.fromkeys((UNREADABLE, UNFINISHED, MISSING), "parsed"), **{f.name: f.step for f in self.filters}}
@@ -146,7 +146,7 @@ class Sieve:
         for step in STEPS:
             left -= lost[step]
             counts[step] = left
-        return Yield(requested=self.looked.total(), answered=self.answered, rejected=dict(reasons), **counts)
+        return FilterCounts(requested=self.looked.total(), answered=self.answered, rejected=dict(reasons), **counts)
 
 
 def texts_of(entry: Entry, task: TaskConfig, form: Form) -> list[tuple[Answer, str]]:
@@ -176,6 +176,6 @@ def _parsed(answer: Answer, part: str, labels: tuple[str, ...], cut: bool) -> Te
         return Text(answer, "", str(error))
 
 
-def count_kept(sieve: Sieve) -> Mapping[str, int]:
+def count_kept(pipeline: FilterPipeline) -> Mapping[str, int]:
     """Kept rows by label, with a zero for a label that has none."""
-    return {label: sieve.kept[label] for label in sieve.scene.task.labels}
+    return {label: pipeline.kept[label] for label in pipeline.context.task.labels}

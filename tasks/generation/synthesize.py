@@ -15,18 +15,19 @@ from pathlib import Path
 
 from tasks.errors import RunError, UserError
 from tasks.generation import importing, keys
-from tasks.generation.filter import Scene
+from tasks.generation.filter import FilterContext
 from tasks.generation.filters import find_filters
-from tasks.generation.generate import Writing
+from tasks.generation.generate import GenerationRun
 from tasks.generation.keys import calls_key
-from tasks.generation.pipeline import Sieve, count_kept
+from tasks.generation.pipeline import FilterPipeline, count_kept
 from tasks.llm import loop
-from tasks.llm.budget import Ledger, Spending
-from tasks.llm.calls import Complete
+from tasks.llm.calls import CompletionFunction
 from tasks.llm.journal import Entry, Journal, entries_in, open_journal, wall_seconds
+from tasks.llm.ledger import Ledger
 from tasks.llm.metered import connect, spending_of
 from tasks.llm.model_names import same_model
 from tasks.llm.prices import price_map
+from tasks.llm.spending import Spending
 from tasks.progress import Progress, announce
 from tasks.records import Row, Synthesis, SynthesisJob, TaskData, content_key, known_sum
 from tasks.settings import Settings
@@ -105,44 +106,45 @@ def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
     return dataclasses.replace(found, mode=job.mode, source=job.source)  # other studies and modes use it, too
 
 
-def _sieve(job: SynthesisJob, data: TaskData, journal: Journal) -> Sieve:
-    scene = Scene(job.task, data.pool, keys.test_hashes(data.test))
-    turns = keys.writer_of(job).turns
+def _pipeline(job: SynthesisJob, data: TaskData, journal: Journal) -> FilterPipeline:
+    context = FilterContext(job.task, data.pool, keys.test_hashes(data.test))
+    turns = keys.template_of(job).turns
 
     def lookup(label: str, index: int) -> Entry | None:
         return journal.entries.get(keys.call_id(label, index, turns))
 
     most = {label: math.ceil(rows * (1 + job.extra_texts)) for label, rows in job.rows.items()}
-    return Sieve(scene, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
+    return FilterPipeline(context, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
 
 
-def _progress(job: SynthesisJob, sieve: Sieve, report: Report) -> Callable[[], None]:
+def _progress(job: SynthesisJob, pipeline: FilterPipeline, report: Report) -> Callable[[], None]:
     total = sum(job.rows.values())
     seen = -1
 
     def step() -> None:
         nonlocal seen
-        if len(sieve.used) != seen and not sieve.finished:  # the end is told when the rows are stored
-            seen = len(sieve.used)
-            report(Progress("synthesize", job.name, sum(sieve.kept.values()), total, f"{len(sieve.rejected)} rejected"))
+        if len(pipeline.used) != seen and not pipeline.finished:  # the end is told when the rows are stored
+            seen = len(pipeline.used)
+            rejected = f"{len(pipeline.rejected)} rejected"
+            report(Progress("synthesize", job.name, pipeline.kept.total(), total, rejected))
 
     return step
 
 
-def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopped: str) -> Synthesis:
-    """The record of what the sieve holds. Its calls are those looked at and those that this run made beyond them."""
-    used = {entry.call for entry in sieve.used}
-    paid = [*sieve.used, *(entry for entry in asked if entry.call not in used)]
-    short = count_kept(sieve) != job.rows
+def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, asked: list[Entry], stopped: str) -> Synthesis:
+    """The record of what the pipeline holds. Its calls are those looked at and those that this run made beyond them."""
+    used = {entry.call for entry in pipeline.used}
+    paid = [*pipeline.used, *(entry for entry in asked if entry.call not in used)]
+    short = count_kept(pipeline) != job.rows
     return Synthesis(
-        key=content_key([key, "stopped", [row.call for row in sieve.scene.kept]]) if stopped else key,
+        key=content_key([key, "stopped", [row.call for row in pipeline.context.kept]]) if stopped else key,
         task=job.task.name,
         mode=job.mode,
         generator=job.generator.model,
         draw=job.draw,
         status="ok",
-        yields=sieve.yields(),
-        label_counts=count_kept(sieve),
+        yields=pipeline.yields(),
+        label_counts=count_kept(pipeline),
         tokens_in=sum(entry.tokens_in for entry in paid),
         tokens_out=sum(entry.tokens_out for entry in paid),
         cost_usd=known_sum(entry.cost_usd for entry in paid),
@@ -151,32 +153,25 @@ def _result(job: SynthesisJob, key: str, sieve: Sieve, asked: list[Entry], stopp
         calls=len(paid),
         short=short,
         stopped=stopped,
-        label_noise=_label_noise(job, sieve),
+        label_noise=_label_noise(job, pipeline),
         calls_estimated=sum(entry.estimated for entry in paid),
     )
 
 
-def _label_noise(job: SynthesisJob, sieve: Sieve) -> float | None:
+def _label_noise(job: SynthesisJob, pipeline: FilterPipeline) -> float | None:
     """Of the kept rows, by the classifier that the label check has trained; null without that."""
     if "label_check" not in job.filters:
         return None
     from tasks.generation import label_noise, pool_classifier  # numpy would slow down a plan
 
-    classifier = pool_classifier.train(sieve.scene.pool)
-    found = label_noise.label_noise(sieve.scene.kept, classifier) if classifier else None
+    classifier = pool_classifier.train(pipeline.context.pool)
+    found = label_noise.label_noise(pipeline.context.kept, classifier) if classifier else None
     return round(found.rate, 4) if found else None
 
 
-def _save(store: Store, sieve: Sieve, result: Synthesis, **more: str) -> None:
-    files = {ROWS: [*sieve.scene.kept, *sieve.rejected], CALLS: map(Call.of, sieve.used)}
+def _save(store: Store, pipeline: FilterPipeline, result: Synthesis, **more: str) -> None:
+    files = {ROWS: [*pipeline.context.kept, *pipeline.rejected], CALLS: map(Call.of, pipeline.used)}
     store.put(KIND, result.key, {"synthesis": dataclasses.asdict(result), **more}, files)
-
-
-def _import(job: SynthesisJob, data: TaskData, key: str, settings: Settings) -> Synthesis:
-    sieve = importing.sift_import(job, data)
-    result = dataclasses.replace(_result(job, key, sieve, [], ""), calls=0)  # its entries are rows, nobody was asked
-    _save(Store(settings.store_url), sieve, result)
-    return result
 
 
 def _generate(
@@ -185,7 +180,7 @@ def _generate(
     key: str,
     settings: Settings,
     spending: Spending,
-    complete: Complete | None,
+    complete: CompletionFunction | None,
     report: Report,
 ) -> Synthesis:
     store = Store(settings.store_url)
@@ -196,18 +191,18 @@ def _generate(
         if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows alone may be damaged
             journal.adopt(entries_in(copy, Path(KIND, key, JOURNAL)))
         journal.keep(lambda entry: same_model(job.generator.model, entry.model))
-        sieve = _sieve(job, data, journal)
-        sieve.advance()
+        pipeline = _pipeline(job, data, journal)
+        pipeline.advance()
         asked: list[Entry] = []
         stopped = ""
-        if not sieve.finished:
-            step = _progress(job, sieve, report)
+        if not pipeline.finished:
+            step = _progress(job, pipeline, report)
             store.check_writable()
-            writing = Writing(job, data, journal, sieve, complete or connect(job.generator), spending, step)
-            loop.run(writing.run())
-            asked, stopped = writing.asked, writing.stopped if not sieve.finished else ""
-        result = _result(job, key, sieve, asked, stopped)
-        _save(store, sieve, result, calls_key=calls_key(job, data), prices=price_map())
+            work = GenerationRun(job, data, journal, pipeline, complete or connect(job.generator), spending, step)
+            loop.run(work.run())
+            asked, stopped = work.asked, work.stopped if not pipeline.finished else ""
+        result = _result(job, key, pipeline, asked, stopped)
+        _save(store, pipeline, result, calls_key=calls_key(job, data), prices=price_map())
         return result
 
 
@@ -216,7 +211,7 @@ def synthesize(
     data: TaskData,
     settings: Settings,
     ledger: Ledger | None = None,
-    complete: Complete | None = None,
+    complete: CompletionFunction | None = None,
     report: Report = announce,
 ) -> Synthesis:
     """Generate or import a data set, or find it in the store.
@@ -233,7 +228,9 @@ def synthesize(
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
         if result is None and job.imported is not None:
-            result = _import(job, data, key, settings)
+            pipeline = importing.filter_import(job, data)
+            result = dataclasses.replace(_result(job, key, pipeline, [], ""), calls=0)  # entries are rows
+            _save(Store(settings.store_url), pipeline, result)
             note = _note(result)
         elif result is None:
             spending = spending_of(job.generator, ledger)

@@ -12,18 +12,19 @@ from tasks.config import GeneratorConfig, StudyConfig, TaskConfig
 from tasks.data.sample import test_sample
 from tasks.data.split import ranked
 from tasks.errors import GoneError, RunError, UserError, unknown
-from tasks.labelling.ask import Replies, Report, ask_all
 from tasks.labelling.interview import Interview
 from tasks.labelling.question import examples, labelling
-from tasks.llm.budget import Ledger
-from tasks.llm.calls import Complete
+from tasks.labelling.runner import Replies, Report, run_interviews
+from tasks.llm.calls import CompletionFunction
 from tasks.llm.journal import wall_seconds
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import (
     Arm,
     CellJob,
     Configured,
     Example,
+    ModeFacts,
     TaskData,
     Trial,
     configured,
@@ -48,14 +49,21 @@ class Baseline:
 
     classifier: str
     """Names it in results."""
+    title: str
+    """A few words for tables and figures."""
     shows_examples: bool = False
     asks_llm: bool = True
 
+    @property
+    def facts(self) -> ModeFacts:
+        """What results need to know of it."""
+        return ModeFacts(self.title, frozenset(), "the study's real rows")
+
 
 BASELINES = {
-    "majority": Baseline("majority", asks_llm=False),
-    "llm_zero_shot": Baseline("llm"),
-    "llm_few_shot": Baseline("llm", shows_examples=True),
+    "majority": Baseline("majority", "majority label", asks_llm=False),
+    "llm_zero_shot": Baseline("llm", "LLM itself, zero-shot"),
+    "llm_few_shot": Baseline("llm", "LLM itself, few-shot", shows_examples=True),
 }
 
 
@@ -121,7 +129,7 @@ def classify(
     data: TaskData,
     settings: Settings,
     ledger: Ledger | None = None,
-    complete: Complete | None = None,
+    complete: CompletionFunction | None = None,
     report: Report = announce,
 ) -> Trial:
     """Classify the test rows of one baseline cell, or find them in the store.
@@ -193,7 +201,7 @@ def _by_llm(
     key: str,
     settings: Settings,
     ledger: Ledger | None,
-    complete: Complete | None,
+    complete: CompletionFunction | None,
     report: Report,
 ) -> Made:
     asked, rows = interview(job, data), _rows(job, data)
@@ -201,7 +209,7 @@ def _by_llm(
     def progress(done: int, note: str) -> Progress:
         return Progress("classify", job.cell, done, len(rows), note)
 
-    [replies] = ask_all([asked], progress, report, settings, ledger, complete)
+    [replies] = run_interviews([asked], progress, report, settings, ledger, complete)
     predictions = [
         Prediction(item_key(row.text), row.label, reply.option or UNANSWERED, (), row.agreement)
         for row, reply in zip(rows, replies.replies, strict=True)

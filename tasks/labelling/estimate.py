@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tasks.config import SubjectivityConfig
 from tasks.labelling.baselines import BaselineJob, interview, stored_baseline
 from tasks.labelling.interview import Interview, call_id
-from tasks.labelling.judges import bench, stored_judgements
+from tasks.labelling.judges import judge_interviews, stored_judgements
 from tasks.labelling.panel import panel, stored_votes
 from tasks.llm import embedded
 from tasks.llm.estimate import NOTHING, Estimate, total
@@ -49,7 +49,7 @@ def estimate_judges(data: Sequence[TaskData], config: SubjectivityConfig, settin
     """What the judges of tasks would still take."""
     if stored_judgements(data, config, settings) is not None:
         return NOTHING
-    return total(_estimate(asked, settings) for asked, _ in bench(data, config))
+    return total(_estimate(asked, settings) for asked, _ in judge_interviews(data, config))
 
 
 def spent(asked: Iterable[Interview], settings: Settings) -> Spent:

@@ -14,11 +14,11 @@ from itertools import combinations
 
 from tasks.config import SubjectivityConfig
 from tasks.data.split import by_label
-from tasks.labelling.ask import Report, ask_all
 from tasks.labelling.interview import Interview, cut
 from tasks.labelling.question import Role, roles
-from tasks.llm.budget import Ledger
-from tasks.llm.calls import Complete
+from tasks.labelling.runner import Report, run_interviews
+from tasks.llm.calls import CompletionFunction
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import Judgement, TaskData, content_key, readable
 from tasks.settings import Settings
@@ -100,16 +100,16 @@ def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comp
     return tuple(found)
 
 
-Bench = list[tuple[Interview, tuple[Comparison, ...]]]
+JudgeInterviews = list[tuple[Interview, tuple[Comparison, ...]]]
 """Judges with what each of them is asked."""
 
 
-def bench(data: Sequence[TaskData], config: SubjectivityConfig) -> Bench:
+def judge_interviews(data: Sequence[TaskData], config: SubjectivityConfig) -> JudgeInterviews:
     """An interview for each judge. Comparisons with the same first task stand together, so that it is read once."""
     by_judge: dict[str, list[Comparison]] = defaultdict(list)
     for comparison in schedule(data, config):
         by_judge[comparison.judge.name].append(comparison)
-    found: Bench = []
+    found: JudgeInterviews = []
     for comparisons in by_judge.values():
         judge = comparisons[0].judge
         ordered = sorted(comparisons, key=lambda c: (c.round, c.first.task.name, c.second.task.name))
@@ -119,7 +119,7 @@ def bench(data: Sequence[TaskData], config: SubjectivityConfig) -> Bench:
     return found
 
 
-def judgements_key(asked: Bench) -> str:
+def judgements_key(asked: JudgeInterviews) -> str:
     """Content key of the judgements: who was asked what."""
     return content_key([VERSION, *([interview.key, interview.name, interview.questions] for interview, _ in asked)])
 
@@ -128,7 +128,7 @@ def stored_judgements(
     data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings
 ) -> tuple[Judgement, ...] | None:
     """The judgements if all were made, or null when the store has none."""
-    return _find(Store(settings.store_url), judgements_key(bench(data, config)))
+    return _find(Store(settings.store_url), judgements_key(judge_interviews(data, config)))
 
 
 def judge(
@@ -136,7 +136,7 @@ def judge(
     config: SubjectivityConfig,
     settings: Settings,
     ledger: Ledger | None = None,
-    complete: Complete | None = None,
+    complete: CompletionFunction | None = None,
     report: Report = announce,
 ) -> tuple[Judgement, ...]:
     """Have the judges compare pairs of tasks, or find their judgements in the store; none for fewer than two tasks.
@@ -145,7 +145,7 @@ def judge(
     logged. Where the budget is reached, the judgements so far are returned but not stored, and a later run goes on.
     Raises ``RunError`` when an LLM fails.
     """
-    asked = bench(data, config)
+    asked = judge_interviews(data, config)
     if not asked:
         return ()
     store, key = Store(settings.store_url), judgements_key(asked)
@@ -160,7 +160,7 @@ def judge(
         store.touch(KIND, key)
         report(progress(total, "from the store"))
         return stored
-    found = ask_all([interview for interview, _ in asked], progress, report, settings, ledger, complete)
+    found = run_interviews([interview for interview, _ in asked], progress, report, settings, ledger, complete)
     answers = [
         (comparison, reply.option)
         for replies, (_, comparisons) in zip(found, asked, strict=True)

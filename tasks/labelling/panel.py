@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from tasks.config import SubjectivityConfig
 from tasks.data.sample import test_sample
-from tasks.labelling.ask import Replies, Report, ask_all
 from tasks.labelling.interview import Interview
 from tasks.labelling.question import labelling, roles
-from tasks.llm.budget import Ledger
-from tasks.llm.calls import Complete
+from tasks.labelling.runner import Replies, Report, run_interviews
+from tasks.llm.calls import CompletionFunction
+from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import Example, Rating, TaskData, content_key, readable
 from tasks.settings import Settings
@@ -64,7 +64,7 @@ def annotate(
     test_rows: int | None,
     settings: Settings,
     ledger: Ledger | None = None,
-    complete: Complete | None = None,
+    complete: CompletionFunction | None = None,
     report: Report = announce,
 ) -> tuple[Rating, ...]:
     """Have every annotator label the same test rows, or find the votes in the store; none without annotators.
@@ -86,7 +86,7 @@ def annotate(
         store.touch(KIND, key)
         report(progress(total, "from the store"))
         return stored
-    found = ask_all(interviews, progress, report, settings, ledger, complete)
+    found = run_interviews(interviews, progress, report, settings, ledger, complete)
     votes = [vote for replies in found for vote in _votes(replies, rows)]
     stopped = next((replies.stopped for replies in found if replies.stopped), "")
     if not stopped:

@@ -1,6 +1,7 @@
 """What one LLM call is: the request that shapes it and the completion that comes back.
 
-These two records are all that the engine knows of any provider; a ``Complete`` is passed in, so tests pass a fake.
+These two records are all that the engine knows of any provider; a ``CompletionFunction`` is passed in, so tests pass a
+fake.
 """
 
 import json
@@ -26,7 +27,7 @@ LONGEST_ANSWER = 4
 """Tokens allowed per word asked for: twice the words asked for, at up to two tokens a word."""
 WAITING = 0.25
 """Calls that are ready to be sent, reserved and rendered, as a share of those that may be in flight: the place of one
-that is answered is then taken at once, not after its answer was written to the disk and sifted and the next call was
+that is answered is then taken at once, not after its answer was written to the disk and filtered and the next call was
 reserved."""
 
 
@@ -126,7 +127,7 @@ class Completion:
         object.__setattr__(self, "model", encodable(self.model))
 
 
-Complete = Callable[[Request], Awaitable[Completion]]
+CompletionFunction = Callable[[Request], Awaitable[Completion]]
 """Sends one request. Raises ``RunError`` when it cannot be answered, its own retries included, and may raise
 ``UnwantedError`` instead of sending what is not wanted any more. Before it repeats an attempt, it tells the request's
 ``attempts``; an attempt of which it says nothing was not billed where it raises one of these, else it may have been."""

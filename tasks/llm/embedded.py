@@ -31,7 +31,7 @@ LINE = r'root ::= [^ \n] [^\n]* "\n"?'
 SLOTS = 16
 """Calls decoded at once. On two cores 16 give half as many tokens again per second as one."""
 WAITING = 2
-"""Calls that wait for a slot: more would be asked for rows that may not be needed any more."""
+"""Calls that wait for a slot: more calls would make rows that may no longer be needed."""
 CONTEXT = 2048
 """Tokens of prompt and answer that one slot holds."""
 COMPLETIONS = 4

@@ -1,7 +1,7 @@
-"""Answers in a row that hold no text: an LLM that gives none is not asked on, because each of them is paid for.
+"""Answers in a row that hold no text. After enough of them no more calls are made, because each of them is paid for.
 
-Counted in the order of the calls, not of their answers, so that a run that is resumed comes to the same end by its
-journal alone. What filters think of a text does not count: a text is a text.
+They are counted in the order of the calls, not of the answers, so that a resumed run comes to the same end from its
+journal alone. A text that filters reject counts as a text.
 """
 
 import math
@@ -28,11 +28,11 @@ CHANCE = 1e-6
 """Where answers without a text were common before, as many are needed as come by chance once in a million times."""
 
 
-class Fruitless:
+class EmptyAnswers:
     """The answers without a text that came last."""
 
     def __init__(self) -> None:
-        self.fruitful = 0
+        self.with_text = 0
         """Answers with a text."""
         self._others = 0  # those without that came before one with
         self._last: list[str] = []
@@ -42,10 +42,10 @@ class Fruitless:
         """Answers without a text that came last."""
         return len(self._last)
 
-    def look(self, entry: Entry, texts: Sequence[str]) -> None:
+    def add(self, entry: Entry, texts: Sequence[str]) -> None:
         """Take the next answer into account, and the texts that were found in it."""
-        if speaks(texts):
-            self.fruitful += 1
+        if has_text(texts):
+            self.with_text += 1
             self._others += len(self._last)
             self._last.clear()
         else:
@@ -53,8 +53,8 @@ class Fruitless:
 
     @property
     def enough(self) -> bool:
-        """Whether so many in a row are no chance."""
-        share = self._others / (self._others + self.fruitful + 1)
+        """Whether so many in a row cannot be chance."""
+        share = self._others / (self._others + self.with_text + 1)
         needed = max(IN_A_ROW, math.ceil(math.log(CHANCE) / math.log(share))) if share else IN_A_ROW
         return len(self._last) >= needed
 
@@ -73,7 +73,7 @@ class Fruitless:
         return f"{stopped}; {_spent(paid)}{hint}; {again}"
 
 
-def speaks(texts: Iterable[str]) -> bool:
+def has_text(texts: Iterable[str]) -> bool:
     """Whether one of the texts is there and does not decline to write one."""
     return any(text.strip() and not REFUSAL.search(text) for text in texts)
 

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from tasks import jsonl
 from tasks.errors import RunError, writing
-from tasks.files import make_folder, sync_folder
+from tasks.files import make_folder, replacing, sync
 from tasks.jsonl import DamagedError
 from tasks.llm.calls import Answer
 from tasks.versions import check_version
@@ -92,7 +92,7 @@ class Journal:
         self._file.truncate(found.size)
         if found.open_end:
             self._write(b"\n")
-        sync_folder(path.parent)
+        sync(path.parent)
         self._batch = _Batch()
         self._writing = asyncio.Lock()
 
@@ -228,20 +228,14 @@ def _repair(path: Path, name: str, found: _Scan) -> None:
         LOGGER.warning("%s: the last line of the journal %s was not finished; its call is made again", name, path)
     if not found.damaged:
         return
-    aside, draft = path.with_name(f"{path.name}.damaged"), path.with_name(f"{path.name}.draft")
-    try:
-        with path.open("rb") as file, draft.open("wb") as whole, aside.open("ab") as damaged:
-            for line in file:
-                for piece, entry in _pieces(line, path):
-                    (damaged if entry is None else whole).write(piece)
-            for written in (damaged, whole):
-                written.flush()
-                os.fsync(written.fileno())
-            found.size, found.open_end = whole.tell(), False
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    aside = path.with_name(f"{path.name}.damaged")
+    with replacing(path) as draft, path.open("rb") as file, draft.open("wb") as whole, aside.open("ab") as damaged:
+        for line in file:
+            for piece, entry in _pieces(line, path):
+                (damaged if entry is None else whole).write(piece)
+        damaged.flush()
+        os.fsync(damaged.fileno())
+        found.size, found.open_end = whole.tell(), False
     LOGGER.warning(
         "%s: damaged lines of the journal %s: %d, set aside in %s; calls they held are made again, the other %d stay",
         *(name, path, found.damaged, aside.name, len(found.entries)),

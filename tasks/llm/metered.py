@@ -1,4 +1,4 @@
-"""One paid call, whoever asks: its worst case reserved, its answer journaled before anything else, its cost settled.
+"""One paid call: its worst case is reserved, its answer journaled before anything else, its cost settled.
 
 A model other than the one asked for ends the work, after its answer was journaled: it is paid for.
 """
@@ -13,15 +13,17 @@ from functools import partial
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
-from tasks.llm.budget import BudgetReachedError, Ledger, Spending, counted_price
-from tasks.llm.calls import Complete, Completion, Request, UnwantedError
+from tasks.llm.calls import Completion, CompletionFunction, Request, UnwantedError
 from tasks.llm.journal import Entry, Journal
+from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.model_names import same_model
+from tasks.llm.prices import counted_price
+from tasks.llm.spending import Spending
 
 LOGGER = logging.getLogger("synthgap")
 
 
-def connect(generator: GeneratorConfig) -> Complete:
+def connect(generator: GeneratorConfig) -> CompletionFunction:
     """The way to a generator. Raises ``RunError`` or ``UserError`` when it cannot be asked at all."""
     from tasks.llm import gateway  # takes seconds
 
@@ -43,18 +45,18 @@ def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
     return spending
 
 
-class Asking:
+class MeteredCalls:
     """One run's calls into one journal."""
 
-    def __init__(self, journal: Journal, complete: Complete, spending: Spending) -> None:
+    def __init__(self, journal: Journal, complete: CompletionFunction, spending: Spending) -> None:
         self.asked: list[Entry] = []
         """Calls that were made, in the order of their answers."""
         self._journal, self._complete, self._spending = journal, complete, spending
         self._failed = False
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
 
-    async def ask(self, call: str, request: Request) -> Entry:
-        """Make a call, unless one has failed before its turn comes.
+    async def call(self, call: str, request: Request) -> Entry:
+        """Make a call, unless another one fails before it is sent.
 
         Raises ``BudgetReachedError``, ``RunError`` for no answer or one by another model, and ``UnwantedError`` for a
         call that was not made.

@@ -10,13 +10,15 @@ import importlib.metadata
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.config import GeneratorConfig
+from tasks.errors import UserError
 from tasks.llm.embedded import is_embedded
+from tasks.settings import Settings
 
 TABLE = "model_prices_and_context_window_backup.json"
 READ = re.compile(r"(?:cache_creation_)?input_(?:token_cost|cost_per_token|cost_per_audio_token)(?:_\w+)?")
@@ -79,6 +81,40 @@ def listed_price(generator: GeneratorConfig) -> Price | None:
         return Price(0.0, 0.0)
     searches = any(name in generator.params for name in SEARCHING)
     return _listed(generator.model, searches, "service_tier" in generator.params)
+
+
+def counted_price(generator: GeneratorConfig, cap_usd: float | None, cap_tokens: int | None) -> Price | None:
+    """The price that a ledger counts by. Where an operator caps dollars, a study cannot say a lower one than the table.
+
+    Raises ``UserError`` for a model that such a cap cannot hold.
+    """
+    own = price(generator)
+    if cap_usd is None:
+        return own
+    listed = listed_price(generator)
+    if listed is None and cap_tokens is None:
+        raise UserError(
+            f"generator {generator.model!r}: litellm's table has no price for it, so the cap of ${cap_usd:g} "
+            "(SYNTHGAP_MOST_USD) cannot hold it; name a model that has one, or have SYNTHGAP_MOST_TOKENS set as well"
+        )
+    return own.or_more(listed) if own and listed else own or listed
+
+
+def price_notes(asked: Iterable[GeneratorConfig], budget_usd: float | None, settings: Settings) -> list[str]:
+    """What a plan says of LLMs whose dollars nobody can count, one line each."""
+    notes = []
+    for generator in asked:
+        try:
+            known = counted_price(generator, settings.most_usd, settings.most_tokens)
+        except UserError as error:
+            notes.append(f"{error}; as it is, no call to it is made")
+        else:
+            if known is None and budget_usd is not None:
+                notes.append(
+                    f"{generator.model}: its price is unknown, so budget_usd cannot hold it; its tokens are counted: "
+                    "set budget_tokens, or say its price in the study"
+                )
+    return list(dict.fromkeys(notes))
 
 
 @functools.cache

@@ -4,21 +4,18 @@ It has no batched kernel for Q4_1, the format that the packaged model comes in: 
 Q8_0 keeps the same values to 1 part in 250 and takes 0.6 of the CPU time (docs/LOG.md).
 """
 
-import uuid
 from pathlib import Path
 from typing import Any
+
+from tasks.files import make_folder, replacing
 
 
 def repack(source: Path, target: Path) -> Path:
     """``source`` with its matrices as Q8_0, written to ``target`` unless it is there; some seconds, once."""
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = target.with_suffix(f".{uuid.uuid4().hex}")
-        try:
+        make_folder(target.parent)
+        with replacing(target) as draft:
             _write(source, draft)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
     return target
 
 

@@ -12,10 +12,9 @@ import ssl
 from contextvars import ContextVar
 
 import httpx
-from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
-from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, get_ssl_configuration
 
 from tasks.llm import loop
+from tasks.llm.library import AsyncHTTPHandler, LiteLLMAiohttpTransport, get_ssl_configuration
 
 HEARD: ContextVar[list[bytes]] = ContextVar("heard")
 """Where the bodies of a call's whole and successful answers go."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tasks.config import StudyConfig
 from tasks.labelling.baselines import baseline_jobs, interview, stored_baseline
 from tasks.labelling.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
-from tasks.labelling.judges import bench
+from tasks.labelling.judges import judge_interviews
 from tasks.labelling.panel import panel
 from tasks.llm.estimate import NOTHING
 from tasks.planning.grid import needs_annotators
@@ -47,5 +47,5 @@ def spent_on_questions(plan: Plan, data: Sequence[TaskData], settings: Settings)
     if config:
         panels = [rows for rows in data if needs_annotators(plan.study, rows)]
         asked += [item for rows in panels for item in panel(rows, config, plan.study.test_rows)]
-        asked += [item for item, _ in bench(data, config)]
+        asked += [item for item, _ in judge_interviews(data, config)]
     return spent(asked, settings)

@@ -38,8 +38,8 @@ def shown_texts(
 
     for job in (item.job for item in syntheses if not item.stored and item.job.imported is None):
         show(job.task.name, job.generator)
-        writer = find_mode(job.mode).writer
-        if writer and writer.uses_pool:
+        template = find_mode(job.mode).template
+        if template and template.uses_pool:
             show(job.task.name, job.generator, POOL, len(by_task[job.task.name].pool))
     for cell in (item.job for item in baselines if not item.stored):
         if cell.generator:

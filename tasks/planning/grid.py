@@ -74,17 +74,17 @@ def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
 def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob]:
     """The distinct syntheses of one task, over what its modes train on, generators and draws.
 
-    A synthesis has the name of its writer's own mode, whichever of the study's modes use it.
+    A synthesis has the name of its prompt template's own mode, whichever of the study's modes use it.
     """
     filters, rows = filter_names(config.filters), config.rows_per_label
     fewer = _few(config, data)
     modes = [find_mode(name) for name in config.modes]
-    for writer in dict.fromkeys(mode.writer.name for mode in modes if mode.writer):
+    for source in dict.fromkeys(mode.template.name for mode in modes if mode.template):
         for generator in config.generators:
             for draw in draws(config):
                 yield SynthesisJob(
                     data.task,
-                    writer,
+                    source,
                     generator,
                     draw,
                     rows,

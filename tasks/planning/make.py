@@ -7,7 +7,7 @@ from tasks.config import Study, StudyConfig
 from tasks.data.load import load
 from tasks.generation.estimate import estimate
 from tasks.generation.synthesize import stored_synthesis
-from tasks.llm.budget import price_notes
+from tasks.llm.prices import price_notes
 from tasks.planning.cost import planned_baselines, planned_questions
 from tasks.planning.exposure import shown_texts, stored_elsewhere
 from tasks.planning.grid import modes_of, real_jobs, summarise, synthesis_jobs, synthetic_jobs

@@ -7,7 +7,7 @@ from tasks.config import Study, StudyConfig, TaskConfig
 from tasks.data import catalog
 from tasks.errors import UserError, unknown
 from tasks.generation.filters import find_filters
-from tasks.generation.modes import find_mode
+from tasks.generation.modes import find_modes
 from tasks.labelling.baselines import check_baselines
 from tasks.labelling.people import read_judgements
 from tasks.training.classifiers import check_classifier
@@ -15,7 +15,7 @@ from tasks.training.classifiers import check_classifier
 
 def resolve(study: Study) -> tuple[TaskConfig, ...]:
     """The study's tasks, with every name in it checked against its table. Raises ``UserError``."""
-    imports = any(find_mode(mode).imports for mode in study.config.modes)
+    imports = any(mode.imports for mode in find_modes(study.config.modes))
     filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:
         check_classifier(classifier)

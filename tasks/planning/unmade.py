@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tasks.records import Status, Synthesis, SynthesisJob, Yield
+from tasks.records import FilterCounts, Status, Synthesis, SynthesisJob
 
 
 def expected_synthesis(job: SynthesisJob) -> Synthesis:
@@ -28,7 +28,7 @@ def _unmade_synthesis(job: SynthesisJob, status: Status, error: str | None) -> S
         generator=job.generator.model,
         draw=job.draw,
         status=status,
-        yields=Yield(0, 0, 0, 0, 0, 0),
+        yields=FilterCounts(0, 0, 0, 0, 0, 0),
         label_counts=job.rows,
         tokens_in=0,
         tokens_out=0,

@@ -17,7 +17,7 @@ from typing import Any
 
 from tasks.config import StudyConfig
 from tasks.jsonl import encodable
-from tasks.llm.budget import Booked
+from tasks.llm.ledger import Booked
 from tasks.records import (
     Arm,
     Challenge,

@@ -7,12 +7,12 @@ from tasks.analysis.subjectivity.findings import find
 from tasks.records import (
     Comparison,
     Curve,
+    FilterCounts,
     Gap,
     Interval,
     Synthesis,
     TaskSubjectivity,
     TaskSummary,
-    Yield,
 )
 from tests.arms import make_arm
 
@@ -45,7 +45,7 @@ def made(task, mode, diversity, similarity=0.5, draw=0):
         "llm",
         draw,
         "ok",
-        Yield(0, 0, 0, 0, 0, 0),
+        FilterCounts(0, 0, 0, 0, 0, 0),
         {},
         0,
         0,

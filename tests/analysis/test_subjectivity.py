@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.analysis.compare import compare
 from tasks.analysis.subjectivity.rating import study_subjectivity
-from tasks.records import Judgement, Rating, Synthesis, TaskSummary, Trial, Yield
+from tasks.records import FilterCounts, Judgement, Rating, Synthesis, TaskSummary, Trial
 from tasks.store import Store
 from tests.analysis.walk import assert_finite
 from tests.arms import COUNTS, make_arm
@@ -52,7 +52,7 @@ def summaries(names):
 def syntheses(names):
     return [
         Synthesis(
-            f"{name}{mode}", name, mode, "llm", 0, "ok", Yield(9, 9, 9, 9, 9, 9), COUNTS, 0, 0, None, 0.0,
+            f"{name}{mode}", name, mode, "llm", 0, "ok", FilterCounts(9, 9, 9, 9, 9, 9), COUNTS, 0, 0, None, 0.0,
             diversity={"remote_clique": 0.8 - 0.1 * i, "chamfer": 0.4 - 0.1 * i}, similarity={"top_5": 0.5 - 0.1 * i},
             source=make_arm().source,
         )

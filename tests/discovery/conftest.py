@@ -8,7 +8,7 @@ import pytest
 
 from tasks.config import GeneratorConfig, ProviderConfig, WatchConfig
 from tasks.data.catalog import find_task
-from tasks.discovery.watch import Look, look
+from tasks.discovery.watch import ProviderCheck, check_providers
 from tasks.errors import RunError
 from tasks.planning.unmade import expected_synthesis
 from tasks.records import Synthesis, SynthesisJob
@@ -33,10 +33,10 @@ class World:
     sample: SynthesisJob = SAMPLE
     now: str = "2026-11-01T00:00:00+00:00"
 
-    def look(self, **change: object) -> Look:
+    def look(self, **change: object) -> ProviderCheck:
         fields = {"name": "w", "study": "quickstart", "providers": list(self.listed), "unknown_prices": True}
         config = WatchConfig.model_validate(fields | change)
-        return look(config, self.sample, self.store, self.now, self._write, self._ask, self._list)
+        return check_providers(config, self.sample, self.store, self.now, self._write, self._ask, self._list)
 
     def _list(self, provider: ProviderConfig) -> tuple[GeneratorConfig, ...]:
         models = self.listed[provider.address]

@@ -9,7 +9,7 @@ import pytest
 from tasks.config import GeneratorConfig, Study, StudyConfig, WatchConfig, load_study
 from tasks.data.load import load
 from tasks.discovery.memory import Known, recall, remember
-from tasks.discovery.new_llm import new_llm_study, note_broken, note_end
+from tasks.discovery.new_llm import note_broken, note_end, study_of_new_llm
 from tasks.discovery.watch import sample_job
 from tasks.errors import UserError
 from tasks.generation.synthesize import synthesis_key
@@ -69,7 +69,7 @@ def meet(model: str, settings: Settings, provider: str = "http://127.0.0.1:1/v1"
 
 
 def chosen(study: Study, settings: Settings) -> StudyConfig:
-    return new_llm_study(WATCH, study.config, load_tasks(study, settings), NEW, "2026-11", settings)
+    return study_of_new_llm(WATCH, study.config, load_tasks(study, settings), NEW, "2026-11", settings)
 
 
 def models(study: StudyConfig) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.config import GeneratorConfig
 from tasks.discovery.memory import Known, everyone, recall, remember
-from tasks.discovery.watch import MOST_ATTEMPTS, Look
+from tasks.discovery.watch import MOST_ATTEMPTS, ProviderCheck
 from tasks.errors import GoneError, RunError
 from tasks.planning.unmade import expected_synthesis
 from tests.discovery.conftest import SAMPLE, World
@@ -20,7 +20,7 @@ def gone(generator: GeneratorConfig) -> None:
     raise GoneError(f"{generator.model} failed: 404", generator.model)
 
 
-def trigger(world: World, found: Look) -> None:
+def trigger(world: World, found: ProviderCheck) -> None:
     for known in found.ready:
         remember(world.store, replace(known, status="triggered"))
 

@@ -15,10 +15,10 @@ from tasks.config import EMBEDDED_GENERATOR
 from tasks.errors import RunError
 from tasks.generation import keys
 from tasks.generation.synthesize import read_rows, stored_synthesis, synthesize
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Answer, Completion
-from tasks.llm.empty_answers import IN_A_ROW, Fruitless
+from tasks.llm.empty_answers import IN_A_ROW, EmptyAnswers
 from tasks.llm.journal import Entry, read_journal
+from tasks.llm.ledger import Ledger
 from tasks.store import Store
 from tests.generation.conftest import FakeLLM, sentence
 
@@ -27,11 +27,11 @@ CUT = replace(ENTRY, answers=(Answer("Let me th", "length"),))
 FILTERED = replace(ENTRY, answers=(Answer("", "content_filter"),))
 
 
-def after(*entries: tuple[Entry, str]) -> Fruitless:
-    fruitless = Fruitless()
+def after(*entries: tuple[Entry, str]) -> EmptyAnswers:
+    empty_answers = EmptyAnswers()
     for entry, text in entries:
-        fruitless.look(entry, [text])
-    return fruitless
+        empty_answers.add(entry, [text])
+    return empty_answers
 
 
 def test_ten_in_a_row_are_enough_and_nine_are_not():
@@ -53,11 +53,11 @@ def test_where_answers_without_a_text_are_common_ten_in_a_row_are_chance():
 @settings(deadline=None, max_examples=20)
 @given(share=st.floats(0.0, 0.8), seed=st.integers(0, 1000))
 def test_a_low_but_steady_yield_is_never_taken_for_none(share, seed):
-    rng, fruitless = random.Random(seed), after((ENTRY, "a text"), (ENTRY, ""))
+    rng, empty_answers = random.Random(seed), after((ENTRY, "a text"), (ENTRY, ""))
     for _ in range(2000):
-        fruitless.look(ENTRY, ["" if rng.random() < share else "a text"])
-        if fruitless.fruitful > 20:
-            assert not fruitless.enough
+        empty_answers.add(ENTRY, ["" if rng.random() < share else "a text"])
+        if empty_answers.with_text > 20:
+            assert not empty_answers.enough
 
 
 def test_the_reason_says_what_came_instead_and_what_it_cost():

@@ -18,8 +18,8 @@ from tasks.errors import RunError
 from tasks.generation import keys
 from tasks.generation.synthesize import read_rows, stored_synthesis, synthesize
 from tasks.llm import gateway
-from tasks.llm.budget import Ledger
 from tasks.llm.journal import read_journal
+from tasks.llm.ledger import Ledger
 from tasks.records import Row, Synthesis, SynthesisJob, TaskData
 from tasks.settings import Settings
 from tasks.store import Store
@@ -170,7 +170,7 @@ def test_an_unannounced_rate_is_kept_to_and_used(job_at, data, settings):
 
 CHILD = """
 import pickle, sys
-from tasks.llm.budget import Ledger
+from tasks.llm.ledger import Ledger
 from tasks.generation.synthesize import synthesize
 job, data, settings = pickle.load(sys.stdin.buffer)
 synthesize(job, data, settings, ledger=Ledger(settings.home / "book.json", 1.0))

@@ -12,11 +12,13 @@ from rapidfuzz import fuzz
 
 from tasks.config import Study, StudyConfig
 from tasks.errors import UserError
-from tasks.generation.filter import Check, Scene, normalise, text_hash
+from tasks.generation.filter import Check, FilterContext, normalise, text_hash
 from tasks.generation.filters import FILTERS, ORDER, filter_names, find_filters
 from tasks.generation.filters.language import LANGUAGES, identifier
-from tasks.generation.filters.near_duplicate import jaccard, shingles
-from tasks.generation.filters.rewrite import LIKENESS, LONG_ENOUGH, rouge_l
+from tasks.generation.filters.near_duplicate import shingles
+from tasks.generation.filters.near_duplicate import similarity as jaccard
+from tasks.generation.filters.rewrite import LONG_ENOUGH, Parameters
+from tasks.generation.filters.rewrite import similarity as rouge_l
 from tasks.generation.keys import calls_key, synthesis_key
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.planning.grid import synthesis_jobs
@@ -38,16 +40,16 @@ KEPT = (
 
 
 @pytest.fixture
-def scene(task) -> Scene:
-    return Scene(task, POOL, frozenset({text_hash("See you at the old mill, mate!")}), list(KEPT))
+def context(task) -> FilterContext:
+    return FilterContext(task, POOL, frozenset({text_hash("See you at the old mill, mate!")}), list(KEPT))
 
 
 def judge(check: Check, text: str, label: str = "glad") -> str | None:
     return check(Row(text, label, "glad/0/0"))
 
 
-def verdict(name: str, scene: Scene, text: str) -> str | None:
-    return judge(FILTERS[name].build(scene), text)
+def verdict(name: str, context: FilterContext, text: str) -> str | None:
+    return judge(FILTERS[name].check(context), text)
 
 
 @pytest.mark.parametrize(
@@ -81,8 +83,8 @@ def verdict(name: str, scene: Scene, text: str) -> str | None:
         ("test_leak", "see you at the OLD mill mate"),
     ],
 )
-def test_bad_texts_are_rejected_with_evidence(name, text, scene):
-    assert verdict(name, scene, text)
+def test_bad_texts_are_rejected_with_evidence(name, text, context):
+    assert verdict(name, context, text)
 
 
 GOOD = [
@@ -109,40 +111,42 @@ GOOD = [
 
 @pytest.mark.parametrize("text", GOOD)
 @pytest.mark.parametrize("name", sorted(FILTERS))
-def test_good_texts_pass(name, text, scene):
-    assert verdict(name, scene, text) is None
+def test_good_texts_pass(name, text, context):
+    assert verdict(name, context, text) is None
 
 
 @pytest.mark.parametrize("name", sorted(set(FILTERS) - {"language"}))
-def test_another_script_alone_is_no_reason(name, scene):
-    assert verdict(name, scene, "日本語のメッセージ") is None
+def test_another_script_alone_is_no_reason(name, context):
+    assert verdict(name, context, "日本語のメッセージ") is None
 
 
 @pytest.mark.parametrize("name", ["duplicate", "near_duplicate"])
-def test_duplicates_are_found_across_case_and_punctuation_and_labels(name, scene):
-    check = FILTERS[name].build(scene)
+def test_duplicates_are_found_across_case_and_punctuation_and_labels(name, context):
+    check = FILTERS[name].check(context)
     assert judge(check, "Hello, there!") is None
-    scene.kept.append(Row("Hello, there!", "glad", "glad/7/0", answer=1))
+    context.kept.append(Row("Hello, there!", "glad", "glad/7/0", answer=1))
     assert "call glad/7/0 answer 1: 'Hello, there!'" in judge(check, "hello   THERE", "sad")
     assert judge(check, "hello where") is None
 
 
-def test_near_duplicates_name_the_nearest_row_and_how_near_it_is(scene):
+def test_near_duplicates_name_the_nearest_row_and_how_near_it_is(context):
     far = "Thank you so much for the lovely flowers that he sent to us all yesterday"
-    scene.kept.insert(0, Row(far, "glad", "glad/1/0"))
+    context.kept.insert(0, Row(far, "glad", "glad/1/0"))
     text = "Thank you so much for the lovely flowers that you sent to me on Sunday"
-    measured = {row.call: jaccard(shingles(text), shingles(row.text)) for row in scene.kept}
+    measured = {row.call: jaccard(shingles(text), shingles(row.text)) for row in context.kept}
     assert measured["sad/3/0"] > measured["glad/1/0"]
-    assert verdict("near_duplicate", scene, text).startswith(f"{measured['sad/3/0']:.0%} like call sad/3/0 answer 2: ")
+    assert verdict("near_duplicate", context, text).startswith(
+        f"{measured['sad/3/0']:.0%} like call sad/3/0 answer 2: "
+    )
 
 
 @given(st.text())
 @hypothesis_settings(deadline=None)
 def test_a_text_is_its_own_near_duplicate_once_it_is_kept(text):
-    scene = Scene(None, (), frozenset())
-    check = FILTERS["near_duplicate"].build(scene)
+    context = FilterContext(None, (), frozenset())
+    check = FILTERS["near_duplicate"].check(context)
     assert judge(check, text) is None
-    scene.kept.append(Row(text, "glad", "glad/0/0"))
+    context.kept.append(Row(text, "glad", "glad/0/0"))
     assert judge(check, text).startswith("100% like call glad/0/0 answer 0")
 
 
@@ -150,8 +154,8 @@ def test_hardly_any_near_duplicate_is_missed_and_none_made_up():
     rng = random.Random(0)
     words = [f"{rng.choice(WORDS)}{n}" for n in range(400)]
     texts = [" ".join(rng.choices(words, k=12)) for _ in range(400)]
-    scene = Scene(None, (), frozenset(), [Row(text, "glad", f"glad/{n}/0") for n, text in enumerate(texts)])
-    check = FILTERS["near_duplicate"].build(scene)
+    context = FilterContext(None, (), frozenset(), [Row(text, "glad", f"glad/{n}/0") for n, text in enumerate(texts)])
+    check = FILTERS["near_duplicate"].check(context)
     near = found = 0
     for n, text in enumerate(texts):
         copy = " ".join(rng.choice(words) if rng.random() < 0.08 else word for word in text.split())
@@ -180,12 +184,12 @@ SENTENCES = st.lists(st.sampled_from(WORDS[:5]), min_size=1, max_size=14).map(" 
 @example("a b c d e f g x y z q", ["a b c d e f g h i j"])  # just under
 @hypothesis_settings(deadline=None)
 def test_a_rewrite_is_what_rouge_l_over_the_whole_pool_says(text, pool):
-    scene = Scene(None, tuple(Example(known, "glad") for known in pool), frozenset())
+    context = FilterContext(None, tuple(Example(known, "glad") for known in pool), frozenset())
     long = [known.split() for known in pool if len(known.split()) >= LONG_ENOUGH]
     scores = [2 * common(text.split(), words) / (len(text.split()) + len(words)) for words in long]
     assert [rouge_l(text.split(), words) for words in long] == pytest.approx(scores)
-    found = verdict("rewrite", scene, text)
-    if max(scores, default=0) < LIKENESS:
+    found = verdict("rewrite", context, text)
+    if max(scores, default=0) < Parameters().rouge_l:
         assert found is None
     else:
         assert found.startswith(f"ROUGE-L {max(scores):.2f} with pool text")
@@ -194,43 +198,43 @@ def test_a_rewrite_is_what_rouge_l_over_the_whole_pool_says(text, pool):
 @given(SENTENCES, st.lists(SENTENCES, max_size=6))
 @hypothesis_settings(deadline=None)
 def test_a_pool_copy_is_what_comparing_with_the_whole_pool_says(text, pool):
-    scene = Scene(None, tuple(Example(known, "glad") for known in pool), frozenset())
+    context = FilterContext(None, tuple(Example(known, "glad") for known in pool), frozenset())
     near = any(fuzz.ratio(text, known) >= 85 for known in pool)
     holds = any(f" {known} " in f" {text} " for known in pool if len(known.split()) >= 5)
-    found = verdict("pool_copy", scene, text)
+    found = verdict("pool_copy", context, text)
     assert (found is not None) == (near or holds)
     assert (found or "").startswith("holds pool text") == (holds and not near)
 
 
-def test_words_that_no_pool_text_has_match_nothing(scene):
-    scene.pool = (Example("ha " * 12, "glad"),)
-    assert verdict("rewrite", scene, "ha " * 12)
-    assert verdict("rewrite", scene, "xa xb xc xd xe xf xg xh xi xj xk xl") is None
+def test_words_that_no_pool_text_has_match_nothing(context):
+    context.pool = (Example("ha " * 12, "glad"),)
+    assert verdict("rewrite", context, "ha " * 12)
+    assert verdict("rewrite", context, "xa xb xc xd xe xf xg xh xi xj xk xl") is None
 
 
-def test_a_task_may_be_in_any_language_or_in_one_of_its_own(scene):
+def test_a_task_may_be_in_any_language_or_in_one_of_its_own(context):
     german = "Hallo, kommst du heute Abend mit ins Kino?"
-    scene.task = scene.task.model_copy(update={"language": None})
-    assert verdict("language", scene, german) is None
-    scene.task = scene.task.model_copy(update={"language": "de"})
-    assert verdict("language", scene, german) is None
-    assert "written in 'en', not 'de'" in verdict("language", scene, "Are you coming to the cinema with us tonight?")
+    context.task = context.task.model_copy(update={"language": None})
+    assert verdict("language", context, german) is None
+    context.task = context.task.model_copy(update={"language": "de"})
+    assert verdict("language", context, german) is None
+    assert "written in 'en', not 'de'" in verdict("language", context, "Are you coming to the cinema with us tonight?")
 
 
-def test_codes_are_in_no_language(scene):
+def test_codes_are_in_no_language(context):
     code = "a1b2c3d4e5f6a7b8c9d0e1f2a3b4"
     assert identifier().classify(code)[0] == "zxx"
-    assert verdict("language", scene, code) is None
+    assert verdict("language", context, code) is None
 
 
-def test_a_wrong_or_unknown_language_is_said_before_any_text_is_judged(scene):
+def test_a_wrong_or_unknown_language_is_said_before_any_text_is_judged(context):
     german = "Ich bin gleich zu Hause, soll ich noch Brot und Milch einkaufen"
-    scene.pool = tuple(Example(f"{german} {n}", "glad") for n in range(20))
+    context.pool = tuple(Example(f"{german} {n}", "glad") for n in range(20))
     with pytest.raises(UserError, match=r"task 'mood' says language 'en', but .* 'de': set 'language'"):
-        FILTERS["language"].build(scene)
-    scene.task = scene.task.model_copy(update={"language": "qq"})
+        FILTERS["language"].check(context)
+    context.task = context.task.model_copy(update={"language": "qq"})
     with pytest.raises(UserError, match=r"language of task 'mood': 'qq'.*Allowed: .*en"):
-        FILTERS["language"].build(scene)
+        FILTERS["language"].check(context)
 
 
 def test_an_unknown_language_is_found_before_a_study_runs_unless_its_filter_is_off(tmp_path, task):
@@ -258,9 +262,9 @@ def labelled_pool(size: int, purity: float = 0.95) -> tuple[Example, ...]:
     return tuple(Example(real_like(label, rng, purity), label) for label in labels)
 
 
-def test_a_sure_and_proven_classifier_of_the_pool_checks_labels(scene):
-    scene.pool = labelled_pool(120)
-    check = FILTERS["label_check"].build(scene)
+def test_a_sure_and_proven_classifier_of_the_pool_checks_labels(context):
+    context.pool = labelled_pool(120)
+    check = FILTERS["label_check"].check(context)
     text = " ".join(WORDS[:6])
     assert judge(check, text, "glad") is None
     assert judge(check, text, "sad").startswith("pool classifier says glad at ")
@@ -268,9 +272,9 @@ def test_a_sure_and_proven_classifier_of_the_pool_checks_labels(scene):
 
 
 @pytest.mark.parametrize("pool", [(), labelled_pool(8), labelled_pool(30), labelled_pool(120, purity=0.5)])
-def test_an_unproven_classifier_rejects_nothing(pool, scene):
-    scene.pool = pool
-    assert judge(FILTERS["label_check"].build(scene), " ".join(WORDS[:6]), "sad") is None
+def test_an_unproven_classifier_rejects_nothing(pool, context):
+    context.pool = pool
+    assert judge(FILTERS["label_check"].check(context), " ".join(WORDS[:6]), "sad") is None
 
 
 def test_every_filter_is_named_and_all_but_the_optional_are_applied():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks.config import FileSource, TaskConfig
 from tasks.generation import form as form_module
 from tasks.generation import keys
-from tasks.generation.filter import Scene, normalise
+from tasks.generation.filter import FilterContext, normalise
 from tasks.generation.filters import ORDER, find_filters
 from tasks.generation.form import MOST_NESTED, Form
 from tasks.generation.parse import MOST_CHARACTERS, UnreadableError, parse
@@ -74,10 +74,10 @@ def test_any_answer_gives_texts_that_can_be_stored_or_a_reason(answer: str, form
 @settings(max_examples=40, deadline=None)
 @given(ANSWERS.filter(str.strip))
 def test_no_filter_breaks_on_a_text(answer: str) -> None:
-    scene = Scene(TASK, (Example("pool text about a river and a bridge", "glad"),), frozenset())
+    context = FilterContext(TASK, (Example("pool text about a river and a bridge", "glad"),), frozenset())
     text = Answer(answer, "stop").text
     for item in find_filters(ORDER):
-        evidence = item.build(scene)(Row(text, "glad", "glad/0/0"))
+        evidence = item.check(context)(Row(text, "glad", "glad/0/0"))
         assert evidence is None or evidence.encode()
 
 

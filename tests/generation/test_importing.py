@@ -1,4 +1,4 @@
-"""Imported rows through the sieve of generated ones, small and made up, and real: Llama-2's messages for SMS spam."""
+"""Imported rows in the filters of generated ones: small and made up, and real ones by Llama-2 for SMS spam."""
 
 import csv
 import random

@@ -11,22 +11,22 @@ from tasks.config import TaskConfig
 from tasks.data import catalog
 from tasks.errors import UserError
 from tasks.generation.form import Form
-from tasks.generation.mode import Turn
+from tasks.generation.mode import PromptInputs
 from tasks.generation.modes import MODES, find_mode
 from tasks.records import Example, TaskData, count_labels
 
 GOLDEN = Path(__file__).parent / "golden"
-WRITING = sorted(name for name, mode in MODES.items() if mode.writer and mode.writer.name == name)
-"""Modes with a writer of their own; others share one of these."""
+WRITING = sorted(name for name, mode in MODES.items() if mode.template and mode.template.name == name)
+"""Modes with a template of their own; others share one of these."""
 
 
 def rendered(mode: str, task: TaskConfig) -> str:
     """All prompts of a conversation for each label, with stand-ins for real and generated texts."""
-    writer, parts = find_mode(mode).writer, []
+    template, parts = find_mode(mode).template, []
     for label in task.labels:
         pool = tuple(Example(f"<{label} text {i} of the pool>", label) for i in range(9))
-        earlier = tuple(f"<text {i} of the conversation>" for i in range(writer.turns - 1))
-        messages = writer.messages(Turn(task, label, pool, random.Random(0), earlier))
+        earlier = tuple(f"<text {i} of the conversation>" for i in range(template.turns - 1))
+        messages = template.messages(PromptInputs(task, label, pool, random.Random(0), earlier))
         parts += [f"=== {label}", *(f"--- {m['role']}\n{m['content']}" for m in messages)]
     return "\n".join(parts) + "\n"
 
@@ -52,7 +52,8 @@ def test_examples_are_of_the_label_and_differ_from_call_to_call(task):
     pool = tuple(Example(f"text {i}", "glad") for i in range(50))
     drawn = {
         tuple(
-            m["content"] for m in find_mode("few_shot").writer.messages(Turn(task, "glad", pool, random.Random(i), ()))
+            m["content"]
+            for m in find_mode("few_shot").template.messages(PromptInputs(task, "glad", pool, random.Random(i), ()))
         )
         for i in range(20)
     }
@@ -96,10 +97,10 @@ def test_every_mode_says_what_it_is(name):
 @pytest.mark.parametrize("as_json", [True, False])
 @pytest.mark.parametrize("mode", WRITING)
 def test_several_texts_are_asked_for_in_every_turn(mode, as_json, task):
-    writer, form = find_mode(mode).writer, Form(5, as_json)
+    template, form = find_mode(mode).template, Form(5, as_json)
     pool = tuple(Example(f"text {i}", "glad") for i in range(9))
-    for earlier in [("<answer>",) * i for i in range(writer.turns)]:
-        last = writer.messages(Turn(task, "glad", pool, random.Random(0), earlier, form))[-1]["content"]
+    for earlier in [("<answer>",) * i for i in range(template.turns)]:
+        last = template.messages(PromptInputs(task, "glad", pool, random.Random(0), earlier, form))[-1]["content"]
         assert "5" in last and form.instruction in last and "the text alone" not in last
 
 
@@ -107,9 +108,9 @@ def made_rows(task: TaskConfig, n: int) -> tuple[Example, ...]:
     return tuple(Example(f"made {label} {i}", label) for label in task.labels for i in range(n))
 
 
-@pytest.mark.parametrize("name", sorted(name for name, mode in MODES.items() if mode.writer))
-def test_a_writer_has_the_name_of_a_mode_that_trains_on_its_rows_alone(name):
-    assert MODES[MODES[name].source].writer is MODES[name].writer
+@pytest.mark.parametrize("name", sorted(name for name, mode in MODES.items() if mode.template))
+def test_a_prompt_template_has_the_name_of_a_mode_that_trains_on_its_rows_alone(name):
+    assert MODES[MODES[name].source].template is MODES[name].template
     assert MODES[name].source in WRITING
 
 
@@ -160,10 +161,10 @@ def test_a_mix_without_a_share_is_told_what_is_allowed(name):
         find_mode(name)
 
 
-@pytest.mark.parametrize("writer", ["real", "few_shots", "pool_plus_synthetic", "imported", ""])
-def test_a_mix_with_an_unknown_writer_names_the_writers(writer):
-    with pytest.raises(UserError, match=rf"'mix/50/{writer}': '{writer}'.*Allowed: few_shot, zero_shot"):
-        find_mode(f"mix/50/{writer}")
+@pytest.mark.parametrize("template", ["real", "few_shots", "pool_plus_synthetic", "imported", ""])
+def test_a_mix_with_an_unknown_mode_of_an_llm_names_the_known_ones(template):
+    with pytest.raises(UserError, match=rf"'mix/50/{template}': '{template}'.*Allowed: few_shot, zero_shot"):
+        find_mode(f"mix/50/{template}")
 
 
 def test_the_allowed_modes_include_families():

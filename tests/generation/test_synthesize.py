@@ -14,9 +14,9 @@ import pytest
 from tasks.errors import RunError, UserError
 from tasks.generation import keys
 from tasks.generation.synthesize import read_rows, stored_synthesis, synthesis_key, synthesize
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Completion, Request, UnwantedError
 from tasks.llm.journal import read_journal
+from tasks.llm.ledger import Ledger
 from tasks.records import Example
 from tasks.settings import Settings
 from tasks.store import Store

@@ -16,9 +16,10 @@ from tasks.labelling.baselines import (
     classify,
     stored_baseline,
 )
-from tasks.llm.budget import Ledger, Spending
 from tasks.llm.calls import Answer, Request, UnwantedError
-from tasks.llm.metered import Asking
+from tasks.llm.ledger import Ledger
+from tasks.llm.metered import MeteredCalls
+from tasks.llm.spending import Spending
 from tasks.llm.throttle import Throttle
 from tasks.store import Store
 from tasks.training.trial import item_key, read_predictions
@@ -207,7 +208,7 @@ class OneAtATime(FakeLLM):
 
     async def __call__(self, request):
         self.gate = self.gate or Throttle(1)
-        async with self.gate.turn(1, request.wanted):
+        async with self.gate.permit(1, request.wanted):
             await asyncio.sleep(0.05)
             return replace(await super().__call__(request), answers=(Answer("", "stop"),))
 
@@ -227,10 +228,10 @@ def test_calls_that_wait_for_their_turn_are_not_sent_once_the_disk_is_full() -> 
     llm = OneAtATime()
 
     async def ask_all() -> list[object]:
-        asking = Asking(FullDisk(), llm, Spending(None, None))
+        metered = MeteredCalls(FullDisk(), llm, Spending(None, None))
         generator = GeneratorConfig(model="fake/llm")
         requests = [Request(({"role": "user", "content": "hi"},), generator, 9, seed) for seed in range(8)]
-        return await asyncio.gather(*(asking.ask(str(r.seed), r) for r in requests), return_exceptions=True)
+        return await asyncio.gather(*(metered.call(str(r.seed), r) for r in requests), return_exceptions=True)
 
     ends = asyncio.run(ask_all())
     assert [type(end) for end in ends] == [RunError, *[UnwantedError] * 7]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.config import SubjectivityConfig
 from tasks.errors import UserError
-from tasks.labelling.judges import bench, describe, judge, schedule, stored_judgements
+from tasks.labelling.judges import describe, judge, judge_interviews, schedule, stored_judgements
 from tasks.labelling.people import read_judgements
 from tasks.records import Judgement
 from tasks.store import Store
@@ -87,7 +87,7 @@ def test_many_labels_have_all_their_names_and_not_too_many_examples() -> None:
 
 
 def test_comparisons_with_the_same_first_task_stand_together() -> None:
-    for _, comparisons in bench(TASKS, config(72)):
+    for _, comparisons in judge_interviews(TASKS, config(72)):
         firsts = [(c.round, c.first.task.name) for c in comparisons]
         changes = sum(a != b for a, b in pairwise(firsts))
         assert changes == len(set(firsts)) - 1

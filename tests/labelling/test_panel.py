@@ -10,7 +10,7 @@ from tasks.data.sample import test_sample as sample_of
 from tasks.errors import RunError, UserError
 from tasks.labelling.panel import annotate, panel, rated_rows, stored_votes
 from tasks.labelling.question import ITEM_WORDS, labelling, roles
-from tasks.llm.budget import Ledger
+from tasks.llm.ledger import Ledger
 from tasks.records import Example
 from tasks.settings import Settings
 from tasks.store import Store

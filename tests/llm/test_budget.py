@@ -17,20 +17,11 @@ from hypothesis import strategies as st
 
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.errors import RunError, UserError
-from tasks.llm import budget
-from tasks.llm.budget import (
-    BudgetReachedError,
-    Ledger,
-    Spending,
-    counted_price,
-    open_account,
-    open_ledger,
-    price_notes,
-    study_ledger,
-    worst_case,
-)
+from tasks.llm import book as books
 from tasks.llm.calls import Answer, Completion, Request, UnwantedError
-from tasks.llm.prices import Price
+from tasks.llm.ledger import BudgetReachedError, Ledger, open_account, open_ledger, study_ledger
+from tasks.llm.prices import Price, counted_price, price_notes
+from tasks.llm.spending import Spending, worst_case
 from tasks.settings import Settings
 from tests.llm.test_journal import largest_file
 
@@ -88,7 +79,7 @@ def test_threads_together_never_pass_the_limit(tmp_path):
 
 def test_what_a_dead_process_had_reserved_is_spent(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from tasks.llm.budget import Ledger;"
+        "import sys; from pathlib import Path; from tasks.llm.ledger import Ledger;"
         "Ledger(Path(sys.argv[1]), 1.0).reserve(0.3)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "b.json")], check=True)
@@ -308,7 +299,7 @@ def test_a_cost_beyond_the_worst_case_is_booked_and_said(tmp_path, caplog):
 CHILD = """
 import os, sys
 from pathlib import Path
-from tasks.llm.budget import Ledger
+from tasks.llm.ledger import Ledger
 os.getpid = lambda: int(sys.argv[2])
 Ledger(Path(sys.argv[1]), 1.0).reserve(0.3, 5)
 """
@@ -393,10 +384,9 @@ def test_what_was_counted_as_spent_does_not_come_back_when_its_call_ends(tmp_pat
     first = ledger.reserve(0.25)
     book = json.loads(ledger.path.read_text())
     [held] = book["reserved"].values()
-    held |= {"host": "elsewhere", "time": time.time() - 2 * budget.LONGEST_CALL}
+    held |= {"host": "elsewhere", "time": time.time() - 2 * books.LONGEST_CALL}
     del book["sum"]
-    text = json.dumps(book)
-    ledger.path.write_text(f'{text[:-1]}{budget.SUM}"{budget._sum(text)}"}}')
+    ledger.path.write_bytes(books.sealed(json.dumps(book)))
     assert ledger.spent_usd == 0.25
     second = ledger.reserve(0.5)
     ledger.settle(first, 0.125, 1)
@@ -408,8 +398,8 @@ def test_what_was_counted_as_spent_does_not_come_back_when_its_call_ends(tmp_pat
 def test_a_ledger_of_a_newer_version_is_refused_in_one_line(tmp_path):
     ledger = Ledger(tmp_path / "b.json", 1.0)
     ledger.settle(ledger.reserve(0.5), 0.5, 1)
-    text = ledger.path.read_text().rpartition(budget.SUM)[0].replace('"schema": 2', '"schema": 3')
-    ledger.path.write_text(f'{text}{budget.SUM}"{budget._sum(text + "}")}"}}')
+    text = ledger.path.read_text().rpartition(books.SUM)[0].replace('"schema": 2', '"schema": 3')
+    ledger.path.write_bytes(books.sealed(text + "}"))
     with pytest.raises(RunError, match=r"b\.json' was written by a newer version of synthgap"):
         ledger.reserve(0.1)
 

@@ -17,10 +17,10 @@ from tasks.config import GeneratorConfig
 from tasks.errors import RunError, UserError
 from tasks.generation.form import Form
 from tasks.llm import loop
-from tasks.llm.budget import BudgetReachedError, Ledger
 from tasks.llm.calls import Answer, Request
 from tasks.llm.journal import Journal, open_journal
-from tasks.llm.metered import Asking, spending_of
+from tasks.llm.ledger import BudgetReachedError, Ledger
+from tasks.llm.metered import MeteredCalls, spending_of
 from tasks.llm.model_names import same_model
 from tasks.waiting import Waits
 from tests.endpoint import Reply, chat
@@ -522,11 +522,11 @@ def test_an_odd_but_whole_answer_is_paid_and_asked_for_once(text, body, serve, t
     ledger = Ledger(tmp_path / "book.json", 1.0)
 
     async def asked(journal: Journal) -> None:
-        asking = Asking(journal, gateway.complete, spending_of(generator, ledger))
+        metered = MeteredCalls(journal, gateway.complete, spending_of(generator, ledger))
         try:
-            await asking.ask("call", request)
+            await metered.call("call", request)
         finally:
-            await asking.settled()
+            await metered.settled()
 
     with open_journal(tmp_path / "journal.jsonl", "a test") as journal:
         with contextlib.suppress(RunError):  # nobody says which model answered

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tasks.llm import throttle as module
+from tasks.llm import breaker, window
 from tasks.llm.calls import UnwantedError
 from tasks.llm.throttle import GivenUpError, Throttle
 
@@ -43,7 +43,7 @@ class Provider:
 
     async def call(self, throttle: Throttle) -> bool:
         loop = asyncio.get_running_loop()
-        async with throttle.turn(100) as turn:
+        async with throttle.permit(100) as permit:
             verdict = self.verdict(loop.time(), self.in_flight)
             self.in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -51,11 +51,11 @@ class Provider:
             self.in_flight -= 1
             getattr(self, {"ok": "answered", "refuse": "refused", "fail": "failed"}[verdict]).append(loop.time())
             if verdict == "ok":
-                turn.answered()
+                permit.answered()
             elif verdict == "refuse":
-                turn.refused(self.retry_after)
+                permit.refused(self.retry_after)
             else:
-                turn.failed()
+                permit.failed()
         return verdict == "ok"
 
 
@@ -96,7 +96,7 @@ def work(provider: Provider, calls: int, **limits: int) -> float:
 
 def test_an_unlimited_provider_gets_all_calls_at_once_within_a_few_rounds():
     provider = Provider(sliding(10**9))
-    assert work(provider, 400, most=50) <= 400 / 50 * 0.5 * 1.25 + module.SPREAD * 0.5
+    assert work(provider, 400, most=50) <= 400 / 50 * 0.5 * 1.25 + window.SPREAD * 0.5
     assert provider.most_in_flight == 50
 
 
@@ -167,7 +167,7 @@ def test_a_dead_provider_is_left_alone_and_taken_up_again():
     provider = Provider(lambda now, _: "fail" if 1 <= now < 300 else "ok", latency=0.1)
     work(provider, 2000)
     assert len([when for when in provider.failed if 2 < when < 300]) < 20
-    assert min(when for when in provider.answered if when > 300) < 300 + module.LONGEST_BREAK + 1
+    assert min(when for when in provider.answered if when > 300) < 300 + breaker.LONGEST_PAUSE + 1
 
 
 def test_known_limits_are_kept_from_the_start():
@@ -201,7 +201,7 @@ def test_calls_that_nobody_wants_when_their_turn_comes_are_not_made_and_hold_nob
         wanted = True
 
         async def call() -> None:
-            async with throttle.turn(1, lambda: wanted):
+            async with throttle.permit(1, lambda: wanted):
                 await asyncio.sleep(0.1)
 
         calls = [asyncio.create_task(call()) for _ in range(20)]

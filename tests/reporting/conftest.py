@@ -15,6 +15,7 @@ from tasks.records import (
     Correlation,
     Curve,
     CurvePoint,
+    FilterCounts,
     Finding,
     Gap,
     Interval,
@@ -23,7 +24,6 @@ from tasks.records import (
     TaskSubjectivity,
     TaskSummary,
     Trial,
-    Yield,
     configured,
 )
 from tasks.reporting.results import assemble
@@ -173,9 +173,9 @@ def _synthesis(
         generator=generator,
         draw=0,
         status="failed" if broken else "ok",
-        yields=Yield(wanted, 0, 0, 0, 0, 0)
+        yields=FilterCounts(wanted, 0, 0, 0, 0, 0)
         if broken
-        else Yield(answered + 3, answered, answered - rejected["refusal"], valid, unique, wanted, rejected),
+        else FilterCounts(answered + 3, answered, answered - rejected["refusal"], valid, unique, wanted, rejected),
         label_counts=dict.fromkeys(labels, 0 if broken else 50),
         tokens_in=0 if broken else 240 * answered,
         tokens_out=0 if broken else 31 * answered,

@@ -4,7 +4,8 @@ import importlib
 import pkgutil
 from collections.abc import Sequence
 
-from tasks.errors import unknown
+from tasks.config.parameters import split
+from tasks.errors import UserError, unknown
 from tasks.generation.filter import Filter
 
 FIRST = "empty"
@@ -31,17 +32,22 @@ def _found() -> dict[str, Filter]:
 FILTERS = _found()
 
 
-def filter_names(names: Sequence[str] | None) -> tuple[str, ...]:
+def find_filters(spellings: Sequence[str] | None = None) -> tuple[Filter, ...]:
     """What a study's filters come to: ``FIRST`` and then those it names, in its order; ``ORDER`` where it names none.
 
-    Raises ``UserError`` for an unknown name.
+    Raises ``UserError`` for an unknown name or parameter, and for a filter that is listed twice.
     """
-    for name in names or ():
+    found: dict[str, Filter] = {FIRST: FILTERS[FIRST]}
+    for spelling in ORDER if spellings is None else spellings:
+        name, given = split(spelling)
         if name not in FILTERS:
             raise unknown("filter", name, FILTERS)
-    return ORDER if names is None else (FIRST, *(name for name in names if name != FIRST))
+        if name in found and name != FIRST:
+            raise UserError(f"filter {name!r} is listed twice, the second time as {spelling!r}")
+        found[name] = FILTERS[name].with_parameters(given) if given else FILTERS[name]
+    return tuple(found.values())
 
 
-def find_filters(names: Sequence[str] | None = None) -> tuple[Filter, ...]:
-    """The filters that ``filter_names`` comes to. Raises ``UserError`` for an unknown name."""
-    return tuple(FILTERS[name] for name in filter_names(names))
+def filter_names(spellings: Sequence[str] | None) -> tuple[str, ...]:
+    """The same filters by name, with the parameters that are not the default."""
+    return tuple(item.spelling for item in find_filters(spellings))

@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.generation.filter import Check, Filter, FilterContext, normalise, quote
 from tasks.llm.empty_answers import REFUSAL
 from tasks.records import Row
 
@@ -31,8 +31,8 @@ ECHO = 6
 """Words in a row of the prompt's own description that give an echo away."""
 
 
-def _build(scene: Scene) -> Check:
-    task = scene.task
+def _build(context: FilterContext) -> Check:
+    task = context.task
     own = [normalise(part) for part in (task.context, task.style, *task.labels.values())]
     echoes = {" ".join(words[i : i + ECHO]) for words in map(str.split, own) for i in range(len(words) - ECHO + 1)}
 

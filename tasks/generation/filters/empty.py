@@ -1,10 +1,10 @@
 """Nothing in the answer, or nothing that a reader could read."""
 
-from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.generation.filter import Check, Filter, FilterContext, normalise, quote
 from tasks.records import Row
 
 
-def _build(scene: Scene) -> Check:
+def _build(context: FilterContext) -> Check:
     def check(row: Row) -> str | None:
         if any(character.isalnum() for character in normalise(row.text)):
             return None

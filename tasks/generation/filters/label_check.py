@@ -6,7 +6,7 @@ set without them looks easier than it is. A study that names it asks for it.
 
 from typing import TYPE_CHECKING
 
-from tasks.generation.filter import Check, Filter, Scene
+from tasks.generation.filter import Check, Filter, FilterContext
 from tasks.records import Row
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ ENOUGH = 20
 """Least such texts for that share to mean anything."""
 
 
-def _build(scene: Scene) -> Check:
+def _build(context: FilterContext) -> Check:
     from tasks.generation.pool_classifier import train  # numpy would slow down a plan
 
-    classifier = train(scene.pool)
+    classifier = train(context.pool)
     trusted = _trusted(classifier) if classifier else frozenset()
     if classifier is None or not trusted:
         return lambda row: None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.config import TaskConfig
 from tasks.errors import UserError, unknown
-from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.generation.filter import Check, Filter, FilterContext, normalise, quote
 from tasks.records import Row
 
 if TYPE_CHECKING:
@@ -59,16 +59,16 @@ def _check_task(task: TaskConfig) -> None:
         raise unknown(f"language of task {task.name!r}:", task.language, LANGUAGES)
 
 
-def _build(scene: Scene) -> Check:
+def _build(context: FilterContext) -> Check:
     """The check. Raises ``UserError`` for a language that is unknown or that most pool texts are not in."""
-    _check_task(scene.task)
-    language = scene.task.language
+    _check_task(context.task)
+    language = context.task.language
     if language is None:
         return lambda row: None
-    others = [found for example in scene.pool if (found := foreign(example.text, language))]
-    if len(others) >= max(ODD_POOL, len(scene.pool) / 2):
+    others = [found for example in context.pool if (found := foreign(example.text, language))]
+    if len(others) >= max(ODD_POOL, len(context.pool) / 2):
         raise UserError(
-            f"task {scene.task.name!r} says language {language!r}, but most of its real texts are not in it, such as "
+            f"task {context.task.name!r} says language {language!r}, but most of its real texts are not in it, such as "
             f"one in {others[0]!r}: set 'language' in the task's YAML, or null to accept any"
         )
 

@@ -4,21 +4,43 @@ Every text would otherwise be compared with every kept one. The measure is over 
 letters hurt a short text more than a long one: "ok lor" and "ok lah" share one shingle of seven.
 """
 
+from pydantic import Field
 from rensa import RMinHash, RMinHashLSH
 
-from tasks.generation.filter import Check, Filter, Scene, cite, normalise, quote
+from tasks.config import Frozen
+from tasks.generation.filter import Check, Filter, FilterContext, cite, normalise, quote
 from tasks.records import Row
 
 SIZE = 5
 """Characters of a shingle, one space before and after the text included."""
-LIKENESS = 0.7
-"""Least Jaccard similarity of shingle sets (0 to 1) that counts as near: one word of about ten replaced. Of real
-training texts 0 to 0.5% are near duplicates of an earlier one, 1 to 2% of news and SMS, 7% of tweets with retweets."""
-BANDS, ROWS = 25, 5
-"""Of the signature. A pair of similarity s becomes a candidate at a chance of 1 - (1 - s^ROWS)^BANDS (Leskovec,
-Rajaraman, Ullman, Mining of Massive Datasets, section 3.4.2): 99.0% at 0.7, 99.99% at 0.8, 0.03% at 0.1."""
+HASHES = 125
+"""Most hashes of a signature."""
+MOST_ROWS, FOUND = 5, 0.98
+"""Most hashes of a band, and the least share of pairs at the threshold that become candidates."""
 SEED = 0
 """Of the permutations, so that a resumed synthesis ends with the same rows."""
+
+
+class Parameters(Frozen):
+    """What a study may change."""
+
+    jaccard: float = Field(default=0.7, ge=0.3, le=1)
+    """Least Jaccard similarity of shingle sets that counts as near. At 0.7 one word of about ten is replaced: of real
+    training texts 0 to 0.5% are near duplicates of an earlier one, 1 to 2% of news and SMS, 7% of tweets with
+    retweets."""
+
+
+def bands_and_rows(similarity: float) -> tuple[int, int]:
+    """Bands of a signature and hashes of each band, so that pairs of a similarity are found.
+
+    A pair of similarity s becomes a candidate at a chance of 1 - (1 - s^rows)^bands (Leskovec, Rajaraman, Ullman,
+    Mining of Massive Datasets, section 3.4.2): with 25 bands of 5 rows 99.0% at 0.7, 99.99% at 0.8, 0.03% at 0.1.
+    """
+    return next(
+        (HASHES // rows, rows)
+        for rows in range(MOST_ROWS, 0, -1)
+        if 1 - (1 - similarity**rows) ** (HASHES // rows) >= FOUND
+    )
 
 
 def shingles(text: str) -> set[str]:
@@ -27,35 +49,35 @@ def shingles(text: str) -> set[str]:
     return {padded[i : i + SIZE] for i in range(max(1, len(padded) - SIZE + 1))}
 
 
-def jaccard(one: set[str], other: set[str]) -> float:
-    """Shared members of two sets as a share of all, 0 to 1."""
+def similarity(one: set[str], other: set[str]) -> float:
+    """Jaccard similarity of two sets: shared members as a share of all, 0 to 1."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
 
 
-def _signature(parts: set[str]) -> RMinHash:
-    signature = RMinHash(num_perm=BANDS * ROWS, seed=SEED)
-    signature.update(parts)
-    return signature
-
-
-def _build(scene: Scene) -> Check:
-    index = RMinHashLSH(threshold=LIKENESS, num_perm=BANDS * ROWS, num_bands=BANDS)
+def _build(context: FilterContext, jaccard: float) -> Check:
+    bands, rows = bands_and_rows(jaccard)
+    index = RMinHashLSH(threshold=jaccard, num_perm=bands * rows, num_bands=bands)
     read = 0
+
+    def signature(parts: set[str]) -> RMinHash:
+        made = RMinHash(num_perm=bands * rows, seed=SEED)
+        made.update(parts)
+        return made
 
     def check(row: Row) -> str | None:
         nonlocal read
-        for number in range(read, len(scene.kept)):
-            index.insert(number, _signature(shingles(scene.kept[number].text)))
-        read = len(scene.kept)
+        for number in range(read, len(context.kept)):
+            index.insert(number, signature(shingles(context.kept[number].text)))
+        read = len(context.kept)
         parts = shingles(row.text)
-        near = [(jaccard(parts, shingles(scene.kept[i].text)), -i) for i in index.query(_signature(parts))]
+        near = [(similarity(parts, shingles(context.kept[i].text)), -i) for i in index.query(signature(parts))]
         likeness, number = max(near, default=(0.0, 0))  # of equals the first
-        if likeness < LIKENESS:
+        if likeness < jaccard:
             return None
-        return f"{likeness:.0%} like {cite(scene.kept[-number])}: {quote(scene.kept[-number].text)}"
+        return f"{likeness:.0%} like {cite(context.kept[-number])}: {quote(context.kept[-number].text)}"
 
     return check
 
 
-FILTER = Filter("near_duplicate", version=1, step="unique", build=_build)
+FILTER = Filter("near_duplicate", version=1, step="unique", build=_build, parameters=Parameters())

@@ -1,11 +1,11 @@
 """More than twice the words that were asked for."""
 
-from tasks.generation.filter import Check, Filter, Scene
+from tasks.generation.filter import Check, Filter, FilterContext
 from tasks.records import Row
 
 
-def _build(scene: Scene) -> Check:
-    limit = 2 * scene.task.max_words
+def _build(context: FilterContext) -> Check:
+    limit = 2 * context.task.max_words
 
     def check(row: Row) -> str | None:
         words = len(row.text.split())

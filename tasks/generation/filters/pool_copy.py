@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from rapidfuzz import fuzz, process
 
-from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.generation.filter import Check, Filter, FilterContext, normalise, quote
 from tasks.records import Row
 
 LIKENESS = 85.0
@@ -13,8 +13,8 @@ LONG_ENOUGH = 5
 """Words of a pool text from which finding it whole inside another is no accident."""
 
 
-def _build(scene: Scene) -> Check:
-    pool = {normalise(example.text): example.text for example in scene.pool}
+def _build(context: FilterContext) -> Check:
+    pool = {normalise(example.text): example.text for example in context.pool}
     plain_pool = list(pool)
     by_start: dict[str, list[str]] = {}
     for known in pool:

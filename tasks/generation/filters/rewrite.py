@@ -4,25 +4,33 @@
 share enough words in whatever order are compared in order, with one character for each word.
 """
 
+from pydantic import Field
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
-from tasks.generation.filter import Check, Filter, Scene, normalise, quote
+from tasks.config import Frozen
+from tasks.generation.filter import Check, Filter, FilterContext, normalise, quote
 from tasks.generation.overlap import Overlap
 from tasks.records import Row
 
-LIKENESS = 0.7
-"""Least ROUGE-L that counts as a rewrite, as between two instructions in Self-Instruct (Wang et al. 2023, section
-2.2)."""
 LONG_ENOUGH = 8
-"""Least words of a pool text. In fewer, common phrases reach ``LIKENESS`` by accident: "see you at the pub" and "see
-you at the gym later" do. Of real training texts, compared with a pool of 500 others, 0 to 0.5% are rewrites by this
-rule, 1 to 3% where real texts follow templates or are repeated (SMS spam, company news, definitions, retweets)."""
+"""Least words of a pool text. In fewer, common phrases reach a ROUGE-L of 0.7 by accident: "see you at the pub" and
+"see you at the gym later" do. Of real training texts, compared with a pool of 500 others, 0 to 0.5% are rewrites by
+this rule, 1 to 3% where real texts follow templates or are repeated (SMS spam, company news, definitions,
+retweets)."""
 UNKNOWN = "\0"
 """Stands for every word that no pool text has, and so matches none."""
 
 
-def rouge_l(one: list[str], other: list[str]) -> float:
+class Parameters(Frozen):
+    """What a study may change."""
+
+    rouge_l: float = Field(default=0.7, ge=0.3, le=1)
+    """Least ROUGE-L that counts as a rewrite; 0.7 as between two instructions in Self-Instruct (Wang et al. 2023,
+    section 2.2)."""
+
+
+def similarity(one: list[str], other: list[str]) -> float:
     """ROUGE-L F-measure of two texts' words, 0 to 1: 2 LCS / (m + n), precision and recall weighted alike.
 
     Source: C.-Y. Lin, ROUGE: A Package for Automatic Evaluation of Summaries, ACL 2004 workshop, section 3.1. It
@@ -31,27 +39,27 @@ def rouge_l(one: list[str], other: list[str]) -> float:
     return float(Indel.normalized_similarity(one, other))
 
 
-def _build(scene: Scene) -> Check:
+def _build(context: FilterContext, rouge_l: float) -> Check:
     letters: dict[str, str] = {}
 
     def spell(words: list[str]) -> str:
         return "".join(letters.setdefault(word, chr(len(letters) + 1)) for word in words)
 
-    pool = {example.text: normalise(example.text).split() for example in scene.pool}
+    pool = {example.text: normalise(example.text).split() for example in context.pool}
     spelled = [(text, spell(words)) for text, words in pool.items() if len(words) >= LONG_ENOUGH]
     bags = Overlap(spelling for _, spelling in spelled)
 
     def likely(text: str) -> dict[str, str]:
         """Pool texts that hold enough of the same words: a common subsequence is no longer than that."""
-        enough = LIKENESS * (bags.sizes + len(text)) / 2 - 1  # one less, so that rounding decides nothing
+        enough = rouge_l * (bags.sizes + len(text)) / 2 - 1  # one less, so that rounding decides nothing
         return dict(spelled[i] for i in (bags.shared(text) >= enough).nonzero()[0])
 
     def check(row: Row) -> str | None:
         text = "".join(letters.get(word, UNKNOWN) for word in normalise(row.text).split())
-        near = process.extractOne(text, likely(text), scorer=Indel.normalized_similarity, score_cutoff=LIKENESS)
+        near = process.extractOne(text, likely(text), scorer=Indel.normalized_similarity, score_cutoff=rouge_l)
         return f"ROUGE-L {near[1]:.2f} with pool text {quote(near[2])}" if near else None
 
     return check
 
 
-FILTER = Filter("rewrite", version=1, step="kept", build=_build)
+FILTER = Filter("rewrite", version=1, step="kept", build=_build, parameters=Parameters())

@@ -1,12 +1,12 @@
 """A text of the real test set, up to case, punctuation and spacing: known by heart by the LLM, or leaked."""
 
-from tasks.generation.filter import Check, Filter, Scene, quote, text_hash
+from tasks.generation.filter import Check, Filter, FilterContext, quote, text_hash
 from tasks.records import Row
 
 
-def _build(scene: Scene) -> Check:
+def _build(context: FilterContext) -> Check:
     def check(row: Row) -> str | None:
-        return f"in the test set: {quote(row.text)}" if text_hash(row.text) in scene.test_hashes else None
+        return f"in the test set: {quote(row.text)}" if text_hash(row.text) in context.test_hashes else None
 
     return check
 

@@ -1,10 +1,13 @@
 """All modes by name: every file in this folder is one, or a family of them with parameters in their names."""
 
+import functools
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from typing import TypeVar
 
-from tasks.errors import unknown
+from tasks.config.parameters import split
+from tasks.errors import UserError, unknown
 from tasks.generation.mode import Family, Mode
 
 T = TypeVar("T", Mode, Family)
@@ -19,11 +22,24 @@ MODES = _found(Mode)
 FAMILIES = _found(Family)
 
 
-def find_mode(name: str) -> Mode:
-    """The mode of that name. Raises ``UserError`` with the allowed names when there is none."""
+@functools.cache  # asked for every call
+def find_mode(spelling: str) -> Mode:
+    """The mode of that name. Raises ``UserError`` for an unknown one, with the allowed names, and for a parameter."""
+    name, given = split(spelling)
     if name in MODES:
-        return MODES[name]
-    family, *parameters = name.split("/")
+        return MODES[name].with_parameters(given) if given else MODES[name]
+    family, *parameters = spelling.split("/")
     if family in FAMILIES:
         return FAMILIES[family].make(parameters, MODES)
-    raise unknown("mode", name, [*MODES, *(item.usage for item in FAMILIES.values())])
+    raise unknown("mode", spelling, [*MODES, *(item.usage for item in FAMILIES.values())])
+
+
+def find_modes(spellings: Sequence[str]) -> tuple[Mode, ...]:
+    """The modes of a study. Raises ``UserError`` for one that is unknown, or is listed in two spellings."""
+    found: dict[str, str] = {}
+    for spelling in spellings:
+        name = find_mode(spelling).name
+        if name in found:
+            raise UserError(f"modes {found[name]!r} and {spelling!r} are the same; leave one out")
+        found[name] = spelling
+    return tuple(map(find_mode, found))

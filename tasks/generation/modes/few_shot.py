@@ -4,34 +4,60 @@ As in Li et al. 2023 (arXiv 2310.07849). The examples stand as earlier turns of 
 then answers with a bare text like them, where a list of examples in one message makes a small one talk about them.
 """
 
+import functools
+
+from pydantic import Field
+
+from tasks.config import Frozen
+from tasks.config.parameters import spell
 from tasks.errors import UserError
-from tasks.generation.mode import Mode, Turn, Writer, generated
+from tasks.generation.mode import Mode, PromptInputs, PromptTemplate, generated
 from tasks.llm.calls import Message
 
-EXAMPLES = 3
 NEXT = "Write another one."
 
 
-def _scene(turn: Turn) -> str:
+class Parameters(Frozen):
+    """What a study may change."""
+
+    examples: int = Field(default=3, ge=1, le=100)
+    """Real texts that each prompt shows; fewer where the pool has fewer of the label."""
+
+
+def _scene(inputs: PromptInputs) -> str:
     return (
-        f"{turn.task.context} Write one text at a time, at most {turn.task.max_words} words. "
+        f"{inputs.task.context} Write one text at a time, at most {inputs.task.max_words} words. "
         "Imitate the earlier texts, but do not copy, rewrite or merely modify them."
     )
 
 
-def _messages(turn: Turn) -> list[Message]:
-    if not turn.examples:
-        raise UserError(f"task {turn.task.name!r}: the few-shot pool has no row of label {turn.label!r}")
-    shown = turn.rng.sample(turn.examples, min(EXAMPLES, len(turn.examples)))
-    ask = f"Write {turn.task.text} of this kind: {turn.task.labels[turn.label]}."
-    messages = [{"role": "system", "content": _scene(turn)}]
+def _messages(examples: int, inputs: PromptInputs) -> list[Message]:
+    if not inputs.examples:
+        raise UserError(f"task {inputs.task.name!r}: the few-shot pool has no row of label {inputs.label!r}")
+    shown = inputs.rng.sample(inputs.examples, min(examples, len(inputs.examples)))
+    ask = f"Write {inputs.task.text} of this kind: {inputs.task.labels[inputs.label]}."
+    messages = [{"role": "system", "content": _scene(inputs)}]
     for example in shown:
         messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": example.text}]
         ask = NEXT
-    if turn.form.texts > 1:
-        ask = f"Write {turn.form.texts} others, each different. {turn.form.instruction}"
+    if inputs.form.texts > 1:
+        ask = f"Write {inputs.form.texts} others, each different. {inputs.form.instruction}"
     return [*messages, {"role": "user", "content": ask}]
 
 
-WRITER = Writer("few_shot", version=1, messages=_messages, uses_pool=True)
-MODE = Mode("few_shot", "an LLM imitates a few real examples, drawn anew for every text", generated, WRITER)
+def _make(parameters: Parameters) -> Mode:
+    changed = parameters.model_dump(exclude_defaults=True)
+    name, messages = spell("few_shot", changed), functools.partial(_messages, parameters.examples)
+    return Mode(
+        name=name,
+        title=f"few-shot, {parameters.examples} examples" if changed else "few-shot",
+        summary="an LLM imitates a few real examples, drawn anew for every text",
+        rows=frozenset({"generated"}),
+        select=generated,
+        template=PromptTemplate(name, version=1, messages=messages, uses_pool=True),
+        parameters=parameters,
+        make=_make,
+    )
+
+
+MODE = _make(Parameters())

@@ -2,4 +2,10 @@
 
 from tasks.generation.mode import Mode, generated
 
-MODE = Mode("imported", "synthetic rows that others made, from the study's imports", generated, imports=True)
+MODE = Mode(
+    name="imported",
+    title="imported",
+    summary="synthetic rows that others made, from the study's imports",
+    rows=frozenset({"imported"}),
+    select=generated,
+)

@@ -7,12 +7,13 @@ Both parts are the beginnings of fixed orders: what is generated in ``mix/25`` i
 import re
 from collections.abc import Mapping, Sequence
 
+from tasks.config.parameters import split
 from tasks.data.sample import matched_rows
 from tasks.errors import UserError, unknown
 from tasks.generation.mode import Family, Mode, generated
 from tasks.records import Example, TaskData, count_labels
 
-DEFAULT_WRITER = "few_shot"
+DEFAULT_MODE = "few_shot"
 USAGE = "mix/<percent generated, 1 to 99>[/<mode of an LLM>]"
 
 
@@ -29,13 +30,13 @@ def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
 
 def _make(parameters: Sequence[str], modes: Mapping[str, Mode]) -> Mode:
     name = "/".join(("mix", *parameters))
-    if len(parameters) not in (1, 2) or not re.fullmatch(r"[1-9]\d?", parameters[0]):
+    template, given = split("/".join(parameters[1:]) if len(parameters) > 1 else DEFAULT_MODE)
+    if not parameters or not re.fullmatch(r"[1-9]\d?", parameters[0]) or (len(parameters) > 1 and "/" in template):
         raise UserError(f"mode {name!r}: the percentage must be a whole number from 1 to 99. Allowed: {USAGE}")
-    writers = [mode.name for mode in modes.values() if mode.writer and mode.writer.name == mode.name]
-    writer = parameters[1] if len(parameters) == 2 else DEFAULT_WRITER
-    if writer not in writers:
-        raise unknown(f"mode of an LLM in {name!r}:", writer, writers)
-    percent = int(parameters[0])
+    written = [mode.name for mode in modes.values() if mode.template and mode.template.name == mode.name]
+    if template not in written:
+        raise unknown(f"mode of an LLM in {name!r}:", template, written)
+    made_by, percent = modes[template].with_parameters(given), int(parameters[0])
 
     def select(
         data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int
@@ -44,8 +45,17 @@ def _make(parameters: Sequence[str], modes: Mapping[str, Mode]) -> Mode:
         real = {label: n - made[label] for label, n in label_counts.items()}
         return (*generated(data, rows, made, draw), *matched_rows(data, real, draw))
 
-    summary = f"{percent}% written as in {writer}, the rest human-labelled"
-    return Mode(name, summary, select, modes[writer].writer, count=_count)
+    named = f", {made_by.title}" if len(parameters) > 1 else ""
+    return Mode(
+        name=name,
+        title=f"{percent}% synthetic{named}",
+        summary=f"{percent}% written as in {made_by.name}, the rest human-labelled",
+        rows=frozenset({"real", "generated"}),
+        select=select,
+        template=made_by.template,
+        count=_count,
+        percent_generated=percent,
+    )
 
 
 FAMILY = Family("mix", USAGE, _make)

@@ -17,4 +17,12 @@ def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
     return count_labels(data.pool, data.task.labels)
 
 
-MODE = Mode("pool_only", "the few real rows that few-shot prompts show, and nothing else", _select, count=_count)
+MODE = Mode(
+    name="pool_only",
+    title="pool only",
+    summary="the few real rows that few-shot prompts show, and nothing else",
+    rows=frozenset({"pool"}),
+    select=_select,
+    compared_to="the study's real rows",
+    count=_count,
+)

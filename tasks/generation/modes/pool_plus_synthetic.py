@@ -1,4 +1,4 @@
-"""The few real rows of the pool and the texts that the few-shot writer made from them.
+"""The few real rows of the pool and the texts that the few-shot template made from them.
 
 The generated rows are those that ``few_shot`` trains on, so that the two modes differ by the pool's rows alone.
 """
@@ -6,7 +6,7 @@ The generated rows are those that ``few_shot`` trains on, so that the two modes 
 from collections.abc import Mapping, Sequence
 
 from tasks.generation.mode import Mode, generated
-from tasks.generation.modes.few_shot import WRITER
+from tasks.generation.modes import few_shot
 from tasks.records import Example, TaskData, count_labels
 
 
@@ -21,6 +21,12 @@ def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
 
 
 MODE = Mode(
-    "pool_plus_synthetic", "the few real rows that few-shot prompts show and what an LLM made of them", _select, WRITER,
+    name="pool_plus_synthetic",
+    title="pool + synthetic",
+    summary="the few real rows that few-shot prompts show and what an LLM made of them",
+    rows=frozenset({"pool", "generated"}),
+    select=_select,
+    compared_to="the study's real rows",
+    template=few_shot.MODE.template,
     count=_count,
-)  # fmt: skip
+)

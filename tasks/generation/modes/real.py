@@ -11,4 +11,11 @@ def _select(data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, 
     return matched_rows(data, label_counts, draw)
 
 
-MODE = Mode("real", "human-labelled rows, as many per label as the generated sets", _select)
+MODE = Mode(
+    name="real",
+    title="real, same size",
+    summary="human-labelled rows, as many per label as the generated sets",
+    rows=frozenset({"real"}),
+    select=_select,
+    compared_to="nothing",
+)

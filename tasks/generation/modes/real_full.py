@@ -11,4 +11,11 @@ def _select(data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, 
     return natural_rows(data, sum(label_counts.values()), draw)
 
 
-MODE = Mode("real_full", "human-labelled rows in their natural label shares, for reference", _select)
+MODE = Mode(
+    name="real_full",
+    title="real, full",
+    summary="human-labelled rows in their natural label shares, for reference",
+    rows=frozenset({"real"}),
+    select=_select,
+    compared_to="nothing",
+)

@@ -4,32 +4,39 @@ As in Li et al. 2023 (arXiv 2310.07849). A conversation is short, because every 
 and a small model starts to repeat itself.
 """
 
-from tasks.generation.mode import Mode, Turn, Writer, generated
+from tasks.generation.mode import Mode, PromptInputs, PromptTemplate, generated
 from tasks.llm.calls import Message
 
 
-def _generation(turn: Turn) -> str:
-    task, texts = turn.task, turn.form.texts
+def _generation(inputs: PromptInputs) -> str:
+    task, texts = inputs.task, inputs.form.texts
     style = f" Style: {task.style}." if task.style else ""
     several = f" Write {texts} of them, each different from the others." if texts > 1 else ""
     return (
-        f"Write {task.text} that is an example of this kind: {task.labels[turn.label]}.{style} "
-        f"Use at most {task.max_words} words.{several} {turn.form.instruction}"
+        f"Write {task.text} that is an example of this kind: {task.labels[inputs.label]}.{style} "
+        f"Use at most {task.max_words} words.{several} {inputs.form.instruction}"
     )
 
 
-def _diversity(turn: Turn) -> str:
-    more = "another one" if turn.form.texts == 1 else f"{turn.form.texts} others"
-    return f"Write {more}, more diverse than those before. {turn.form.instruction}"
+def _diversity(inputs: PromptInputs) -> str:
+    more = "another one" if inputs.form.texts == 1 else f"{inputs.form.texts} others"
+    return f"Write {more}, more diverse than those before. {inputs.form.instruction}"
 
 
-def _messages(turn: Turn) -> list[Message]:
-    messages = [{"role": "system", "content": turn.task.context}, {"role": "user", "content": _generation(turn)}]
-    for text in turn.earlier:
+def _messages(inputs: PromptInputs) -> list[Message]:
+    messages = [{"role": "system", "content": inputs.task.context}, {"role": "user", "content": _generation(inputs)}]
+    for text in inputs.earlier:
         messages.append({"role": "assistant", "content": text})
-        messages.append({"role": "user", "content": _diversity(turn)})
+        messages.append({"role": "user", "content": _diversity(inputs)})
     return messages
 
 
-WRITER = Writer("zero_shot", version=2, messages=_messages, turns=3)
-MODE = Mode("zero_shot", "an LLM writes from the task's description alone", generated, WRITER)
+TEMPLATE = PromptTemplate("zero_shot", version=2, messages=_messages, turns=3)
+MODE = Mode(
+    name="zero_shot",
+    title="zero-shot",
+    summary="an LLM writes from the task's description alone",
+    rows=frozenset({"generated"}),
+    select=generated,
+    template=TEMPLATE,
+)

@@ -1,6 +1,6 @@
-"""Puts an interview's questions to its LLM: what the journal holds is not asked again, what the budget forbids neither.
+"""Puts an interview's questions to its LLM, except those that the journal has answers to, until the budget is reached.
 
-A failure ends the work, after the calls under way were answered and journaled: they are paid for.
+A failure ends the work, but only after the calls under way were answered and journaled: they are paid for.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from tasks.errors import RunError, UserError
 from tasks.labelling.answers import parse
 from tasks.labelling.interview import Interview, call_id
 from tasks.llm import embedded, loop
-from tasks.llm.budget import BudgetReachedError, Ledger
-from tasks.llm.calls import Complete, UnwantedError
-from tasks.llm.empty_answers import Fruitless
+from tasks.llm.calls import CompletionFunction, UnwantedError
+from tasks.llm.empty_answers import EmptyAnswers
 from tasks.llm.journal import Entry, Journal, open_journal
-from tasks.llm.metered import Asking, connect, spending_of
+from tasks.llm.ledger import BudgetReachedError, Ledger
+from tasks.llm.metered import MeteredCalls, connect, spending_of
 from tasks.llm.model_names import same_model
 from tasks.progress import Progress
 from tasks.settings import Settings
@@ -55,31 +55,34 @@ class Replies:
         return sum(reply.option is None for reply in put) / len(put) if put else None
 
 
-class _Work:
+class _InterviewRun:
     """The questions of one interview under way."""
 
-    def __init__(self, interview: Interview, journal: Journal, asking: Asking, step: Step) -> None:
+    def __init__(self, interview: Interview, journal: Journal, metered: MeteredCalls, step: Step) -> None:
         self.stopped = ""
-        self._interview, self._asking, self._step = interview, asking, step
+        self._interview, self._metered, self._step = interview, metered, step
         missing = [q for q in interview.questions if call_id(q) not in journal.entries]
         self._waiting = iter(dict.fromkeys(missing))
         self._done = len(interview.questions) - len(missing)
         self._failed = False
         self._journal = journal
         self._order = dict.fromkeys(map(call_id, interview.questions))
-        self._fruitless = Fruitless()
+        self._empty_answers = EmptyAnswers()
         self._looked = iter(self._order)
         self._next = next(self._looked, None)
 
     async def run(self) -> None:
-        """Put all that is missing. Raises what the first failed call raised, ``RunError`` where answers are empty."""
+        """Ask all missing questions.
+
+        Raises what the first failed call raised, and ``RunError`` where too many answers are empty.
+        """
         self._look()
         try:
             ends = await asyncio.gather(
                 *(self._work() for _ in range(self._interview.in_flight)), return_exceptions=True
             )
         finally:
-            await self._asking.settled()
+            await self._metered.settled()
         for end in ends:
             if end is not None:
                 raise end
@@ -88,7 +91,7 @@ class _Work:
         for question in self._waiting:
             try:
                 request = replace(self._interview.request(question), wanted=self._wanted)
-                await self._asking.ask(call_id(question), request)
+                await self._metered.call(call_id(question), request)
             except BudgetReachedError as limit:
                 self.stopped = str(limit)
             except UnwantedError:
@@ -108,20 +111,21 @@ class _Work:
     def _look(self) -> None:
         """Go through the answers in the order of the questions. Raises ``RunError`` where too many have no text."""
         while self._next is not None and (entry := self._journal.entries.get(self._next)) is not None:
-            self._fruitless.look(entry, [entry.answers[0].text])
+            self._empty_answers.add(entry, [entry.answers[0].text])
             self._next = next(self._looked, None)
-        if self._fruitless.enough and self._next is not None and not embedded.is_embedded(self._interview.llm.model):
+        in_vain = self._empty_answers.enough and not embedded.is_embedded(self._interview.llm.model)
+        if in_vain and self._next is not None:
             paid = [entry for call, entry in self._journal.entries.items() if call in self._order]
             self._failed = True
-            reason = self._fruitless.reason(self._interview.max_tokens, paid, self._journal.path)
+            reason = self._empty_answers.reason(self._interview.max_tokens, paid, self._journal.path)
             raise RunError(f"{self._interview.name}: {reason}")
 
 
-def ask(
+def run_interview(
     interview: Interview,
     settings: Settings,
     ledger: Ledger | None = None,
-    complete: Complete | None = None,
+    complete: CompletionFunction | None = None,
     step: Step = lambda done: None,
 ) -> Replies:
     """Put an interview's questions, those that its journal lacks; ``complete`` null asks through litellm.
@@ -134,37 +138,35 @@ def ask(
         if any(call_id(question) not in journal.entries for question in interview.questions):
             Store(settings.store_url).check_writable()
             spending = spending_of(interview.llm, ledger)
-            asking = Asking(journal, complete or connect(interview.generator), spending)
-            work = _Work(interview, journal, asking, step)
+            metered = MeteredCalls(journal, complete or connect(interview.generator), spending)
+            work = _InterviewRun(interview, journal, metered, step)
             loop.run(work.run())
             stopped = work.stopped
-        replies = tuple(_reply(interview, journal, question) for question in interview.questions)
+        entries = [journal.entries.get(call_id(question)) for question in interview.questions]
+        replies = tuple(
+            None if item is None else Reply(parse(item.answers[0].text, interview.options), item) for item in entries
+        )
         return Replies(interview, replies, stopped if None in replies else "")
 
 
-def _reply(interview: Interview, journal: Journal, question: str) -> Reply | None:
-    entry = journal.entries.get(call_id(question))
-    return None if entry is None else Reply(parse(entry.answers[0].text, interview.options), entry)
-
-
-def ask_all(
+def run_interviews(
     interviews: Sequence[Interview],
     progress: Callable[[int, str], Progress],
     report: Report,
     settings: Settings,
     ledger: Ledger | None = None,
-    complete: Complete | None = None,
+    complete: CompletionFunction | None = None,
 ) -> list[Replies]:
     """Put several interviews, one after the other. ``progress`` makes a report of questions answered and a note.
 
-    Raises like ``ask``, after a report that it failed. A budget that is reached, and answers that name no option, are
-    logged.
+    Raises like ``run_interview``, after a report that it failed. A budget that is reached, and answers that name no
+    option, are logged.
     """
     done, found = 0, []
     try:
         for interview in interviews:
             step = partial(_step, done, progress, report)
-            found.append(ask(interview, settings, ledger, complete, step))
+            found.append(run_interview(interview, settings, ledger, complete, step))
             done += len(interview.questions)
     except (RunError, UserError) as error:
         report(replace(progress(done, str(error)), failed=True))

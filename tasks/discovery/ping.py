@@ -1,12 +1,12 @@
-"""One short call that shows whether an LLM is still served: a list alone is no proof that it is not."""
+"""One short call that shows whether an LLM is still served. That a provider does not list it proves nothing."""
 
 from dataclasses import replace
 
 from tasks.config import GeneratorConfig
 from tasks.errors import RunError
 from tasks.llm import loop
-from tasks.llm.budget import BudgetReachedError, Ledger
-from tasks.llm.calls import Complete, Request
+from tasks.llm.calls import CompletionFunction, Request
+from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.metered import connect, spending_of
 
 GREETING = ({"role": "user", "content": "Say hello."},)
@@ -14,8 +14,8 @@ LONGEST = 16
 """Tokens of the answer; some providers refuse to be asked for fewer."""
 
 
-def knock(generator: GeneratorConfig, ledger: Ledger | None, complete: Complete | None = None) -> None:
-    """Ask once and forget the answer.
+def ping_model(generator: GeneratorConfig, ledger: Ledger | None, complete: CompletionFunction | None = None) -> None:
+    """Send one short call and drop the answer.
 
     Raises ``GoneError`` where the provider says that it does not serve the model, ``RunError`` where nothing can be
     said: no answer, or a budget that allows no call.
@@ -23,7 +23,7 @@ def knock(generator: GeneratorConfig, ledger: Ledger | None, complete: Complete 
     loop.run(_ask(Request(GREETING, generator, LONGEST, seed=0), ledger, complete or connect(generator)))
 
 
-async def _ask(request: Request, ledger: Ledger | None, complete: Complete) -> None:
+async def _ask(request: Request, ledger: Ledger | None, complete: CompletionFunction) -> None:
     spending = spending_of(request.generator, ledger)
     try:
         async with spending.payment(request) as payment:

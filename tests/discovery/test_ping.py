@@ -3,10 +3,10 @@
 import pytest
 
 from tasks.config import GeneratorConfig
-from tasks.discovery.knock import knock
+from tasks.discovery.ping import ping_model
 from tasks.errors import GoneError, RunError
-from tasks.llm.budget import Ledger
 from tasks.llm.calls import Answer, Completion
+from tasks.llm.ledger import Ledger
 
 LLM = GeneratorConfig(model="openai/gpt-4o-mini")
 
@@ -21,21 +21,21 @@ async def gone(request: object) -> Completion:
 
 def test_an_answer_is_paid_for(tmp_path) -> None:
     ledger = Ledger(tmp_path / "ledger.json", 1.0)
-    knock(LLM, ledger, answers)
+    ping_model(LLM, ledger, answers)
     assert ledger.spent_usd == 0.25
 
 
 def test_nobody_there_is_told_and_costs_nothing(tmp_path) -> None:
     ledger = Ledger(tmp_path / "ledger.json", 1.0)
     with pytest.raises(GoneError):
-        knock(LLM, ledger, gone)
+        ping_model(LLM, ledger, gone)
     assert ledger.spent_usd == 0
     assert "reserved" in ledger.path.read_text() and LLM.model not in ledger.path.read_text()
 
 
 def test_a_month_that_is_used_up_asks_nobody(tmp_path) -> None:
     with pytest.raises(RunError, match=r"budget of \$0 is reached") as refusal:
-        knock(LLM, Ledger(tmp_path / "ledger.json", 0.0), answers)
+        ping_model(LLM, Ledger(tmp_path / "ledger.json", 0.0), answers)
     assert not isinstance(refusal.value, GoneError)
 
 
@@ -43,6 +43,6 @@ def test_an_endpoint_that_says_404_is_gone(serve) -> None:
     endpoint = serve((404, {}, {"error": {"message": "The model does not exist", "code": "model_not_found"}}))
     served = GeneratorConfig(model="openai/gone", api_base=endpoint.url)
     with pytest.raises(GoneError, match=r"does not serve this model, or not any more \(status 404\)") as refusal:
-        knock(served, None)
+        ping_model(served, None)
     assert refusal.value.model == "openai/gone"
     assert len(endpoint.bodies) == 1

@@ -1,0 +1,221 @@
+"""How much a run may spend on LLM calls: one ledger on disk, shared by all its processes.
+
+Before every attempt of a call its worst case is reserved, after it the true cost is settled, so what was spent never
+passes the limit. An attempt whose answer was lost may have been billed: its worst case counts as spent, and so does
+what a killed process had reserved. A ledger is written twice, its copy first, so that damage to one file loses nothing;
+where both are damaged nothing more is spent.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from tasks.config import StudyConfig
+from tasks.errors import RunError, writing
+from tasks.files import make_folder, replace_files
+from tasks.jsonl import DamagedError
+from tasks.llm.book import Book, from_file, sealed, to_text
+from tasks.llm.sessions import LOCKED, session_of
+from tasks.progress import LOGGER
+from tasks.records import content_key
+from tasks.settings import Settings
+
+N = TypeVar("N", int, float)
+
+
+class BudgetReachedError(Exception):
+    """No more may be asked; the message says which limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Set aside what an attempt may cost at most."""
+
+    usd: float
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What is set aside for an attempt."""
+
+    holding: str
+    """In which of the ledger's sums it is."""
+    worst: Reserve
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Put what an attempt did cost in the place of its reservation."""
+
+    reservation: Reservation
+    usd: float
+    tokens: int
+    estimated: bool = False
+    """These are the most that it can have cost; the true cost is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What a ledger holds as spent."""
+
+    usd: float
+    tokens: int
+    estimated_usd: float
+    """The part of it that is not known but is the most that it can have been."""
+    estimated_tokens: int
+
+
+Outcome = Reservation | BudgetReachedError | None
+"""What a change of a ledger comes to: what ``Ledger.reserve`` returns or raises; null of a ``Settle``."""
+
+
+class Ledger:
+    """The spending of one run, in dollars and tokens. A null limit sets none; spending is recorded all the same.
+
+    ``limit_usd`` and ``limit_tokens`` are the study's, ``cap_usd`` and ``cap_tokens`` those of whoever operates this
+    installation; the lower ones count.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        limit_usd: float | None,
+        limit_tokens: int | None = None,
+        cap_usd: float | None = None,
+        cap_tokens: int | None = None,
+    ) -> None:
+        self.path = path
+        self.cap_usd, self.cap_tokens = cap_usd, cap_tokens
+        self.limit_usd = _lower(limit_usd, cap_usd)
+        self.limit_tokens = _lower(limit_tokens, cap_tokens)
+
+    def reserve(self, worst_usd: float, worst_tokens: int = 0) -> Reservation | None:
+        """Set aside what a call may cost at most; returns what to settle, null when it must wait for calls under way.
+
+        Raises ``BudgetReachedError`` when a limit would be passed even if those cost nothing.
+        """
+        [outcome] = self.book([Reserve(worst_usd, worst_tokens)])
+        if isinstance(outcome, BudgetReachedError):
+            raise outcome
+        return outcome
+
+    def settle(self, reservation: Reservation, cost_usd: float, tokens: int) -> None:
+        """Replace a reservation by what its call did cost."""
+        self.book([Settle(reservation, cost_usd, tokens)])
+
+    def book(self, changes: Sequence[Reserve | Settle]) -> list[Outcome]:
+        """Make several changes in one go, in their order; returns what each came to."""
+        outcomes: list[Outcome] = []
+        with self._open() as book:
+            for change in changes:
+                if isinstance(change, Reserve):
+                    outcomes.append(self._reserved(book, change))
+                else:
+                    worst = change.reservation.worst
+                    book.release(change.reservation.holding, worst.usd, worst.tokens)
+                    book.spend(change.usd, change.tokens, change.estimated)
+                    outcomes.append(None)
+        return outcomes
+
+    def _reserved(self, book: Book, worst: Reserve) -> Outcome:
+        held = book.reserved.values()
+        usd, tokens = book.spent_usd + worst.usd, book.tokens + worst.tokens
+        for limit, cap, most, reserved, name, unit in (
+            (self.limit_usd, self.cap_usd, usd, sum(item.usd for item in held), "${:g}", "USD"),
+            (self.limit_tokens, self.cap_tokens, tokens, sum(item.tokens for item in held), "{:,} tokens", "TOKENS"),
+        ):
+            if limit is not None and most > limit:
+                whose = f", which SYNTHGAP_MOST_{unit} sets," if limit == cap else ""
+                return BudgetReachedError(f"the budget of {name.format(limit)}{whose} is reached")
+            if limit is not None and most + reserved > limit:
+                return None
+        return Reservation(book.hold(worst.usd, worst.tokens, session_of(self.path.parent)), worst)
+
+    def first_without_price(self, model: str) -> bool:
+        """Whether a model without a price is met for the first time in this run, by any of its processes."""
+        with self._open() as book:
+            if model in book.unpriced:
+                return False
+            book.unpriced.append(model)
+            return True
+
+    @property
+    def spent_usd(self) -> float:
+        """Dollars spent so far, by all processes."""
+        return self.booked.usd
+
+    @property
+    def booked(self) -> Booked:
+        """What is spent so far, by all processes."""
+        with self._open() as book:
+            return Booked(book.spent_usd, book.tokens, book.estimated_usd, book.estimated_tokens)
+
+    @property
+    def holders(self) -> str:
+        """Which processes hold reservations, for people."""
+        with self._open() as book:
+            return ", ".join(sorted(f"{item.pid} on {item.host}" for item in book.reserved.values()))
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Book]:
+        with writing("the ledger", self.path):
+            make_folder(self.path.parent)
+            try:
+                with FileLock(f"{self.path}.lock", timeout=LOCKED):
+                    book, before = self._read()
+                    book.expire_reservations(self.path.parent)
+                    yield book
+                    if (after := to_text(book)) != before:
+                        replace_files(dict.fromkeys((self._copy, self.path), sealed(after)))
+            except Timeout:
+                raise RunError(
+                    f"another process has kept the ledger {str(self.path)!r} locked for {LOCKED:g} s; "
+                    "is it stopped? End it, then run again"
+                ) from None
+
+    @property
+    def _copy(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.copy")
+
+    def _read(self) -> tuple[Book, str]:
+        """The book, as an object and as text, from the copy where the file itself is damaged.
+
+        Raises ``RunError`` when both are.
+        """
+        if not self.path.exists() and not self._copy.exists():
+            return (book := Book()), to_text(book)
+        for path in (self.path, self._copy):
+            with contextlib.suppress(DamagedError, FileNotFoundError):
+                return from_file(path.read_bytes(), path)
+            if path.exists():
+                LOGGER.warning("the ledger %s is damaged%s", path, "; its copy is used" if path == self.path else "")
+        raise RunError(
+            f"the ledger {str(self.path)!r} is damaged, so what was spent is unknown and nothing more is spent; "
+            f"to begin again at $0, remove it and {self._copy.name!r}"
+        )
+
+
+def _lower(one: N | None, other: N | None) -> N | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)
+
+
+def study_ledger(settings: Settings, config: StudyConfig, run: str) -> Ledger:
+    """The ledger of a study's run: its own, or that of the account that the study shares with others."""
+    limits = config.budget_usd, config.budget_tokens
+    return open_account(settings, config.account, *limits) if config.account else open_ledger(settings, run, *limits)
+
+
+def open_ledger(settings: Settings, run: str, limit_usd: float | None, limit_tokens: int | None = None) -> Ledger:
+    """The ledger of a run by its id."""
+    return open_account(settings, content_key(run), limit_usd, limit_tokens)
+
+
+def open_account(settings: Settings, account: str, limit_usd: float | None, limit_tokens: int | None = None) -> Ledger:
+    """The ledger that all runs with this account share."""
+    path = settings.home / "budgets" / f"{account}.json"
+    return Ledger(path, limit_usd, limit_tokens, settings.most_usd, settings.most_tokens)

@@ -1,0 +1,88 @@
+"""How fast calls start: at the rate that a provider accepted before it refused one (429), tried upwards later.
+
+A refusal is about calls per second. Where no call was accepted before it, nothing is known but that the provider is
+closed: calls pause, and no rate is set.
+"""
+
+import math
+from bisect import bisect_left
+from collections import deque
+
+REFUSED_CUT = 0.95
+"""What is left of the rate after a refusal: near the limit, since the next attempt to pass it is near, too."""
+LOOK_BACK, CROWDED = 2.0, 1.5
+"""Seconds before the first refused call began that tell of the rate, and the most crowded span in them that counts as
+the second which the provider accepted: the very first calls reach it tenths of a second after they start, while the
+client is still being set up, and a rate too low takes longer to mend than one a little too high."""
+STEADY = 5.0
+"""Seconds without a refusal before a faster rate is tried."""
+GROWTH, FASTEST_GROWTH = 0.01, 0.5
+"""Growth of the rate per second then, as a share of it; doubled every ``STEADY`` seconds, up to the second figure."""
+REFUSALS_BY_THE_MINUTE = 3
+"""Refusals in a row, seconds apart, that show a provider to count by the minute: at the next one its rate is what the
+last minute let through."""
+HORIZON = 60.0
+"""Seconds over which accepted calls are remembered."""
+LONGEST_PAUSE = 60.0
+"""Most seconds that a refusal keeps calls back, whatever the provider wishes."""
+
+
+class Pace:
+    """The rate of calls to one provider. Times are in seconds of one clock, ``now`` is when it begins."""
+
+    def __init__(self, now: float) -> None:
+        self.rate: float | None = None
+        """Calls that may start in a second; null until one was refused where others were accepted."""
+        self._begun = now
+        self._starts = deque[float]()  # of the last minute, without those that were refused
+        self._refusals = 0  # in a row
+        self._by_the_minute = False
+        self._last_cut = self._last_change = -math.inf
+        self._first_cut = self._tells_from = (
+            math.nan
+        )  # of the first refusal: when, and since when starts tell of the rate
+
+    def started(self, now: float) -> None:
+        """A call is sent."""
+        self._starts.append(now)
+        while self._starts[0] < now - HORIZON:
+            self._starts.popleft()
+
+    def answered(self, started: float, now: float, closed_until: float) -> None:
+        """A call that began at ``started`` was answered. Calls were kept back until ``closed_until``."""
+        if started > self._last_cut:
+            self._refusals = 0
+        steady = now - max(self._last_cut, closed_until) - STEADY
+        if self.rate and steady > 0:
+            growth = min(FASTEST_GROWTH, GROWTH * 2 ** (steady / STEADY))
+            self.rate *= 1 + growth * min(1.0, now - max(self._last_change, self._last_cut + STEADY))
+            self._last_change = now
+
+    def refused(self, started: float, now: float, retry_after: float | None) -> float | None:
+        """A call that began at ``started`` was one too many. Returns seconds to keep all calls back, null for none."""
+        pause = None if retry_after is None else min(retry_after, LONGEST_PAUSE)
+        if started in self._starts:
+            self._starts.remove(started)
+        if started > self._last_cut:
+            self._refusals += 1
+            if retry_after is None and (self.rate is None or self._refusals > 1):  # one alone may be for a full second
+                pause = min(2.0 ** max(0, self._refusals - 2), LONGEST_PAUSE)
+            if self.rate is None:
+                self._first_cut, self._tells_from = now, started - LOOK_BACK
+            elif self._refusals == 1:
+                self.rate = REFUSED_CUT * (self._of_last_minute(now) if self._by_the_minute else self.rate)
+            self._by_the_minute = self._refusals >= REFUSALS_BY_THE_MINUTE
+            self._last_cut = self._last_change = now
+        if self._last_cut == self._first_cut:  # those refused after it were sent before it: now more is known
+            accepted = self._most_accepted()
+            self.rate = REFUSED_CUT * accepted if accepted else None
+        return pause
+
+    def _most_accepted(self) -> int:
+        """Calls of the most crowded span before the first refusal, those that were refused as well left out."""
+        starts = [start for start in self._starts if self._tells_from < start <= self._first_cut]
+        return max((bisect_left(starts, start + CROWDED) - i for i, start in enumerate(starts)), default=0)
+
+    def _of_last_minute(self, now: float) -> float:
+        """Calls a second that the last minute let through."""
+        return len(self._starts) / min(HORIZON, max(1.0, now - self._begun))

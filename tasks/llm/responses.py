@@ -1,0 +1,89 @@
+"""What an answer of a provider comes to: its texts, its tokens and its cost, estimated upwards where nobody says."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tasks.config import GeneratorConfig
+from tasks.llm import calls, embedded
+from tasks.llm.calls import Answer, Completion, Request
+from tasks.llm.library import litellm
+from tasks.llm.prices import price
+from tasks.llm.salvage import salvaged
+
+LARGEST_WINDOW = 10_000_000
+"""Tokens that no model reads or writes in one call: who says more has not counted."""
+
+
+def read_completion(response: Any, request: Request) -> Completion:
+    """What an answer as litellm read it comes to."""
+    answers = tuple(
+        Answer(choice.message.content or "", choice.finish_reason or "unknown") for choice in response.choices
+    ) or (Answer("", "no_choice"),)
+    model = response.model or ""
+    if embedded.is_embedded(request.generator.model):
+        return Completion(answers, model, response.usage.prompt_tokens, response.usage.completion_tokens, 0.0)
+    thought = sum(
+        len((getattr(choice.message, "reasoning_content", None) or "").encode()) for choice in response.choices
+    )
+    tokens_in, tokens_out, estimated = _tokens(response, request, answers, thought)
+    cost = _cost(response, request.generator, tokens_in, tokens_out, estimated)
+    return Completion(answers, model, tokens_in, tokens_out, cost, estimated)
+
+
+def read_salvaged(body: bytes, request: Request) -> Completion | None:
+    """What a whole answer comes to that litellm cannot read; null where it is no chat completion."""
+    found = salvaged(body)
+    if found is None:
+        return None
+    answers, model = found
+    known, tokens_in, tokens_out = price(request.generator), request.most_tokens_in, request.most_tokens_out
+    cost = known.most(tokens_in, tokens_out) if known else None
+    return Completion(answers, model, tokens_in, tokens_out, cost, estimated=True)
+
+
+def _tokens(response: Any, request: Request, answers: Sequence[Answer], thought: int) -> tuple[int, int, bool]:
+    """Tokens read and written, and whether they are the most that there can have been, since nobody can tell.
+
+    ``thought`` is the size of what the model thought before it answered, in bytes.
+    """
+    usage = getattr(response, "usage", None)
+    read, written = (_counted(getattr(usage, name, None)) for name in ("prompt_tokens", "completion_tokens"))
+    silent = written == 0 and not thought and not any(item.text or item.finish_reason == "length" for item in answers)
+    if read and (written or silent):
+        return read, written or 0, False
+    most_out = sum(_most_tokens(answer, request.max_tokens) for answer in answers) + thought
+    return read or request.most_tokens_in, min(request.most_tokens_out, most_out), True
+
+
+def _counted(tokens: object) -> int | None:
+    """A number of tokens that can be true; null for any other."""
+    return int(tokens) if isinstance(tokens, int | float) and 0 <= tokens <= LARGEST_WINDOW else None
+
+
+def _most_tokens(answer: Answer, max_tokens: int) -> int:
+    """Of an answer whose tokens nobody counted: no token is shorter than a byte. Without a text it may be thoughts."""
+    if not answer.text or answer.finish_reason == "length":
+        return max_tokens
+    return len(answer.text.encode()) + calls.TEXT_TOKENS
+
+
+def _cost(response: Any, generator: GeneratorConfig, tokens_in: int, tokens_out: int, estimated: bool) -> float | None:
+    known = price(generator)
+    if known is None:
+        return None
+    if estimated:
+        return known.most(tokens_in, tokens_out)
+    cost = 0.0
+    if not generator.price:
+        with contextlib.suppress(Exception):  # plain Exception, for a provider whose prices litellm cannot count by
+            cost = float(litellm.completion_cost(completion_response=response, model=generator.model))
+    return cost if 0 < cost < math.inf else known.of(tokens_in, tokens_out)
+
+
+def filtered_completion(request: Request) -> Completion:
+    """What a refused prompt comes to: some providers bill it, as read."""
+    known, tokens = price(request.generator), request.most_tokens_in
+    cost = known.most(tokens, 0) if known else None
+    return Completion((Answer("", "content_filter"),), request.generator.model, tokens, 0, cost, estimated=True)

@@ -1,0 +1,65 @@
+"""Which processes that share a ledger are alive: each holds the lock of a file of its own for as long as it lives.
+
+A process's number would not do: another process may have it later.
+"""
+
+import atexit
+import os
+import threading
+import uuid
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCKED = 60.0
+"""Seconds to wait for a lock that is held for milliseconds."""
+
+_sessions: dict[tuple[Path, int], tuple[str, FileLock]] = {}
+_naming = threading.Lock()
+
+
+def session_of(folder: Path) -> str:
+    """The name of this process in the ledgers of a folder; from now on it holds the lock of that name."""
+    key = folder, os.getpid()  # a forked process is another one
+    with _naming:
+        if key not in _sessions:
+            name = uuid.uuid4().hex[:16]
+            lock = FileLock(_lock_path(folder, name), thread_local=False)
+            lock.acquire(timeout=LOCKED)
+            _sessions[key] = name, lock
+            atexit.register(lock.release)
+        return _sessions[key][0]
+
+
+def is_alive(folder: Path, session: str) -> bool:
+    """Whether the process of a session lives: the operating system drops its lock with it."""
+    if session == session_of(folder):
+        return True
+    path = _lock_path(folder, session)
+    if not path.exists():
+        return False
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    path.unlink(missing_ok=True)
+    return False
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _lock_path(folder: Path, session: str) -> Path:
+    place = folder / "sessions"
+    place.mkdir(exist_ok=True)
+    return place / f"{session}.lock"

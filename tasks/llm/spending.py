@@ -1,0 +1,192 @@
+"""What calls take from a ledger: the worst case of each attempt before it is made, its cost afterwards."""
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tasks.errors import RunError, UserError
+from tasks.llm.book import LONGEST_CALL
+from tasks.llm.calls import Completion, Request, UnwantedError
+from tasks.llm.ledger import BudgetReachedError, Ledger, Outcome, Reservation, Reserve, Settle
+from tasks.llm.prices import Price
+from tasks.progress import LOGGER
+from tasks.waiting import Waits
+
+PATIENCE = 0.05
+"""Seconds between looks at a ledger that is full of reservations."""
+
+
+class Spending:
+    """What one synthesis may and does spend: its generator's price against a ledger.
+
+    A generator that is free writes nothing into the ledger. Changes that come while the ledger is being written go into
+    it together, so that its lock and its rewriting cost less the more calls there are.
+    """
+
+    def __init__(self, ledger: Ledger | None, price: Price | None, patience: float = LONGEST_CALL) -> None:
+        counted = ledger is not None and ledger.limit_tokens is not None
+        free = not counted and price is not None and price.free
+        self.unenforceable = ledger is not None and ledger.limit_usd is not None and price is None
+        """There is a limit, but no price to hold it by."""
+        self.counts = ledger is not None and not free
+        """Whether anything has to be written down."""
+        self.price = price
+        self._ledger = ledger or Ledger(Path(), None)
+        self._patience = patience
+        self._turn = asyncio.Lock()
+        self._waits = Waits()
+        self._waiting: list[tuple[Reserve | Settle, asyncio.Future[Outcome]]] = []
+        self._write_task: asyncio.Task[None] | None = None
+        self._error: BaseException | None = None
+        self._excess = False
+
+    def payment(self, request: Request) -> "Payment":
+        """What a call takes, attempt by attempt."""
+        return Payment(self, request)
+
+    async def reserve(self, usd: float, tokens: int) -> Reservation:
+        """Set the worst case of an attempt aside, waiting for calls under way where they hold the last of the budget.
+
+        Returns what to settle it by; raises ``BudgetReachedError``.
+        """
+        change = Reserve(usd, tokens)
+        outcome = await self._booked(change) or await self._wait(change)
+        if isinstance(outcome, BudgetReachedError):
+            raise outcome
+        return outcome
+
+    async def _wait(self, change: Reserve) -> Reservation | BudgetReachedError:
+        """What a reservation comes to when those of others are settled."""
+        try:
+            with self._waits.said(lambda: "the last of the budget, which calls under way hold, maybe of others"):
+                async with asyncio.timeout(self._patience), self._turn:  # one of those that wait looks for all
+                    while (outcome := await self._booked(change)) is None:
+                        await asyncio.sleep(PATIENCE)
+                    return outcome
+        except TimeoutError:
+            holders = await asyncio.to_thread(lambda: self._ledger.holders)
+            return BudgetReachedError(
+                f"the rest of the budget has been held for {self._patience:g} s by calls that do not end "
+                f"(process {holders})"
+            )
+
+    def warn_of_excess(self, model: str, cost: float, worst: float) -> None:
+        """Say once that a call cost more than it can have: the limit may be passed by as much."""
+        if not self._excess:
+            self._excess = True
+            LOGGER.warning(
+                "a call of %s cost $%.4g, more than the $%.4g that its length and price allow; it is booked, and the "
+                "budget may be passed by the excess of one such call for each that is in flight", model, cost, worst
+            )  # fmt: skip
+
+    def settle(self, reservation: Reservation, usd: float, tokens: int, estimated: bool = False) -> None:
+        """Put the cost of an attempt in the place of its reservation, as soon as the ledger can be written."""
+        self._book(Settle(reservation, usd, tokens, estimated))
+
+    async def settled(self) -> None:
+        """Wait until the ledger holds all that was settled. Raises ``RunError`` where it cannot be written."""
+        while self._write_task is not None and not self._write_task.done():
+            await asyncio.wait([self._write_task])
+        if self._error is not None:
+            raise self._error
+
+    async def _booked(self, change: Reserve) -> Outcome:
+        """What a reservation comes to. One that is made for a call that was cancelled meanwhile is given back."""
+        done = self._book(change)
+        try:
+            return await done
+        except asyncio.CancelledError:
+            answered = done.done() and not done.cancelled() and done.exception() is None
+            if answered and isinstance(outcome := done.result(), Reservation):
+                self.settle(outcome, 0.0, 0)  # it came in the moment in which the call was cancelled
+            raise
+
+    def _book(self, change: Reserve | Settle) -> "asyncio.Future[Outcome]":
+        """Have a change written, together with those that wait as well; the outcome is there when it is on disk."""
+        done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((change, done))
+        if self._write_task is None or self._write_task.done():
+            self._write_task = asyncio.create_task(self._write())  # its own task: nobody's cancellation tears a write
+        return done
+
+    async def _write(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(0)  # for what others are about to add
+            mine, self._waiting = self._waiting, []
+            try:
+                outcomes = await asyncio.to_thread(self._ledger.book, [change for change, _ in mine])
+            except Exception as error:
+                for change, done in mine:
+                    if isinstance(change, Settle):
+                        self._error = error  # the reservation stays; whoever waits for the end hears of it
+                    elif not done.done():
+                        done.set_exception(error)
+                continue
+            for (_, done), outcome in zip(mine, outcomes, strict=True):
+                if not done.done():
+                    done.set_result(outcome)
+                elif isinstance(outcome, Reservation):  # nobody waits for this reservation any more
+                    self.settle(outcome, 0.0, 0)
+
+
+class Payment:
+    """What one call takes from the ledger. As a context it reserves the first attempt, and settles the last one.
+
+    An attempt that ended by an error that says so was not billed, nor was one that was not made; any other end, a
+    cancellation as well, may have come after the provider had the request.
+    """
+
+    def __init__(self, spending: Spending, request: Request) -> None:
+        self._spending = spending
+        self._worst = worst_case(request, spending.price) if spending.price else 0.0
+        self._tokens = request.most_tokens_in + request.most_tokens_out
+        self._generator = request.generator
+        self._reservation: Reservation | None = None
+        self._completion: Completion | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.reserve()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._completion is not None:
+            self._settle(self._completion)
+        elif kind is not None and issubclass(kind, RunError | UserError | UnwantedError | BudgetReachedError):
+            self._book(0.0, 0)
+        else:
+            self.lost()
+
+    async def reserve(self) -> None:
+        """Set the worst case of the next attempt aside, where it is not yet; raises ``BudgetReachedError``."""
+        if self._spending.counts and self._reservation is None:
+            self._reservation = await self._spending.reserve(self._worst, self._tokens)
+
+    def lost(self) -> None:
+        """Count the worst case of the attempt under way as spent."""
+        self._book(self._worst, self._tokens, estimated=True)
+
+    def answered(self, completion: Completion) -> None:
+        """The attempt under way was answered: this is what it takes, whatever happens to the answer."""
+        self._completion = completion
+
+    def _settle(self, completion: Completion) -> None:
+        tokens = completion.tokens_in, completion.tokens_out
+        cost, known = completion.cost_usd, self._spending.price
+        if known is not None and (cost is None or self._generator.price):  # which an operator's cap may not believe
+            cost = max(cost or 0.0, known.most(*tokens) if completion.estimated else known.of(*tokens))
+        if known is not None and (cost or 0.0) > self._worst:
+            self._spending.warn_of_excess(self._generator.model, cost or 0.0, self._worst)
+        self._book(cost or 0.0, sum(tokens), completion.estimated)
+
+    def _book(self, usd: float, tokens: int, estimated: bool = False) -> None:
+        if self._reservation is not None:
+            reservation, self._reservation = self._reservation, None
+            self._spending.settle(reservation, usd, tokens, estimated)
+
+
+def worst_case(request: Request, price: Price) -> float:
+    """Most dollars that an attempt of a request can cost."""
+    return price.most(request.most_tokens_in, request.most_tokens_out)

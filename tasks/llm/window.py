@@ -1,0 +1,45 @@
+"""How many calls are in flight at once: more while they are answered, half as many when one fails.
+
+Additive increase, multiplicative decrease (Chiu and Jain 1989), with doubling at first and up to where it failed last.
+"""
+
+import math
+
+FIRST_SIZE = 16
+"""Calls in flight to begin with; doubled with every round of answers until one fails or is refused."""
+SPREAD = 0.4
+"""Share of an answer's time over which the calls of a round that is being doubled start, so that a first refusal is
+heard before all of them are sent."""
+
+
+class Window:
+    """The number of calls that may be in flight, at most ``most``. Times are in seconds of one clock."""
+
+    def __init__(self, most: int) -> None:
+        self.size = float(min(most, FIRST_SIZE))
+        """Calls that may be in flight."""
+        self._most = most
+        self._doubled_up_to = float(most)  # beyond, the window grows by one a round
+        self._latency = 0.0  # of the last answer
+        self._halved = -math.inf
+
+    def answered(self, started: float, now: float) -> None:
+        """A call that began at ``started`` was answered."""
+        self._latency = now - started
+        self.size = min(self._most, self.size + (1 if self.size < self._doubled_up_to else 1 / self.size))
+
+    def failed(self, started: float, now: float) -> None:
+        """A call failed. Those that were under way at the last failure say nothing new."""
+        if started > self._halved:
+            self._halved = now
+            self._doubled_up_to = self.size = max(1.0, self.size / 2)
+
+    def one_call(self) -> None:
+        """Try the provider with a single call, and go on from there."""
+        self.size = 1.0
+
+    @property
+    def gap(self) -> float:
+        """Seconds between two starts while the window is being doubled, else 0."""
+        growing = FIRST_SIZE < self.size < min(self._most, self._doubled_up_to)
+        return SPREAD * self._latency / self.size if growing else 0.0
