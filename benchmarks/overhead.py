@@ -28,7 +28,7 @@ import numpy as np
 import psutil
 
 from benchmarks.generation import Figure
-from flows.operations.ephemeral_server import Server
+from flows.operations.ephemeral_server import EphemeralServer
 from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
@@ -156,7 +156,7 @@ def servers(folder: Path) -> Iterator[None]:
     from prefect.logging.handlers import APILogHandler
 
     LOGGER.setLevel(logging.INFO)
-    server = Server(folder / "server.log")
+    server = EphemeralServer(folder / "server.log")
     try:
         server.wait()
         with server.used():

@@ -150,7 +150,7 @@ def up(
 ) -> None:
     """Start Prefect, MLflow and a worker, with a form for every study; Ctrl-C ends them."""
     from flows.operations import up as operations
-    from flows.operations.services import Address
+    from flows.operations.addresses import Address
     from tasks.settings import Settings
 
     if detach:

@@ -1,7 +1,7 @@
-"""A run of a worker that is told to end: it ends at once, as `synthgap run` does.
+"""Ends a worker's run at once when it gets SIGTERM or is cancelled, as `synthgap run` ends at Ctrl-C.
 
-Prefect raises in the main thread, then waits for every thread, and a synthesis may take hours. Nothing is lost by not
-waiting: the journal has every completed call, the store every finished trial.
+Prefect raises an exception in the main thread, then waits for all threads, but a synthesis may take hours. Nothing is
+lost by not waiting: the journal has every completed call, the store every finished trial.
 """
 
 import contextlib
@@ -18,31 +18,34 @@ from tasks.settings import Settings
 from tasks.tracking import runs
 
 GRACE_S = 5.0
-"""Seconds for Prefect's own ending, where its threads happen to be idle."""
+"""Seconds in which Prefect may end the run itself, which it does when no thread is busy."""
 CODE = 128 + signal.SIGTERM
 """Exit code of a process that SIGTERM ended."""
 
 
 @contextlib.contextmanager
 def ending_at_once(run: runs.StudyRun, settings: Settings) -> Iterator[None]:
-    """To be entered after whatever waits for threads when left. Other processes than a worker's are left alone."""
+    """Ends the process ``GRACE_S`` after a signal, if a worker started it.
+
+    It must be the innermost context: leaving an outer one may wait for threads.
+    """
     try:
         yield
     except BaseException as error:
-        told = _signal_in(error)
-        if told is None:
+        interruption = _interruption_in(error)
+        if interruption is None:
             raise
         if runtime.deployment.id:
             deadline = threading.Timer(GRACE_S, os._exit, [CODE])
             deadline.daemon = True
             deadline.start()
             with contextlib.suppress(RunError):
-                runs.fail_study(settings, run.run_id, "interrupted; the next run goes on where it stopped")
-        raise told from None
+                runs.fail_study(settings, run.run_id, "interrupted; the next run continues where this one stopped")
+        raise interruption from None
 
 
-def _signal_in(error: BaseException | None) -> TerminationSignal | KeyboardInterrupt | None:
-    """What a signal raised: as it is, or wrapped by the library whose code it met. Prefect knows only the former."""
+def _interruption_in(error: BaseException | None) -> TerminationSignal | KeyboardInterrupt | None:
+    """The exception that a signal raised, also one that a library has wrapped, which Prefect would not recognise."""
     while error is not None and not isinstance(error, TerminationSignal | KeyboardInterrupt):
         error = error.__cause__
     return error

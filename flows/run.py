@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from flows.launch import launch
 from flows.operations.environment import use_prefect_home
-from flows.operations.ephemeral_server import Server, prefect_server
+from flows.operations.ephemeral_server import EphemeralServer, prefect_server
 from flows.operations.state import UpState, is_running, use_running
 from tasks.config import Study
 from tasks.planning.plan import Plan
@@ -100,7 +100,7 @@ def quiet_prefect() -> None:
         os.environ.setdefault(name, value)
 
 
-def _stop_at_once(server: Server | None, number: int, frame: object) -> NoReturn:
+def _stop_at_once(server: EphemeralServer | None, number: int, frame: object) -> NoReturn:
     _leave("interrupted", 128 + number, server)
 
 
@@ -118,7 +118,7 @@ def wait_until_ended(running: Callable[[], bool], pause: float = LOOK_S) -> None
         time.sleep(pause)
 
 
-def _leave(why: str, code: int, server: Server | None = None) -> NoReturn:
+def _leave(why: str, code: int, server: EphemeralServer | None = None) -> NoReturn:
     """End without waiting for calls and trainings in flight: the journal has every completed call."""
     sys.stderr.write(f"\nsynthgap: {why}; {KEPT}; run the study again to go on\n")
     sys.stderr.flush()

@@ -14,7 +14,7 @@ from prefect.states import Completed, Failed
 
 from flows import stages
 from flows.launch import clear_faults
-from flows.operations.automations import announce_llm, check_reaction
+from flows.operations.automations import announce_llm, check_new_llm_automation
 from tasks.config import Study, WatchConfig
 from tasks.config.named import named_watch
 from tasks.data.load import load
@@ -42,7 +42,7 @@ def watch(watch: str) -> State[Any]:
         check_places(settings)
         config, study = named_watch(watch, settings)
         with clear_faults(settings):
-            check_reaction()
+            check_new_llm_automation()
             found = _look(config, study, settings)
             create_table_artifact(found.table(), key=artifact_key(f"watch-{config.name}"), description=found.headline)
             for known in found.ready:

@@ -1,53 +1,68 @@
-"""The event that a new LLM was found, and the automation that answers it with a run of the watch's study.
+"""The two automations on the Prefect server: one ends dead runs, the other runs a watch's study for each new LLM.
 
-Between the two stands Prefect's server, so that they may be on different machines. ``synthgap up`` makes the
-automation; ``python -m flows.operations.automations`` makes all of them on a server of one's own.
+The second one answers an event that a watch sends. Watch and study need not run on the same machine, because only the
+server is between them. ``synthgap up`` makes both automations; ``python -m flows.operations.automations`` makes them
+on a server of your own.
 """
 
 import sys
+from datetime import timedelta
 
 from prefect import runtime
 from prefect.client.orchestration import get_client
-from prefect.events.actions import RunDeployment
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import Event
 from prefect.exceptions import ObjectNotFound
 from pydantic import UUID4
 
 from flows.operations.deployments import NEWCOMER
-from flows.operations.prefect_admin import clear_errors, prepare_automation, put_automation
+from flows.operations.prefect_admin import clear_errors
 from tasks.discovery.memory import Known
 from tasks.errors import RunError
 
+SILENCE_S = 540
+"""A run counts as dead after so many seconds without a heartbeat: three times Prefect's default of 180 s, because a
+healthy run that counts as dead would be started, and paid for, twice."""
+DEAD_RUNS = "synthgap: runs without heartbeat have crashed"
+"""Name of the automation that ends dead runs."""
 EVENT = "llm.discovered"
 RESOURCE = "synthgap.llm"
-REACTION = "synthgap: a new LLM is run in its watch's study"
+NEW_LLM = "synthgap: a new LLM is run in its watch's study"
+"""Name of the automation that answers ``EVENT``."""
 
 
-def announce_llm(known: Known, watch: str) -> None:
-    """Tell Prefect's server of a new LLM; returns when the server has the event.
+def dead_runs_automation() -> AutomationCore:
+    """Marks a run as Crashed when its process died unseen: another machine, a power cut, no memory left.
 
-    Over the API and not over Prefect's queue of events, which drops what it cannot send without a word. Raises
-    ``RunError``.
+    After a heartbeat, another one or a change of state is expected in time.
     """
-    event = Event(
-        event=EVENT,
-        resource={"prefect.resource.id": f"{RESOURCE}.{known.model}", "prefect.resource.name": known.model},
-        related=[{"prefect.resource.id": f"prefect.flow-run.{run}", "prefect.resource.role": "flow-run"}]
-        if (run := runtime.flow_run.id)
-        else [],
-        payload={"watch": watch, "model": known.model, "provider": known.provider},
-    )
-    with clear_errors(), get_client(sync_client=True) as client:
-        client.request("POST", "/events", json=[event.model_dump(mode="json")])
-
-
-def reaction(deployment: UUID4) -> AutomationCore:
-    """A new LLM starts the deployment with what the event says."""
+    beat = "prefect.flow-run.heartbeat"
+    changes = ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Scheduled", "AwaitingRetry", "Late")
     return AutomationCore(
-        name=REACTION,
-        description="A watch found an LLM that no study has seen: the watch's study is run for it. Only its cells are "
-        "missing, so only they cost.",
+        name=DEAD_RUNS,
+        description=f"A run that sends no heartbeat for {SILENCE_S} s has lost its process. Start it again: every "
+        "answer that arrived is kept.",
+        trigger=EventTrigger(
+            match={"prefect.resource.id": ["prefect.flow-run.*"]},
+            for_each={"prefect.resource.id"},
+            after={beat},
+            expect={beat, *(f"prefect.flow-run.{change}" for change in changes)},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=SILENCE_S),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"no heartbeat for {SILENCE_S} s")],
+    )
+
+
+def new_llm_automation(deployment: UUID4) -> AutomationCore:
+    """Starts the deployment for the watch and the model that the event names."""
+    return AutomationCore(
+        name=NEW_LLM,
+        description="A watch found an LLM that no study has used: the watch's study is run for it. Only the new LLM's "
+        "cells run, so only they cost money.",
         trigger=EventTrigger(
             expect={EVENT}, match={"prefect.resource.id": f"{RESOURCE}.*"}, posture=Posture.Reactive, threshold=1
         ),
@@ -61,32 +76,67 @@ def reaction(deployment: UUID4) -> AutomationCore:
     )
 
 
-def prepare_reaction() -> None:
-    """Create or update the automation. Raises ``RunError`` where its deployment is not registered."""
+def prepare_dead_runs_automation() -> None:
+    """Create or update the automation that ends dead runs."""
+    _put(dead_runs_automation())
+
+
+def prepare_new_llm_automation() -> None:
+    """Create or update the automation for new LLMs. Raises ``RunError`` when its deployment is not registered."""
     name = f"{NEWCOMER['name']}/{NEWCOMER['name']}"
     with clear_errors(), get_client(sync_client=True) as client:
         try:
             deployment = client.read_deployment_by_name(name)
         except ObjectNotFound:
             raise RunError(f"deployment {name!r} is not registered; run `prefect deploy --all` first") from None
-        put_automation(reaction(deployment.id))
+        _put(new_llm_automation(deployment.id))
 
 
-def check_reaction() -> None:
-    """Raises ``RunError`` where nothing would answer the event, so that it would be lost."""
+def _put(wanted: AutomationCore) -> None:
+    """Create an automation, or update the one of its name, which stays switched off if somebody switched it off."""
+    with get_client(sync_client=True) as client:
+        found = client.read_automations_by_name(wanted.name)
+        if found:
+            client.update_automation(found[0].id, wanted.model_copy(update={"enabled": found[0].enabled}))
+        else:
+            client.create_automation(wanted)
+
+
+def check_new_llm_automation() -> None:
+    """Raises ``RunError`` when no automation would answer the event, because it would then be lost."""
     with clear_errors(), get_client(sync_client=True) as client:
-        found = client.read_automations_by_name(REACTION)
+        found = client.read_automations_by_name(NEW_LLM)
     if not found:
         raise RunError(
-            f"there is no automation {REACTION!r}, so nobody would answer; `synthgap up` makes it, or "
+            f"automation {NEW_LLM!r} does not exist, so no study would run for a new LLM; `synthgap up` makes it, or "
             "`python -m flows.operations.automations` on a server of your own"
         )
     if not found[0].enabled:
-        raise RunError(f"the automation {REACTION!r} is switched off, so nobody would answer; switch it on in Prefect")
+        raise RunError(
+            f"automation {NEW_LLM!r} is switched off, so no study would run for a new LLM; switch it on in Prefect"
+        )
+
+
+def announce_llm(known: Known, watch: str) -> None:
+    """Send the event of a new LLM; returns when the server has it. Raises ``RunError``.
+
+    It is sent by a request of its own, because Prefect's queue of events drops what it cannot send without an error.
+    """
+    run = runtime.flow_run.id
+    event = Event(
+        event=EVENT,
+        resource={"prefect.resource.id": f"{RESOURCE}.{known.model}", "prefect.resource.name": known.model},
+        related=[{"prefect.resource.id": f"prefect.flow-run.{run}", "prefect.resource.role": "flow-run"}]
+        if run
+        else [],
+        payload={"watch": watch, "model": known.model, "provider": known.provider},
+    )
+    with clear_errors(), get_client(sync_client=True) as client:
+        client.request("POST", "/events", json=[event.model_dump(mode="json")])
 
 
 if __name__ == "__main__":
     with clear_errors():
-        prepare_automation()
-    prepare_reaction()
+        prepare_dead_runs_automation()
+    prepare_new_llm_automation()
     sys.stderr.write("The automations of synthgap are up to date.\n")

@@ -1,7 +1,7 @@
-"""The password of the servers that ``synthgap up`` starts: in one file that its owner alone may read.
+"""The password of the servers that ``synthgap up`` starts, in one file that only its owner can read.
 
-Whoever has it has the owner's rights: Prefect starts what it is told to. Our own processes get it in their environment,
-which no other user can read; command lines, logs, the state file and both databases never hold it.
+Whoever has the password has the owner's rights, because Prefect starts processes on request. Our own processes get it
+in their environment, which no other user can read. It is never in a command line, a log, the state file or a database.
 """
 
 import base64
@@ -19,11 +19,11 @@ from tasks.settings import Settings
 
 USER = "synthgap"
 CHOSEN = "PREFECT_SERVER_API_AUTH_STRING"
-"""Environment variable with which a user chooses the login; it is kept for the next start."""
+"""Environment variable with which a user chooses the login, which is then kept for later starts."""
 FORM = re.compile(r"[!-9;-~]+:[!-~]{12,}")
-"""``user:password`` as both servers take it: MLflow wants 12 characters."""
+"""``user:password`` as both servers accept it: MLflow requires 12 characters."""
 PAGE = "synthgap-login.html"
-"""Page beside Prefect's, which hands the login from a link over to the browser."""
+"""Page among Prefect's pages that stores the login of a link in the browser."""
 
 
 @dataclass(frozen=True)
@@ -35,41 +35,41 @@ class Login:
 
     @property
     def text(self) -> str:
-        """As Prefect's settings and the file have it."""
+        """``user:password``, as in Prefect's settings and in the file."""
         return f"{self.user}:{self.password}"
 
     @property
     def basic(self) -> str:
-        """As a browser sends it, and as Prefect's pages keep it."""
+        """Base64 of ``text``, as a browser sends it and Prefect's pages store it."""
         return base64.b64encode(self.text.encode()).decode()
 
     @property
     def of_prefect(self) -> dict[str, str]:
-        """What Prefect's clients read in their environment."""
+        """The environment variable that Prefect's clients read."""
         return {"PREFECT_API_AUTH_STRING": self.text}
 
     @property
     def of_mlflow(self) -> dict[str, str]:
-        """What MLflow's clients read in their environment."""
+        """The environment variables that MLflow's clients read."""
         return {"MLFLOW_TRACKING_USERNAME": self.user, "MLFLOW_TRACKING_PASSWORD": self.password}
 
     @property
     def signing_key(self) -> str:
-        """A secret of its own for MLflow's forms, the same at every start."""
+        """The secret with which MLflow's server signs its forms, the same at every start."""
         return hmac.new(self.text.encode(), b"mlflow's forms", hashlib.sha256).hexdigest()
 
     def link(self, prefect: str) -> str:
-        """The address that logs a browser in. What stands after # never leaves the browser."""
+        """The address that logs a browser in. A browser does not send the part after ``#`` to any server."""
         return f"{prefect}/{PAGE}#{self.basic}"
 
 
 def path_of(settings: Settings) -> Path:
-    """Where the login is kept."""
+    """The file of the login."""
     return settings.home / "login"
 
 
 def read_login(settings: Settings) -> Login | None:
-    """The login that was kept; null where there is none, or somebody else's."""
+    """The login in the file; null when there is none that this user can read."""
     try:
         return _login(path_of(settings).read_text(encoding="utf-8").strip(), str(path_of(settings)))
     except OSError:
@@ -77,9 +77,9 @@ def read_login(settings: Settings) -> Login | None:
 
 
 def keep_login(settings: Settings, environment: Mapping[str, str]) -> Login:
-    """The login of the environment, else the one that was kept, else a new one; its file is there from now on.
+    """The login of the environment, else that of the file, else a new one. It is written to the file.
 
-    Raises ``UserError`` for one that is not ``user:password``.
+    Raises ``UserError`` when it is not ``user:password``.
     """
     chosen = environment.get(CHOSEN)
     login = _login(chosen, CHOSEN) if chosen else read_login(settings)
@@ -95,8 +95,8 @@ def keep_login(settings: Settings, environment: Mapping[str, str]) -> Login:
 def _login(text: str, place: str) -> Login:
     if not FORM.fullmatch(text):
         raise UserError(
-            f"{place} must be user:password in ASCII without spaces, the password of 12 characters or more; "
-            "without one, a random one is made"
+            f"{place} must be user:password in ASCII without spaces, with a password of 12 characters or more; "
+            "change it, or remove it to get a random one"
         )
     user, _, password = text.partition(":")
     return Login(user, password)

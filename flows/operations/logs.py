@@ -1,34 +1,34 @@
-"""Logs of the services: a file each that stays below a size, and the one before it (``worker.log.1``).
+"""Rotation of the services' logs: a file of limited size each, and the previous one (``worker.log.1``).
 
-The services write to an open file that they never open again, so a log that is too large is copied and emptied in its
-place; they append, so that what follows begins at the new start.
+A service never opens its log again. So a log that is too large is copied and then emptied; because the service appends,
+it goes on writing at the start of the emptied file.
 """
 
 import shutil
 from pathlib import Path
 
 LARGEST = 10 * 2**20
-"""Bytes of a log after which it is put aside."""
+"""Bytes after which a log is rotated."""
 
 
 def put_aside(path: Path) -> None:
-    """Keep the log of the last start beside the one that is about to begin."""
+    """Rename the log of the previous start, so that a new one can begin."""
     if path.exists():
-        path.replace(_before(path))
+        path.replace(_previous(path))
 
 
 def rotate(path: Path, largest: int = LARGEST) -> bool:
-    """Put a log aside that is larger than ``largest`` bytes and empty it; whether it was.
+    """Copy a log that is larger than ``largest`` bytes and empty it; whether it was larger.
 
-    What a service writes between the copy and the emptying is lost, a line at most.
+    What the service writes between the two steps is lost: a line at most.
     """
     if not path.exists() or path.stat().st_size <= largest:
         return False
-    shutil.copyfile(path, _before(path))
+    shutil.copyfile(path, _previous(path))
     with path.open("r+b") as log:
         log.truncate()
     return True
 
 
-def _before(path: Path) -> Path:
+def _previous(path: Path) -> Path:
     return path.with_name(f"{path.name}.1")

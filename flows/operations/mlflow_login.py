@@ -1,8 +1,8 @@
-"""Who may talk to MLflow's server: MLflow's own check of the password, for its own pages and for programs only.
+"""The login check of MLflow's server, which also refuses the requests of other web pages. MLflow's process runs it.
 
-A browser that was asked for the password sends it with every request to the server, also with one that another page
-makes, and MLflow lets pages of every port of this machine make them. So requests of other pages are refused here.
-MLflow calls ``authenticate`` before each request that needs a login (``authorization_function`` of its config).
+A browser that knows the password sends it with every request to the server, also with requests of other pages, and
+MLflow accepts requests of pages of any port of this machine. So they are refused here. MLflow calls ``authenticate``
+before each request that needs a login (``authorization_function`` of its config).
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 
 def of_another_page(headers: Mapping[str, str], allowed: str = "") -> bool:
-    """A page of another origin makes the request. Following a link to us is no such request; sending a form is.
+    """Whether a page of another origin made the request. A form that it sends counts, a link that a person follows not.
 
-    ``allowed`` lists further origins, which a reverse proxy may have.
+    ``allowed`` lists further origins of our own, such as that of a reverse proxy, with commas.
     """
     origin = headers.get("Origin")
     if origin is not None:
@@ -24,11 +24,11 @@ def of_another_page(headers: Mapping[str, str], allowed: str = "") -> bool:
 
 
 def authenticate() -> Any:
-    """The login of the request that Flask handles at the moment, or a response that refuses it."""
+    """The login of Flask's current request, or a response that refuses the request."""
     from flask import Response, request
     from mlflow.environment_variables import MLFLOW_SERVER_CORS_ALLOWED_ORIGINS
     from mlflow.server.auth import authenticate_request_basic_auth
 
     if of_another_page(dict(request.headers), MLFLOW_SERVER_CORS_ALLOWED_ORIGINS.get() or ""):
-        return Response("a page of another origin may not ask this", status=403)
+        return Response("requests of pages of another origin are refused", status=403)
     return authenticate_request_basic_auth()

@@ -1,12 +1,12 @@
-"""Deployments on the Prefect server that is configured: made, brought up to date, removed when their files are gone.
+"""Deployments on the Prefect server: created, updated when their files change, removed when their files are gone.
 
-What a person changed on the server is theirs: what is paused stays paused, and a schedule that was made for a study
-there stays. A deployment is tagged with its owner, the home folder whose files it comes from, so that several machines
-may share a server.
+What a person changed on the server stays: a deployment that was paused stays paused, and a schedule that was added to a
+study stays. Each deployment is tagged with its owner, the home folder whose file it comes from, so that several
+machines may share a server.
 """
 
 import importlib
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,28 +19,78 @@ from prefect.exceptions import ObjectNotFound
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
+from flows.operations.deployments import Entry, study_deployments, watch_deployments
+from tasks.config import named
 from tasks.errors import UserError
+from tasks.settings import Settings
 
 KINDS = ("study", "watch")
 """Parameters of deployments that name their file."""
 
 
-def register(entry: Mapping[str, Any], *owner: str) -> None:
-    """Create or update the deployment of an entry of prefect.yaml. Raises ``UserError`` for a schedule that cannot be.
+class FileDeployments:
+    """The deployments of all study and watch files of a home folder, and of the shipped ones."""
 
-    An entry without ``schedules`` has none to say.
+    def __init__(self, owner: str, settings: Settings) -> None:
+        self.owner, self.settings = owner, settings
+        self.complaints: tuple[str, ...] = ()
+        """Files that cannot be used, with the reason."""
+        self._fingerprints: dict[str, str] | None = None
+        self._registered: dict[tuple[str, str], Entry] = {}
+        """Entry point and name of a deployment to what was registered."""
+
+    def update(self, report: Callable[[str], None]) -> bool:
+        """Register what is new or changed and remove what has no file any more; whether any file had changed.
+
+        ``report`` gets a line for each change; the first time, only for removals.
+        """
+        found, watching = named.find_studies(self.settings), named.find_watches(self.settings)
+        fingerprints = {str(path): named.fingerprint(path) for path in (*found.values(), *watching.values())}
+        if fingerprints == self._fingerprints:
+            return False
+        first = self._fingerprints is None
+        entries, complaints = study_deployments(found)
+        more, others = watch_deployments(watching, self.settings)
+        entries, complaints = entries + more, complaints + others
+        for entry in entries:
+            place = entry["entrypoint"], entry["name"]
+            if self._registered.get(place) == entry:
+                continue
+            try:
+                register(entry, self.owner)
+            except UserError as error:
+                complaints.append(str(error))
+                continue
+            self._registered[place] = entry
+            if not first:
+                report(f"Registered {entry['entrypoint'].rpartition('.')[2]} {entry['name']!r}.")
+        for place in remove_lost(self.owner, entries, {"study": found, "watch": watching}):
+            self._registered.pop(place, None)
+            report(f"Removed {place[0].rpartition('.')[2]} {place[1]!r}, because its file is gone.")
+        if not first:
+            for complaint in set(complaints) - set(self.complaints):
+                report(f"Not registered: {complaint}")
+        self._fingerprints, self.complaints = fingerprints, tuple(complaints)
+        return True
+
+
+def register(entry: Mapping[str, Any], *owner: str) -> None:
+    """Create or update the deployment of an entry. Raises ``UserError`` for a schedule that is not valid.
+
+    The schedules of an entry without ``schedules`` are those on the server.
     """
     module, _, flow = entry["entrypoint"].rpartition(".")
-    fields = {name: entry[name] for name in ("name", "version", "description", "parameters")}
-    wanted = _schedules(entry) if "schedules" in entry else None
-    paused, there = _on_server(f"{flow}/{entry['name']}")
-    active = all(schedule.active for schedule in there)
+    paused, on_server = _on_server(f"{flow}/{entry['name']}")
+    schedules = on_server
+    if "schedules" in entry:
+        active = all(schedule.active for schedule in on_server)
+        schedules = [replace(schedule, active=active) for schedule in _schedules(entry)]
     RunnerDeployment.from_flow(
         getattr(importlib.import_module(module), flow),
-        **fields,
+        **{name: entry[name] for name in ("name", "version", "description", "parameters")},
         tags=[*entry["tags"], *owner],
         paused=paused,
-        schedules=there if wanted is None else [replace(schedule, active=active) for schedule in wanted],
+        schedules=schedules,
         concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]),
         work_pool_name=entry["work_pool"]["name"],
         entrypoint_type=EntrypointType.MODULE_PATH,
@@ -52,10 +102,13 @@ def _schedules(entry: Mapping[str, Any]) -> list[Schedule]:
         return [Cron(item["cron"], timezone=item["timezone"]) for item in entry["schedules"]]
     except ValueError:
         written = " and ".join(str(item) for item in entry["schedules"])
-        raise UserError(f"{entry['name']}: {written} is no schedule; write cron as '0 6 * * *'") from None
+        raise UserError(
+            f"watch {entry['name']!r}: {written} is not a valid schedule; write `schedule` as cron, such as "
+            "'0 6 * * *', and `timezone` as 'Europe/Berlin'"
+        ) from None
 
 
-def _on_server(name: str) -> tuple[bool, list[DeploymentScheduleCreate]]:
+def _on_server(name: str) -> tuple[bool, list[Any]]:
     """Whether a deployment is paused, and its schedules."""
     with get_client(sync_client=True) as client:
         try:
@@ -71,15 +124,15 @@ def _on_server(name: str) -> tuple[bool, list[DeploymentScheduleCreate]]:
 def remove_lost(
     owner: str, entries: Iterable[Mapping[str, Any]], files: Mapping[str, Container[str]]
 ) -> Iterator[tuple[str, str]]:
-    """Remove the owner's deployments whose files are gone, or say another name now; yields entry point and name.
+    """Remove the owner's deployments whose files are gone or have another name now; yields entry point and name.
 
-    ``files`` has the stems of all files of a kind; of those that cannot be used at the moment there is no entry, which
-    removes nothing. Runs that were made stay, those that still wait go.
+    ``files`` has the stems of all files of a kind. A file that cannot be used at the moment has no entry, but keeps its
+    deployment. Runs that have started stay; runs that were only scheduled are removed.
     """
     names = {_file(entry["parameters"]): entry["name"] for entry in entries}
-    theirs = DeploymentFilter(tags=DeploymentFilterTags(all_=[owner]))
     with get_client(sync_client=True) as client:
-        for found in client.read_deployments(deployment_filter=theirs):
+        owned = DeploymentFilter(tags=DeploymentFilterTags(all_=[owner]))
+        for found in client.read_deployments(deployment_filter=owned):
             kind, stem = _file(found.parameters)
             if stem not in files[kind] or names.get((kind, stem), found.name) != found.name:
                 client.delete_deployment(found.id)

@@ -1,28 +1,21 @@
-"""What ``synthgap up`` started, in one file under SYNTHGAP_HOME: addresses, processes, and a token that marks them.
+"""The state of ``synthgap up`` in one file, ``up.json`` in the home folder: addresses, processes, and a token.
 
-Every process that ``up`` starts, and every process that those start, carries the token in its environment. So all of
-them are found whatever became of their parents: after a kill -9 nothing is left over for ever, and no process that is
-not ours is ever ended.
+Every process that ``up`` starts, and every process that those start, has the token in its environment. So all of them
+are found even when their parents were killed, and no other process is ever ended.
 """
 
-import contextlib
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from flows.operations.environment import TOKEN
 from flows.operations.login import Login, read_login
+from flows.operations.process import answers
 from tasks.config import Frozen
 from tasks.files import replace_file
 from tasks.processes import birth
 from tasks.settings import Settings
-
-ANSWER_S = 5.0
 
 
 class Service(Frozen):
@@ -30,39 +23,46 @@ class Service(Frozen):
 
     name: str
     pid: int | None = None
-    """Null for a server that is not ours."""
+    """Null for a server that this ``up`` did not start."""
     url: str | None = None
     """Address of its user interface."""
     health: str | None = None
-    """Address that answers while it is well."""
+    """Address that answers while the server works."""
     log: str | None = None
+    """Path of its log; null for a server that this ``up`` did not start."""
 
     def healthy(self) -> bool:
-        """It answers, or where it has no address, it lives."""
+        """The server answers; a service without an address has a running process."""
         if self.health is None:
             return self.pid is not None and psutil.pid_exists(self.pid)
         return answers(self.health)
 
 
 class UpState(Frozen):
-    """A running ``synthgap up``."""
+    """A ``synthgap up`` that was started and not ended."""
 
     token: str
     pid: int
-    """Of the process that watches over the services."""
+    """Process of the supervisor."""
     created: str | float
-    """Its birth (``tasks.processes``), which tells it from a later one with the same number. An older version wrote
-    seconds since 1970."""
+    """When the supervisor's process started (``tasks.processes.birth``), which tells it from a later process with the
+    same id. An older version wrote seconds since 1970."""
     prefect_api: str
     tracking_uri: str
     services: tuple[Service, ...] = ()
     ready: bool = False
+    """All services have started, and none is being ended."""
     complaints: tuple[str, ...] = ()
-    """Study files that cannot be used."""
+    """Study and watch files that cannot be used, with the reason."""
+
+    @property
+    def own_servers(self) -> set[str]:
+        """Names of the servers that this ``up`` started itself, and that take its password."""
+        return {service.name for service in self.services if service.pid and service.name != "worker"}
 
     @property
     def alive(self) -> bool:
-        """The process that watches is there."""
+        """The supervisor's process is running."""
         try:
             process = psutil.Process(self.pid)
             if isinstance(self.created, float):
@@ -74,30 +74,29 @@ class UpState(Frozen):
             return False
 
     def summary(self, login: Login | None = None) -> str:
-        """Where to look, for a person; with a login, how to get in, which belongs on its owner's terminal alone."""
+        """The addresses as lines for a person; with ``login`` also the password, for its owner's terminal only."""
         urls = {service.name: service.url for service in self.services}
-        ours = {service.name for service in self.services if service.pid}
-        prefect, mlflow, asked = str(urls["prefect"]), str(urls["mlflow"]), ""
-        if "prefect" in ours:
+        prefect, mlflow, password = str(urls["prefect"]), str(urls["mlflow"]), ""
+        if "prefect" in self.own_servers:
             prefect = login.link(prefect) if login else f"{prefect}/v2/deployments"
-        if "mlflow" in ours and login:
-            asked = f"; it asks for user {login.user} and password {login.password}"
+        if "mlflow" in self.own_servers and login:
+            password = f"; it asks for user {login.user} and password {login.password}"
         lines = [
             f"  Prefect  {prefect}   start a study, see its runs",
-            f"  MLflow   {mlflow}   compare its trials{asked}",
+            f"  MLflow   {mlflow}   compare its trials{password}",
         ]
-        if login is None and ours & {"prefect", "mlflow"}:
-            lines.append("  `synthgap login` shows the link and the password that let a browser in.")
+        if login is None and self.own_servers:
+            lines.append("  `synthgap login` shows the link that logs a browser in, and the password.")
         return "\n".join([*lines, *(f"  Not registered: {complaint}" for complaint in self.complaints)])
 
 
 def path_of(settings: Settings) -> Path:
-    """Where the state is kept."""
+    """The file of the state."""
     return settings.home / "up.json"
 
 
 def read_state(settings: Settings) -> UpState | None:
-    """What was started last and not ended; null where there is nothing, or nothing that can be read."""
+    """The ``up`` that was started last and not ended; null when there is none, or its file cannot be read."""
     try:
         return UpState.model_validate_json(path_of(settings).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
@@ -105,32 +104,15 @@ def read_state(settings: Settings) -> UpState | None:
 
 
 def write_state(state: UpState, settings: Settings) -> None:
-    """Replace the state at once: a reader never sees half of it."""
+    """Replace the file in one step: a reader never sees half of it."""
     replace_file(path_of(settings), state.model_dump_json(indent=1).encode())
 
 
-def use_running(settings: Settings) -> UpState | None:
-    """Point this process at the servers of a running ``up``, where its environment says nothing else, and log it in.
-
-    To be called before Prefect is imported: it reads its environment once. Returns the ``up`` whose Prefect it uses.
-    """
-    state = read_state(settings)
-    if state is None or not state.alive or not state.ready:
-        return None
-    if not all(service.healthy() for service in state.services if service.health):
-        return None
-    os.environ.setdefault("PREFECT_API_URL", state.prefect_api)
-    os.environ.setdefault("SYNTHGAP_TRACKING_URI", state.tracking_uri)
-    log_in(state, settings)
-    ours = any(service.name == "prefect" and service.pid for service in state.services)
-    return state if ours and os.environ["PREFECT_API_URL"] == state.prefect_api else None
-
-
 def is_running(state: UpState, settings: Settings) -> bool:
-    """Nobody has ended this ``up``. One that was killed is not ended yet: its servers live on.
+    """Whether this ``up`` was not ended. One whose supervisor was killed counts as running, because its servers run on.
 
-    A state that is there but cannot be read just now (no more files may be open, a network's disk is away) says nothing
-    about that.
+    A file that is there but cannot be read at the moment (too many open files, a network disk that is away) counts as
+    running, too.
     """
     try:
         found = UpState.model_validate_json(path_of(settings).read_text(encoding="utf-8"))
@@ -141,48 +123,28 @@ def is_running(state: UpState, settings: Settings) -> bool:
     return found.token == state.token and found.ready
 
 
+def use_running(settings: Settings) -> UpState | None:
+    """Make this process a client of a running ``up``, with its login, except where its environment names other servers.
+
+    To be called before Prefect is imported, because it reads its environment then. Returns the ``up`` if this process
+    now uses its Prefect server.
+    """
+    state = read_state(settings)
+    if state is None or not state.alive or not state.ready:
+        return None
+    if not all(service.healthy() for service in state.services if service.health):
+        return None
+    os.environ.setdefault("PREFECT_API_URL", state.prefect_api)
+    os.environ.setdefault("SYNTHGAP_TRACKING_URI", state.tracking_uri)
+    log_in(state, settings)
+    uses_prefect = "prefect" in state.own_servers and os.environ["PREFECT_API_URL"] == state.prefect_api
+    return state if uses_prefect else None
+
+
 def log_in(state: UpState, settings: Settings) -> None:
-    """Give this process the password of those servers that ``up`` started and that its environment names."""
-    ours = {service.name for service in state.services if service.pid}
+    """Put the password into this process's environment for those of its servers that this ``up`` started."""
     login = read_login(settings)
-    if login and "prefect" in ours and os.environ.get("PREFECT_API_URL") == state.prefect_api:
+    if login and "prefect" in state.own_servers and os.environ.get("PREFECT_API_URL") == state.prefect_api:
         os.environ.update(login.of_prefect)
-    if login and "mlflow" in ours and os.environ.get("SYNTHGAP_TRACKING_URI") == state.tracking_uri:
+    if login and "mlflow" in state.own_servers and os.environ.get("SYNTHGAP_TRACKING_URI") == state.tracking_uri:
         os.environ.update(login.of_mlflow)
-
-
-def answers(address: str) -> bool:
-    """Whether a GET of ``address`` succeeds."""
-    try:
-        with urllib.request.urlopen(address, timeout=ANSWER_S):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
-
-
-def processes(token: str) -> list[psutil.Process]:
-    """All processes that carry the token, this one left out."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            environment = process.environ()
-        except psutil.Error:  # another user's, or gone
-            continue
-        if environment.get(TOKEN) == token and process.pid != os.getpid():
-            found.append(process)
-    return found
-
-
-def end(ours: list[psutil.Process], seconds: float) -> None:
-    """Ask processes to end, and after ``seconds`` make them."""
-    for process in ours:
-        _signal(process.terminate)
-    _, left = psutil.wait_procs(ours, seconds)
-    for process in left:
-        _signal(process.kill)
-    psutil.wait_procs(left, seconds)
-
-
-def _signal(send: Callable[[], None]) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        send()

@@ -1,35 +1,36 @@
-"""``synthgap status``: what runs here, as one object and as lines for a person."""
+"""``synthgap status``: services, studies and last runs, as one object and as lines for a person."""
 
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from flows.operations import deployments, state
+from flows.operations import state
+from flows.operations.deployments import study_deployments, watch_deployments
 from flows.operations.environment import use_prefect_home
 from tasks.config import named
 from tasks.settings import Settings
 
 RUNS = 5
-"""Last runs that are shown."""
+"""How many of the last runs are shown."""
 
 
 def status_of(settings: Settings) -> dict[str, Any]:
-    """Services with their health, studies that have a name here, and the last runs.
+    """Services with their health, names of the studies and watches, and the last runs.
 
-    ``healthy`` is false where ``up`` does not run or one of its services is not well.
+    ``healthy`` is false when ``up`` does not run or one of its services does not work.
     """
     found = state.read_state(settings)
-    entries, complaints = deployments.definitions(named.find_studies(settings))
-    watching, more = deployments.watch_definitions(settings)
+    entries, complaints = study_deployments(named.find_studies(settings))
+    watching, more = watch_deployments(named.find_watches(settings), settings)
     services = [
         {**service.model_dump(exclude={"health"}), "healthy": service.healthy()}
         for service in (found.services if found else ())
     ]
-    watched = found is not None and found.alive
-    healthy = watched and found is not None and found.ready and all(item["healthy"] for item in services)
+    alive = found is not None and found.alive
+    healthy = alive and found is not None and found.ready and all(item["healthy"] for item in services)
     return {
         "healthy": healthy,
-        "up": {"pid": found.pid, "alive": watched, "ready": found.ready} if found else None,
+        "up": {"pid": found.pid, "alive": alive, "ready": found.ready} if found else None,
         "services": services,
         "studies": [entry["name"] for entry in entries],
         "watches": [entry["name"] for entry in watching],
@@ -60,10 +61,20 @@ def _runs(found: state.UpState, settings: Settings) -> list[dict[str, Any]]:
 
 def shown(found: Mapping[str, Any]) -> str:
     """The status as lines of text."""
-    lines = [_headline(found)]
+    if found["healthy"]:
+        lines = ["synthgap is up."]
+    elif found["up"] is None:
+        lines = ["synthgap is not up. `synthgap up` starts it; `synthgap run STUDY` needs no server."]
+    elif not found["up"]["alive"]:
+        lines = [
+            "`synthgap up` was killed and left processes running. `synthgap up` starts it again; "
+            "`synthgap down` ends them."
+        ]
+    else:
+        lines = ["synthgap is up, but a service does not work:" if found["up"]["ready"] else "synthgap is starting."]
     for service in found["services"]:
-        health = "answers" if service["healthy"] else "DOES NOT ANSWER"
-        health = health if service["url"] else "runs" if service["healthy"] else "IS GONE"
+        good, bad = ("answers", "DOES NOT ANSWER") if service["url"] else ("runs", "HAS ENDED")
+        health = good if service["healthy"] else bad
         process = f"process {service['pid']}" if service["pid"] else "not started here"
         lines.append(f"  {service['name']:8} {health:16} {service['url'] or '':24} {process}")
     lines.append(f"Studies: {', '.join(found['studies']) or 'none'}")
@@ -77,13 +88,3 @@ def shown(found: Mapping[str, Any]) -> str:
             f"  {run['started'] or 'waiting':26} {run['state']:12} {run['name']} ({run['seconds']} s){message}"
         )
     return "\n".join(lines)
-
-
-def _headline(found: Mapping[str, Any]) -> str:
-    if found["healthy"]:
-        return "synthgap is up."
-    if found["up"] is None:
-        return "synthgap is not up. `synthgap up` starts it; `synthgap run STUDY` needs no server."
-    if not found["up"]["alive"]:
-        return "synthgap ended without cleaning up. `synthgap up` starts it again, `synthgap down` tidies."
-    return "synthgap is up, but something is not well:" if found["up"]["ready"] else "synthgap is starting."

@@ -1,6 +1,6 @@
-"""``synthgap up`` and ``synthgap down``: one watcher at a time, ended by a signal, with nothing left behind.
+"""The commands ``synthgap up``, ``down`` and ``login``: one supervisor at a time, which ends at a signal.
 
-What a watcher could not end itself (kill -9) the next ``up`` or ``down`` ends, by the token that all processes carry.
+What a killed supervisor (kill -9) left running, the next ``up`` or ``down`` ends: all its processes have its token.
 """
 
 import contextlib
@@ -13,39 +13,50 @@ from collections.abc import Iterator
 
 from filelock import FileLock, Timeout
 
-from flows.operations import services, state
+from flows.operations import state
+from flows.operations.addresses import Address, check_logins
+from flows.operations.environment import python_path
 from flows.operations.login import read_login
-from flows.operations.services import Address
-from flows.operations.state import UpState
-from flows.operations.supervisor import END_S, Say, Watcher
+from flows.operations.process import end_processes, marked_processes
+from flows.operations.supervisor import END_S, Report, Supervisor
 from tasks.errors import RunError, UserError
 from tasks.settings import Settings
 
 
-class _Stop(BaseException):
+class _EndSignal(BaseException):
     """SIGINT, SIGTERM or SIGHUP."""
 
 
-def up(address: Address, studies_at_once: int, settings: Settings, say: Say) -> None:
-    """Start what is not running, print where it is, watch until told to stop.
+def up(address: Address, studies_at_once: int, settings: Settings, report: Report) -> None:
+    """Start the services, show where they are, and supervise them until a signal.
 
-    Returns at once where an ``up`` runs already. Raises ``UserError`` for a port in use and a password that cannot be
-    one, ``RunError`` where a server does not start or ends.
+    Returns at once when an ``up`` of this home runs already. Raises ``UserError`` for a port that is in use and for a
+    password that is not valid, ``RunError`` when a service does not start or ends again and again.
     """
     settings.check_home()
-    services.check_logins(os.environ)
-    with _watching_alone(settings) as alone:
-        if not alone:
-            say("synthgap is up already.")
-            say(_running(settings).summary())
-            return
+    check_logins(os.environ)
+    lock = FileLock(settings.home / "up.lock", timeout=0)  # the operating system drops it when this process ends
+    try:
+        lock.acquire()
+    except Timeout:
+        found = state.read_state(settings)
+        if found is None or not found.ready:
+            raise RunError(
+                "another `synthgap up` is starting or ending; try again in a minute, or see `synthgap status`"
+            ) from None
+        report("synthgap is up already.")
+        report(found.summary())
+        return
+    try:
         end_leftovers(settings)
-        with _signals(), contextlib.suppress(_Stop):
-            Watcher(address, studies_at_once, settings, say).live()
+        with _signals(), contextlib.suppress(_EndSignal):
+            Supervisor(address, studies_at_once, settings, report).run()
+    finally:
+        lock.release()
 
 
 def down(settings: Settings) -> bool:
-    """End a running ``up``, or what one left behind; false where there is nothing."""
+    """End a running ``up``, or what a killed one left running; false when there is neither."""
     found = state.read_state(settings)
     if found is None:
         return False
@@ -62,7 +73,7 @@ def down(settings: Settings) -> bool:
 
 
 def detach(arguments: list[str], settings: Settings) -> str:
-    """Start ``up`` in the background and wait until it is ready; what it printed. Raises what it raised."""
+    """Start ``up`` in the background and wait until it is ready; what it printed. Raises the error that it raised."""
     settings.check_home()
     log = settings.home / "logs" / "up.log"
     log.parent.mkdir(exist_ok=True)
@@ -73,7 +84,7 @@ def detach(arguments: list[str], settings: Settings) -> str:
             stdout=output,
             stderr=output,
             cwd=settings.home,
-            env={**os.environ, "SYNTHGAP_HOME": str(settings.home.absolute()), "PYTHONPATH": services.python_path()},
+            env={**os.environ, "SYNTHGAP_HOME": str(settings.home.absolute()), "PYTHONPATH": python_path()},
             start_new_session=True,
         )
     while child.poll() is None:
@@ -81,58 +92,41 @@ def detach(arguments: list[str], settings: Settings) -> str:
         if found and found.pid == child.pid and found.ready:
             break
         time.sleep(0.2)
-    said = log.read_text(encoding="utf-8").strip()
+    printed = log.read_text(encoding="utf-8").strip()
     if child.returncode:
         kind = UserError if child.returncode == 2 else RunError
-        raise kind(said.removeprefix("synthgap: ") or f"`synthgap up` ended with code {child.returncode}")
-    return said
+        raise kind(
+            printed.removeprefix("synthgap: ")
+            or f"`synthgap up` ended with code {child.returncode} and without an error message; run it without --detach"
+        )
+    return printed
 
 
 def how_to_log_in(settings: Settings) -> str:
-    """Addresses of a running ``up`` with what lets a browser in. Raises ``RunError`` where none runs."""
+    """The addresses of a running ``up`` with its login. Raises ``RunError`` when none runs."""
     found = state.read_state(settings)
     if found is None or not found.alive or not found.ready:
-        raise RunError("synthgap is not up; `synthgap up` starts it")
+        raise RunError("synthgap is not up; start it with `synthgap up`")
     return found.summary(read_login(settings))
 
 
 def end_leftovers(settings: Settings) -> None:
-    """End whatever an ``up`` that is gone left running, and forget it."""
+    """End whatever an ``up`` that does not run any more left running, and remove its state."""
     found = state.read_state(settings)
     if found:
-        state.end(state.processes(found.token), END_S)
+        end_processes(marked_processes(found.token), END_S)
     state.path_of(settings).unlink(missing_ok=True)
-
-
-def _running(settings: Settings) -> UpState:
-    found = state.read_state(settings)
-    if found is None or not found.ready:
-        raise RunError("another `synthgap up` is starting or ending; try again in a minute, see `synthgap status`")
-    return found
-
-
-@contextlib.contextmanager
-def _watching_alone(settings: Settings) -> Iterator[bool]:
-    lock = FileLock(settings.home / "up.lock", timeout=0)  # the system drops it with its process
-    try:
-        lock.acquire()
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
+    """Within it, the first SIGINT, SIGTERM or SIGHUP raises ``_EndSignal``; further ones are ignored."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(number: int, frame: object) -> None:
         for name in numbers:
-            signal.signal(name, signal.SIG_IGN)  # once is enough: ending takes seconds
-        raise _Stop
+            signal.signal(name, signal.SIG_IGN)  # a second one must not interrupt the end, which takes seconds
+        raise _EndSignal
 
     before = {number: signal.signal(number, stop) for number in numbers}
     try:

@@ -1,4 +1,4 @@
-"""A browser, and a place where ``synthgap up`` runs, with a study whose LLMs answer from this process.
+"""A browser, and a home where ``synthgap up`` runs, with a study whose LLMs answer from this process.
 
 ``SYNTHGAP_PICTURES`` names a folder for the pictures that the tests take; those that docs/OPERATIONS.md shows are made
 so. No test waits for a time, each for what it needs to see; a picture waits for what glides.
@@ -16,9 +16,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, HttpCredentials, Page, sync_playwright
 
-from flows.operations import state
+from flows.operations.process import end_processes, marked_processes
 from tests.browser.writer import NEWER, OLDER, Writer
-from tests.flows.test_operations_live import Place, free_port
+from tests.flows.home import Up
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 MINUTES = 3 * 60_000
@@ -42,28 +42,28 @@ STUDY = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A home where ``up`` runs, until the end of the module."""
     writer = Writer()
-    place = Place(tmp_path_factory.mktemp("home"), free_port(), free_port())
+    up = Up(tmp_path_factory.mktemp("home"))
     models = [{"model": name, "api_base": writer.url} for name in (OLDER, NEWER)]
-    (place.home / "studies").mkdir()
+    (up.path / "studies").mkdir()
     comment = "# Does the new version of our LLM write better training rows than the one before?"
     text = json.dumps(STUDY | {"generators": models})
-    (place.home / "studies" / "new-llm.yaml").write_text(f"{comment}\n{text}")
-    process = place.up()
-    token = place.state.token
-    yield place
-    place.synthgap("down")
-    process.wait(60)
-    state.end(state.processes(token), 0)
+    (up.path / "studies" / "new-llm.yaml").write_text(f"{comment}\n{text}")
+    process = up.up()
+    token = up.state.token
+    yield up
+    up.run("down")
+    process.communicate(timeout=60)
+    end_processes(marked_processes(token), 0)
     writer.server.shutdown()
 
 
-def asked_by_mlflow(place: Place) -> HttpCredentials:
+def asked_by_mlflow(up: Up) -> HttpCredentials:
     """What a person fills in when MLflow asks, which the browser remembers."""
-    login = place.login
-    return {"username": login.user, "password": login.password, "origin": f"http://127.0.0.1:{place.mlflow}"}
+    login = up.login
+    return {"username": login.user, "password": login.password, "origin": up.mlflow_url}
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +76,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, place: Place) -> Page:
+def page(browser: Browser, up: Up) -> Page:
     """One page for the module: its tests are one person's way through both interfaces."""
     context = browser.new_context(
-        viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", http_credentials=asked_by_mlflow(place)
+        viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", http_credentials=asked_by_mlflow(up)
     )
     context.set_default_timeout(MINUTES)
     context.set_default_navigation_timeout(MINUTES)

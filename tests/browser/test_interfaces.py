@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.writer import NEWER, OLDER
-from tests.flows.test_operations_live import Place, until
+from tests.flows.home import Up, until
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=180_000)  # a busy machine draws slowly
@@ -21,27 +21,27 @@ TRIALS = 11
 """Two seeds of real rows and of each LLM in two modes, and the most frequent label."""
 
 
-def prefect(place: Place, path: str = "") -> str:
-    return f"http://127.0.0.1:{place.prefect}/v2/{path}"
+def prefect(up: Up, path: str = "") -> str:
+    return f"{up.prefect_url}/v2/{path}"
 
 
-def artifacts(place: Place, run: str, kind: str) -> list[dict[str, Any]]:
-    found = place.api("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}, "type": {"any_": [kind]}}})
+def artifacts(up: Up, run: str, kind: str) -> list[dict[str, Any]]:
+    found = up.api("artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}, "type": {"any_": [kind]}}})
     return sorted(found, key=lambda artifact: str(artifact["key"]))
 
 
-def links(place: Place, run: str) -> list[dict[str, Any]]:
+def links(up: Up, run: str) -> list[dict[str, Any]]:
     """Artifacts that are a link, which Prefect keeps as Markdown."""
-    return [one for one in artifacts(place, run, "markdown") if one["data"].startswith("[")]
+    return [one for one in artifacts(up, run, "markdown") if one["data"].startswith("[")]
 
 
 def address(link: dict[str, Any]) -> str:
     return str(re.search(r"\((http[^)]+)\)", link["data"])[1])
 
 
-def linked(place: Place, run: str, name: str) -> str:
+def linked(up: Up, run: str, name: str) -> str:
     """The address of one of the links that a study ends with."""
-    [link] = [one for one in links(place, run) if one["key"] and one["key"].endswith(name)]
+    [link] = [one for one in links(up, run) if one["key"] and one["key"].endswith(name)]
     return address(link)
 
 
@@ -58,14 +58,14 @@ def field(page: Page, name: str) -> Locator:
     return page.get_by_text(name, exact=True).locator("xpath=following::input[1]")
 
 
-def started(place: Place) -> list[dict[str, Any]]:
-    return list(place.api("flow_runs/filter", {"deployments": {"name": {"any_": ["new-llm"]}}}))
+def started(up: Up) -> list[dict[str, Any]]:
+    return list(up.api("flow_runs/filter", {"deployments": {"name": {"any_": ["new-llm"]}}}))
 
 
 @pytest.fixture(scope="module")
-def form(place: Place, page: Page) -> Page:
+def form(up: Up, page: Page) -> Page:
     """The form of a custom run, reached from the link that ``up`` prints."""
-    page.goto(place.login.link(f"http://127.0.0.1:{place.prefect}"))
+    page.goto(up.login.link(up.prefect_url))
     page.get_by_role("link", name="new-llm", exact=True).click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_text("Custom run").click()
@@ -74,20 +74,20 @@ def form(place: Place, page: Page) -> Page:
 
 
 @pytest.fixture(scope="module")
-def run(place: Place, form: Page) -> str:
+def run(up: Up, form: Page) -> str:
     """A custom run of the study, started from its form with more rows than its file says; the run's id."""
     form.reload()  # a form that was just refused may send its old values once more
     expect(field(form, "rows_per_label")).to_have_value("10")
     field(form, "rows_per_label").fill("20")
     form.get_by_role("button", name="Submit").click()
     expect(form.get_by_role("button", name="Submit")).to_be_hidden()  # it was taken
-    return str(until(lambda: started(place), "the run is there")[0]["id"])
+    return str(until(lambda: started(up), "the run is there")[0]["id"])
 
 
 @pytest.fixture(scope="module")
-def ended(place: Place, run: str) -> str:
+def ended(up: Up, run: str) -> str:
     """The same run when it has ended."""
-    assert place.ended(run)["state_type"] == "COMPLETED"
+    assert up.ended(run)["state_type"] == "COMPLETED"
     return run
 
 
@@ -100,24 +100,24 @@ def test_a_form_says_what_can_be_chosen(form: Page, picture: Picture) -> None:
     form.keyboard.press("Escape")
 
 
-def test_a_form_refuses_what_can_never_be(place: Place, form: Page) -> None:
+def test_a_form_refuses_what_can_never_be(up: Up, form: Page) -> None:
     field(form, "rows_per_label").fill("0")
     form.get_by_role("button", name="Submit").click()
     expect(form.get_by_text("0 is less than or equal to the minimum of 0", exact=True)).to_be_visible()
-    assert started(place) == []
+    assert started(up) == []
 
 
-def test_a_form_starts_a_run_with_what_was_changed(place: Place, run: str) -> None:
-    parameters = place.api(f"flow_runs/{run}")["parameters"]
+def test_a_form_starts_a_run_with_what_was_changed(up: Up, run: str) -> None:
+    parameters = up.api(f"flow_runs/{run}")["parameters"]
     assert (parameters["rows_per_label"], parameters["seeds"], parameters["own_tasks"]) == (20, [0, 1], [])
 
 
-def test_a_run_is_watched_to_its_end(place: Place, page: Page, run: str, picture: Picture) -> None:
+def test_a_run_is_watched_to_its_end(up: Up, page: Page, run: str, picture: Picture) -> None:
     [progress] = until(
-        lambda: [one for one in artifacts(place, run, "progress") if one["key"]], "the progress of the study"
+        lambda: [one for one in artifacts(up, run, "progress") if one["key"]], "the progress of the study"
     )
-    until(lambda: place.api(f"artifacts/{progress['id']}")["data"] > 40, "synthesized, and some trials are done")
-    page.goto(prefect(place, f"runs/flow-run/{run}"))
+    until(lambda: up.api(f"artifacts/{progress['id']}")["data"] > 40, "synthesized, and some trials are done")
+    page.goto(prefect(up, f"runs/flow-run/{run}"))
     expect(page.get_by_text("Running", exact=True).first).to_be_visible()
     expect(page.get_by_text("Beginning flow run")).to_be_visible()
     page.get_by_role("tab", name="Task Runs").click()
@@ -126,8 +126,8 @@ def test_a_run_is_watched_to_its_end(place: Place, page: Page, run: str, picture
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
 
 
-def test_stages_and_study_have_their_logs(place: Place, ended: str) -> None:
-    logs = place.api("logs/filter", {"logs": {"flow_run_id": {"any_": [ended]}}, "limit": 200})
+def test_stages_and_study_have_their_logs(up: Up, ended: str) -> None:
+    logs = up.api("logs/filter", {"logs": {"flow_run_id": {"any_": [ended]}}, "limit": 200})
     ours = [log for log in logs if log["name"] == "synthgap" and log["level"] >= 20]
     of_stages = [log["message"] for log in ours if log["task_run_id"]]
     assert sum(message.startswith("synthesize ") for message in of_stages) == 4
@@ -136,8 +136,8 @@ def test_stages_and_study_have_their_logs(place: Place, ended: str) -> None:
     assert not [log for log in logs if log["level"] < 20], "steps are kept out"
 
 
-def test_stages_are_named_for_people(place: Place, ended: str) -> None:
-    runs = place.api("task_runs/filter", {"flow_runs": {"id": {"any_": [ended]}}, "limit": 200})
+def test_stages_are_named_for_people(up: Up, ended: str) -> None:
+    runs = up.api("task_runs/filter", {"flow_runs": {"id": {"any_": [ended]}}, "limit": 200})
     names = {run["name"] for run in runs}
     assert len(names) == len(runs)
     assert {"load · sms_spam", "compare", "report", "classify · sms_spam · majority · seed 0"} <= names
@@ -145,18 +145,18 @@ def test_stages_are_named_for_people(place: Place, ended: str) -> None:
     assert f"describe · sms_spam · zero_shot · {OLDER} · draw 0" in names
 
 
-def test_progress_is_shown_of_the_study_and_each_synthesis(place: Place, ended: str) -> None:
-    found = artifacts(place, ended, "progress")
+def test_progress_is_shown_of_the_study_and_each_synthesis(up: Up, ended: str) -> None:
+    found = artifacts(up, ended, "progress")
     assert len(found) == 5 and {one["data"] for one in found} == {100}
     [study] = [one for one in found if one["key"]]
     assert study["description"] == f"4 of 4 syntheses, {TRIALS} of {TRIALS} trials"
     assert all("done" in one["description"] and one["task_run_id"] for one in found if not one["key"])
 
 
-def test_the_table_is_a_row_for_each_comparison(place: Place, page: Page, ended: str, picture: Picture) -> None:
-    page.goto(prefect(place, "artifacts"))
+def test_the_table_is_a_row_for_each_comparison(up: Up, page: Page, ended: str, picture: Picture) -> None:
+    page.goto(prefect(up, "artifacts"))
     page.get_by_text("synthgap-new-llm-comparisons").first.click()
-    [table] = artifacts(place, ended, "table")
+    [table] = artifacts(up, ended, "table")
     page.locator(f"a[href*='{table['id']}']").first.click()
     expect(page.get_by_role("cell", name="in-house-v2")).to_have_count(2)
     expect(page.get_by_role("columnheader", name="good enough?")).to_be_in_viewport()
@@ -164,10 +164,10 @@ def test_the_table_is_a_row_for_each_comparison(place: Place, page: Page, ended:
 
 
 def test_the_summary_leads_to_mlflow_where_two_trials_are_compared(
-    place: Place, page: Page, ended: str, picture: Picture
+    up: Up, page: Page, ended: str, picture: Picture
 ) -> None:
-    [summary] = [one for one in artifacts(place, ended, "markdown") if one["data"].startswith("#")]
-    page.goto(prefect(place, f"artifacts/artifact/{summary['id']}"))
+    [summary] = [one for one in artifacts(up, ended, "markdown") if one["data"].startswith("#")]
+    page.goto(prefect(up, f"artifacts/artifact/{summary['id']}"))
     expect(page.get_by_text("can I train on synthetic data?").first).to_be_visible()
     runs = opened(page.get_by_role("link", name="Trial by trial"))
     for writer in ("in-house-v1", "in-house-v2"):
@@ -182,32 +182,30 @@ def test_the_summary_leads_to_mlflow_where_two_trials_are_compared(
     runs.close()
 
 
-def test_a_view_of_mlflow_says_which_llm_and_mode_is_best(
-    place: Place, page: Page, ended: str, picture: Picture
-) -> None:
-    page.goto(linked(place, ended, "best"))
+def test_a_view_of_mlflow_says_which_llm_and_mode_is_best(up: Up, page: Page, ended: str, picture: Picture) -> None:
+    page.goto(linked(up, ended, "best"))
     groups = page.get_by_text(re.compile("^Group: sms_spam · "))
     expect(page.get_by_text("Group: sms_spam · real · 40 rows · probe/embedded/minilm-l6").first).to_be_visible()
     expect(page.get_by_text("matching runs")).to_contain_text(str(TRIALS))
     assert NEWER in groups.nth(1).inner_text(), "best first, and real rows before them"
     picture(page, "mlflow-best", width=1760)
-    page.goto(linked(place, ended, "best") + "&compareRunsMode=CHART")
+    page.goto(linked(up, ended, "best") + "&compareRunsMode=CHART")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     picture(page, "mlflow-charts")
 
 
-def test_a_trial_leads_to_its_run(place: Place, page: Page, ended: str) -> None:
-    trials = [one for one in links(place, ended) if not one["key"]]
+def test_a_trial_leads_to_its_run(up: Up, page: Page, ended: str) -> None:
+    trials = [one for one in links(up, ended) if not one["key"]]
     assert len(trials) == TRIALS and all(one["task_run_id"] for one in trials)
     [trial] = [one for one in trials if f"few_shot · {NEWER}" in one["description"] and "seed 0" in one["description"]]
-    page.goto(prefect(place, f"runs/task-run/{trial['task_run_id']}?tab=Artifacts"))
+    page.goto(prefect(up, f"runs/task-run/{trial['task_run_id']}?tab=Artifacts"))
     expect(page.get_by_text(re.compile("macro-F1 0")).first).to_be_visible()
     page.goto(address(trial))
     expect(page.get_by_text("gap_low").first).to_be_visible()
 
 
-def test_the_report_is_a_page_of_mlflow(place: Place, page: Page, ended: str, picture: Picture) -> None:
-    page.goto(linked(place, ended, "report"))
+def test_the_report_is_a_page_of_mlflow(up: Up, page: Page, ended: str, picture: Picture) -> None:
+    page.goto(linked(up, ended, "report"))
     report = page.frame_locator("iframe").first
     expect(report.get_by_text("Can I train my classifier on synthetic data?").first).to_be_visible()
     picture(page, "mlflow-report")

@@ -12,8 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from flows.operations.login import PAGE, Login
 from tests.browser.conftest import MINUTES, asked_by_mlflow
-from tests.flows.asking import ask
-from tests.flows.test_operations_live import Place
+from tests.flows.home import Up, ask
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=180_000)
@@ -31,21 +30,13 @@ ORDERS = """async ([address, body, mode, type]) => {
 """A request as another page may make it: what it learns of the answer."""
 
 
-def prefect(place: Place) -> str:
-    return f"http://127.0.0.1:{place.prefect}"
-
-
-def mlflow(place: Place) -> str:
-    return f"http://127.0.0.1:{place.mlflow}"
-
-
 @pytest.fixture
-def context(browser: Browser, place: Place) -> BrowserContext:
+def context(browser: Browser, up: Up) -> BrowserContext:
     """A browser that nobody has logged in at Prefect; MLflow's password it knows.
 
     It closes with the browser, whose close ends: that of a context once waited for ever.
     """
-    context = browser.new_context(http_credentials=asked_by_mlflow(place))
+    context = browser.new_context(http_credentials=asked_by_mlflow(up))
     context.set_default_timeout(MINUTES)
     return context
 
@@ -91,54 +82,54 @@ def stored(page: Page) -> str | None:
     return page.evaluate("localStorage.getItem('prefect-password')")
 
 
-def test_without_the_link_prefect_asks_for_a_password(place: Place, tab: Page) -> None:
-    tab.goto(f"{prefect(place)}/v2/deployments")
+def test_without_the_link_prefect_asks_for_a_password(up: Up, tab: Page) -> None:
+    tab.goto(f"{up.prefect_url}/v2/deployments")
     expect(tab.get_by_role("button", name="Login")).to_be_visible()
     expect(tab.get_by_text("new-llm")).to_have_count(0)
 
 
-def test_the_link_opens_the_deployments_and_leaves_no_trace(place: Place, tab: Page) -> None:
+def test_the_link_opens_the_deployments_and_leaves_no_trace(up: Up, tab: Page) -> None:
     asked: list[str] = []
     tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(place.login.link(prefect(place)))
+    tab.goto(up.login.link(up.prefect_url))
     expect(tab.get_by_role("link", name="new-llm", exact=True)).to_be_visible()
-    assert tab.url.startswith(f"{prefect(place)}/v2/deployments")
-    assert stored(tab) == place.login.basic
-    assert not [url for url in asked[1:] if place.login.basic in url]
+    assert tab.url.startswith(f"{up.prefect_url}/v2/deployments")
+    assert stored(tab) == up.login.basic
+    assert not [url for url in asked[1:] if up.login.basic in url]
     tab.go_back()
-    assert place.login.basic not in tab.url
-    log = (place.home / "logs" / "prefect.log").read_text()
-    assert place.login.basic not in log and place.login.password not in log
+    assert up.login.basic not in tab.url
+    log = (up.path / "logs" / "prefect.log").read_text()
+    assert up.login.basic not in log and up.login.password not in log
 
 
 @pytest.mark.parametrize("fragment", ["", Login("synthgap", "of-another-home").basic, "<img src=x onerror=alert(1)>"])
-def test_a_wrong_link_logs_nobody_in_and_leaves_a_right_login_alone(place: Place, tab: Page, fragment: str) -> None:
-    tab.goto(f"{prefect(place)}/{PAGE}#{fragment}")
+def test_a_wrong_link_logs_nobody_in_and_leaves_a_right_login_alone(up: Up, tab: Page, fragment: str) -> None:
+    tab.goto(f"{up.prefect_url}/{PAGE}#{fragment}")
     expect(tab.get_by_text("This link does not log in.")).to_be_visible()
     assert stored(tab) is None and tab.locator("img").count() == 0
-    tab.goto(place.login.link(prefect(place)))
+    tab.goto(up.login.link(up.prefect_url))
     expect(tab.get_by_role("link", name="new-llm", exact=True)).to_be_visible()
-    tab.goto(f"{prefect(place)}/{PAGE}#{fragment}")
+    tab.goto(f"{up.prefect_url}/{PAGE}#{fragment}")
     expect(tab.get_by_text("This link does not log in.")).to_be_visible()
-    assert stored(tab) == place.login.basic
+    assert stored(tab) == up.login.basic
 
 
 def test_a_page_of_somebody_else_gets_nothing_done(
-    place: Place, context: BrowserContext, tab: Page, elsewhere: Elsewhere, tmp_path: Path
+    up: Up, context: BrowserContext, tab: Page, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     """In a browser whose user has logged in at both servers and looked at them."""
-    tab.goto(place.login.link(prefect(place)))
+    tab.goto(up.login.link(up.prefect_url))
     expect(tab.get_by_role("link", name="new-llm", exact=True)).to_be_visible()
-    tab.goto(mlflow(place))
+    tab.goto(up.mlflow_url)
     expect(tab.get_by_text("Experiments").first).to_be_visible()
-    deployment = place.api("deployments/name/study/new-llm")["id"]
+    deployment = up.api("deployments/name/study/new-llm")["id"]
     run = json.dumps({"job_variables": {"command": f"touch {tmp_path}/done"}})
     orders = {
-        f"{prefect(place)}/api/deployments/{deployment}/create_flow_run": run,
-        f"{prefect(place)}/api/deployments/filter": "{}",
-        f"{mlflow(place)}/api/2.0/mlflow/experiments/create": json.dumps({"name": "theirs"}),
-        f"{mlflow(place)}/ajax-api/2.0/mlflow/experiments/create": json.dumps({"name": "theirs, too"}),
-        f"{mlflow(place)}/api/2.0/mlflow/experiments/search?max_results=100": "",
+        f"{up.prefect_url}/api/deployments/{deployment}/create_flow_run": run,
+        f"{up.prefect_url}/api/deployments/filter": "{}",
+        f"{up.mlflow_url}/api/2.0/mlflow/experiments/create": json.dumps({"name": "theirs"}),
+        f"{up.mlflow_url}/ajax-api/2.0/mlflow/experiments/create": json.dumps({"name": "theirs, too"}),
+        f"{up.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=100": "",
     }
     theirs = context.new_page()
     theirs.goto(elsewhere.address)
@@ -153,20 +144,20 @@ def test_a_page_of_somebody_else_gets_nothing_done(
             <input name='{"name": "by a form", "x": "' value='"}'></form>`
           document.forms[0].submit()
         }""",
-        f"{mlflow(place)}/api/2.0/mlflow/experiments/create",
+        f"{up.mlflow_url}/api/2.0/mlflow/experiments/create",
     )
-    theirs.wait_for_url(f"{mlflow(place)}/**")
-    assert place.api("flow_runs/filter", {}) == [] and not list(tmp_path.iterdir())
-    found = ask(f"{mlflow(place)}/api/2.0/mlflow/experiments/search?max_results=100", login=place.login)
+    theirs.wait_for_url(f"{up.mlflow_url}/**")
+    assert up.api("flow_runs/filter", {}) == [] and not list(tmp_path.iterdir())
+    found = ask(f"{up.mlflow_url}/api/2.0/mlflow/experiments/search?max_results=100", login=up.login)
     assert [one["name"] for one in json.loads(found)["experiments"]] == ["Default"]
 
 
-def test_prefects_pages_talk_to_their_own_server_only(place: Place, tab: Page, elsewhere: Elsewhere) -> None:
+def test_prefects_pages_talk_to_their_own_server_only(up: Up, tab: Page, elsewhere: Elsewhere) -> None:
     """They hold the password, and more than our scripts runs in them."""
-    tab.goto(place.login.link(prefect(place)))
+    tab.goto(up.login.link(up.prefect_url))
     expect(tab.get_by_role("link", name="new-llm", exact=True)).to_be_visible()
     assert tab.evaluate(ORDERS, [elsewhere.address, "", "cors", "text/plain"])[0] == 0
     assert elsewhere.asked == []
     for path in ("deployments", "v2/events", "v2/dashboard"):
-        tab.goto(f"{prefect(place)}/{path}")
+        tab.goto(f"{up.prefect_url}/{path}")
         expect(tab.get_by_text("Deployments").first).to_be_visible()

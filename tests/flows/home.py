@@ -1,4 +1,4 @@
-"""A home folder with its studies, and a user's commands there: what tests of faults share."""
+"""A home folder with its studies, and what a user does there: commands, ``synthgap up``, requests to its servers."""
 
 import contextlib
 import json
@@ -9,17 +9,18 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psutil
 
 from flows.operations import state
 from flows.operations.login import Login, read_login
 from tasks.settings import Settings
-from tests.flows.asking import ask
 from tests.provider import MODEL, ROOT, Provider
 
 SECONDS = 400
@@ -43,6 +44,27 @@ def until(condition: Callable[[], Any], what: str, seconds: float = SECONDS) -> 
         assert time.monotonic() < end, f"not in {seconds} s: {what}"
         time.sleep(0.2)
     return value
+
+
+def ask(
+    address: str, body: Any = None, login: Login | None = None, method: str | None = None, timeout: float = 120
+) -> str:
+    """The text that a server answers. Raises ``HTTPError`` where it refuses.
+
+    A request with a login that changes something in Prefect gets the CSRF token that Prefect requires.
+    """
+    headers = {"Content-Type": "application/json"}
+    if login:
+        headers["Authorization"] = f"Basic {login.basic}"
+    if body is not None and login and "/mlflow/" not in address:
+        client = str(uuid4())
+        token = f"{address.partition('/api/')[0]}/api/csrf-token?client={client}"
+        headers["Prefect-Csrf-Client"] = client
+        headers["Prefect-Csrf-Token"] = json.loads(ask(token, login=login))["token"]
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(address, content, headers, method=method)
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        return str(answer.read().decode())
 
 
 @dataclass
@@ -147,9 +169,24 @@ class Up(Home):
         """Start it; returns when it is ready."""
         options = {"prefect-port": self.prefect, "mlflow-port": self.mlflow, "studies": self.studies}
         process = self.start("up", *[f"--{name}={value}" for name, value in options.items()])
-        until(lambda: process.poll() is not None or ((found := self.state) and found.ready), "synthgap up is ready")
+
+        def ready() -> bool:
+            found = self.state
+            return found is not None and found.pid == process.pid and found.ready
+
+        until(lambda: process.poll() is not None or ready(), "synthgap up is ready")
         assert process.poll() is None, process.communicate()
         return process
+
+    @property
+    def prefect_url(self) -> str:
+        """Prefect's server."""
+        return f"http://127.0.0.1:{self.prefect}"
+
+    @property
+    def mlflow_url(self) -> str:
+        """MLflow's server."""
+        return f"http://127.0.0.1:{self.mlflow}"
 
     @property
     def state(self) -> state.UpState | None:
@@ -157,9 +194,11 @@ class Up(Home):
         return state.read_state(Settings(home=self.path))
 
     @property
-    def login(self) -> Login | None:
+    def login(self) -> Login:
         """What its servers ask for."""
-        return read_login(Settings(home=self.path))
+        login = read_login(Settings(home=self.path))
+        assert login
+        return login
 
     def pid(self, service: str) -> int:
         """The process of a service."""
@@ -170,8 +209,8 @@ class Up(Home):
         return pid
 
     def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
-        """An answer of Prefect's server, which may be busy or away for a moment."""
-        address = f"http://127.0.0.1:{self.prefect}/api/{path}"
+        """An answer of Prefect's server, which may be busy or restarting."""
+        address = f"{self.prefect_url}/api/{path}"
         for _ in range(240):
             try:
                 return json.loads(ask(address, body, self.login, timeout=30))
@@ -196,6 +235,17 @@ class Up(Home):
             lambda: (found := self.api(f"flow_runs/{run}"))["state_type"] in final and found, "the run has ended"
         )
         return found
+
+    def deployments(self) -> set[str]:
+        """Names of all deployments."""
+        return {deployment["name"] for deployment in self.api("deployments/filter", {})}
+
+    def mlflow_runs(self, experiment: str) -> list[dict[str, Any]]:
+        """MLflow's runs of a study, out of an answer of its server."""
+        base = f"{self.mlflow_url}/api/2.0/mlflow"
+        found = json.loads(ask(f"{base}/experiments/get-by-name?experiment_name={experiment}", login=self.login))
+        wanted = {"experiment_ids": [found["experiment"]["experiment_id"]]}
+        return list(json.loads(ask(f"{base}/runs/search", wanted, self.login))["runs"])
 
     def events(self, name: str, run: str) -> list[dict[str, Any]]:
         """Events of this name that a run has sent."""

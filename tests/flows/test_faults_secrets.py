@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.operations import state
+from flows.operations.process import marked_processes
 from tests.endpoint import Endpoint, Reply
 from tests.flows.home import KEY, Up, until
 from tests.provider import MODEL, Provider, provider
@@ -78,7 +78,7 @@ def endpoint() -> Iterator[Provider]:
 
 def command_lines(token: str) -> str:
     lines = []
-    for process in state.processes(token):
+    for process in marked_processes(token):
         with contextlib.suppress(psutil.Error):
             lines.append(" ".join(process.cmdline()))
     return "\n".join(lines)

@@ -9,8 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from flows.operations.addresses import Address
+from flows.operations.environment import service_environment
 from flows.operations.login import keep_login
-from flows.operations.services import Address, environment_of, prefect_server
+from flows.operations.process import answers
+from flows.operations.services import prefect_server
 from tasks.settings import Settings
 from tests.flows.home import SECONDS, Home, Up, family, free_port, until
 from tests.mlflow_server import Server
@@ -72,19 +75,19 @@ def test_a_prefect_server_of_ones_own_is_away_for_a_minute(tmp_path: Path, endpo
     settings.home.mkdir()
     address = Address(prefect_port=free_port())
     login = keep_login(settings, {})
-    server = prefect_server(address, environment_of("of a test", settings), settings, login)
+    server = prefect_server(address, service_environment("of a test", settings), settings, login)
     api = f"http://127.0.0.1:{address.prefect_port}/api"
     home = Home(tmp_path / "home", {"PREFECT_API_URL": api, **login.of_prefect})
     home.path.mkdir()
     try:
-        server.wait(f"{api}/health")
+        server.wait(lambda: answers(f"{api}/health"))
         process = home.start("run", str(long_study(home, endpoint, "away")))
         until(lambda: endpoint.stats()["answered"] >= 6, "some calls are answered")
         os.killpg(server.process.pid, signal.SIGKILL)
         server.process.wait()
         time.sleep(MINUTE)
         assert process.poll() is None, process.communicate()
-        server.start_again()
+        server.restart()
         _, said = process.communicate(timeout=SECONDS)
         assert process.returncode == 0, said
         [run] = Up(settings.home, prefect=address.prefect_port).api("flow_runs/filter", {})

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 
-from flows.operations import prefect_admin
+from flows.operations.automations import DEAD_RUNS, SILENCE_S
 from tests.flows.home import Home, Up, family, left_of, until
 from tests.provider import MODEL, Provider, provider
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 PROMPT_S = 15
 """Seconds to the end of a run that is told to end; a busy machine is slow."""
-HEARTBEAT_S, SILENCE_S = 30, 50
+HEARTBEAT_S, IMPATIENT_S = 30, 50
 """Seconds between two heartbeats, Prefect's fewest, and without any in this test."""
 
 
@@ -96,13 +96,13 @@ def test_a_run_of_the_worker_that_is_told_to_end(up: Up, endpoint: Provider, how
 
 
 def test_a_silent_run_has_crashed_until_it_wakes_and_a_long_training_has_not(up: Up, endpoint: Provider) -> None:
-    [automation] = [item for item in up.api("automations/filter", {}) if item["name"] == prefect_admin.ZOMBIES]
-    assert automation["enabled"] and automation["trigger"]["within"] == prefect_admin.SILENCE_S
-    assert 3 * PREFECT_FLOWS_HEARTBEAT_FREQUENCY.default() <= prefect_admin.SILENCE_S
+    [automation] = [item for item in up.api("automations/filter", {}) if item["name"] == DEAD_RUNS]
+    assert automation["enabled"] and automation["trigger"]["within"] == SILENCE_S
+    assert 3 * PREFECT_FLOWS_HEARTBEAT_FREQUENCY.default() <= SILENCE_S
 
     same = {name: automation[name] for name in ("description", "trigger", "actions")}
     del same["trigger"]["id"]
-    up.api("automations/", {**same, "name": "impatient", "trigger": same["trigger"] | {"within": SILENCE_S}})
+    up.api("automations/", {**same, "name": "impatient", "trigger": same["trigger"] | {"within": IMPATIENT_S}})
     runs = {}
     for number, name in enumerate(("trains-for-long", "stands-still")):
         up.study(endpoint, name, modes=["real"], seeds=[100 + number])
@@ -118,7 +118,7 @@ def test_a_silent_run_has_crashed_until_it_wakes_and_a_long_training_has_not(up:
 
     crashed = up.ended(runs["stands-still"])
     assert crashed["state_type"] == "CRASHED" and "no heartbeat" in crashed["state"]["message"]
-    time.sleep(max(0.0, suspended + SILENCE_S + HEARTBEAT_S - time.monotonic()))
+    time.sleep(max(0.0, suspended + IMPATIENT_S + HEARTBEAT_S - time.monotonic()))
     assert up.api(f"flow_runs/{runs['trains-for-long']}")["state_type"] == "RUNNING"
     training.resume()
     assert up.ended(runs["trains-for-long"])["state_type"] == "COMPLETED"

@@ -20,8 +20,7 @@ from tasks.settings import Settings
 from tasks.tracking.runs import StudyRun
 from tests import postgres, s3
 from tests.flows import small_study
-from tests.flows.asking import ask
-from tests.flows.home import Up
+from tests.flows.home import Up, ask
 from tests.flows.small_study import Writer
 
 pytestmark = pytest.mark.slow

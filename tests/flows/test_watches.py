@@ -9,8 +9,8 @@ import pytest
 from prefect.server.events.actions import RunDeployment
 
 from flows.new_llm import newcomer
-from flows.operations import deployments
-from flows.operations.automations import EVENT, reaction
+from flows.operations.automations import EVENT, new_llm_automation
+from flows.operations.deployments import watch_deployment, watch_deployments
 from flows.operations.registration import register
 from flows.watch import watch
 from tasks.discovery.memory import Known, recall, remember
@@ -36,7 +36,7 @@ def test_a_deployment_has_the_schedule_and_says_who_is_asked(settings: Settings)
     write(settings.home, schedule="0 7 * * 1", timezone="Europe/Berlin")
     write(settings.home, "broken", study="nothing")
     write(settings.home, "silent", schedule=None)
-    entries, [complaint] = deployments.watch_definitions(settings)
+    entries, [complaint] = watch_deployments(find_watches(settings), settings)
     by_name = {entry["name"]: entry for entry in entries}
     assert by_name["mine"]["schedules"] == [{"cron": "0 7 * * 1", "timezone": "Europe/Berlin"}]
     assert by_name["mine"]["description"] == "Looks for new ones.\n\n- Asks: embedded\n- Study: quickstart"
@@ -45,8 +45,8 @@ def test_a_deployment_has_the_schedule_and_says_who_is_asked(settings: Settings)
 
 
 def test_a_schedule_that_cannot_be_is_refused_before_anything_is_registered(settings: Settings) -> None:
-    write(settings.home, schedule="every morning")
-    entry = next(entry for entry in deployments.watch_definitions(settings)[0] if entry["name"] == "mine")
+    path = write(settings.home, schedule="every morning")
+    entry = watch_deployment("mine", path, settings)
     with pytest.raises(UserError, match="every morning"):
         register(entry)
 
@@ -55,9 +55,9 @@ def test_a_schedule_that_cannot_be_is_refused_before_anything_is_registered(sett
 def test_a_deployment_fills_in_what_its_flow_takes(flow: Any, settings: Settings) -> None:
     fields = set(flow.parameters.properties)
     if flow is watch:
-        assert fields == set(deployments.watch_definitions(settings)[0][0]["parameters"])
+        assert fields == set(watch_deployments(find_watches(settings), settings)[0][0]["parameters"])
     else:
-        assert fields == set(reaction(uuid.uuid4()).actions[0].parameters)
+        assert fields == set(new_llm_automation(uuid.uuid4()).actions[0].parameters)
 
 
 def test_a_study_that_cannot_begin_is_one_line_and_goes_on_at_the_next_look(settings, monkeypatch, log) -> None:
@@ -74,7 +74,7 @@ def test_a_study_that_cannot_begin_is_one_line_and_goes_on_at_the_next_look(sett
 
 
 def test_the_automation_runs_one_deployment_with_what_the_event_says() -> None:
-    wanted = reaction(uuid.uuid4())
+    wanted = new_llm_automation(uuid.uuid4())
     assert wanted.trigger.expect == {EVENT}
     [action] = wanted.actions
     assert RunDeployment.model_validate(action.model_dump()).parameters == {

@@ -1,4 +1,4 @@
-"""Deployments: what a form shows of a study, what its answers make of it, and prefect.yaml."""
+"""The form of a study: what it shows of the study's file, and what its values make of it."""
 
 import json
 from pathlib import Path
@@ -11,8 +11,6 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.deployed import check_version
 from flows.deployed import study as deployed
-from flows.operations import deployments
-from flows.operations.deployments import definition, watch_definition
 from flows.overrides import form_values, overridden
 from tasks.config import Study, load_study, named
 from tasks.data import catalog
@@ -118,31 +116,6 @@ def test_a_list_that_may_be_empty_may_be_left_out_as_forms_do() -> None:
     assert deployed.validate_parameters(given)["own_tasks"] == []
 
 
-def test_a_deployment_is_described_by_the_comment_that_its_file_begins_with(tmp_path: Path) -> None:
-    entry = deployments.definition("mine", write(tmp_path))
-    assert entry["description"].startswith("First line, second line.\n\n- Tasks: tickets, sms_spam")
-    assert entry["tags"] == ["synthgap", "embedded", "openai"]
-    assert entry["parameters"]["study"] == "mine"
-    assert entry["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
-
-
-def test_a_deployment_s_version_names_the_content_of_its_file(tmp_path: Path) -> None:
-    first = deployments.definition("mine", write(tmp_path))["version"]
-    assert deployments.definition("mine", write(tmp_path))["version"] == first
-    assert deployments.definition("mine", write(tmp_path, seeds=[7]))["version"] != first
-
-
-def test_a_broken_file_and_a_name_taken_are_complaints_and_the_others_are_registered(tmp_path: Path) -> None:
-    good = write(tmp_path)
-    twin = tmp_path / "twin.yaml"
-    twin.write_text(good.read_text())
-    broken = write(tmp_path, "broken", tasks=[])
-    entries, complaints = deployments.definitions({"broken": broken, "mine": good, "twin": twin})
-    assert [entry["name"] for entry in entries] == ["mine"]
-    assert len(complaints) == 2
-    assert "broken.yaml" in complaints[0] and "twin.yaml" in complaints[1] and "'mine'" in complaints[1]
-
-
 def test_a_file_of_the_user_s_hides_a_shipped_one(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     assert named.find_studies(settings)["quickstart"].parent == named.SHIPPED / named.STUDIES
@@ -167,11 +140,6 @@ def test_a_form_of_an_older_file_is_refused(monkeypatch, tmp_path: Path) -> None
     monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__VERSION", "00000000")
     with pytest.raises(UserError, match="'quickstart' changed"):
         check_version("quickstart", settings)
-
-
-def test_prefect_yaml_is_in_step_with_the_study_files() -> None:
-    made = deployments.prefect_yaml()
-    assert deployments.PREFECT_YAML.read_text() == made, "run `python -m flows.operations.deployments`"
 
 
 @pytest.mark.parametrize(
@@ -217,15 +185,3 @@ def test_a_form_may_name_what_lies_in_the_studys_folder_and_the_home(tmp_path: P
     assert set(values["own_tasks"]) <= set(changed.tasks)
     models = [item.model for item in changed.classifiers]
     assert models == [str(tmp_path / "studies" / "model"), f"probe/{home}/m", "a/b"]
-
-
-@pytest.mark.parametrize("comment", ["# the key is sk-planted-0123456789abcdef", "# at http://me:hunter2@host/v1"])
-def test_a_secret_in_a_files_comment_gets_into_no_description(tmp_path: Path, comment: str) -> None:
-    for kind, path in (("study", write(tmp_path, "mine")), ("watch", tmp_path / "w.yaml")):
-        content = (
-            path.read_text() if kind == "study" else '{"name": "w", "study": "mine.yaml", "providers": ["openai"]}'
-        )
-        path.write_text(f"{comment}\n{content}")
-        with pytest.raises(UserError, match="line 1 holds what looks like a secret") as caught:
-            definition("mine", path) if kind == "study" else watch_definition("w", path, Settings(home=tmp_path))
-        assert "planted" not in str(caught.value) and "hunter2" not in str(caught.value)

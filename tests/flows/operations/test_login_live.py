@@ -1,4 +1,4 @@
-"""Who may give orders to ``synthgap up`` and to the server of a run: with real servers, whoever knows the password."""
+"""Who may use the servers of ``synthgap up`` and of a run: with real servers, only those who know the password."""
 
 import asyncio
 import contextlib
@@ -19,8 +19,7 @@ from websockets.typing import Subprotocol
 from flows.operations import state
 from flows.operations.login import Login, keep_login
 from tasks.settings import Settings
-from tests.flows.asking import ask
-from tests.flows.home import KEY, Up, family, until
+from tests.flows.home import KEY, Up, ask, family, until
 from tests.flows.test_faults_secrets import command_lines, where_found
 from tests.provider import Provider, provider
 
@@ -59,7 +58,7 @@ def refused(address: str, body: Any = None, login: Login | None = None) -> int:
 
 
 def servers(up: Up) -> tuple[str, str]:
-    return f"http://127.0.0.1:{up.prefect}/api", f"http://127.0.0.1:{up.mlflow}"
+    return f"{up.prefect_url}/api", up.mlflow_url
 
 
 @pytest.mark.parametrize("login", [None, WRONG])
@@ -94,7 +93,6 @@ def test_a_stream_of_events_asks_for_the_password(up: Up) -> None:
         except (WebSocketException, KeyError):
             return False
 
-    assert up.login
     assert asyncio.run(accepted("prefect", type="auth", token=up.login.text))
     assert not asyncio.run(accepted("prefect", type="auth", token=WRONG.text))
     assert not asyncio.run(accepted("prefect", type="event"))
@@ -117,7 +115,7 @@ def test_a_run_chooses_neither_its_command_nor_its_environment(up: Up, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
-def test_orders_to_an_older_pool_come_to_nothing(up: Up, tmp_path: Path) -> None:
+def test_a_command_for_an_older_pool_is_not_run(up: Up, tmp_path: Path) -> None:
     """A run that was made while the pool took a command runs as every other when ``up`` has renewed the pool."""
     prefect, _ = servers(up)
     deployment = up.api("deployments/name/study/small")
@@ -138,13 +136,12 @@ def test_the_password_is_in_one_file_only(up: Up, endpoint: Provider) -> None:
     said = [up.run("run", str(up.study(endpoint, "told", seeds=[5])), "--json"), up.run("status"), up.run("up")]
     assert [done.returncode for done in said] == [0, 0, 0], said
     login = up.login
-    assert login
     secrets = (login.password, login.basic)
     assert where_found(up.path, *secrets) == [str(up.path / "login")]
     assert stat.S_IMODE((up.path / "login").stat().st_mode) == 0o600
     shown = command_lines(up.state.token) + "".join(done.stdout + done.stderr for done in said)
     assert [secret for secret in secrets if secret in shown] == []
-    assert login.link(f"http://127.0.0.1:{up.prefect}") in up.run("login").stdout
+    assert login.link(up.prefect_url) in up.run("login").stdout
 
 
 def test_servers_hold_no_key(up: Up) -> None:
@@ -158,7 +155,6 @@ def test_servers_hold_no_key(up: Up) -> None:
 
 def test_another_page_is_refused_by_mlflow_though_the_browser_knows_the_password(up: Up) -> None:
     login = up.login
-    assert login
     lines = [
         "POST /api/2.0/mlflow/experiments/create HTTP/1.1",
         f"Host: 127.0.0.1:{up.mlflow}",
@@ -179,7 +175,7 @@ def test_another_page_is_refused_by_mlflow_though_the_browser_knows_the_password
 
 def test_a_changed_password_holds_from_the_next_start_and_the_old_one_does_not(up: Up) -> None:
     before = up.login
-    assert before and up.run("down").returncode == 0
+    assert up.run("down").returncode == 0
     after = keep_login(Settings(home=up.path), {"PREFECT_SERVER_API_AUTH_STRING": "me:of-my-own-choice"})
     up.up()
     prefect, mlflow = servers(up)
@@ -193,7 +189,7 @@ def test_the_users_own_prefect_home_stays_as_it_is(up: Up) -> None:
     assert not (Path(up.extra["HOME"]) / ".prefect").exists()
 
 
-def test_the_server_of_a_run_takes_orders_from_that_run_only(tmp_path: Path, endpoint: Provider) -> None:
+def test_the_server_of_a_run_answers_that_run_only(tmp_path: Path, endpoint: Provider) -> None:
     home = Up(tmp_path / "home", {"HOME": str(tmp_path / "user")})
     process = home.start("run", str(home.study(endpoint, "alone", rows_per_label=20)))
     until(lambda: endpoint.stats()["answered"] and _listening(process.pid), "the run asks")

@@ -1,4 +1,4 @@
-"""Job templates of work pools: what Prefect makes of them, and that none holds a secret."""
+"""Job templates of work pools: what Prefect makes of them, what a run may choose, and that none holds a secret."""
 
 import asyncio
 import json
@@ -16,16 +16,22 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.utilities.templating import apply_values, find_placeholders
 
-from flows.operations.ephemeral_server import Server
+from flows.operations.ephemeral_server import EphemeralServer
 from tasks.config import named
 from tests.flows.small_study import environment
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 POOLS = ROOT / "deployments" / "pools"
 START = "prefect flow-run execute"
 """What Prefect starts a run with."""
 KINDS = sorted(path.stem for path in POOLS.glob("*.json") if path.stem != "process")
 """Of containers. The pool of processes lets a run choose nothing."""
+CHOICES = {
+    *("image_pull_policy", "stream_output", "mem_limit", "cpu_request", "memory_request", "memory_limit"),
+    *("finished_job_ttl", "job_watch_timeout_seconds", "pod_watch_timeout_seconds"),
+}
+"""What a run in a container may choose: how much, how long, and what is printed. Not what runs, with which variables,
+volumes or secrets."""
 
 
 def template(kind: str) -> dict:
@@ -33,11 +39,12 @@ def template(kind: str) -> dict:
 
 
 def rendered(kind: str) -> dict:
-    """The job as Prefect's workers make it of the template's defaults, for a run called ``run``."""
+    """The job as Prefect's workers make it of the template's defaults."""
     found = template(kind)
     variables = found["variables"]["properties"]
-    defaults = {name: item["default"] for name, item in variables.items()} | {"name": "run"}
-    return apply_values({**found["job_configuration"], "env": defaults["env"]}, defaults)
+    defaults = {name: item["default"] for name, item in variables.items()}
+    env = defaults.get("env", found["job_configuration"]["env"])
+    return apply_values({**found["job_configuration"], "env": env}, defaults)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -62,6 +69,28 @@ def test_a_run_chooses_nothing_about_its_process() -> None:
     assert "env" not in found["job_configuration"], "Prefect would merge a run's into it"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_in_a_container_chooses_neither_what_runs_nor_what_it_sees(kind: str) -> None:
+    found = template(kind)
+    fixed = {name for name, item in found["variables"]["properties"].items() if "const" in item}
+    assert set(found["variables"]["properties"]) - fixed <= CHOICES
+    for name in fixed:  # Prefect's server takes the value {{ $NAME }} in variables only
+        assert found["variables"]["properties"][name]["const"] == found["variables"]["properties"][name]["default"]
+    assert found["variables"]["additionalProperties"] is False, "the server would take any other, such as command"
+    assert "command" not in found["job_configuration"]
+    assert "env" in fixed or isinstance(found["job_configuration"]["env"], dict)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_that_a_run_chooses_holds_no_placeholder(kind: str) -> None:
+    """Prefect would fill in a secret of its own for it, which then shows in the job."""
+    for name, item in template(kind)["variables"]["properties"].items():
+        for choice in item.get("anyOf", [item]):
+            if choice.get("type") == "string" and "enum" not in choice:
+                assert not re.search(choice["pattern"], "{{ prefect.blocks.secret.key }}"), name
+                assert item["default"] is None or re.search(choice["pattern"], item["default"]), name
+
+
 def test_docker_takes_secrets_from_the_environment_of_its_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-worker")
     monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
@@ -77,7 +106,7 @@ def test_kubernetes_takes_secrets_from_a_secret_by_name() -> None:
     [container] = rendered("kubernetes")["job_manifest"]["spec"]["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": "synthgap"}}]
     assert container["name"] == "prefect-job"  # Prefect's worker insists on it
-    assert not [name for name in container["env"] if re.search("KEY|TOKEN|PASSWORD", name)]
+    assert not [name for name in rendered("kubernetes")["env"] if re.search("KEY|TOKEN|PASSWORD", name)]
 
 
 def test_a_container_drops_empty_variables() -> None:
@@ -132,7 +161,7 @@ def test_a_prefect_server_takes_every_template_and_deployments_onto_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
-    server = Server(tmp_path / "log")
+    server = EphemeralServer(tmp_path / "log")
     try:
         server.wait()
         client = environment(tmp_path, PREFECT_API_URL=server.url, **server.login.of_prefect)
@@ -151,6 +180,9 @@ def test_a_prefect_server_takes_every_template_and_deployments_onto_it(
             pool = logged_in.get(f"{server.url}/work_pools/{kind}").json()
             assert (pool["type"], pool["base_job_template"]) == (kind, template(kind))
             deploy = ["deploy", "--name", "quickstart", "--pool", kind]
+            for closed in ("command=touch /tmp/x", "image=theirs", 'env={"A": "b"}', "env.A=b", "volumes=[]"):
+                refused = prefect(*deploy, "--job-variable", closed)
+                assert refused.returncode == 1 and closed.partition("=")[0].partition(".")[0] in refused.stderr, refused
             assert "Sometimes" in (refused := prefect(*deploy, "--job-variable", "image_pull_policy=Sometimes")).stderr
             assert refused.returncode == 1
             done = prefect(*deploy, "--job-variable", "image_pull_policy=Always")
