@@ -1,24 +1,31 @@
-"""Kinds of classifier, a file each. A classifier's name says its kind: a prefix, else it is fine-tuned.
+"""Kinds of classifier: every file in this folder is one, found by looking. A classifier's name begins with its kind's
+prefix; a name without a known prefix is an encoder that is fine-tuned.
 
-A kind is a module with ``check(config)``, ``resolve(config)`` (what shapes a training, for content keys, without
-torch), ``fit_predict(training)``, which runs in a worker process, and ``SAVES`` (whether it can leave its model).
+A kind is a module with ``PREFIX``, ``check(config)``, ``resolve(config)`` (what shapes a training, for content keys,
+without torch), ``fit_predict(training)``, which runs in a worker process, and ``SAVES`` (whether it can leave its
+model).
 """
 
+import importlib
+import pkgutil
 from types import ModuleType
 from typing import Any
 
 from tasks.config import ClassifierConfig
-from tasks.training.classifiers import finetune, probe
 
-PREFIXES: dict[str, ModuleType] = {"probe/": probe}
-"""Kinds that a name's prefix selects."""
 
-KINDS: tuple[ModuleType, ...] = (finetune, *PREFIXES.values())
+def _found() -> dict[str, ModuleType]:
+    modules = (importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__))
+    return {module.PREFIX: module for module in modules}
+
+
+KINDS = _found()
+"""Kinds by the prefix that selects them. The empty prefix, which every name has, is that of fine-tuning."""
 
 
 def kind_of(config: ClassifierConfig) -> ModuleType:
     """The module that trains this classifier."""
-    return next((kind for prefix, kind in PREFIXES.items() if config.model.startswith(prefix)), finetune)
+    return KINDS[max((prefix for prefix in KINDS if config.model.startswith(prefix)), key=len)]
 
 
 def check_classifier(config: ClassifierConfig) -> None:

@@ -17,6 +17,9 @@ from tasks.training.request import Training
 if TYPE_CHECKING:
     import numpy as np
 
+PREFIX = ""
+"""Any name that no other kind's prefix begins is that of an encoder."""
+
 LEARNING_RATES = {EMBEDDED_CLASSIFIER: 1e-4}
 """Tuned peak learning rates (docs/LOG.md)."""
 

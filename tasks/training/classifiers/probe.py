@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 PREFIX = "probe/"
+"""Before the name of the encoder."""
+
 PENALTY = 10.0
 """Inverse strength of the L2 penalty on embeddings of length one (docs/LOG.md)."""
 
