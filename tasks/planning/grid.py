@@ -101,7 +101,7 @@ def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob
 
 def modes_of(config: StudyConfig, synthesis: str) -> list[str]:
     """The study's modes that train on the rows of a synthesis, by the synthesis's name."""
-    return [name for name in config.modes if find_mode(name).source == synthesis]
+    return [mode.name for mode in map(find_mode, config.modes) if mode.source == synthesis]
 
 
 def by_mode(config: StudyConfig, syntheses: Sequence[Synthesis]) -> list[Synthesis]:
