@@ -44,9 +44,9 @@ from tasks.planning.grid import real_jobs, summarise, synthetic_jobs
 from tasks.planning.make import load_tasks, make_plan
 from tasks.planning.names import resolve
 from tasks.progress import LOGGER, Progress
-from tasks.records import Synthesis, TaskSummary, Trial, TrialJob
+from tasks.records import Spent, Synthesis, TaskSummary, Trial, TrialJob
 from tasks.reporting import publish
-from tasks.reporting.results import assemble
+from tasks.reporting.results import Results, Subjectivity, total
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking import runs
@@ -115,19 +115,18 @@ def _report(
     subjective = study_subjectivity(
         trials, comparisons, [synthesis], [summary], store, agreement=agreement, ratings={}, judgements=()
     )
-    results = assemble(
-        config,
-        [summary],
-        [synthesis],
-        trials,
-        comparisons,
+    results = Results(
         created="",
-        subjectivity=subjective.tasks,
-        curves=subjective.curves,
-        correlations=subjective.correlations,
+        config=config,
+        tasks=[summary],
+        cells=trials,
+        syntheses=[synthesis],
+        comparisons=comparisons,
+        subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
         findings=subjective.findings,
-        paper=paper.beside(comparisons),
         challenges=challenges,
+        paper=paper.beside(comparisons),
+        totals=total([synthesis], trials, Spent(), None),
     )
     publish.write(results, publish.report_html(results, settings), publish.folder_of(config.name, settings))
 
@@ -137,13 +136,13 @@ def _trial(job: TrialJob, data: Any, settings: Settings, **how: Any) -> Trial:
     return run_trial(job, settings, rows, test_sample(data, job.test_rows), **how)
 
 
-def by_flow(study: Study, settings: Settings) -> dict[str, Any]:
+def by_flow(study: Study, settings: Settings) -> Results:
     """The same as the product does it; its results."""
     from flows.study import run_flow
 
     data = load_tasks(study, settings)
     state = run_flow(make_plan(study.config, data, settings), data, study.folder, settings)
-    results: dict[str, Any] = state.result()
+    results: Results = state.result()
     return results
 
 
@@ -269,7 +268,7 @@ def many(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
     for run in ("logged anew", "logged before"):
         with marking() as marks:
             results = by_flow(study, settings)
-        assert results["totals"]["cells_stored"] == len(marks.seconds) == options.trials
+        assert results.totals.cells_stored == len(marks.seconds) == options.trials
         yield from _trend(f"{options.trials} stored trials, {run}", marks)
 
 
@@ -300,11 +299,11 @@ def added(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
         before = endpoint.stats()["answered"]
         results = by_flow(small_study(endpoint, **small, generators=[first, other]), settings)
         asked = endpoint.stats()["answered"] - before
-    new = [cell for cell in results["cells"] if not cell["cached"]]
-    own = [cell for cell in results["cells"] if cell["generator"] == other["model"]]
-    name = f"a generator more: cells run of {len(results['cells'])}"
+    new = [cell for cell in results.cells if not cell.cached]
+    own = [cell for cell in results.cells if cell.generator == other["model"]]
+    name = f"a generator more: cells run of {len(results.cells)}"
     yield Figure(name, f"{len(new)} run, {len(own)} are its own", "its own", new == own and len(own) == 2)
-    written = [item["calls"] for item in results["syntheses"] if item["generator"] == other["model"]]
+    written = [item.calls for item in results.syntheses if item.generator == other["model"]]
     yield Figure("  calls", f"{asked} asked, {sum(written)} are its own", "its own", asked == sum(written) > 0)
 
 

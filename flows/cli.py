@@ -52,8 +52,8 @@ def run(
 
     results = run_study(_load(study), out=out, quiet=as_json)
     if as_json:
-        print(json.dumps(results))
-    raise typer.Exit(0 if results["status"] == "ok" else 1)
+        print(results.model_dump_json(by_alias=True, ensure_ascii=True))
+    raise typer.Exit(0 if results.status == "ok" else 1)
 
 
 @app.command()
@@ -91,10 +91,10 @@ def report(study: StudyArgument, as_json: JsonOption = False) -> None:
     settings.check_home()
     results = publish.last_results(_load(study).config.name, settings)
     if as_json:
-        print(json.dumps(results))
+        print(results.model_dump_json(by_alias=True, ensure_ascii=True))
     else:
         html = publish.report_html(results, settings)
-        publish.show(results, publish.write(results, html, publish.folder_of(results["study"], settings)))
+        publish.show(results, publish.write(results, html, publish.folder_of(results.study, settings)))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from tasks.planning.plan import Plan
 from tasks.progress import LOGGER, Progress
 from tasks.records import TaskData
 from tasks.reporting import publish, terminal
+from tasks.reporting.results import Results
 from tasks.settings import Settings
 
 KEPT = "every answer that arrived is kept, calls that were on their way are asked again"
@@ -29,8 +30,8 @@ LOOK_S = 0.5
 """Seconds between two checks that the servers which a run uses are still up."""
 
 
-def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
-    """Run a study to its results (the object of results.json).
+def run_study(study: Study, out: Path | None, quiet: bool) -> Results:
+    """Run a study to its results.
 
     Raises ``UserError`` before anything is started when the study cannot be run, ``RunError`` when it is running
     already or broke off.
@@ -38,7 +39,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> dict[str, Any]:
     up = use_running(Settings())
     settings = Settings()  # anew: it may log to the server that was found
 
-    def run(plan: Plan, data: Sequence[TaskData], settings: Settings) -> tuple[dict[str, Any], Path]:
+    def run(plan: Plan, data: Sequence[TaskData], settings: Settings) -> tuple[Results, Path]:
         use_prefect_home(settings)
         quiet_prefect()
         with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from prefect import task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
@@ -46,6 +46,8 @@ from tasks.records import (
 )
 from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
+from tasks.reporting.results import RegisteredModel, Results
+from tasks.reporting.sections import analysed
 from tasks.reporting.table import table
 from tasks.settings import Settings
 from tasks.store import Store, needed
@@ -175,7 +177,7 @@ def choose_models_stage(config: StudyConfig, cells: Sequence[Cell], settings: Se
 
 
 @task(name="log model", task_run_name="log model · {chosen.job.cell}")
-def log_model_stage(chosen: Logging, settings: Settings) -> dict[str, Any]:
+def log_model_stage(chosen: Logging, settings: Settings) -> RegisteredModel:
     """Train a champion's model once more, log and register it."""
     return log_model(chosen, settings)
 
@@ -206,12 +208,18 @@ def subjectivity_stage(
     )
 
 
+@task(name="analyse", task_run_name="analyse")
+def analyse_stage(results: Results, settings: Settings) -> Results:
+    """The results with what sections of the report compute from them."""
+    return analysed(results, Store(settings.store_url))
+
+
 @task(name="report", task_run_name="report")
-def report_stage(results: dict[str, Any], run: runs.StudyRun, settings: Settings) -> None:
+def report_stage(results: Results, run: runs.StudyRun, settings: Settings) -> None:
     """results.json and report.html on disk and in MLflow, and what they say as Prefect artifacts, which link there."""
     html = publish.report_html(results, settings)
-    publish.write(results, html, publish.folder_of(results["study"], settings))
-    summary, key = markdown(results), publish.artifact_key(results["study"])
+    publish.write(results, html, publish.folder_of(results.study, settings))
+    summary, key = markdown(results), publish.artifact_key(results.study)
     runs.finish_study(settings, run.run_id, results, html, summary)
     pages = runs.study_urls(settings, run)
     links = [f"[{name}]({page})" for name, page in pages.items()]
@@ -219,4 +227,4 @@ def report_stage(results: dict[str, Any], run: runs.StudyRun, settings: Settings
     create_markdown_artifact(summary + elsewhere, key, "What the study found")
     create_table_artifact(table(results), f"{key}-comparisons", "Scores of macro-F1, gaps to real rows in points of it")
     for name, page in pages.items():
-        create_link_artifact(page, name, publish.artifact_key(f"{results['study']}-{name}"), f"{name}, in MLflow")
+        create_link_artifact(page, name, publish.artifact_key(f"{results.study}-{name}"), f"{name}, in MLflow")

@@ -21,7 +21,6 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows import runners, stages
 from flows.interruption import ending_at_once
 from flows.observed import run_log, shown_alive, study_progress
-from tasks.analysis.subjectivity import paper
 from tasks.config import StudyConfig
 from tasks.errors import RunError, UserError, redacted
 from tasks.labelling.people import read_judgements
@@ -33,7 +32,7 @@ from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
 from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
-from tasks.reporting.results import assemble
+from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging
@@ -56,16 +55,16 @@ class _Found:
     judgements: tuple[Judgement, ...] = ()
     cells: list[Cell] = field(default_factory=list)
     """Trained cells with what was asked for."""
-    failures: list[dict[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     """Stages that broke off and are no cell of the grid."""
 
     def lost(self, stage: str, instead: R, error: str) -> R:
         """``instead`` of a stage's outcome, its failure noted."""
-        self.failures.append({"stage": stage, "error": error})
+        self.failures.append(Failure(stage, error))
         return instead
 
 
-def run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Settings) -> State[dict[str, Any]]:
+def run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Settings) -> State[Results]:
     """Run a planned study in a Prefect flow run of its own; ``folder`` is that of its file."""
     handed = _PLANNED.set((plan, data, settings))
     try:
@@ -76,19 +75,19 @@ def run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Setti
 
 
 @flow(name="study", flow_run_name="{config.name}")
-def study(config: StudyConfig, folder: Path) -> State[dict[str, Any]]:
+def study(config: StudyConfig, folder: Path) -> State[Results]:
     """Run a study's whole grid. The parameters are for people to see; what is run was planned from them."""
     return _run_planned()  # a worker of a cluster is sent this function, which therefore names no context variable
 
 
-def _run_planned() -> State[dict[str, Any]]:
+def _run_planned() -> State[Results]:
     return run_study(*_PLANNED.get())
 
 
-def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State[dict[str, Any]]:
+def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State[Results]:
     """Run a planned study in the flow run that this is called in.
 
-    The state carries the results object and is Failed when any part of it failed.
+    The state carries the results and is Failed when any part of it failed.
     """
     config = plan.study
     keys = {rows.task.name: stages.load_stage(stages.unsearched(rows), settings) for rows in data}
@@ -102,27 +101,25 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
         subjective = stages.subjectivity_stage(
             found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
         )
-        results = assemble(
-            config,
-            found.summaries,
-            found.syntheses,
-            found.trials,
-            comparisons,
+        questions = spent_on_questions(plan, data, settings)
+        results = Results(
             created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-            estimate=plan.as_dict()["totals"],
-            subjectivity=subjective.tasks,
-            curves=subjective.curves,
-            correlations=subjective.correlations,
+            config=config,
+            tasks=found.summaries,
+            cells=found.trials,
+            syntheses=found.syntheses,
+            comparisons=comparisons,
+            subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
             findings=subjective.findings,
-            paper=paper.beside(comparisons),
-            questions=spent_on_questions(plan, data, settings),
-            failures=found.failures,
             challenges=challenges,
             models=models,
-            booked=ledger.booked,
+            failures=found.failures,
+            totals=total(found.syntheses, found.trials, questions, ledger.booked),
+            estimate=Planned(**plan.as_dict()["totals"]),
         )
+        results = stages.analyse_stage(results, settings)
         stages.report_stage(results, parent, settings)
-    ended = Completed if results["status"] == "ok" else Failed
+    ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
 
 
@@ -249,11 +246,11 @@ def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
     announce(step, relayed=True)
 
 
-def _log_models(config: StudyConfig, found: _Found, settings: Settings) -> list[dict[str, Any]]:
+def _log_models(config: StudyConfig, found: _Found, settings: Settings) -> list[RegisteredModel]:
     """The models of new champions; a failure is recorded and holds up nothing."""
     nothing: list[Logging] = []
     choice = stages.choose_models_stage(config, found.cells, settings, return_state=True)
-    models: list[dict[str, Any]] = []
+    models: list[RegisteredModel] = []
     for chosen in _record(choice, partial(found.lost, "choose models", nothing)):
         logged = stages.log_model_stage(chosen, settings, return_state=True)
         model = _record(logged, partial(found.lost, f"log model · {chosen.job.cell}", None))

@@ -18,6 +18,7 @@ from tasks.analysis.decisions.champion import KIND as CHAMPIONS
 from tasks.llm.journal import read_journal
 from tasks.locks import no_study_running
 from tasks.reporting import publish
+from tasks.reporting.results import Results
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -145,7 +146,7 @@ def take_inventory(settings: Settings) -> Inventory:
         home=str(settings.home),
         store=store.url,
         items=(*items, *_home_items(settings, store, referring)),
-        studies={name: str(found.get("created", "")) for name, found in results.items()},
+        studies={name: found.created for name, found in results.items()},
     )
 
 
@@ -187,16 +188,17 @@ def prune(settings: Settings, days: float, journals: bool) -> Pruning:
     return pruning
 
 
-def _last_results(settings: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
+def _last_results(settings: Settings) -> Iterator[tuple[str, Results]]:
     for path in sorted((settings.home / "studies").glob(f"*/{publish.RESULTS}")):
         yield path.parent.name, publish.last_results(path.parent.name, settings)
 
 
-def _references(results: Mapping[str, Mapping[str, Any]], store: Store) -> dict[str, list[str]]:
+def _references(results: Mapping[str, Results], store: Store) -> dict[str, list[str]]:
     """Key of an artifact or a journal to the studies that refer to it."""
     found: dict[str, list[str]] = {}
     for study, content in results.items():
-        for key in dict.fromkeys(item["key"] for item in (*content["syntheses"], *content["cells"]) if item["key"]):
+        keys = [*(item.key for item in content.syntheses), *(cell.key for cell in content.cells)]
+        for key in dict.fromkeys(filter(None, keys)):
             found.setdefault(key, []).append(study)
     for key in store.keys(CHAMPIONS):
         for trial in (store.get(CHAMPIONS, key) or {}).get("trials", {}).values():

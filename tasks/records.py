@@ -94,10 +94,13 @@ class Arm:
     """
 
     task: str
+    """Name of the task."""
     mode: str
+    """Name of the mode."""
     source: Configured | None
     """Who made rows or answers: a generator or an import. Null where all rows are real."""
     classifier: Configured
+    """What is trained or, where nothing is, what answers."""
     size: int | None
     """Rows for each label that the study asks for. Null where something else sets their number: the reference, the
     pool, a synthesis that fell short of its rows; and where nothing is trained."""
@@ -185,18 +188,27 @@ class TaskSummary:
     """What results say about a task's real rows, without the rows."""
 
     name: str
+    """Of the task, in studies and results."""
     title: str
+    """For people."""
     labels: tuple[str, ...]
+    """Names of the labels, in the order of the task file."""
     source: str
+    """What was read, for people: package and member, hub id and revision, or file names."""
     n_train: int
+    """Real training rows."""
     n_pool: int
+    """Those of them that few-shot prompts may show."""
     n_test: int
+    """Real test rows."""
     diversity: Mapping[str, float] = field(default_factory=dict)
     """Of the real training rows, by the measures of ``Synthesis.diversity``."""
     similarity: Mapping[str, float] = field(default_factory=dict)
     """Of the real training rows to the reference: the real rows that syntheses are compared with."""
     licence: str = ""
+    """Of the data, as the task file states it."""
     citation: str = ""
+    """Of the data, as the task file states it."""
     note: str = ""
     """What a reader of the task's scores should know: labels with fewer real rows than the study asks for."""
 
@@ -314,11 +326,17 @@ class FilterCounts:
     """How many texts survived each step: requested >= answered >= parsed >= valid >= unique >= kept."""
 
     requested: int
+    """Texts that the LLM was asked for."""
     answered: int
+    """Texts that came."""
     parsed: int
+    """Texts that could be read out of the answer."""
     valid: int
+    """Texts that no filter of single texts rejected."""
     unique: int
+    """Texts that repeat no earlier one."""
     kept: int
+    """Texts that became rows."""
     rejected: Mapping[str, int] = field(default_factory=dict)
     """Rejected texts by reason."""
 
@@ -328,16 +346,25 @@ class Synthesis:
     """One generated data set: its ledger here, its rows in the store under ``syntheses/<key>/rows.jsonl``."""
 
     key: str
+    """Of the data set in the store; empty where it failed before it had one."""
     task: str
+    """Name of the task."""
     mode: str
+    """Name of the mode."""
     generator: str
+    """The LLM by its litellm name, or the import by its name."""
     draw: int
+    """Number of the drawing: another draw of the same job has other rows."""
     status: Status
+    """``failed`` where ``error`` says why there are no rows."""
     yields: FilterCounts
+    """How many texts survived each step."""
     label_counts: Mapping[str, int]
     """Kept rows by label; every label of the task is a key."""
     tokens_in: int
+    """Tokens read by the LLM."""
     tokens_out: int
+    """Tokens written by the LLM."""
     cost_usd: float | None
     """Null when the price is unknown; 0 for the embedded model."""
     seconds: float
@@ -353,12 +380,21 @@ class Synthesis:
     label_noise: float | None = None
     """Estimated share of kept rows that are not of the label asked for; null unless the study has ``label_check``."""
     diversity: Mapping[str, float] = field(default_factory=dict)
+    """Measures of how varied the kept texts are, by name; ``<name>_error`` is the standard error of a measure."""
     similarity: Mapping[str, float] = field(default_factory=dict)
+    """Measures of how close the kept texts are to real ones, in the same way."""
     error: str | None = None
+    """Why it failed."""
     calls_estimated: int = 0
     """Calls whose tokens and cost are the most that they can have been, because the provider did not say them."""
     source: Configured | None = None
     """``generator`` with its settings, as the study has them; null in the store, which serves many studies."""
+
+    @property
+    def cost_per_kept_usd(self) -> float | None:
+        """What a kept row cost; null where the price is unknown or no row was kept."""
+        kept = self.yields.kept
+        return self.cost_usd / kept if self.cost_usd is not None and kept else None
 
 
 @dataclass(frozen=True)
@@ -410,21 +446,31 @@ class Trial(OfArm):
     """The outcome of one cell. Its predictions are in the store under ``trials/<key>``."""
 
     key: str
+    """Of the trial in the store; empty where it failed before it had one."""
     arm: Arm
+    """What is trained and tested."""
     seed: int
+    """Of the replicate."""
     status: Status
+    """``failed`` where ``error`` says why there is no score."""
     n_train: int
+    """Training rows."""
     n_test: int
+    """Test rows."""
     label_counts: Mapping[str, int]
     """Training rows, or those that an LLM or a count saw, by label."""
     macro_f1: float | None = None
+    """0 to 1; null without a score."""
     accuracy: float | None = None
+    """0 to 1; null without a score."""
     per_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """Label to precision, recall, f1 and support."""
     seconds: float = 0.0
+    """Wall time of training and test, of the run that made the trial."""
     cached: bool = False
     """Found in the store, nothing was trained in this run."""
     error: str | None = None
+    """Why it failed."""
     run_id: str | None = None
     """MLflow run."""
     cost_usd: float | None = None
@@ -461,8 +507,11 @@ class Interval:
     """A mean over seeds with its 95% interval."""
 
     mean: float
+    """The estimate."""
     low: float
+    """Lower end of the interval."""
     high: float
+    """Upper end of the interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,8 +519,11 @@ class Gap:
     """Macro-F1 of a mode minus that of matched real rows (negative is a loss), paired by seed and test row."""
 
     mean: float
+    """The estimate."""
     low: float
+    """Lower end of the 95% interval."""
     high: float
+    """Upper end of the 95% interval."""
     p: float
     """Two-sided permutation p-value."""
     p_corrected: float
@@ -493,11 +545,13 @@ class Comparison(OfArm):
     """All seeds of an arm against real rows, as a rule as many."""
 
     arm: Arm
+    """What was trained and tested."""
     seeds: tuple[int, ...]
     """Seeds whose trials finished."""
     macro_f1: Interval | None
     """Null when no trial finished."""
     accuracy: Interval | None
+    """Null when no trial finished."""
     gap: Gap | None
     """Null for the real rows themselves, where either side has no finished trial, and on fewer than 20 test rows."""
     good_enough: GoodEnough
@@ -559,6 +613,7 @@ class TaskSubjectivity:
     """How subjective one task is, by its raters' agreement and by comparisons with the other tasks."""
 
     task: str
+    """Name of the task."""
     source: Literal["raters", "annotators", ""]
     """Whose agreement it is: human raters of the data, the panel of LLM annotators, or nobody's."""
     items: int = 0
@@ -568,7 +623,9 @@ class TaskSubjectivity:
     mean_agreement: Interval | None = None
     """Mean over items of a_i, the share of raters who chose the most frequent label."""
     krippendorff_alpha: float | None = None
+    """Agreement of raters beyond chance: 1 is full agreement, 0 what chance gives; null where it cannot be computed."""
     fleiss_kappa: float | None = None
+    """The same by Fleiss, for items with equally many raters."""
     strength: Interval | None = None
     """Bradley-Terry log-strength of being the more subjective of two tasks, mean 0 over the study's tasks."""
     rank: int | None = None
@@ -584,8 +641,11 @@ class CurvePoint:
     """Scores on the test rows whose agreement is at least ``gamma``."""
 
     gamma: float
+    """Least agreement of the test rows, 0 to 1."""
     items: int
+    """Test rows."""
     accuracy: Interval
+    """0 to 1, over seeds."""
 
 
 @dataclass(frozen=True)
@@ -593,12 +653,15 @@ class Curve(OfArm):
     """Accuracy of an arm over agreement thresholds (Li et al. 2023, section 5)."""
 
     arm: Arm
+    """What was trained and tested."""
     points: tuple[CurvePoint, ...]
+    """By rising threshold; empty where ``note`` says why."""
     slope: Interval | None = None
     """Accuracy gained over the curve's range of gamma: the last point's minus the first's."""
     steeper: Interval | None = None
     """``slope`` minus that of matched real rows; null for real rows themselves."""
     note: str = ""
+    """Why something above is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -606,9 +669,13 @@ class Association:
     """A rank correlation with its 95% interval over tasks and its p-value."""
 
     value: float
+    """The correlation, -1 to 1."""
     low: float
+    """Lower end of the 95% interval."""
     high: float
+    """Upper end of the 95% interval."""
     p: float
+    """Two-sided p-value."""
 
 
 @dataclass(frozen=True)
@@ -620,8 +687,11 @@ class Correlation(OfArm):
     measure: Literal["strength", "disagreement"]
     """Bradley-Terry strength, or 1 - mean agreement."""
     tasks: int
+    """How many tasks it is over."""
     spearman: Association | None = None
+    """Spearman's rank correlation."""
     kendall: Association | None = None
+    """Kendall's tau."""
     note: str = ""
     """Why there is none: fewer than 3 tasks, ..."""
 
@@ -631,9 +701,11 @@ class Finding:
     """One finding of the study by Li et al. 2023, tested on this study's own numbers."""
 
     name: str
+    """Id of the finding."""
     claim: str
     """In plain words."""
     verdict: Literal["confirmed", "refuted", "undecided"]
+    """Whether the numbers of this study show it."""
     evidence: str
     """The numbers that decide it, in one or two sentences."""
 
@@ -643,14 +715,17 @@ class Challenge:
     """One LLM's rows against those of the champion, the best so far, of the same task and mode."""
 
     task: str
+    """Name of the task."""
     mode: str
     """The challenger's; empty where all modes of the task compete."""
     classifier: str
+    """The classifier that both were trained with."""
     challenger: str
     """What wrote its training rows: the LLM and, where all modes compete, the mode."""
     champion: str | None
     """The same of the champion until now; null when there was none."""
     outcome: Outcome
+    """``first`` where there was no champion; ``better`` and ``worse`` only beyond chance."""
     gap: Gap | None = None
     """Macro-F1 of the challenger minus the champion's, paired by seed and test row; null where that cannot be done."""
     note: str = ""

@@ -101,7 +101,36 @@ def _flat(name: tuple[str, ...], value: Any, words: tuple[str, ...]) -> Iterator
         yield name, value
 
 
-READERS: dict[int, Callable[[Mapping[str, Any]], Iterator[Named]]] = {1: _schema_1}
+def _schema_2(results: Mapping[str, Any]) -> Iterator[Named]:
+    """An arm has the names in schema 2, and the counts of a synthesis are a record of their own."""
+    subjectivity = results["subjectivity"]
+    return _schema_1(
+        {
+            **results,
+            "syntheses": [_synthesis(item) for item in results["syntheses"]],
+            **{section: [_of_arm(item) for item in results[section]] for section in ("cells", "comparisons")},
+            "subjectivity": {
+                **subjectivity,
+                **{part: [_of_arm(item) for item in subjectivity[part]] for part in ("curves", "correlations")},
+            },
+        }
+    )
+
+
+def _of_arm(item: Mapping[str, Any]) -> dict[str, Any]:
+    arm, fields = item["arm"], {name: value for name, value in item.items() if name != "arm"}
+    source, names = arm["source"], {"mode": arm["mode"], "classifier": arm["classifier"]["label"]}
+    return {"task": arm["task"], "generator": source and source["label"], **names, **fields}
+
+
+def _synthesis(item: Mapping[str, Any]) -> dict[str, Any]:
+    counts, cost = item["yields"], item["cost_usd"]
+    fields = {name: value for name, value in item.items() if name not in ("yields", "source")}
+    per_row = cost / counts["kept"] if cost is not None and counts["kept"] else None
+    return {**counts, **fields, "cost_per_kept_usd": per_row}
+
+
+READERS: dict[int, Callable[[Mapping[str, Any]], Iterator[Named]]] = {1: _schema_1, 2: _schema_2}
 """A reader for each schema of results.json."""
 
 

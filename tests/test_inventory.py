@@ -5,19 +5,22 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from tasks import inventory
+from tasks.config import StudyConfig
 from tasks.errors import RunError, UserError
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
 from tasks.locks import no_study_running, only_run_of
-from tasks.reporting.publish import FIELDS
+from tasks.records import FilterCounts, Spent, Synthesis, Trial
+from tasks.reporting.results import Results, to_json, total
 from tasks.settings import Settings
 from tasks.store import Store
+from tests.arms import make_arm
 
 OLD = time.time() - 100 * 86400
 
@@ -42,14 +45,19 @@ def put(settings: Settings) -> Callable[..., None]:
 def results(settings: Settings, study: str, syntheses: Sequence[str] = (), trials: Sequence[str] = ()) -> Path:
     folder = settings.home / "studies" / study
     folder.mkdir(parents=True)
-    content = {
-        **{name: of() for name, of in FIELDS.items()},
-        "study": study,
-        "created": "2026-01-02T03:04:05+00:00",
-        "syntheses": [{"key": key} for key in syntheses],
-        "cells": [{"key": key} for key in trials],
-    }
-    (folder / "results.json").write_text(json.dumps(content))
+    made = Synthesis("", "t", "few_shot", "g", 0, "ok", FilterCounts(1, 1, 1, 1, 1, 1), {}, 1, 1, 0.0, 1.0)
+    trained = Trial("", make_arm(mode="real", source=None), 0, "ok", 1, 1, {})
+    content = Results(
+        created="2026-01-02T03:04:05+00:00",
+        config=StudyConfig(name=study, tasks=("t",), modes=("real", "few_shot")),
+        versions={},
+        tasks=[],
+        cells=[replace(trained, key=key) for key in trials],
+        syntheses=[replace(made, key=key) for key in syntheses],
+        comparisons=[],
+        totals=total([], [], Spent(), None),
+    )
+    (folder / "results.json").write_text(to_json(content))
     return folder / "results.json"
 
 

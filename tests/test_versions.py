@@ -16,7 +16,8 @@ from tasks.generation.synthesize import read_rows, synthesize
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
 from tasks.llm.journal import open_journal, read_journal
-from tasks.reporting.publish import FIELDS, last_results
+from tasks.reporting.publish import last_results
+from tasks.reporting.results import SCHEMA, read_results
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.trial import find_trial, read_predictions
@@ -124,14 +125,26 @@ def test_real_rows_descriptions_champions_and_llms_are_read(settings: Settings, 
 
 def test_results_are_read(settings: Settings) -> None:
     results = last_results("fixture", settings)
-    assert results["status"] == "ok" and [cell["macro_f1"] for cell in results["cells"]] == [1.0, 1.0]
+    assert results.status == "ok" and [cell.macro_f1 for cell in results.cells] == [1.0, 1.0]
+    [made] = results.syntheses
+    assert (made.yields.kept, made.yields.rejected) == (6, {"duplicate": 3})
+    assert made.cost_per_kept_usd == pytest.approx(0.0015)
+    assert results.schema_version == SCHEMA and results.totals.calls == 9
+
+
+def test_a_measure_that_an_older_version_could_not_compute_is_left_out(settings: Settings) -> None:
+    path = settings.home / "studies" / "fixture" / "results.json"
+    content = json.loads(path.read_text())
+    content["syntheses"][0]["similarity"] = {"mmd": None, "auc": 0.5}
+    path.write_text(json.dumps(content))
+    assert read_results(path).syntheses[0].similarity == {"auc": 0.5}
 
 
 def test_results_of_a_newer_version_are_refused_in_one_line(settings: Settings) -> None:
     path = settings.home / "studies" / "fixture" / "results.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 9}))
     with pytest.raises(
-        RunError, match=r"results.json' was written by a newer synthgap \(schema 9, .* up to 1\): upgrade"
+        RunError, match=r"results.json' was written by a newer synthgap \(schema 9, .* up to 2\): upgrade"
     ):
         last_results("fixture", settings)
 
@@ -139,10 +152,11 @@ def test_results_of_a_newer_version_are_refused_in_one_line(settings: Settings) 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"schema": "x"}', b"[" * 10**5])
 def test_torn_results_are_one_line(settings: Settings, content: bytes) -> None:
     (settings.home / "studies" / "fixture" / "results.json").write_bytes(content)
-    with pytest.raises(RunError, match=r"results.json' are damaged; run study 'fixture' again"):
+    with pytest.raises(RunError, match=r"results.json' are damaged \(.*\); run the study again"):
         last_results("fixture", settings)
 
 
+FIELDS = ("created", "config", "tasks", "cells", "syntheses", "comparisons", "totals")
 WRONG = [{name: value} for name in FIELDS for value in (7, None, [1])]
 
 
@@ -151,7 +165,7 @@ def test_results_with_a_field_of_another_kind_are_damaged(settings: Settings, wr
     path = settings.home / "studies" / "fixture" / "results.json"
     results = json.loads(path.read_text())
     path.write_text(json.dumps({**results, **wrong}))
-    with pytest.raises(RunError, match=r"results.json' are damaged; run study 'fixture' again"):
+    with pytest.raises(RunError, match=r"results.json' are damaged \(.*\); run the study again"):
         last_results("fixture", settings)
 
 

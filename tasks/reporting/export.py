@@ -6,38 +6,41 @@ who trains on the kept ones may want to know what was left out.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import RunError, UserError
 from tasks.generation.provenance import trace
+from tasks.records import Comparison, FilterCounts, Interval, Synthesis
+from tasks.reporting.results import Results, source_of
 from tasks.settings import Settings
 from tasks.store import Store
 
 KEPT, REJECTED, CARD = "train.parquet", "rejected.parquet", "README.md"
 
 
-def export(results: Mapping[str, Any], settings: Settings, out: Path) -> list[Path]:
+def export(results: Results, settings: Settings, out: Path) -> list[Path]:
     """Write every generated data set of a study into a folder of its own below ``out``; returns the folders.
 
     Raises ``UserError`` for a study without any, ``RunError`` when a data set is not in the store any more or ``out``
     cannot be written.
     """
-    made = list({item["key"]: item for item in reversed(results["syntheses"]) if item["status"] == "ok"}.values())[::-1]
+    made = list({item.key: item for item in reversed(results.syntheses) if item.status == "ok"}.values())[::-1]
     if not made:
-        raise UserError(f"study {results['study']!r} has no generated data set to export")
+        raise UserError(f"study {results.study!r} has no generated data set to export")
     store = Store(settings.store_url)
     return [_export(item, results, store, out / _name(item)) for item in made]
 
 
-def _name(synthesis: Mapping[str, Any]) -> str:
-    parts = (synthesis["task"], synthesis["mode"], synthesis["generator"], f"draw{synthesis['draw']}")
+def _name(synthesis: Synthesis) -> str:
+    parts = (synthesis.task, synthesis.mode, source_of(synthesis) or "", f"draw{synthesis.draw}")
     return "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in parts)
 
 
-def _export(synthesis: Mapping[str, Any], results: Mapping[str, Any], store: Store, folder: Path) -> Path:
+def _export(synthesis: Synthesis, results: Results, store: Store, folder: Path) -> Path:
     try:
-        rows = trace(store, synthesis["key"])
+        rows = trace(store, synthesis.key)
     except FileNotFoundError as error:
         raise RunError(f"cannot trace the rows of {_name(synthesis)}: {error}") from None
     kept = [row for row in rows if row["reason"] is None]
@@ -63,11 +66,11 @@ def _write(rows: Sequence[Mapping[str, Any]], path: Path, leave_out: Sequence[st
     parquet.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), path)
 
 
-def card(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+def card(synthesis: Synthesis, results: Results) -> str:
     """The data-set card, Markdown with a YAML head."""
-    task = next(task for task in results["tasks"] if task["name"] == synthesis["task"])
-    cost = synthesis["cost_usd"]
-    steps = ("requested", "answered", "parsed", "valid", "unique", "kept")
+    task = next(task for task in results.tasks if task.name == synthesis.task)
+    cost, yields = synthesis.cost_usd, synthesis.yields
+    steps = [field.name for field in fields(FilterCounts) if field.name != "rejected"]
     lines = [
         "---",
         "task_categories: [text-classification]",
@@ -76,9 +79,9 @@ def card(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         f"- config_name: default\n  data_files: [{{split: train, path: {KEPT}}}]",
         f"- config_name: rejected\n  data_files: [{{split: train, path: {REJECTED}}}]",
         "---",
-        f"# {task['title']} Texts written by {synthesis['generator']}",
+        f"# {task.title} Texts written by {source_of(synthesis)}",
         "",
-        f"{synthesis['kept']} texts in mode `{synthesis['mode']}`, labels as asked for, not checked by people. "
+        f"{yields.kept} texts in mode `{synthesis.mode}`, labels as asked for, not checked by people. "
         + _made(synthesis)
         + ("at an unknown price." if cost is None else f"${cost:.4f}."),
         "",
@@ -90,9 +93,9 @@ def card(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         "",
         "| " + " | ".join(steps) + " |",
         "|" + "---|" * len(steps),
-        "| " + " | ".join(str(synthesis[step]) for step in steps) + " |",
+        "| " + " | ".join(str(getattr(yields, step)) for step in steps) + " |",
         "",
-        *(f"- {reason}: {count}" for reason, count in sorted(synthesis["rejected"].items())),
+        *(f"- {reason}: {count}" for reason, count in sorted(yields.rejected.items())),
         "",
         "## Columns",
         "",
@@ -102,39 +105,34 @@ def card(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         "",
         "## Real data",
         "",
-        f"Compared with, and in few-shot modes shown examples of: {task['source']}. "
-        f"Licence: {task.get('licence') or 'not stated'}. {task.get('citation', '')}".strip(),
+        f"Compared with, and in few-shot modes shown examples of: {task.source}. "
+        f"Licence: {task.licence or 'not stated'}. {task.citation}".strip(),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _made(synthesis: Mapping[str, Any]) -> str:
+def _made(synthesis: Synthesis) -> str:
     """How the texts came about, up to their price."""
-    if not synthesis["calls"]:
+    if not synthesis.calls:
         return "Imported, not written in this study, "
     return (
-        f"Model that answered: {synthesis['model_answered']}. Calls: {synthesis['calls']}, "
-        f"{synthesis['tokens_in']:,} tokens read, {synthesis['tokens_out']:,} written, "
+        f"Model that answered: {synthesis.model_answered}. Calls: {synthesis.calls}, "
+        f"{synthesis.tokens_in:,} tokens read, {synthesis.tokens_out:,} written, "
     )
 
 
-def _gaps(synthesis: Mapping[str, Any], results: Mapping[str, Any]) -> list[str]:
+def _gaps(synthesis: Synthesis, results: Results) -> list[str]:
     """One line a mode that trains on these rows and classifier: its score, gap to as many real rows, and verdict."""
-    modes = [item["mode"] for item in results["syntheses"] if item["key"] == synthesis["key"]]
-    same = ("task", "generator")
-    found = [item for item in results["comparisons"] if item["mode"] in modes]
-    found = [item for item in found if all(item[name] == synthesis[name] for name in same)]
-    scored = [item for item in found if item["macro_f1"]]
-    if not scored:
-        return ["Not measured: no training on these rows finished."]
-    return [_gap(item) for item in scored]
+    modes = [item.mode for item in results.syntheses if item.key == synthesis.key]
+    same = (synthesis.task, source_of(synthesis))
+    found = [item for item in results.comparisons if item.mode in modes and (item.task, item.source) == same]
+    lines = [_gap(item, item.macro_f1) for item in found if item.macro_f1]
+    return lines or ["Not measured: no training on these rows finished."]
 
 
-def _gap(item: Mapping[str, Any]) -> str:
-    score, gap = item["macro_f1"], item["gap"]
-    line = f"- {item['mode']}, {item['classifier']}: macro-F1 {score['mean']:.3f} "
-    line += f"(95% {score['low']:.3f} to {score['high']:.3f})"
-    if gap:
-        points = [100 * gap[name] for name in ("mean", "low", "high")]
-        line += ", {:+.1f} points against as many real rows (95% {:+.1f} to {:+.1f})".format(*points)
-    return f"{line}: {item['verdict']}."
+def _gap(item: Comparison, score: Interval) -> str:
+    line = f"- {item.mode}, {item.classifier}: macro-F1 {score.mean:.3f} (95% {score.low:.3f} to {score.high:.3f})"
+    if gap := item.gap:
+        line += f", {100 * gap.mean:+.1f} points against as many real rows "
+        line += f"(95% {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+    return f"{line}: {item.verdict}."

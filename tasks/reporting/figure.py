@@ -6,11 +6,12 @@ Colours leave as CSS variables, so that one figure serves light and dark pages; 
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 from tasks.reporting.modes import Look, looks
+from tasks.reporting.results import Results
 
 WIDTH = 380
 """Units of a figure's width; text is 12 of them high."""
@@ -23,11 +24,11 @@ ROLES = {INK: "--ink", FAINT: "--faint", BAND: "--band"}
 class Figure:
     """A matplotlib figure whose colours become CSS variables and whose ids are its own; ``svg`` holds it after use."""
 
-    def __init__(self, results: Mapping[str, Any], height: float, spoken: str, width: float = WIDTH) -> None:
+    def __init__(self, results: Results, height: float, spoken: str, width: float = WIDTH) -> None:
         import matplotlib
         from matplotlib.figure import Figure as Canvas
 
-        self._looks = looks(row["mode"] for row in results["comparisons"])
+        self._looks = looks(row.mode for row in results.comparisons)
         self._width, self._height, self._spoken, self.svg = width, height, spoken, ""
         self._style = matplotlib.rc_context(
             {"svg.fonttype": "none", "svg.hashsalt": spoken, "font.size": 12, "font.family": "sans-serif"}
@@ -89,3 +90,18 @@ def stylesheet(modes: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
     """CSS variables of the study's modes, for light and for dark pages."""
     found = looks(modes)
     return {css_name(m): look.light for m, look in found.items()}, {css_name(m): look.dark for m, look in found.items()}
+
+
+def value_axis(axes: Any, name: str) -> None:
+    """A vertical axis of values with a few lines, for figures whose axes are compared by eye."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.8)
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylabel(name, color=INK)
+
+
+def lowest_tenth(lows: Iterable[float]) -> float:
+    """Where the axes of scores begin, the same for all panels: below the lowest interval, at a tenth."""
+    return float(max(0.0, (min([*lows, 0.9]) - 0.02) // 0.1 * 0.1))

@@ -3,36 +3,28 @@
 The newest results of a study are in ``<home>/studies/<name>/``; every run's results are also files of its MLflow run.
 """
 
-import json
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from tasks.errors import RunError, UserError, writing
+from tasks.errors import UserError, writing
 from tasks.files import make_folder, replace_files
 from tasks.generation.synthesize import read_rows
 from tasks.jsonl import encodable
 from tasks.reporting import terminal
 from tasks.reporting.report import render
-from tasks.reporting.results import SCHEMA, to_json
+from tasks.reporting.results import Results, read_results, to_json
 from tasks.settings import Settings, shared_files
 from tasks.store import Store, needed
-from tasks.versions import check_version, is_version
 
 RESULTS = "results.json"
-FIELDS = {"study": str, "status": str, "config": dict, "totals": dict} | dict.fromkeys(
-    ("tasks", "cells", "syntheses", "comparisons"), list
-)
-"""What results of every version have; the lists hold objects."""
 REPORT = "report.html"
 
 
-def report_html(results: Mapping[str, Any], settings: Settings) -> str:
-    """The report of a results object, with sample rows out of the store."""
+def report_html(results: Results, settings: Settings) -> str:
+    """The report of a study, with sample rows out of the store."""
     store = Store(settings.store_url)
-    made = [item["key"] for item in results["syntheses"] if item["status"] == "ok"]
+    made = [item.key for item in results.syntheses if item.status == "ok"]
     with needed():
         rows = {key: read_rows(store, key) for key in made}
     return render(results, rows)
@@ -43,7 +35,7 @@ def folder_of(study: str, settings: Settings) -> Path:
     return settings.home / "studies" / study
 
 
-def write(results: Mapping[str, Any], html: str, folder: Path) -> Path:
+def write(results: Results, html: str, folder: Path) -> Path:
     """Write results.json and report.html; returns the report's path. Raises ``RunError`` when the disk refuses: what
     was there before stays whole.
     """
@@ -66,44 +58,27 @@ def copy(study: str, settings: Settings, folder: Path) -> Path:
     return folder / REPORT
 
 
-def last_results(study: str, settings: Settings) -> dict[str, Any]:
+def last_results(study: str, settings: Settings) -> Results:
     """The newest results of a study. Raises ``UserError`` when it has not been run here, ``RunError`` where they are
     damaged or a newer synthgap wrote them.
     """
-    path = folder_of(study, settings) / RESULTS
     try:
-        results = json.loads(path.read_bytes().decode())
-        schema = results.get("schema", 0)
-        whole = is_version(schema) and _has_fields(results)
+        return read_results(folder_of(study, settings) / RESULTS)
     except FileNotFoundError:
         raise UserError(f"study {study!r} has no results in {str(settings.home)!r}; run it first") from None
-    except (ValueError, AttributeError, RecursionError):
-        whole = False
-    if not whole:
-        raise RunError(f"the results in {str(path)!r} are damaged; run study {study!r} again: what is stored stays")
-    check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
-    return dict(results)
 
 
-def _has_fields(results: Mapping[str, Any]) -> bool:
-    found = [results.get(name) for name in FIELDS]
-    return all(
-        isinstance(value, of) and (of is not list or all(isinstance(item, dict) for item in value))
-        for value, of in zip(found, FIELDS.values(), strict=True)
-    )
-
-
-def show(results: Mapping[str, Any], report: Path) -> None:
+def show(results: Results, report: Path) -> None:
     """The answer in the terminal, and where the whole of it is."""
     terminal.show(terminal.study_view(results))
     print(f"{headline(results)}\nReport: {report}", file=sys.stderr)
 
 
-def headline(results: Mapping[str, Any]) -> str:
+def headline(results: Results) -> str:
     """How the run went, in one line."""
-    totals = results["totals"]
-    done = totals["cells"] - totals["cells_failed"]
-    return f"{done} of {totals['cells']} cells finished, {totals['cells_stored']} of them found in the store"
+    totals = results.totals
+    done = totals.cells - totals.cells_failed
+    return f"{done} of {totals.cells} cells finished, {totals.cells_stored} of them found in the store"
 
 
 def artifact_key(study: str) -> str:

@@ -15,23 +15,26 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.records import Row, short
-from tasks.reporting import champions, panels, phrases, plots, sections, words
+from tasks.modes import MATCHED_REAL, mode_facts
+from tasks.records import Comparison, Row, Synthesis, short
+from tasks.reporting import phrases
 from tasks.reporting.figure import css_name, stylesheet
+from tasks.reporting.grouping import asked, classifiers, rating, task_names, titles
 from tasks.reporting.modes import (
-    BASELINES,
-    MIX,
-    MIX_FROM,
     all_synthetic,
     best,
     judged,
     looks,
-    mixed,
+    mixed_in,
     mode_name,
-    outcome,
     place,
 )
 from tasks.reporting.phrases import MINUS
+from tasks.reporting.results import Results
+from tasks.reporting.section import Section
+from tasks.reporting.sections import SECTIONS
+from tasks.reporting.sections.comparisons import of_task
+from tasks.reporting.sections.texts import syntheses
 
 Samples = Mapping[str, tuple[Sequence[Row], Sequence[Row]]]
 
@@ -40,23 +43,6 @@ SHOWN = 12
 LONGEST = 400
 """Characters of a sample row."""
 
-MEASURES = {
-    "texts": "Texts: how many were measured, as many of each label as the real rows can match. Most measures depend on "
-    "it. A measure's error is the standard error of estimating it from a sample of these texts.",
-    "remote_clique": "Remote clique: mean distance to all other texts; higher is more varied.",
-    "chamfer": "Chamfer: mean distance to the nearest other text; higher is more varied, near 0 means near-copies.",
-    "vendi": "Vendi score: how many clearly different texts the set amounts to; higher is more varied.",
-    "distinct_1": "Distinct-1: different words as a share of all words; higher is more varied.",
-    "distinct_2": "Distinct-2: different word pairs as a share of all word pairs; higher is more varied.",
-    "self_bleu": "Self-BLEU: how much of a text stands in up to 499 others, 0 to 1; lower is more varied.",
-    "top_5": "Top-5 similarity: for each real text, mean cosine similarity to its 5 nearest texts in the set; "
-    "higher means that the set reaches more of what is real.",
-    "top_5_back": "Top-5 similarity backwards: for each text in the set, mean cosine similarity to its 5 nearest real "
-    "texts; higher means that the set stays closer to what is real.",
-    "mmd": "MMD: squared maximum mean discrepancy between the set and real texts; about 0, even slightly below, means "
-    "that they have one distribution.",
-    "auc": "Discriminator AUC: how well a classifier tells the set from real texts; 0.5 means not at all, 1 always.",
-}
 STATES = {
     "yes": ("✓", "Yes"),
     "no": ("✗", "No"),
@@ -74,52 +60,50 @@ class Answer(NamedTuple):
     detail: str
 
 
-def render(results: Mapping[str, Any], samples: Samples) -> str:
-    """The page. ``results`` is the object of results.json; ``samples`` holds kept and rejected rows by key."""
-    light, dark = stylesheet(_modes(results))
-    names, rated = sections.task_names(results), sections.rating(results)
-    described, made = sections.described(results), sections.syntheses(results)
-    classifiers = sections.classifiers(results)
-    return (
-        _environment(results)
-        .get_template("report.html")
-        .render(
-            r=results,
-            answers=[_answer(results, task) for task in names],
-            headline=_headline(results),
-            best_rows=_best_rows(results),
-            by_task={task: _of_task(results, task) for task in names},
-            tasks=sorted(results["tasks"], key=lambda task: names.index(task["name"])),
-            titles=sections.titles(results),
-            numbers={name: place for place, name in enumerate(names, 1)} if rated else {},
-            glyphs={mode: look.glyph for mode, look in looks(_modes(results)).items()},
-            holes=_holes(results),
-            shortfalls=[row for row in made if row["status"] == "ok" and (row["short"] or row["stopped"])],
-            grids=sections.grids(results),
-            effects=any(row["gap"] and row["gap"].get("effect") is not None for row in results["comparisons"]),
-            published=sections.published(results),
-            rated=rated,
-            correlations=sections.part(results, "correlations"),
-            hollow=classifiers if len(classifiers) > 1 else [],
-            **panels.all_panels(results),
-            uncurved=sections.uncurved(results),
-            syntheses=made,
-            challenges=champions.challenges(results),
-            funnels=list(dict.fromkeys((row["mode"], row["generator"]) for row in made if not MIX.match(row["mode"]))),
-            writers={row["generator"] for row in made},
-            described=described,
-            measures=sections.measures(row for _, rows in described for _, row in rows),
-            measure_names=MEASURES,
-            samples=_samples(results, samples),
-            states=STATES,
-            config=yaml.safe_dump(results["config"], sort_keys=False, allow_unicode=True),
-            light=light,
-            dark=dark,
-        )
+def render(results: Results, samples: Samples, sections: Sequence[Section] = SECTIONS) -> str:
+    """The page. ``samples`` holds kept and rejected rows by key of the synthesis."""
+    environment, shared = _environment(results), _shared(results, samples)
+    light, dark = stylesheet(shared["glyphs"])
+    return environment.get_template("report.html").render(
+        **shared,
+        answers=[_answer(results, task) for task in shared["names"]],
+        headline=_headline(results),
+        holes=_holes(results),
+        shortfalls=[row for row in syntheses(results) if row.status == "ok" and (row.short or row.stopped)],
+        sections=[_part(section, results, environment, shared) for section in sections],
+        light=light,
+        dark=dark,
     )
 
 
-def _environment(results: Mapping[str, Any]) -> Environment:
+def _shared(results: Results, samples: Samples) -> dict[str, Any]:
+    """What every template may use."""
+    names, rated, trained = task_names(results), rating(results), classifiers(results)
+    return {
+        "r": results,
+        "names": names,
+        "tasks": sorted(results.tasks, key=lambda task: names.index(task.name)),
+        "titles": titles(results),
+        "rated": rated,
+        "numbers": {name: place for place, name in enumerate(names, 1)} if rated else {},
+        "glyphs": {mode: look.glyph for mode, look in looks(_modes(results)).items()},
+        "hollow": trained if len(trained) > 1 else [],
+        "states": STATES,
+        "samples": _samples(results, samples),
+        "config": yaml.safe_dump(results.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+    }
+
+
+def _part(section: Section, results: Results, environment: Environment, shared: Mapping[str, Any]) -> Markup:
+    """A section of the page, by its own template or from title, sentences, figures and table."""
+    said: dict[str, Any] = {"title": section.title, "sentences": list(section.sentences(results))}
+    template = environment.select_template([f"sections/{section.name}.html", "section.html"])
+    if template.name == "section.html":
+        said |= {"figures": section.figures(results), "table": section.table(results)}
+    return Markup(template.render(**shared, **said, **section.variables(results)))
+
+
+def _environment(results: Results) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -142,60 +126,44 @@ def _environment(results: Mapping[str, Any]) -> Environment:
         svg=Markup,
         css=css_name,
     )
-    environment.globals.update(
-        words=words,
-        champions=champions,
-        plots=plots,
-        measured=sections.measured,
-        outcome=lambda row: outcome(row, results["config"]["tolerance"]),
-    )
     return environment
 
 
-def _modes(results: Mapping[str, Any]) -> list[str]:
+def _modes(results: Results) -> list[str]:
     """Every mode that the page speaks of, in an order that gives each the look that it has in the figures."""
-    parts = (results["comparisons"], results["syntheses"], sections.part(results, "curves"), results.get("paper") or ())
-    return ["real", MIX_FROM, *(row["mode"] for row in chain.from_iterable(parts))]
+    parts = (results.comparisons, results.syntheses, results.subjectivity.curves, results.paper)
+    modes = [MATCHED_REAL, *(row.mode for rows in parts for row in rows)]
+    return [*modes, *filter(None, map(mixed_in, modes))]
 
 
-def _of_task(results: Mapping[str, Any], task: str) -> list[Mapping[str, Any]]:
-    return [row for row in results["comparisons"] if row["task"] == task]
-
-
-def _best_rows(results: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = (best(_of_task(results, task)) for task in sections.task_names(results))
-    return [row for row in found if row is not None]
-
-
-def _answer(results: Mapping[str, Any], task: str) -> Answer:
-    rows = _of_task(results, task)
+def _answer(results: Results, task: str) -> Answer:
+    rows = of_task(results, task)
     chosen = best(rows)
-    title = sections.titles(results)[task]
-    if chosen is None:
-        generated = [row for row in rows if row["generator"] and row["mode"] not in BASELINES]
-        return Answer(title, "none", generated[0]["verdict"] if generated else "no generated rows were tested", "")
-    ways = len([row for row in rows if row["gap"] and all_synthetic(row) == all_synthetic(chosen) and judged(row)])
-    score, gap = chosen["macro_f1"]["mean"], chosen["gap"]["mean"]
+    title = titles(results)[task]
+    if chosen is None or chosen.macro_f1 is None or chosen.gap is None:
+        generated = [row for row in rows if mode_facts(row.mode).synthetic]
+        return Answer(title, "none", generated[0].verdict if generated else "no generated rows were tested", "")
+    ways = len([row for row in rows if all_synthetic(row) == all_synthetic(chosen) and judged(row)])
+    score, gap = chosen.macro_f1.mean, chosen.gap.mean
     detail = f"Macro-F1 {score:.2f} against {score - gap:.2f} with as many real rows."
     if ways > 1:
         detail += f" Best of {ways} ways tried."
-    state = outcome(chosen, results["config"]["tolerance"])
-    enough = _enough(results, rows)
+    state = chosen.good_enough
+    enough = _enough(rows)
     if enough and state != "yes" and all_synthetic(chosen):
         detail += f" Good enough with real rows mixed in: {place(enough, results)}."
-    return Answer(title, state, f"{place(chosen, results)}: {chosen['verdict']}.", detail)
+    return Answer(title, state, f"{place(chosen, results)}: {chosen.verdict}.", detail)
 
 
-def _enough(results: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _enough(rows: Sequence[Comparison]) -> Comparison | None:
     """The most synthetic of the training sets with real rows in them that stay within the tolerance, or null."""
-    tolerance = results["config"]["tolerance"]
-    good = [row for row in rows if judged(row) and not all_synthetic(row) and outcome(row, tolerance) == "yes"]
-    return max(good, key=lambda row: mixed(row["mode"])[0] if MIX.match(row["mode"]) else 0, default=None)
+    good = [row for row in rows if judged(row) and not all_synthetic(row) and row.good_enough == "yes"]
+    return max(good, key=lambda row: mode_facts(row.mode).percent_generated or 0, default=None)
 
 
-def _headline(results: Mapping[str, Any]) -> str:
+def _headline(results: Results) -> str:
     """How many tasks got which answer, in one sentence."""
-    states = [_answer(results, task).state for task in sections.task_names(results)]
+    states = [_answer(results, task).state for task in task_names(results)]
     words = {"yes": "Yes", "no": "No", "undecided": "Undecided", "none": "No result"}
     parts = [f"{words[state]} for {states.count(state)}" for state in STATES if state in states]
     if not parts:
@@ -209,33 +177,31 @@ def _all(tasks: int) -> str:
     return {1: "this task", 2: "both tasks"}.get(tasks, f"all {tasks} tasks")
 
 
-def _holes(results: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+def _holes(results: Results) -> list[tuple[str, list[str]]]:
     """Failed cells and syntheses by their error, causes before what they caused."""
     found: dict[str, list[str]] = defaultdict(list)
-    for row in sections.syntheses(results):
-        if row["status"] != "ok":
-            found[row["error"] or "no reason recorded"].append(f"synthesis {row['task']} · {place(row, results)}")
-    for row in results["cells"]:
-        if row["status"] != "ok":
-            name = f"{row['task']} · {place(row, results)} · seed {row['seed']}"
-            found[row["error"] or "no reason recorded"].append(name)
-    for row in results["failures"]:
-        found[row["error"]].append(row["stage"])
-    missing = sorted(set(sections.asked(results)) - set(sections.task_names(results)))
+    for row in syntheses(results):
+        if row.status != "ok":
+            found[row.error or "no reason recorded"].append(f"synthesis {row.task} · {place(row, results)}")
+    for cell in results.cells:
+        if cell.status != "ok":
+            name = f"{cell.task} · {place(cell, results)} · seed {cell.seed}"
+            found[cell.error or "no reason recorded"].append(name)
+    for failure in results.failures:
+        found[failure.error].append(failure.stage)
+    missing = sorted(set(asked(results)) - set(task_names(results)))
     if missing:
         found["the task's real rows could not be loaded"] += missing
     return list(found.items())
 
 
-def _samples(
-    results: Mapping[str, Any], samples: Samples
-) -> list[tuple[str, list[tuple[Mapping[str, Any], list[Row], list[Row]]]]]:
+def _samples(results: Results, samples: Samples) -> list[tuple[str, list[tuple[Synthesis, list[Row], list[Row]]]]]:
     """Sample rows of each synthesis, by task."""
-    chosen: dict[str, list[tuple[Mapping[str, Any], list[Row], list[Row]]]] = {}
-    for row in sections.syntheses(results):
-        kept, rejected = samples.get(row["key"], ((), ()))
+    chosen: dict[str, list[tuple[Synthesis, list[Row], list[Row]]]] = {}
+    for row in syntheses(results):
+        kept, rejected = samples.get(row.key, ((), ()))
         if kept or rejected:
-            chosen.setdefault(row["task"], []).append((row, _spread(kept, "label"), _spread(rejected, "reason")))
+            chosen.setdefault(row.task, []).append((row, _spread(kept, "label"), _spread(rejected, "reason")))
     return list(chosen.items())
 
 
@@ -252,9 +218,9 @@ def _clip(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def _beside(row: Mapping[str, Any]) -> str:
+def _beside(row: Comparison) -> str:
     """The baseline of a gap where it is not one of as many real rows."""
-    return str(row.get("against") or "") if not (all_synthetic(row) or MIX.match(row["mode"])) else ""
+    return "" if mode_facts(row.mode).compared_to == "real rows of the same size" else row.against
 
 
 def _fixed(value: float, digits: int) -> str:

@@ -1,22 +1,29 @@
-"""The object of results.json: everything a study found, in one machine-readable file.
+"""``Results``: everything that a study found, as one typed record; ``results.json`` is its text.
 
-Built once from the frozen records and read by the report, the terminal table and MLflow alike, so that all of them
-show the same numbers. Unknown is null, never zero and never NaN.
+It is built once from the records of the rooms before this one. Page, terminal, Markdown, Prefect and MLflow read it, so
+that all of them show the same numbers. What is unknown is null, never zero and never NaN. docs/RESULTS.md is generated
+from the docstrings of this module and of ``tasks/records.py``.
 """
 
 import dataclasses
 import hashlib
-import json
 import math
 import platform
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, computed_field, field_validator
+from pydantic_core import from_json, to_jsonable_python
+
+from tasks.analysis.subjectivity.paper import Published
 from tasks.config import StudyConfig
-from tasks.jsonl import encodable
+from tasks.errors import RunError
+from tasks.jsonl import encodable, from_value
 from tasks.llm.ledger import Booked
 from tasks.records import (
     Arm,
@@ -33,6 +40,13 @@ from tasks.records import (
     configured,
     known_sum,
 )
+from tasks.reporting.migration import migrated
+from tasks.versions import check_version, is_version
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+T = TypeVar("T")
 
 PACKAGES = (
     "synthgap",
@@ -45,185 +59,101 @@ PACKAGES = (
     "prefect",
     "mlflow",
 )
-SCHEMA = 1
+SCHEMA = 2
 """Version of results.json; one of version 0 does not say it. Raised when an older synthgap would misread the file."""
 PRICES = "litellm/model_prices_and_context_window_backup.json"
 """litellm's price map inside its package; the gateway tells litellm to use this one and never the network's."""
 
 
-def assemble(
-    config: StudyConfig,
-    tasks: Sequence[TaskSummary],
-    syntheses: Sequence[Synthesis],
-    trials: Sequence[Trial],
-    comparisons: Sequence[Comparison],
-    *,
-    created: str,
-    estimate: Mapping[str, Any] | None = None,
-    subjectivity: Sequence[TaskSubjectivity] = (),
-    curves: Sequence[Curve] = (),
-    correlations: Sequence[Correlation] = (),
-    findings: Sequence[Finding] = (),
-    paper: Sequence[Mapping[str, Any]] = (),
-    questions: Spent | None = None,
-    failures: Sequence[Mapping[str, str]] = (),
-    challenges: Sequence[Challenge] = (),
-    models: Sequence[Mapping[str, Any]] = (),
-    booked: Booked | None = None,
-) -> dict[str, Any]:
-    """The results object, ready for ``json.dumps(..., allow_nan=False)``, lists in the study's own order.
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the whole study, with what was found in the store."""
 
-    Args:
-        config: The study.
-        tasks: What was loaded; the study's tasks that could not be are in its config alone.
-        syntheses: One a generated data set.
-        trials: One a cell.
-        comparisons: One a (task, mode, generator, classifier).
-        created: ISO time with zone.
-        estimate: The plan's totals before anything was spent (``calls``, ``tokens_in``, ``tokens_out``,
-            ``cost_usd``, ``minutes``), shown beside what it really took.
-        subjectivity: One a task.
-        curves: Accuracy over agreement, one a (task, mode, generator, classifier).
-        correlations: One a (mode, generator, classifier, measure).
-        findings: The paper's findings, held against these numbers.
-        paper: The paper's own numbers for context: ``task``, ``mode``, ``classifier`` (null where it is not known),
-            ``accuracy`` (0 to 1) and ``source``.
-        questions: What baselines, annotators and judges took; part of the totals.
-        failures: What broke off and is no cell or synthesis: ``stage`` and ``error``.
-        challenges: Each LLM's rows against the best so far, of each task and mode and over all modes.
-        models: Champions that were registered in MLflow: ``task``, ``name``, ``version``, ``made_by``, ``classifier``,
-            ``seed`` and ``agreement`` (0 to 1).
-        booked: What the ledger of this run, or of the account that it spends from, holds at the end.
-
-    """
-    ended = [*(item.status for item in syntheses), *(item.status for item in trials)]
-    failed = bool(failures) or any(status != "ok" for status in ended)
-    results = {
-        "schema": SCHEMA,
-        "study": config.name,
-        "status": "failed" if failed or not trials else "ok",
-        "created": created,
-        "config": config.model_dump(mode="json"),
-        "versions": versions(),
-        "tasks": [_plain(task) for task in tasks],
-        "arms": [_arm(arm) for arm in dict.fromkeys(trial.arm for trial in _ordered(trials, config))],
-        "cells": [_of_arm(trial) for trial in _ordered(trials, config)],
-        "syntheses": [_synthesis(synthesis) for synthesis in _ordered(syntheses, config)],
-        "comparisons": [_of_arm(comparison) for comparison in _ordered(comparisons, config)],
-        "subjectivity": {
-            "tasks": [_plain(item) for item in sorted(subjectivity, key=lambda item: _task_place(config, item.task))],
-            "curves": [_of_arm(curve) for curve in _ordered(curves, config)],
-            "correlations": [_of_arm(item) for item in correlations],
-        },
-        "findings": [_plain(finding) for finding in findings],
-        "challenges": [_plain(item) for item in challenges],
-        "models": [dict(model) for model in models],
-        "paper": [dict(number) for number in paper],
-        "failures": [dict(failure) for failure in failures],
-        "totals": _totals(syntheses, trials, questions or Spent()) | _booked(booked),
-        "estimate": None if estimate is None else dict(estimate),
-    }
-    safe: dict[str, Any] = _json_safe(results)
-    return safe
+    calls: int
+    """LLM calls."""
+    tokens_in: int
+    """Tokens read by LLMs."""
+    tokens_out: int
+    """Tokens written by LLMs."""
+    cost_usd: float | None
+    """Null when a price is unknown."""
+    seconds: float
+    """Generating, asking and training, one after the other; not wall time."""
+    cells: int
+    """All cells."""
+    cells_failed: int
+    """Cells without a score."""
+    cells_stored: int
+    """Cells that were found in the store: nothing was trained for them in this run."""
+    calls_estimated: int = 0
+    """Calls whose tokens and cost are the most that they can have been."""
+    booked_usd: float | None = None
+    """Dollars that the budget counts as spent. Dollars for lost answers are included, those of earlier runs are not.
+    Null in results of older versions."""
+    booked_estimated_usd: float | None = None
+    """The part of ``booked_usd`` that is an upper bound."""
 
 
-def to_json(results: Mapping[str, Any]) -> str:
-    """Results as the text of results.json."""
-    return encodable(json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the plan expected of the run before anything was spent."""
+
+    calls: int | None = None
+    """LLM calls."""
+    tokens_in: int | None = None
+    """Tokens read by LLMs."""
+    tokens_out: int | None = None
+    """Tokens written by LLMs."""
+    cost_usd: float | None = None
+    """Null when a price is unknown."""
+    minutes: float | None = None
+    """Null when a classifier's speed is unknown."""
 
 
-def _ordered(items: Iterable[Any], config: StudyConfig) -> list[Any]:
-    """In the order of the study file; what it does not list (the full-real reference) comes last in its group, and
-    rows of comparison after that.
-    """
-    modes = [*config.modes, "real_full", *config.baselines]
-    generators = [configured(generator, config.generators).label for generator in config.generators]
-    classifiers = [configured(classifier, config.classifiers).label for classifier in config.classifiers]
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A stage that broke off and is no cell and no synthesis."""
 
-    def place(item: Any) -> tuple[Any, ...]:
-        number = getattr(item, "seed", getattr(item, "draw", 0))
-        of = item if isinstance(item, Synthesis) else item.arm
-        rank = _rank(modes, of.mode), _rank(generators, of.source.label if of.source else None)
-        classifier = of.classifier.label if isinstance(of, Arm) else ""
-        return (*_task_place(config, of.task), *rank, _rank(classifiers, classifier), classifier, number)
-
-    return sorted(items, key=place)
+    stage: str
+    """Which one."""
+    error: str
+    """Why it broke off."""
 
 
-def _rank(names: Sequence[str], name: str | None) -> int:
-    return names.index(name) if name is not None and name in names else len(names)
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """The model of a new champion, as it was registered in MLflow."""
+
+    task: str
+    """Name of the task."""
+    name: str
+    """Its name in MLflow's registry."""
+    version: str
+    """Of the registered model."""
+    made_by: str
+    """What wrote its training rows: the mode and the LLM."""
+    classifier: str
+    """The classifier that was trained."""
+    seed: int
+    """Of the replicate."""
+    agreement: float
+    """Share of test rows, 0 to 1, of which the model says what the cell's trial said."""
 
 
-def _task_place(config: StudyConfig, name: str) -> tuple[int, str]:
-    return _rank([re.sub(r"^.*[/\\]|\.ya?ml$", "", task) for task in config.tasks], name), name
+@dataclass(frozen=True)
+class Subjectivity:
+    """How subjective the tasks are, and how the scores go with it."""
 
-
-def _plain(record: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = dataclasses.asdict(record)
-    return fields
-
-
-def _arm(arm: Arm) -> dict[str, Any]:
-    """What results say about an arm: ``rows`` is the number of training rows that it asks for."""
-    return {"arm": arm.id, **_names(arm), "size": arm.size, "rows": sum(n for _, n in arm.rows)}
-
-
-def _of_arm(record: Trial | Comparison | Curve | Correlation) -> dict[str, Any]:
-    """A record with its arm's id and names; a correlation is over tasks and names none."""
-    fields, arm = _plain(record), record.arm
-    del fields["arm"]
-    names = _names(arm)
-    return {"arm": arm.id, **(names if arm.task else {name: names[name] for name in names if name != "task"}), **fields}
-
-
-def _names(arm: Arm) -> dict[str, str | None]:
-    return {"task": arm.task, "mode": arm.mode, "generator": arm.source_label, "classifier": arm.classifier.label}
-
-
-def _synthesis(synthesis: Synthesis) -> dict[str, Any]:
-    """The record with its yield ledger unfolded (``requested`` to ``kept``, ``rejected`` beside the other fields) and
-    what a kept row cost; null where the price is unknown or none was kept.
-    """
-    fields = _plain(synthesis)
-    del fields["source"]
-    if synthesis.source:
-        fields["generator"] = synthesis.source.label
-    yields, cost = fields.pop("yields"), synthesis.cost_usd
-    per_row = cost / yields["kept"] if cost is not None and yields["kept"] else None
-    return {**yields, **fields, "cost_per_kept_usd": per_row}
-
-
-def _totals(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Spent) -> dict[str, Any]:
-    """Sums over the whole study, stored parts included; ``seconds`` is generating plus training, not wall time.
-
-    A synthesis that several modes train on is listed for each of them and counts once. An LLM that classifies is a
-    trial, whose calls and seconds are among the questions'.
-    """
-    syntheses = list({synthesis.key or number: synthesis for number, synthesis in enumerate(syntheses)}.values())
-    costs = [questions.cost_usd, *(synthesis.cost_usd for synthesis in syntheses)]
-    seconds = sum(synthesis.seconds for synthesis in syntheses) + questions.seconds
-    return {
-        "calls": sum(synthesis.calls for synthesis in syntheses) + questions.calls,
-        "calls_estimated": sum(item.calls_estimated for item in syntheses) + questions.calls_estimated,
-        "tokens_in": sum(synthesis.tokens_in for synthesis in syntheses) + questions.tokens_in,
-        "tokens_out": sum(synthesis.tokens_out for synthesis in syntheses) + questions.tokens_out,
-        "cost_usd": known_sum(costs),
-        "seconds": seconds + sum(trial.seconds for trial in trials if trial.latency_s is None),
-        "cells": len(trials),
-        "cells_failed": sum(trial.status != "ok" for trial in trials),
-        "cells_stored": sum(trial.cached for trial in trials),
-    }
-
-
-def _booked(booked: Booked | None) -> dict[str, Any]:
-    """Dollars that the budget counts as spent: those for lost answers are among them, those of earlier runs are not."""
-    if booked is None:
-        return {"booked_usd": None, "booked_estimated_usd": None}
-    return {"booked_usd": booked.usd, "booked_estimated_usd": booked.estimated_usd}
+    tasks: tuple[TaskSubjectivity, ...] = ()
+    """One a task."""
+    curves: tuple[Curve, ...] = ()
+    """Accuracy over the agreement of raters, one an arm."""
+    correlations: tuple[Correlation, ...] = ()
+    """One an arm over all tasks and measure of subjectivity."""
 
 
 @cache
-def versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions of what shapes a result, read from package metadata without importing any of it."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
@@ -238,11 +168,222 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _json_safe(value: Any) -> Any:
+class Results(BaseModel):
+    """Everything that a study found. Lists are in the study's own order, in whatever order they are given."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    """Version of this file's form."""
+    created: str
+    """ISO time with zone."""
+    config: StudyConfig
+    """The study file with all defaults filled in."""
+    versions: Mapping[str, str] = Field(default_factory=package_versions)
+    """Versions of the packages that shape a result."""
+    tasks: tuple[TaskSummary, ...]
+    """What was loaded. Tasks that could not be loaded are in ``config.tasks`` alone."""
+    cells: tuple[Trial, ...]
+    """One a cell of the grid; a failed one has its error."""
+    syntheses: tuple[Synthesis, ...]
+    """One a generated data set and mode: one that several modes train on is listed for each of them, with one key."""
+    comparisons: tuple[Comparison, ...]
+    """Scores and gaps, one an arm."""
+    subjectivity: Subjectivity = Subjectivity()
+    """How subjective the tasks are, and how the scores go with it."""
+    findings: tuple[Finding, ...] = ()
+    """The findings of Li et al. 2023, held against these numbers."""
+    challenges: tuple[Challenge, ...] = ()
+    """Each LLM's rows against the best so far, of each task and mode and over all modes."""
+    models: tuple[RegisteredModel, ...] = ()
+    """Champions that were registered in MLflow."""
+    paper: tuple[Published, ...] = ()
+    """The numbers of Li et al. 2023 for the study's cells, as context."""
+    failures: tuple[Failure, ...] = ()
+    """Stages that broke off and are no cell and no synthesis."""
+    analyses: Mapping[str, Any] = Field(default_factory=dict)
+    """Further results of the analysis, by the name of their section (``tasks/reporting/sections``)."""
+    totals: Totals
+    """Sums over the whole study, with what was found in the store."""
+    estimate: Planned | None = None
+    """What the plan expected of the run before anything was spent."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _storable(cls, value: Any) -> Any:
+        return _storable(value)
+
+    @field_validator("tasks", "cells", "syntheses", "comparisons", "subjectivity")
+    @classmethod
+    def _in_order(cls, value: Any, info: ValidationInfo) -> Any:
+        config = info.data.get("config")
+        if config is None or info.field_name == "tasks":
+            return value
+        if isinstance(value, Subjectivity):
+            tasks = sorted(value.tasks, key=lambda item: _task_place(config, item.task))
+            return dataclasses.replace(value, tasks=tuple(tasks), curves=_ordered(value.curves, config))
+        return _ordered(value, config)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def study(self) -> str:
+        """The study's name."""
+        return self.config.name
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def status(self) -> Literal["ok", "failed"]:
+        """``failed`` where a cell, a synthesis or another stage failed, or where there is no cell."""
+        failed = any(item.status != "ok" for item in self.syntheses) or any(cell.status != "ok" for cell in self.cells)
+        return "failed" if failed or self.failures or not self.cells else "ok"
+
+    def with_part(self, name: str, found: Any) -> "Results":
+        """The same with what an analysis found, in records or plain JSON: the field of that name, else an entry of
+        ``analyses``.
+        """
+        if name in type(self).model_fields:
+            return self.model_copy(update={name: found})
+        plain = _storable(to_jsonable_python(found))
+        return self.model_copy(update={"analyses": {**self.analyses, name: plain}})
+
+    def analysis(self, name: str, of: type[T]) -> T | None:
+        """What an analysis found that is in ``analyses``, as a record or, say, a ``tuple[Record, ...]``; null without
+        it.
+        """
+        found = self.analyses.get(name)
+        return None if found is None else from_value(found, of)
+
+    def cells_frame(self) -> "DataFrame":
+        """A pandas DataFrame with a row for each cell."""
+        return _frame(self.cells)
+
+    def comparisons_frame(self) -> "DataFrame":
+        """A pandas DataFrame with a row for each arm; ``gap_mean`` is the field ``mean`` of ``gap``, and so on."""
+        return _frame(self.comparisons)
+
+
+def to_json(results: Results) -> str:
+    """Results as the text of results.json."""
+    return results.model_dump_json(indent=1, by_alias=True) + "\n"
+
+
+def read_results(path: Path | str) -> Results:
+    """The results in a file of this or an older version.
+
+    Raises ``FileNotFoundError`` where there is none, ``RunError`` where it is damaged or of a newer version.
+    """
+    again = "run the study again"
+    try:
+        content = from_json(Path(path).read_bytes())
+        schema = content.get("schema", 0)
+        if not is_version(schema):
+            raise ValueError("schema: no version")
+        check_version(f"{str(path)!r}", schema, SCHEMA, f"{again} in another SYNTHGAP_HOME")
+        return Results.model_validate(migrated(content, schema))
+    except ValidationError as error:
+        first = error.errors()[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise RunError(f"the results in {str(path)!r} are damaged ({reason}); {again}: what is stored stays")
+
+
+def source_of(row: Any) -> str | None:
+    """Who made the rows of a synthesis, cell, comparison, curve or correlation, for people; null for real rows."""
+    if isinstance(row, Synthesis):  # one of an older version has a name alone
+        return row.source.label if row.source else row.generator
+    source: str | None = row.source
+    return source
+
+
+def total(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Spent, booked: Booked | None) -> Totals:
+    """The study's sums.
+
+    A synthesis that several modes train on is listed for each of them and counts once. An LLM that classifies is a
+    trial, whose calls and seconds are among those of ``questions``: what baselines, annotators and judges took.
+    ``booked`` is what the ledger of this run, or of the account that it spends from, holds at the end.
+    """
+    made = list({synthesis.key or number: synthesis for number, synthesis in enumerate(syntheses)}.values())
+    trained = sum(trial.seconds for trial in trials if trial.latency_s is None)
+    return Totals(
+        calls=sum(synthesis.calls for synthesis in made) + questions.calls,
+        tokens_in=sum(synthesis.tokens_in for synthesis in made) + questions.tokens_in,
+        tokens_out=sum(synthesis.tokens_out for synthesis in made) + questions.tokens_out,
+        cost_usd=known_sum([questions.cost_usd, *(synthesis.cost_usd for synthesis in made)]),
+        seconds=sum(synthesis.seconds for synthesis in made) + questions.seconds + trained,
+        cells=len(trials),
+        cells_failed=sum(trial.status != "ok" for trial in trials),
+        cells_stored=sum(trial.cached for trial in trials),
+        calls_estimated=sum(synthesis.calls_estimated for synthesis in made) + questions.calls_estimated,
+        booked_usd=booked.usd if booked else None,
+        booked_estimated_usd=booked.estimated_usd if booked else None,
+    )
+
+
+def _storable(value: Any) -> Any:
+    """A value as JSON and UTF-8 can hold it, in records and all that they hold: a number that is none becomes null, in
+    a mapping it is left out, and half a character becomes U+FFFD.
+    """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return encodable(value)
     if isinstance(value, Mapping):
-        return {str(key): _json_safe(item) for key, item in value.items()}
+        kept = {key: _storable(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item is not None or value[key] is None}
     if isinstance(value, list | tuple):
-        return [_json_safe(item) for item in value]
+        return tuple(map(_storable, value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{name: _storable(item) for name, item in fields.items()})
     return value
+
+
+def _ordered(items: Iterable[Any], config: StudyConfig) -> tuple[Any, ...]:
+    """In the order of the study file; what it does not list (the full-real reference) comes last in its group, and
+    rows of comparison after that.
+    """
+    modes = [*config.modes, "real_full", *config.baselines]
+    generators = [configured(generator, config.generators).label for generator in config.generators]
+    classifiers = [configured(classifier, config.classifiers).label for classifier in config.classifiers]
+
+    def place(item: Any) -> tuple[Any, ...]:
+        number = getattr(item, "seed", getattr(item, "draw", 0))
+        classifier = getattr(item, "classifier", "")
+        rank = _rank(modes, item.mode), _rank(generators, source_of(item)), _rank(classifiers, classifier)
+        return (*_task_place(config, item.task), *rank, classifier, number)
+
+    return tuple(sorted(items, key=place))
+
+
+def _rank(names: Sequence[str], name: str | None) -> int:
+    return names.index(name) if name is not None and name in names else len(names)
+
+
+def _task_place(config: StudyConfig, name: str) -> tuple[int, str]:
+    return _rank([re.sub(r"^.*[/\\]|\.ya?ml$", "", task) for task in config.tasks], name), name
+
+
+def _frame(records: Sequence[Any]) -> "DataFrame":
+    from pandas import DataFrame
+
+    nested = {
+        field.name for item in records for field in dataclasses.fields(item) if _is_record(getattr(item, field.name))
+    }
+    return DataFrame([dict(_columns(item, nested)) for item in records])
+
+
+def _columns(record: Any, nested: Iterable[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, Arm):
+            yield from {"arm": value.id, "task": value.task, "mode": value.mode, "source": value.source_label}.items()
+            yield from {"classifier": value.classifier.label, "size": value.size}.items()
+        elif _is_record(value):
+            yield from _columns(value, (), f"{prefix}{field.name}_")
+        elif field.name not in nested:  # null here and a record in another row: its columns stay empty
+            yield f"{prefix}{field.name}", value
+
+
+def _is_record(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)

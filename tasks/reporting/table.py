@@ -3,42 +3,35 @@
 Intervals come last: a page narrower than the table cuts them off, and never the answer.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
-from tasks.records import short
-from tasks.reporting.modes import BASELINES, judged, llm, outcome, rows_of, varying
-from tasks.reporting.sections import in_order
+from tasks.records import Comparison, short
+from tasks.reporting.grouping import in_order
+from tasks.reporting.modes import judged, llm, rows_of, trained, varying
+from tasks.reporting.results import Results
 
 WORDS = {"yes": "yes", "no": "no", "undecided": "undecided", "none": None}
 
 
-def table(results: Mapping[str, Any]) -> list[dict[str, str | float | None]]:
+def table(results: Results) -> list[dict[str, str | float | None]]:
     """One row a comparison, in the order of the report. Scores are macro-F1 from 0 to 1, gaps are points of it.
 
     What is not known is null: the gap of real rows, of a comparison without finished trials, and their intervals.
     """
-    return [_row(results, row) for row in in_order(results, results["comparisons"])]
+    return [_row(results, row) for row in in_order(results, results.comparisons)]
 
 
-def _row(results: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, str | float | None]:
-    score, gap = row["macro_f1"] or {}, row["gap"] or {}
-    state = outcome(row, results["config"]["tolerance"]) if judged(row) else "none"
-    writer, classifier = llm(row), None if row["mode"] in BASELINES else short(row["classifier"])
+def _row(results: Results, row: Comparison) -> dict[str, str | float | None]:
+    score, gap, writer, classifier = row.macro_f1, row.gap, llm(row), trained(row)
+    state = row.good_enough if judged(row) else "none"
     return {
-        "task": row["task"],
+        "task": row.task,
         "training rows": rows_of(row, results),
         "LLM": writer and short(writer),
-        **({"classifier": classifier} if "classifier" in varying(results["comparisons"]) else {}),
-        "macro-F1": _rounded(score.get("mean"), 3),
-        "gap": _rounded(gap.get("mean"), 1, 100),
+        **({"classifier": classifier and short(classifier)} if "classifier" in varying(results.comparisons) else {}),
+        "macro-F1": round(score.mean, 3) if score else None,
+        "gap": round(100 * gap.mean, 1) if gap else None,
         "good enough?": WORDS[state],
-        "F1 from": _rounded(score.get("low"), 3),
-        "F1 to": _rounded(score.get("high"), 3),
-        "gap from": _rounded(gap.get("low"), 1, 100),
-        "gap to": _rounded(gap.get("high"), 1, 100),
+        "F1 from": round(score.low, 3) if score else None,
+        "F1 to": round(score.high, 3) if score else None,
+        "gap from": round(100 * gap.low, 1) if gap else None,
+        "gap to": round(100 * gap.high, 1) if gap else None,
     }
-
-
-def _rounded(value: float | None, digits: int, scale: int = 1) -> float | None:
-    return None if value is None else round(scale * value, digits)

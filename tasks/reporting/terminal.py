@@ -18,10 +18,12 @@ from rich.text import Text
 
 from tasks.config import TaskConfig
 from tasks.progress import Progress
-from tasks.records import short
-from tasks.reporting import champions, words
-from tasks.reporting.modes import judged, outcome, place
-from tasks.reporting.sections import in_order
+from tasks.records import Comparison, short
+from tasks.reporting.grouping import in_order
+from tasks.reporting.modes import judged, place
+from tasks.reporting.results import Results
+from tasks.reporting.section import Section
+from tasks.reporting.sections import SECTIONS, summary
 
 STYLES = {"yes": "green", "no": "red", "undecided": "yellow", "none": "dim"}
 WORDS = {"yes": "yes", "no": "no", "undecided": "undecided", "none": "–"}
@@ -65,39 +67,39 @@ def show(content: RenderableType) -> None:
     console.print(content)
 
 
-def comparison_table(results: Mapping[str, Any]) -> RenderableType:
+def comparison_table(results: Results) -> RenderableType:
     """Scores and gaps of a results object, a line for each kind of training rows, by task, objective ones first."""
     table = _table("task", "training rows", ">macro-F1", ">95%", ">gap (points)", ">95%", "good enough?", "verdict")
-    tolerance, last = results["config"]["tolerance"], None
-    for row in in_order(results, results["comparisons"]):
-        state = outcome(row, tolerance) if judged(row) else "none"
-        if last not in (None, row["task"]):
+    last = None
+    for row in in_order(results, results.comparisons):
+        state = row.good_enough if judged(row) else "none"
+        if last not in (None, row.task):
             table.add_section()
-        cells = ["" if row["task"] == last else row["task"], place(row, results), *_score(row), *_gap(row)]
-        table.add_row(*map(Text, cells), Text(WORDS[state], STYLES[state]), Text(row["verdict"]))
-        last = row["task"]
-    failed = [f"{row['task']} · {place(row, results)} · seed {row['seed']}" for row in _failed(results["cells"])]
+        cells = ["" if row.task == last else row.task, place(row, results), *_score(row), *_gap(row)]
+        table.add_row(*map(Text, cells), Text(WORDS[state], STYLES[state]), Text(row.verdict))
+        last = row.task
+    broken = [cell for cell in results.cells if cell.status != "ok"]
+    failed = [f"{cell.task} · {place(cell, results)} · seed {cell.seed}" for cell in broken]
     if not failed:
         return table
     rest = f" and {len(failed) - SHOWN} more" if len(failed) > SHOWN else ""
     return Group(table, Text(f"{len(failed)} cells failed: {'; '.join(failed[:SHOWN])}{rest}", "red"))
 
 
-def study_view(results: Mapping[str, Any]) -> RenderableType:
-    """The comparison table, what it means in a few sentences, who is best so far, and the paper's findings."""
+def study_view(results: Results, sections: Sequence[Section] = SECTIONS) -> RenderableType:
+    """The comparison table, what sections say and their tables."""
     parts: list[RenderableType] = [comparison_table(results)]
-    said = words.summary(results)
-    if said:
+    if said := summary(results, sections):
         parts += [Text(), *(Text(f"• {sentence}") for sentence in said)]
-    if best := champions.sentences(results):
-        parts += [Text(), Text("The best so far:", "bold"), *(Text(f"• {sentence}") for sentence in best)]
-    findings = results.get("findings") or ()
-    if findings:
-        table = _table("finding of the paper", "here", "evidence")
-        for finding in findings:
-            verdict = Text(finding["verdict"], VERDICTS.get(finding["verdict"], ""))
-            table.add_row(Text(finding["claim"]), verdict, Text(finding["evidence"]))
-        parts += [Text(), table]
+    for section in sections:
+        if section.heading and (sentences := section.sentences(results)):
+            parts += [Text(), Text(f"{section.heading}:", "bold"), *(Text(f"• {sentence}") for sentence in sentences)]
+    for section in sections:
+        if found := section.table(results):
+            table = _table(*found.heads)
+            for row in found.rows:
+                table.add_row(*(Text(cell, VERDICTS.get(cell, "")) for cell in row))
+            parts += [Text(), table]
     return Group(*parts)
 
 
@@ -286,20 +288,14 @@ def _table(*heads: str) -> Table:
     return table
 
 
-def _score(row: Mapping[str, Any]) -> list[str]:
-    score = row["macro_f1"]
-    return [f"{score['mean']:.3f}", f"{score['low']:.2f} to {score['high']:.2f}"] if score else ["–", "–"]
+def _score(row: Comparison) -> list[str]:
+    score = row.macro_f1
+    return [f"{score.mean:.3f}", f"{score.low:.2f} to {score.high:.2f}"] if score else ["–", "–"]
 
 
-def _gap(row: Mapping[str, Any]) -> list[str]:
-    gap = row["gap"]
-    if not gap:
-        return ["–", "–"]
-    return [f"{100 * gap['mean']:+.1f}", f"{100 * gap['low']:+.1f} to {100 * gap['high']:+.1f}"]
-
-
-def _failed(cells: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [row for row in cells if row["status"] != "ok"]
+def _gap(row: Comparison) -> list[str]:
+    gap = row.gap
+    return [f"{100 * gap.mean:+.1f}", f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}"] if gap else ["–", "–"]
 
 
 def _spend(row: Mapping[str, Any], seconds: float | None) -> list[str]:

@@ -13,6 +13,9 @@ from typing import Any
 
 from tasks.labelling.baselines import BaselineJob
 from tasks.records import Trial, TrialJob, content_key, readable
+from tasks.reporting.results import Results
+from tasks.reporting.section import Section
+from tasks.reporting.sections import SECTIONS
 
 LONGEST_TAG = 8000
 """Characters of a tag's value that MLflow keeps."""
@@ -40,27 +43,14 @@ def trial_metrics(trial: Trial) -> dict[str, float | None]:
     return {**scores, **sizes, **per_label}
 
 
-def study_metrics(results: Mapping[str, Any]) -> dict[str, float | None]:
-    """``gap/<task>/<mode>`` and ``macro_f1/<task>/<mode>``, followed by generator and classifier where they vary."""
-    comparisons = results["comparisons"]
-    varying = [part for part in ("generator", "classifier") if len({row[part] for row in comparisons} - {None}) > 1]
-    metrics: dict[str, float | None] = dict(results["totals"])
-    for row in comparisons:
-        place = "/".join(row[part] for part in ("task", "mode", *varying) if row[part])
-        for name in ("macro_f1", "gap"):
-            if row[name] is not None:
-                metrics[f"{name}/{place}"] = rounded(row[name]["mean"])
-    return metrics
+def study_metrics(results: Results, sections: Sequence[Section] = SECTIONS) -> dict[str, float | None]:
+    """The metrics of all sections."""
+    return {name: value for section in sections for name, value in section.metrics(results).items()}
 
 
-def challenge_tags(results: Mapping[str, Any]) -> dict[str, str]:
-    """``synthgap.challenge/<task>/<classifier>``: outcomes of the challenges over all modes, by challenger."""
-    found: dict[str, list[str]] = {}
-    for row in results.get("challenges") or ():
-        if not row["mode"]:
-            place = _name(f"synthgap.challenge/{row['task']}/{row['classifier']}")
-            found.setdefault(place, []).append(f"{row['challenger']}: {row['outcome']}")
-    return {place: "; ".join(said) for place, said in found.items()}
+def study_tags(results: Results, sections: Sequence[Section] = SECTIONS) -> dict[str, str]:
+    """The tags of all sections."""
+    return {_name(name): value for section in sections for name, value in section.tags(results).items()}
 
 
 def datasets_of(trial: Trial, job: Job) -> list[Any]:

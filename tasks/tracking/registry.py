@@ -20,6 +20,7 @@ from tasks.config import StudyConfig
 from tasks.data.load import read_data
 from tasks.data.sample import test_sample
 from tasks.records import Challenge, Trial, TrialJob
+from tasks.reporting.results import RegisteredModel
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking.connection import clear_errors, connect
@@ -95,12 +96,8 @@ def registered(settings: Settings, task: str) -> Champion | None:
             return Champion(f"version {version.version}", "", "", 0, {})
 
 
-def log_model(logging: Logging, settings: Settings) -> dict[str, str | float]:
-    """Train a model once more, log and register it, and make it the champion.
-
-    Returns what results tell of it: task, registered name and version, what made it, and the share of test rows of
-    which it says what the cell's trial said. Raises ``RunError``.
-    """
+def log_model(logging: Logging, settings: Settings) -> RegisteredModel:
+    """Train a model once more, log and register it, and make it the champion. Raises ``RunError``."""
     store, job = Store(settings.store_url), logging.job
     data = read_data(store, job.data_key)
     rows, test = training_rows(job, data, store), test_sample(data, job.test_rows)
@@ -110,15 +107,15 @@ def log_model(logging: Logging, settings: Settings) -> dict[str, str | float]:
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
         client.set_model_version_tag(model_name(job.task.name), version, "synthgap.agreement", f"{agreement:.4f}")
-    return {
-        "task": job.task.name,
-        "name": model_name(job.task.name),
-        "version": version,
-        "made_by": logging.champion.name,
-        "classifier": job.classifier.model,
-        "seed": job.seed,
-        "agreement": agreement,
-    }
+    return RegisteredModel(
+        task=job.task.name,
+        name=model_name(job.task.name),
+        version=version,
+        made_by=logging.champion.name,
+        classifier=job.classifier.model,
+        seed=job.seed,
+        agreement=agreement,
+    )
 
 
 def register(settings: Settings, run_id: str, task: str, champion: Champion, folder: Path, example: str) -> str:

@@ -26,6 +26,7 @@ from tasks.config import StudyConfig
 from tasks.errors import RunError, without_password
 from tasks.processes import birth
 from tasks.records import Trial, readable, short
+from tasks.reporting.results import Results, to_json
 from tasks.settings import Settings
 from tasks.tracking.connection import check_alive, check_database, clear_errors, connect, database_of
 from tasks.tracking.contents import (
@@ -34,11 +35,11 @@ from tasks.tracking.contents import (
     as_metrics,
     as_params,
     as_tags,
-    challenge_tags,
     datasets_of,
     prediction_files,
     rounded,
     study_metrics,
+    study_tags,
     trial_metrics,
     trial_params,
 )
@@ -168,21 +169,20 @@ def log_trial(
         return child.run_id
 
 
-def finish_study(settings: Settings, run_id: str, results: Mapping[str, Any], report_html: str, note: str = "") -> None:
+def finish_study(settings: Settings, run_id: str, results: Results, report_html: str, note: str = "") -> None:
     """Log the outcome on the parent run: totals, scores and gaps as metrics, results.json and report.html as files.
 
-    Each cell's run gets the gap of its comparison. ``results`` is the object of ``results.json``; ``note`` is
-    Markdown, shown as the run's description.
+    Each cell's run gets the gap of its comparison. ``note`` is Markdown, shown as the run's description.
     """
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
-        tags = {**challenge_tags(results), **({"mlflow.note.content": note} if note else {})}
+        tags = {**study_tags(results), **({"mlflow.note.content": note} if note else {})}
         client.log_batch(run_id, metrics=as_metrics(study_metrics(results)), tags=as_tags(tags))
-        client.log_dict(run_id, dict(results), "results.json")
+        client.log_text(run_id, to_json(results), "results.json")
         client.log_text(run_id, report_html, "report.html")
         _log_gaps(client, results)
         _end_twins(client, run_id)
-        client.set_terminated(run_id, "FINISHED" if results["status"] == "ok" else "FAILED")
+        client.set_terminated(run_id, "FINISHED" if results.status == "ok" else "FAILED")
 
 
 def fail_study(settings: Settings, run_id: str, error: str) -> None:
@@ -340,18 +340,17 @@ def _source(name: str) -> dict[str, str]:
     return {"mlflow.source.name": f"synthgap {name}", "mlflow.source.type": "LOCAL"}
 
 
-def _log_gaps(client: Any, results: Mapping[str, Any]) -> None:
+def _log_gaps(client: Any, results: Results) -> None:
     """On each cell of a comparison its gap and interval, the same for all seeds: MLflow shows one run's metrics beside
     another's, and cannot look up a parent's.
     """
-    parts = ("task", "mode", "generator", "classifier")
-    compared = {tuple(row[part] for part in parts): row for row in results["comparisons"] if row["gap"]}
-    for cell in results["cells"]:
-        row = compared.get(tuple(cell[part] for part in parts))
-        if row and cell["run_id"] and cell["status"] == "ok":
-            parts_of = {"gap": "mean", "gap_low": "low", "gap_high": "high"}
-            gap = {name: rounded(row["gap"][part]) for name, part in parts_of.items()}
-            client.log_batch(cell["run_id"], metrics=as_metrics(gap), tags=as_tags({VERDICT: row["verdict"]}))
+    compared = {row.arm: (row.gap, row.verdict) for row in results.comparisons if row.gap}
+    for cell in results.cells:
+        found = compared.get(cell.arm)
+        if found and cell.run_id and cell.status == "ok":
+            gap, verdict = found
+            values = {"gap": rounded(gap.mean), "gap_low": rounded(gap.low), "gap_high": rounded(gap.high)}
+            client.log_batch(cell.run_id, metrics=as_metrics(values), tags=as_tags({VERDICT: verdict}))
 
 
 def _log_files(client: Any, run_id: str, files: Mapping[str, str]) -> None:

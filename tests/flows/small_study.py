@@ -71,11 +71,16 @@ def run(study: Path, environment: dict[str, str]) -> tuple[dict, str]:
 def scores(results: dict) -> dict:
     """What must not depend on where a study runs."""
     cells = {
-        (cell["mode"], cell["seed"]): [cell[name] for name in ("key", "macro_f1", "accuracy", "per_label", "n_train")]
+        (cell["arm"]["mode"], cell["seed"]): [
+            cell[name] for name in ("key", "macro_f1", "accuracy", "per_label", "n_train")
+        ]
         for cell in results["cells"]
     }
-    gaps = {row["mode"]: (row["macro_f1"], row["gap"]) for row in results["comparisons"]}
-    sets = [[item[name] for name in ("key", "kept", "diversity", "similarity")] for item in results["syntheses"]]
+    gaps = {row["arm"]["mode"]: (row["macro_f1"], row["gap"]) for row in results["comparisons"]}
+    sets = [
+        [item["yields"]["kept"], *(item[name] for name in ("key", "diversity", "similarity"))]
+        for item in results["syntheses"]
+    ]
     return close({"cells": cells, "gaps": gaps, "syntheses": sets})
 
 

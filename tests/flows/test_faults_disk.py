@@ -71,7 +71,7 @@ def test_a_full_disk_is_one_message_and_the_next_run_goes_on(small_disk: Path, t
         after = endpoint.stats()
     assert after["asked"] - before["asked"] <= 40 - journaled + 4
     assert after["repeated"] <= 2 * 4  # those whose answers the disk refused, and those under way meanwhile
-    assert {synthesis["kept"] for synthesis in home.results("full")["syntheses"]} == {40}
+    assert {synthesis["yields"]["kept"] for synthesis in home.results("full")["syntheses"]} == {40}
     assert "RUNNING" not in home.mlflow_states()
 
 
@@ -95,4 +95,4 @@ def test_a_full_store_costs_no_call(small_disk: Path, tmp_path: Path) -> None:
         done = home.run("run", str(study), "--json")
         assert done.returncode == 0, done.stderr
         assert endpoint.stats()["asked"] == before
-    assert {synthesis["kept"] for synthesis in home.results("full")["syntheses"]} == {40}
+    assert {synthesis["yields"]["kept"] for synthesis in home.results("full")["syntheses"]} == {40}

@@ -122,7 +122,7 @@ def test_a_silent_run_has_crashed_until_it_wakes_and_a_long_training_has_not(up:
     assert up.api(f"flow_runs/{runs['trains-for-long']}")["state_type"] == "RUNNING"
     training.resume()
     assert up.ended(runs["trains-for-long"])["state_type"] == "COMPLETED"
-    [cell] = [cell for cell in up.results("trains-for-long")["cells"] if cell["mode"] == "real"]
+    [cell] = [cell for cell in up.results("trains-for-long")["cells"] if cell["arm"]["mode"] == "real"]
     assert cell["status"] == "ok"
 
     flow.resume()  # as on a laptop that is opened again

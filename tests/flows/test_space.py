@@ -52,7 +52,7 @@ def test_pruning_costs_time_and_never_money(tmp_path: Path) -> None:
     freed = command(tmp_path, "prune", "--days", "0", "--apply")
     assert {"syntheses", "trials"} <= {row["kind"] for row in freed["kinds"]}
     anew = run(study, environment(tmp_path))[0]
-    cached = {cell["mode"]: cell["cached"] for cell in anew["cells"]}
+    cached = {cell["arm"]["mode"]: cell["cached"] for cell in anew["cells"]}
     assert cached == {"real": False, "real_full": False, "majority": False, "few_shot": True}  # the champion's stay
-    assert [item["kept"] for item in anew["syntheses"]] == [item["kept"] for item in first["syntheses"]]
+    assert [item["yields"] for item in anew["syntheses"]] == [item["yields"] for item in first["syntheses"]]
     assert len(writer.bodies) == calls

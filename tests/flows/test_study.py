@@ -111,7 +111,7 @@ def first(place: Path, writer: Writer) -> dict:
 
 
 def test_every_cell_of_the_grid_has_a_score(first: dict) -> None:
-    cells = {(cell["mode"], cell["seed"]): cell for cell in first["cells"]}
+    cells = {(cell["arm"]["mode"], cell["seed"]): cell for cell in first["cells"]}
     trained = {(mode, seed) for mode in ("real", "few_shot", "real_full") for seed in (0, 1)}
     assert set(cells) == {*trained, ("majority", 0)}
     assert all(cell["status"] == "ok" and 0 <= cell["macro_f1"] <= 1 for cell in cells.values())
@@ -121,16 +121,16 @@ def test_every_cell_of_the_grid_has_a_score(first: dict) -> None:
 
 def test_the_ledger_of_rows_adds_up(first: dict, writer: Writer) -> None:
     [synthesis] = first["syntheses"]
-    steps = [synthesis[step] for step in ("requested", "answered", "parsed", "valid", "unique", "kept")]
+    steps = [synthesis["yields"][step] for step in ("requested", "answered", "parsed", "valid", "unique", "kept")]
     assert steps == sorted(steps, reverse=True)
-    assert synthesis["kept"] == 12
+    assert synthesis["yields"]["kept"] == 12
     assert synthesis["calls"] == len(writer.bodies)
     assert synthesis["cost_usd"] is None  # nobody knows this model's price
     assert synthesis["similarity"]["top_5"] > 0
 
 
 def test_a_gap_is_paired_and_has_its_interval(first: dict) -> None:
-    [gap] = [row["gap"] for row in first["comparisons"] if row["mode"] == "few_shot"]
+    [gap] = [row["gap"] for row in first["comparisons"] if row["arm"]["mode"] == "few_shot"]
     assert gap["low"] <= gap["mean"] <= gap["high"]
     assert 0 < gap["p"] <= 1
 
@@ -205,7 +205,7 @@ def test_a_plan_after_the_run_has_nothing_left_to_do(first, place: Path, writer:
 def test_more_rows_ask_only_for_the_additional_ones(first, place: Path, writer: Writer) -> None:
     asked = len(writer.bodies)
     done = synthgap(place, "run", str(write_study(place, writer.url, rows_per_label=8)), "--json")
-    assert json.loads(done.stdout)["syntheses"][0]["kept"] == 16
+    assert json.loads(done.stdout)["syntheses"][0]["yields"]["kept"] == 16
     assert 4 <= len(writer.bodies) - asked <= 8
 
 
@@ -241,7 +241,7 @@ def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writ
     done = synthgap(place, "run", str(study), "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    cells = {cell["mode"]: cell for cell in results["cells"]}
+    cells = {cell["arm"]["mode"]: cell for cell in results["cells"]}
     assert {mode: cell["n_train"] for mode, cell in cells.items()} == {
         "real": 12,
         "few_shot": 12,
@@ -255,7 +255,7 @@ def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writ
     assert keys["few_shot"] == keys["pool_plus_synthetic"] == keys["mix/50"] != keys["imported"]
     assert results["totals"]["calls"] == len(writer.bodies) - asked
     assert all(item["similarity"] for item in results["syntheses"])
-    assert {item["mode"] for item in results["comparisons"] if item["gap"]} >= {"few_shot", "mix/50", "imported"}
+    assert {item["arm"]["mode"] for item in results["comparisons"] if item["gap"]} >= {"few_shot", "mix/50", "imported"}
     exported = synthgap(place, "export", str(study), "--out", str(place / "out"))
     assert exported.returncode == 0, exported.stderr
     folders = sorted(path.name for path in (place / "out").iterdir())
@@ -281,7 +281,7 @@ def test_annotators_judges_and_an_llm_that_classifies_are_part_of_it(first, plac
     assert {task["source"] for task in tasks.values()} == {"annotators"}
     assert all(task["mean_agreement"]["mean"] == 1 and task["items"] == 24 for task in tasks.values())
     assert all("no pair" in task["note"] for task in tasks.values())  # a judge that always says A
-    baseline = [cell for cell in results["cells"] if cell["mode"] == "llm_few_shot"]
+    baseline = [cell for cell in results["cells"] if cell["arm"]["mode"] == "llm_few_shot"]
     assert all(cell["n_test"] == 24 and cell["latency_s"] > 0 and cell["run_id"] for cell in baseline)
     assert results["totals"]["calls"] >= len(writer.bodies) - before
     assert results["failures"] == []
@@ -295,7 +295,7 @@ def test_a_failed_cell_is_recorded_and_the_others_finish(first, place: Path, wri
     assert done.returncode == 1
     assert results["status"] == "failed"
     failed = [cell for cell in results["cells"] if cell["status"] == "failed"]
-    assert {cell["generator"] for cell in failed} == {"openai/gone"}
+    assert {cell["arm"]["source"]["name"] for cell in failed} == {"openai/gone"}
     assert all("127.0.0.1:9" in cell["error"] and cell["macro_f1"] is None for cell in failed)
     assert len(results["cells"]) - len(failed) == 7
     states = (
@@ -319,7 +319,7 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(first, place: Path, write
     done = synthgap(place, "run", str(study), "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert [synthesis["kept"] for synthesis in results["syntheses"]] == [20, 20]
+    assert [synthesis["yields"]["kept"] for synthesis in results["syntheses"]] == [20, 20]
     assert journaled > 0
     prompts = [(json.dumps(body["messages"]), body["seed"]) for body in writer.bodies[before:]]
     assert len(prompts) - len(set(prompts)) <= 16 * 2  # only calls in flight at the kill are asked for again

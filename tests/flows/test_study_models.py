@@ -53,7 +53,7 @@ def test_a_failure_to_log_is_recorded_and_the_rest_of_the_study_stands(place: Pa
     assert str(blocked) in failure["error"]
     assert (found["status"], found["models"]) == ("failed", [])
     assert all(cell["status"] == "ok" for cell in found["cells"])
-    assert any(row["mode"] == "few_shot" and row["gap"] for row in found["comparisons"])
+    assert any(row["arm"]["mode"] == "few_shot" and row["gap"] for row in found["comparisons"])
     blocked.unlink()
 
 

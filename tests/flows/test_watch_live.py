@@ -98,6 +98,11 @@ def journaled(up: Up, model: str) -> list[str]:
     return [entry["call"] for entry in entries if entry["asked"] == f"openai/{model}"]
 
 
+def source(row: dict[str, Any]) -> str | None:
+    """The LLM of a cell or comparison; null for real rows."""
+    return row["arm"]["source"] and row["arm"]["source"]["name"]
+
+
 def results(up: Up) -> dict[str, Any]:
     return dict(json.loads((up.path / "studies" / "grid" / "results.json").read_text()))
 
@@ -132,11 +137,11 @@ def test_a_new_llm_is_run_through_the_study_and_nobody_else_is_asked(up: Up, end
     assert len(calls) == len(set(calls))  # what the smoke test asked was not asked again
     assert len(calls) <= stats["asked_of"][SECOND] <= len(calls) + stats["abandoned"]
     found = results(up)
-    [kept] = [item["kept"] for item in found["syntheses"] if item["generator"] == f"openai/{SECOND}"]
+    [kept] = [item["yields"]["kept"] for item in found["syntheses"] if item["generator"] == f"openai/{SECOND}"]
     assert kept == 10
-    generated = {cell["generator"] for cell in found["cells"]} - {None}
+    generated = {source(cell) for cell in found["cells"]} - {None}
     assert generated == {f"openai/{FIRST}", f"openai/{SECOND}"}
-    assert all(cell["cached"] for cell in found["cells"] if cell["generator"] == f"openai/{FIRST}")
+    assert all(cell["cached"] for cell in found["cells"] if source(cell) == f"openai/{FIRST}")
     assert f"openai/{SECOND}" in {row["challenger"].rpartition(" · ")[2] for row in found["challenges"]}
     [ledger] = (up.path / "budgets").glob("watch-mine-*.json")
     assert json.loads(ledger.read_text())["tokens"] > 0
@@ -170,7 +175,7 @@ def test_what_a_month_s_budget_stops_goes_on_in_the_next_month(up: Up, endpoint:
     after = journaled(up, THIRD)
     assert after[: len(before)] == before and len(after) == len(set(after)) > len(before)
     assert status_of(up, THIRD) == "triggered"
-    beside = {cell["generator"] for cell in results(up)["cells"]} - {None}
+    beside = {source(cell) for cell in results(up)["cells"]} - {None}
     assert beside == {f"openai/{name}" for name in (FIRST, SECOND, THIRD)}  # also one that a watch found itself
 
 
@@ -195,12 +200,12 @@ def test_404_in_the_middle_of_a_study_fails_its_cells_and_retires_it(up: Up, end
     endpoint.serve(THIRD, gone=[FIRST, SECOND])
     run = up.ended(up.press("grid", rows_per_label=9))
     assert run["state_type"] == "FAILED"
-    errors = {cell["error"] for cell in results(up)["cells"] if cell["generator"] == f"openai/{FIRST}"}
+    errors = {cell["error"] for cell in results(up)["cells"] if source(cell) == f"openai/{FIRST}"}
     assert all("does not serve this model, or not any more (status 404)" in error for error in errors) and errors
     assert status_of(up, FIRST) == "retired"
     again = up.ended(up.press("grid"))  # what it wrote before it went stays comparable
     assert again["state_type"] == "COMPLETED"
-    assert any(row["generator"] == f"openai/{FIRST}" and row["gap"] for row in results(up)["comparisons"])
+    assert any(source(row) == f"openai/{FIRST}" and row["gap"] for row in results(up)["comparisons"])
 
 
 def test_one_that_is_listed_and_answers_again_comes_back_by_itself(up: Up, endpoint: Provider) -> None:

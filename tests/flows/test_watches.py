@@ -13,6 +13,7 @@ from flows.operations.automations import EVENT, new_llm_automation
 from flows.operations.deployments import watch_deployment, watch_deployments
 from flows.operations.registration import register
 from flows.watch import watch
+from tasks.config.named import find_watches
 from tasks.discovery.memory import Known, recall, remember
 from tasks.errors import UserError
 from tasks.settings import Settings

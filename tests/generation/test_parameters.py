@@ -16,7 +16,7 @@ from tasks.generation.keys import calls_key, request, synthesis_key
 from tasks.generation.mode import PromptInputs
 from tasks.generation.modes import MODES, find_mode, find_modes
 from tasks.modes import mode_facts
-from tasks.planning import modes_of, synthesis_jobs
+from tasks.planning.grid import modes_of, synthesis_jobs
 from tasks.records import Example, Row, SynthesisJob, TaskData
 from tests.generation.conftest import WORDS
 

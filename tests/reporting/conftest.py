@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tasks.analysis.decisions.verdict import good_enough
+from tasks.analysis.subjectivity.paper import NUMBERS
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.records import (
     Arm,
@@ -20,13 +22,14 @@ from tasks.records import (
     Gap,
     Interval,
     Row,
+    Spent,
     Synthesis,
     TaskSubjectivity,
     TaskSummary,
     Trial,
     configured,
 )
-from tasks.reporting.results import assemble
+from tasks.reporting.results import Planned, Results, Subjectivity, total
 from tests.arms import make_arm
 
 TASKS = {
@@ -59,7 +62,7 @@ def make_study(
     classifiers: tuple[str, ...] = ("embedded/minilm-l6",),
     baselines: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Keyword arguments of ``assemble`` for a grid of the given size; ``fail`` breaks one synthesis and its cells."""
+    """Keyword arguments of ``build`` for a grid of the given size; ``fail`` breaks one synthesis and its cells."""
     names = list(TASKS)[:tasks]
     config = StudyConfig(
         name="quickstart",
@@ -91,7 +94,15 @@ def make_study(
     return {"config": config, **parts, "created": "2026-10-05T09:30:00+00:00", "estimate": ESTIMATE}
 
 
-ESTIMATE = {"calls": 420, "tokens_in": 160000, "tokens_out": 21000, "cost_usd": 0.0, "minutes": 5.2}
+ESTIMATE = Planned(calls=420, tokens_in=160000, tokens_out=21000, cost_usd=0.0, minutes=5.2)
+
+
+def build(**parts: Any) -> Results:
+    """The results of a made-up study; nobody asked questions in it."""
+    trials, subjectivity = parts.pop("trials"), {"tasks": parts.pop("subjectivity", ())}
+    subjectivity |= {name: parts.pop(name, ()) for name in ("curves", "correlations")}
+    totals = total(parts["syntheses"], trials, Spent(), None)
+    return Results(cells=trials, subjectivity=Subjectivity(**subjectivity), totals=totals, **parts)
 
 
 def _add(
@@ -221,17 +232,18 @@ def measures(rng: random.Random, mode: str, base: float) -> tuple[dict[str, floa
     return diversity, similarity | {"auc": 0.5 + loss, "auc_error": 0.02}
 
 
+def with_gaps(parts: dict[str, Any], low: float, high: float) -> Results:
+    """The same study with one gap for all sets of one mode."""
+    gap = Gap((low + high) / 2, low, high, 0.5, 1.0, seeds_needed=12, test_rows_needed=500)
+    found = {"gap": gap, "good_enough": good_enough(gap, parts["config"].tolerance)}
+    changed = [replace(c, **found) if c.mode == "few_shot" else c for c in parts["comparisons"]]
+    return build(**{**parts, "comparisons": changed})
+
+
 PAPER_MODES = ("real", "zero_shot", "few_shot", "pool_only", "pool_plus_synthetic")
 MIXES = ("mix/25", "mix/50", "mix/75", "mix/90", "mix/90/zero_shot")
 UNRATED = ("ag_news", "imdb")
-SOURCE = "Li et al. 2023 (arXiv 2310.07849): GPT-3.5-Turbo, 3,000 texts a label"
-PUBLISHED = [
-    {"task": "ag_news", "mode": mode, "classifier": "BERT", "accuracy": accuracy, "source": SOURCE}
-    for mode, accuracy in (("real", 0.953), ("zero_shot", 0.893), ("few_shot", 0.916))
-] + [
-    {"task": "headline_sarcasm", "mode": mode, "classifier": None, "accuracy": accuracy, "source": SOURCE}
-    for mode, accuracy in (("real", 0.903), ("zero_shot", 0.512))
-]
+PUBLISHED = [number for number in NUMBERS if number.classifier != "RoBERTa"]
 
 
 def make_paper_study(tasks: int = 10, strengths: bool = True, **options: Any) -> dict[str, Any]:
@@ -327,8 +339,8 @@ def study() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def results() -> Callable[..., dict[str, Any]]:
-    return lambda **options: assemble(**make_study(**options))
+def results() -> Callable[..., Results]:
+    return lambda **options: build(**make_study(**options))
 
 
 @pytest.fixture
@@ -337,8 +349,8 @@ def paper_study() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def paper_results() -> Callable[..., dict[str, Any]]:
-    return lambda **options: assemble(**make_paper_study(**options))
+def paper_results() -> Callable[..., Results]:
+    return lambda **options: build(**make_paper_study(**options))
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import pytest
 from tasks.config import ImportConfig
 from tasks.records import Finding, Interval, Row, Synthesis, configured, short
 from tasks.reporting.report import render
-from tasks.reporting.results import assemble
+from tasks.reporting.results import Results
+from tests.reporting.conftest import build
 
-Make = Callable[..., dict[str, Any]]
+Make = Callable[..., Any]
 CHROMIUM = "/usr/bin/chromium"
 WIDE = {
     "tasks": 10,
@@ -42,7 +43,7 @@ class _Page(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def page(results: dict[str, Any], rows: dict[str, Any] | None = None) -> str:
+def page(results: Results, rows: dict[str, Any] | None = None) -> str:
     return render(results, rows or {})
 
 
@@ -59,7 +60,7 @@ def test_no_text_of_an_llm_becomes_markup(study: Make, samples: Make) -> None:
     parts["tasks"][0] = dataclasses.replace(parts["tasks"][0], title=hostile, source=hostile, labels=(hostile, "b"))
     parts["comparisons"] = [dataclasses.replace(c, verdict=hostile) for c in parts["comparisons"]]
     parts["syntheses"][0] = dataclasses.replace(parts["syntheses"][0], status="failed", error=hostile)
-    text = page(assemble(**parts), samples(parts))
+    text = page(build(**parts), samples(parts))
     tags = _Page(text).tags
     assert hostile not in text
     assert not {"script", "img", "iframe", "object", "embed"} & {tag for tag, _ in tags}
@@ -71,7 +72,7 @@ def test_sample_rows_show_every_reason(study: Make) -> None:
     parts = study()
     key = parts["syntheses"][0].key
     rejected = [Row(f"text {n}", "ham", "c", "duplicate") for n in range(50)] + [Row("odd", "ham", "c", "too_long")]
-    text = page(assemble(**parts), {key: ((), tuple(rejected))})
+    text = page(build(**parts), {key: ((), tuple(rejected))})
     assert "odd" in text and "text 0" in text and "text 20" not in text
 
 
@@ -108,13 +109,13 @@ def test_all_cells_failed(study: Make) -> None:
     parts["comparisons"] = [
         dataclasses.replace(c, macro_f1=None, accuracy=None, gap=None, good_enough="none") for c in parts["comparisons"]
     ]
-    text = page(assemble(**parts))
+    text = page(build(**parts))
     assert "No result, for both tasks." in text and "no disk" in text
 
 
 def test_a_study_of_nothing_but_failed_loads(study: Make) -> None:
     parts = study() | {"trials": [], "comparisons": [], "syntheses": [], "tasks": [], "estimate": None}
-    text = page(assemble(**parts))
+    text = page(build(**parts))
     assert "No task could be loaded." in text and "headline_sarcasm" in text
 
 
@@ -125,14 +126,14 @@ def test_a_real_only_study_has_a_report(results: Make) -> None:
 
 def test_unknown_price_is_said(study: Make) -> None:
     parts = study(priced=False)
-    assert "price unknown" in page(assemble(**parts))
+    assert "price unknown" in page(build(**parts))
 
 
 def test_a_single_seed_and_perfect_scores(study: Make) -> None:
     parts = study(seeds=1)
     one = Interval(1.0, 1.0, 1.0)
     parts["comparisons"] = [dataclasses.replace(c, macro_f1=one) for c in parts["comparisons"]]
-    assert "interval over 1 seed." in page(assemble(**parts))
+    assert "interval over 1 seed." in page(build(**parts))
 
 
 def test_the_answer_is_about_generated_rows_alone_and_says_what_real_ones_among_them_do(paper_results: Make) -> None:
@@ -151,8 +152,8 @@ def test_everything_of_the_study_has_its_section(paper_results: Make) -> None:
     text = page(found)
     heads = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
     assert heads == ["Scores", *ALL_SECTIONS, "What the LLM wrote", "What it took", "Repeat it"]
-    for finding in found["findings"]:
-        assert finding["claim"] in text and finding["evidence"] in text
+    for finding in found.findings:
+        assert finding.claim in text and finding.evidence in text
     assert "$0.23 for 1,000 predictions, 0.84 s each" in text
     assert "±" in text and "vendi error" not in text.lower()
     assert "gap to embedded/minilm-l6 trained on 100 real rows" in text, "the pool is smaller than its baseline"
@@ -163,11 +164,6 @@ def test_sections_without_anything_to_show_are_left_out(results: Make) -> None:
     text = page(results())
     assert not [head for head in ALL_SECTIONS if head in text]
     assert "Beside the paper" not in text and "Effect</th>" in text
-
-
-def test_results_from_before_there_were_sections_have_a_page(results: Make) -> None:
-    found = {name: value for name, value in results().items() if name not in ("subjectivity", "findings", "paper")}
-    assert "Scores" in page(found)
 
 
 def test_tasks_come_from_objective_to_subjective_all_over_the_page(paper_results: Make) -> None:
@@ -184,8 +180,8 @@ def test_words_of_others_in_new_sections_become_no_markup(paper_study: Make) -> 
     parts["findings"] = [Finding("x", hostile, "undecided", hostile)]
     parts["subjectivity"] = [dataclasses.replace(item, note=hostile) for item in parts["subjectivity"]]
     parts["correlations"] = [dataclasses.replace(c, spearman=None, note=hostile) for c in parts["correlations"]]
-    parts["paper"] = [{**number, "classifier": hostile, "source": hostile} for number in parts["paper"]]
-    text = page(assemble(**parts))
+    parts["paper"] = [dataclasses.replace(n, classifier=hostile, source=hostile) for n in parts["paper"]]
+    text = page(build(**parts))
     assert hostile not in text
     assert text.count("&lt;img src=x onerror") > 8
 
@@ -194,7 +190,7 @@ def test_an_unknown_measure_is_shown_under_its_own_name(study: Make) -> None:
     parts = study()
     more = {"strange_measure": 0.1234, "strange_measure_error": 0.01}
     parts["syntheses"] = [dataclasses.replace(s, similarity={**s.similarity, **more}) for s in parts["syntheses"]]
-    text = page(assemble(**parts))
+    text = page(build(**parts))
     assert ">strange measure</th>" in text and "strange measure error" not in text
     assert '0.123 <span class="ci">± 0.010</span>' in text
 
@@ -216,7 +212,7 @@ def test_imported_rows_are_named_and_are_no_llm(study: Make) -> None:
     for name in ("syntheses", "trials", "comparisons"):
         few = [item for item in parts[name] if mode_of(item) == "few_shot"]
         parts[name] = [item for item in parts[name] if item not in few] + [imported(item) for item in few]
-    text = page(assemble(**parts))
+    text = page(build(**parts))
     assert "imported · crowd-2024" in text
     assert "zero-shot · smollm2-135m-instruct</th>" not in text, "one LLM only: its name says nothing"
 
@@ -238,7 +234,7 @@ def test_in_a_browser(
 
     file = tmp_path / "report.html"
     parts = paper_study(fail=True) if size is None else study(**size)
-    file.write_text(page(assemble(**parts), samples(parts)), encoding="utf-8")
+    file.write_text(page(build(**parts), samples(parts)), encoding="utf-8")
     said: list[str] = []
     asked: list[str] = []
     with sync_playwright() as playwright:

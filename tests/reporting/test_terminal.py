@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +10,10 @@ from rich.console import Console
 
 from tasks.progress import Progress
 from tasks.reporting.markdown import markdown
+from tasks.reporting.results import Results
 from tasks.reporting.terminal import Display, checks_table, comparison_table, plan_table, study_view
 
-Make = Callable[..., dict[str, Any]]
+Make = Callable[..., Any]
 
 PLAN = {
     "shown": [
@@ -35,6 +37,12 @@ def text_of(content: Any, width: int = 160) -> str:
     console = Console(file=io.StringIO(), width=width)
     console.print(content)
     return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def with_verdict(results: Results, verdict: str) -> Results:
+    """The same with another verdict of the second comparison."""
+    first, second, *rest = results.comparisons
+    return results.model_copy(update={"comparisons": (first, replace(second, verdict=verdict), *rest)})
 
 
 def test_comparison_says_scores_gaps_and_verdicts(results: Make) -> None:
@@ -65,9 +73,8 @@ def test_plan_says_unknown_price_and_what_is_stored() -> None:
 
 
 def test_text_of_others_is_no_markup(results: Make) -> None:
-    found = results()
-    found["comparisons"][0]["verdict"] = "[bold]x[/bold] [/oops]"
-    assert "[bold]x[/bold] [/oops]" in text_of(comparison_table(found))
+    said = "[bold]x[/bold] [/oops]"
+    assert said in text_of(comparison_table(with_verdict(results(), said)))
 
 
 def test_checks_mark_problems_in_words() -> None:
@@ -124,11 +131,10 @@ def test_markdown_has_sentences_and_findings(paper_results: Make) -> None:
 
 @pytest.mark.parametrize("fail", [False, True])
 def test_markdown_is_one_clean_table(results: Make, fail: bool) -> None:
-    found = results(fail=fail)
-    found["comparisons"][1]["verdict"] = "a | b\n<script>"
+    found = with_verdict(results(fail=fail), "a | b\n<script>")
     text = markdown(found)
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + len(found["comparisons"])
+    assert len(rows) == 2 + len(found.comparisons)
     assert all(row.replace("\\|", "").count("|") == 7 for row in rows)
     assert "<script>" not in text
     assert ("cells failed" in text) == fail

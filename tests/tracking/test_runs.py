@@ -20,7 +20,8 @@ from filelock import FileLock
 from tasks.config import ClassifierConfig, StudyConfig, TaskConfig
 from tasks.errors import RunError
 from tasks.progress import LOGGER
-from tasks.records import Trial, TrialJob
+from tasks.records import Comparison, Gap, Interval, Trial, TrialJob
+from tasks.reporting.results import Failure, Results, Totals
 from tasks.settings import Settings
 from tasks.tracking import runs, views
 from tests import postgres
@@ -39,6 +40,7 @@ TASK = TaskConfig.model_validate(
     }
 )
 ARM = make_arm("sms_spam", "few_shot", "embedded/smollm2-135m-instruct", "embedded/minilm-l6")
+FEW, REAL = make_arm("sms_spam", "few_shot", "g"), make_arm("sms_spam", "real", None)
 PAIRS = [("ham", "ham")] * 8 + [("spam", "ham"), ("spam", "spam")]
 
 
@@ -91,18 +93,21 @@ def children(settings: Settings, experiment: str) -> list[Any]:
     return sorted(found, key=lambda run: str(run.info.run_name))
 
 
-def outcome(status: str = "ok", *cells: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "status": status,
-        "cells": list(cells),
-        "totals": {"calls": 12, "cost_usd": None, "seconds": 3.5},
-        "comparisons": [
-            {"task": "sms_spam", "mode": "real", "generator": None, "classifier": "c"}
-            | {"macro_f1": {"mean": 0.9}, "gap": None},
-            {"task": "sms_spam", "mode": "few_shot", "generator": "g", "classifier": "c"}
-            | {"macro_f1": {"mean": 0.8}, "gap": {"mean": -0.1, "low": -0.2, "high": 0.1}, "verdict": "undecided"},
+def outcome(*cells: Trial, failed: bool = False) -> Results:
+    known, gap = Interval(0.8, 0.7, 0.9), Gap(-0.1, -0.2, 0.1, 0.5, 1.0)
+    return Results(
+        created="2026-01-01T00:00:00+00:00",
+        config=CONFIG,
+        tasks=[],
+        cells=cells or [trial()],
+        syntheses=[],
+        comparisons=[
+            Comparison(REAL, (0,), known, known, None, "none", ""),
+            Comparison(FEW, (0,), known, known, gap, "undecided", "undecided"),
         ],
-    }
+        failures=[Failure("judge", "no answer")] if failed else [],
+        totals=Totals(12, 0, 0, None, 3.5, 1, 0, 0),
+    )
 
 
 def test_a_wait_for_the_run_that_prepares_the_database_is_said(
@@ -162,16 +167,10 @@ def test_a_study_from_start_to_end(settings: Settings) -> None:
 def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
     parent = runs.start_study(settings, experiment, CONFIG)
-    few, real = make_arm("sms_spam", "few_shot", "g"), make_arm("sms_spam", "real", None)
-    made = [trial(0, arm=few), trial(1, arm=few), trial(2, arm=real), trial(3, arm=few, status="failed", macro_f1=None)]
+    made = [trial(0, arm=FEW), trial(1, arm=FEW), trial(2, arm=REAL), trial(3, arm=FEW, status="failed", macro_f1=None)]
     ids = [runs.log_trial(settings, experiment, parent, one, job()) for one in made]
-    cells = [
-        {"task": arm.task, "mode": arm.mode, "generator": arm.source_label, "classifier": "c", "run_id": run}
-        | {"status": one.status}
-        for one, run in zip(made, ids, strict=True)
-        for arm in [one.arm]
-    ]
-    runs.finish_study(settings, parent, outcome("failed", *cells), "")
+    cells = [replace(one, run_id=run) for one, run in zip(made, ids, strict=True)]
+    runs.finish_study(settings, parent, outcome(*cells), "")
     data = [client(settings).get_run(run).data for run in ids]
     gaps = [[found.metrics.get(name) for name in ("gap", "gap_low", "gap_high")] for found in data]
     assert gaps == [[-0.1, -0.2, 0.1], [-0.1, -0.2, 0.1], [None] * 3, [None] * 3]
@@ -279,7 +278,7 @@ def test_orphans_of_dead_processes_are_ended_and_others_left(settings: Settings)
 def test_a_failed_study_ends_failed(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
     parents = [runs.start_study(settings, experiment, CONFIG) for _ in range(2)]
-    runs.finish_study(settings, parents[0], outcome("failed"), "")
+    runs.finish_study(settings, parents[0], outcome(failed=True), "")
     runs.fail_study(settings, parents[1], "no rows")
     assert [client(settings).get_run(parent).info.status for parent in parents] == ["FAILED", "FAILED"]
 

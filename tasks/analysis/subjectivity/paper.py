@@ -6,8 +6,7 @@ with GPT-3.5-Turbo, 3,000 texts a label: another LLM, other sizes, so that they 
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from tasks.records import Comparison
 
@@ -21,10 +20,13 @@ class Published:
     task: str
     """Catalog id."""
     mode: str
+    """Where its training rows came from, as this study calls it."""
     classifier: str | None
     """``BERT`` or ``RoBERTa``; null where the account does not say which."""
     accuracy: float
     """0 to 1."""
+    source: str = SOURCE
+    """Paper, and how it got the number."""
 
 
 NUMBERS = (
@@ -40,11 +42,10 @@ NUMBERS = (
 FAMILIES = {"BERT": re.compile(r"bert-(base|large)\b"), "RoBERTa": re.compile(r"roberta-(base|large)\b")}
 
 
-def beside(comparisons: Iterable[Comparison]) -> list[dict[str, Any]]:
-    """What was published on a study's cells, once each: the fields of ``Published`` and their source."""
+def beside(comparisons: Iterable[Comparison]) -> tuple[Published, ...]:
+    """What was published on a study's cells, once each."""
     arms = (item.arm for item in comparisons)
-    found = (number for arm in arms for number in published(arm.task, arm.mode, arm.classifier.name))
-    return [{**asdict(number), "source": SOURCE} for number in dict.fromkeys(found)]
+    return tuple(dict.fromkeys(number for arm in arms for number in published(arm.task, arm.mode, arm.classifier.name)))
 
 
 def published(task: str, mode: str, classifier: str) -> tuple[Published, ...]:

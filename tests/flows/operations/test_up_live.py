@@ -127,7 +127,7 @@ def test_a_form_changes_one_run(up: Up) -> None:
     assert run["state_type"] == "COMPLETED", run["state"]
     results = json.loads((up.path / "studies" / "small" / "results.json").read_text())
     assert {cell["seed"] for cell in results["cells"]} == {3, 4}
-    assert results["syntheses"][0]["kept"] == 12
+    assert results["syntheses"][0]["yields"]["kept"] == 12
 
 
 def test_what_no_form_can_know_is_one_clear_line(up: Up) -> None:
@@ -139,7 +139,7 @@ def test_what_no_form_can_know_is_one_clear_line(up: Up) -> None:
 def test_a_run_of_the_command_line_is_seen_on_the_same_servers(up: Up) -> None:
     done = up.run("run", "small", "--json")
     assert done.returncode == 0, done.stderr
-    [cell] = [cell for cell in json.loads(done.stdout)["cells"] if cell["mode"] == "zero_shot"]
+    [cell] = [cell for cell in json.loads(done.stdout)["cells"] if cell["arm"]["mode"] == "zero_shot"]
     assert cell["run_id"] in {run["info"]["run_id"] for run in up.mlflow_runs("small")}
     assert not (up.path / "prefect-server.log").exists()  # no server of its own
 

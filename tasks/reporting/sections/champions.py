@@ -1,0 +1,116 @@
+"""Who is best so far and who challenged whom."""
+
+from collections.abc import Iterable
+
+from tasks.records import Challenge, short
+from tasks.reporting.grouping import in_order, titles
+from tasks.reporting.modes import mode_name
+from tasks.reporting.phrases import count, listed, signed_points
+from tasks.reporting.results import RegisteredModel, Results
+from tasks.reporting.section import Section
+
+WON = ("first", "better")
+
+
+NAMED = 2
+"""So many challengers that did not win are named, more are counted."""
+
+
+VERBS = {"better": "is better than", "worse": "is worse than", "undecided": "is neither clearly better nor worse than"}
+
+
+def challenges(results: Results) -> list[Challenge]:
+    """All challenges, those over all modes of a task before those of one mode."""
+    return sorted(in_order(results, results.challenges), key=lambda row: row.mode != "")
+
+
+def sentences(results: Results) -> list[str]:
+    """For each task and classifier: who is the best LLM-written training set now, and what it took."""
+    overall: dict[tuple[str, str], list[Challenge]] = {}
+    for row in challenges(results):
+        if not row.mode:
+            overall.setdefault((row.task, row.classifier), []).append(row)
+    several = len({classifier for _, classifier in overall}) > 1
+    found = []
+    for (task, classifier), rows in overall.items():
+        place = titles(results).get(task, task) + (f" ({short(classifier)})" if several else "")
+        found.append(f"{place}: {_of_task(rows)}")
+    return found + [_registered(model, results) for model in results.models]
+
+
+def _of_task(rows: list[Challenge]) -> str:
+    won = [row for row in rows if row.outcome in WON]
+    lost = _lost(row for row in rows if row.outcome not in WON)
+    if not won:
+        return f"{champion(rows[0])} stays the best so far: {lost}."
+    best = won[-1]
+    if best.outcome == "first":
+        return f"{challenger(best)} is the first to be the best so far" + (f"; {lost}." if lost else ".")
+    return f"{challenger(best)} is the best now. It {comparison(best)}" + (f"; {lost}." if lost else ".")
+
+
+def _lost(rows: Iterable[Challenge]) -> str:
+    losers = list(rows)
+    if len(losers) <= NAMED:
+        return listed([f"{challenger(row)} is {row.outcome}" for row in losers])
+    outcomes = [row.outcome for row in losers]
+    found = ((outcomes.count(outcome), outcome) for outcome in ("worse", "undecided"))
+    return listed([f"{count(n, 'challenger')} {'are' if n > 1 else 'is'} {outcome}" for n, outcome in found if n])
+
+
+def comparison(row: Challenge) -> str:
+    """``is better than few-shot, gpt-4o by +3.1 points of macro-F1 (+0.8 to +5.2)``."""
+    if row.outcome == "first":
+        return "is the first"
+    said = f"{VERBS[row.outcome]} {champion(row)}"
+    gap = row.gap
+    if gap is None:
+        return f"{said}: {row.note}"
+    interval = f"({signed_points(gap.low)} to {signed_points(gap.high)})"
+    return f"{said}: {signed_points(gap.mean)} points of macro-F1 {interval}"
+
+
+def challenger(row: Challenge) -> str:
+    """What wrote the challenger's rows, as it is called elsewhere in a report, marked where it is no longer served."""
+    return _named(row.challenger, row)
+
+
+def champion(row: Challenge) -> str:
+    """The same of the champion until now; empty where there was none."""
+    return _named(row.champion, row) if row.champion else ""
+
+
+def _named(writer: str, row: Challenge) -> str:
+    mode, _, generator = writer.rpartition(" · ")
+    name = f"{mode_name(mode)}, {short(generator)}" if mode else short(generator)
+    return f"{name} (no longer served)" if writer in row.retired else name
+
+
+def _registered(model: RegisteredModel, results: Results) -> str:
+    task = titles(results).get(model.task, model.task)
+    same = f"says the same as its trial on {100 * model.agreement:.1f}% of test rows"
+    return f"{task}: the model is version {model.version} of {model.name} in MLflow's registry and {same}."
+
+
+def tags(results: Results) -> dict[str, str]:
+    """``synthgap.challenge/<task>/<classifier>``: outcomes of the challenges over all modes, by challenger."""
+    found: dict[str, list[str]] = {}
+    for row in results.challenges:
+        if not row.mode:
+            place = f"synthgap.challenge/{row.task}/{row.classifier}"
+            found.setdefault(place, []).append(f"{row.challenger}: {row.outcome}")
+    return {place: "; ".join(said) for place, said in found.items()}
+
+
+SECTION = Section(
+    name="champions",
+    title="The best so far, and who challenged it",
+    heading="The best so far",
+    sentences=sentences,
+    variables=lambda results: {
+        "challenges": challenges(results),
+        "challenger": challenger,
+        "champion": champion,
+    },
+    tags=tags,
+)

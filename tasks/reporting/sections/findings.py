@@ -1,0 +1,28 @@
+"""The findings of the paper, held against this study's numbers."""
+
+from tasks.reporting.phrases import count, listed
+from tasks.reporting.results import Results
+from tasks.reporting.section import Section, Table
+
+
+def tally(results: Results) -> str:
+    """How many of the paper's findings these numbers confirm."""
+    verdicts = [finding.verdict for finding in results.findings]
+    if not verdicts:
+        return ""
+    parts = [f"{verdicts.count(v)} {v}" for v in ("confirmed", "refuted", "undecided") if v in verdicts]
+    return f"Of {count(len(verdicts), 'finding')} of the paper, this study's numbers leave {listed(parts)}."
+
+
+def table(results: Results) -> Table | None:
+    """A line for each finding."""
+    rows = [(finding.claim, finding.verdict, finding.evidence) for finding in results.findings]
+    return Table(("finding of the paper", "here", "evidence"), rows) if rows else None
+
+
+SECTION = Section(
+    name="findings",
+    title="The paper’s findings on your tasks",
+    table=table,
+    variables=lambda results: {"tally": tally(results)},
+)
