@@ -10,7 +10,7 @@ from tasks.analysis.measures.embedding import embed
 from tasks.analysis.measures.matching import REFERENCE_TEXTS, match, matched_texts
 from tasks.config import TaskConfig
 from tasks.records import Example, TaskData
-from tasks.reporting.report import MEASURES
+from tasks.reporting.sections.texts import MEASURES
 from tasks.settings import Settings
 from tasks.store import Store
 from tests.analysis.vectors import Letters
