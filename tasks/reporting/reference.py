@@ -39,7 +39,7 @@ results.comparisons_frame()  # and one with a row for each arm
 Scores, agreement and shares are from 0 to 1, intervals are 95% intervals. What is unknown is null. Lists are in the
 order of the study file.
 """
-WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "null"}
+WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "null", Any: "anything"}
 
 
 def reference() -> str:
