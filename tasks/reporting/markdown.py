@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from tasks.records import Comparison
 from tasks.reporting.grouping import in_order
-from tasks.reporting.modes import judged, place
+from tasks.reporting.modes import MARKS, answer, place
 from tasks.reporting.results import Results, Totals
 from tasks.reporting.section import Section, Table
 from tasks.reporting.sections import SECTIONS, summary
-
-WORDS = {"yes": "✓ yes", "no": "✗ no", "undecided": "? undecided", "none": ""}
 
 
 def markdown(results: Results, sections: Sequence[Section] = SECTIONS) -> str:
@@ -44,14 +42,14 @@ def _table(table: Table) -> list[str]:
 
 
 def _row(results: Results, titles: Mapping[str, str], row: Comparison) -> str:
-    state = row.good_enough if judged(row) else "none"
+    state = answer(row)
     score, gap = row.macro_f1, row.gap
     cells = [
         titles.get(row.task, row.task),
         place(row, results),
         f"{score.mean:.3f} ({score.low:.2f} to {score.high:.2f})" if score else "–",
         f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})" if gap else "–",
-        WORDS[state],
+        "" if state == "none" else f"{MARKS[state]} {state}",
         row.verdict,
     ]
     return f"| {' | '.join(_plain(cell) for cell in cells)} |"

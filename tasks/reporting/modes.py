@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tasks.modes import MATCHED_REAL, mode_facts
-from tasks.records import Comparison, Configured, Trial, short
+from tasks.records import Comparison, Configured, GoodEnough, Trial, short
 from tasks.reporting.results import Results, source_of
 
 
@@ -35,6 +35,8 @@ class Look:
         return GLYPHS[self.marker]
 
 
+MARKS: dict[GoodEnough, str] = {"yes": "✓", "no": "✗", "undecided": "?", "none": "–"}
+"""Of the answer whether generated rows are good enough."""
 GLYPHS = dict(zip("oD^svPX<>dph*", "●◆▲■▼✚✖◀▶♦⬟⬢★", strict=True))
 LOOKS = {
     "real": Look("#1d1d1f", "#f0f0f2", "o"),
@@ -82,6 +84,11 @@ def all_synthetic(row: HasMode) -> bool:
 def judged(row: Comparison) -> bool:
     """Whether a comparison has an answer to whether its generated rows are good enough."""
     return row.gap is not None and mode_facts(row.mode).synthetic
+
+
+def answer(row: Comparison) -> GoodEnough:
+    """Whether a comparison's generated rows are good enough; ``none`` for rows of comparison."""
+    return row.good_enough if judged(row) else "none"
 
 
 def llm(row: HasMode) -> str | None:

@@ -39,7 +39,7 @@ results.comparisons_frame()  # and one with a row for each arm
 Scores, agreement and shares are from 0 to 1, intervals are 95% intervals. What is unknown is null. Lists are in the
 order of the study file.
 """
-WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "null", Any: "anything"}
+WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", NoneType: "null"}
 
 
 def reference() -> str:
@@ -116,6 +116,8 @@ def _kind(kind: Any) -> str:
         return f"object of {_kind(parts[1])} by {_kind(parts[0])}"
     if kind is StudyConfig:
         return "the study file"
+    if kind is Any:
+        return "any JSON"
     return WORDS.get(kind) or f"[{kind.__name__}](#{kind.__name__.lower()})"
 
 

@@ -16,11 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from tasks.modes import MATCHED_REAL, mode_facts
-from tasks.records import Comparison, Row, Synthesis, short
+from tasks.records import Comparison, GoodEnough, Row, Synthesis, short
 from tasks.reporting import phrases
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.grouping import asked, classifiers, rating, task_names, titles
 from tasks.reporting.modes import (
+    MARKS,
     all_synthetic,
     best,
     judged,
@@ -43,19 +44,14 @@ SHOWN = 12
 LONGEST = 400
 """Characters of a sample row."""
 
-STATES = {
-    "yes": ("✓", "Yes"),
-    "no": ("✗", "No"),
-    "undecided": ("?", "Undecided"),
-    "none": ("–", "No result"),
-}
+WORDS: dict[GoodEnough, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided", "none": "No result"}
 
 
 class Answer(NamedTuple):
-    """The answer for one task: ``state`` is a key of ``STATES``."""
+    """The answer for one task."""
 
     title: str
-    state: str
+    state: GoodEnough
     verdict: str
     detail: str
 
@@ -88,7 +84,8 @@ def _shared(results: Results, samples: Samples) -> dict[str, Any]:
         "numbers": {name: place for place, name in enumerate(names, 1)} if rated else {},
         "glyphs": {mode: look.glyph for mode, look in looks(_modes(results)).items()},
         "hollow": trained if len(trained) > 1 else [],
-        "states": STATES,
+        "words": WORDS,
+        "marks": MARKS,
         "samples": _samples(results, samples),
         "config": yaml.safe_dump(results.config.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
     }
@@ -164,12 +161,11 @@ def _enough(rows: Sequence[Comparison]) -> Comparison | None:
 def _headline(results: Results) -> str:
     """How many tasks got which answer, in one sentence."""
     states = [_answer(results, task).state for task in task_names(results)]
-    words = {"yes": "Yes", "no": "No", "undecided": "Undecided", "none": "No result"}
-    parts = [f"{words[state]} for {states.count(state)}" for state in STATES if state in states]
+    parts = [f"{WORDS[state]} for {states.count(state)}" for state in WORDS if state in states]
     if not parts:
         return "No task could be loaded."
     if len(parts) == 1:
-        return f"{words[states[0]]}, for {_all(len(states))}."
+        return f"{WORDS[states[0]]}, for {_all(len(states))}."
     return ", ".join([parts[0], *(part.lower() for part in parts[1:])]) + f" of {len(states)} tasks."
 
 

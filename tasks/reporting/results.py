@@ -272,20 +272,19 @@ def read_results(path: Path | str) -> Results:
 
     Raises ``FileNotFoundError`` where there is none, ``RunError`` where it is damaged or of a newer version.
     """
-    again = "run the study again"
     try:
         content = from_json(Path(path).read_bytes())
         schema = content.get("schema", 0)
         if not is_version(schema):
             raise ValueError("schema: no version")
-        check_version(f"{str(path)!r}", schema, SCHEMA, f"{again} in another SYNTHGAP_HOME")
+        check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
         return Results.model_validate(migrated(content, schema))
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-    raise RunError(f"the results in {str(path)!r} are damaged ({reason}); {again}: what is stored stays")
+    raise RunError(f"the results in {str(path)!r} are damaged ({reason}); run the study again: what is stored stays")
 
 
 def source_of(row: Any) -> str | None:

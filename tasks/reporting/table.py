@@ -5,10 +5,8 @@ Intervals come last: a page narrower than the table cuts them off, and never the
 
 from tasks.records import Comparison, short
 from tasks.reporting.grouping import in_order
-from tasks.reporting.modes import judged, llm, rows_of, trained, varying
+from tasks.reporting.modes import answer, llm, rows_of, trained, varying
 from tasks.reporting.results import Results
-
-WORDS = {"yes": "yes", "no": "no", "undecided": "undecided", "none": None}
 
 
 def table(results: Results) -> list[dict[str, str | float | None]]:
@@ -21,7 +19,7 @@ def table(results: Results) -> list[dict[str, str | float | None]]:
 
 def _row(results: Results, row: Comparison) -> dict[str, str | float | None]:
     score, gap, writer, classifier = row.macro_f1, row.gap, llm(row), trained(row)
-    state = row.good_enough if judged(row) else "none"
+    state = answer(row)
     return {
         "task": row.task,
         "training rows": rows_of(row, results),
@@ -29,7 +27,7 @@ def _row(results: Results, row: Comparison) -> dict[str, str | float | None]:
         **({"classifier": classifier and short(classifier)} if "classifier" in varying(results.comparisons) else {}),
         "macro-F1": round(score.mean, 3) if score else None,
         "gap": round(100 * gap.mean, 1) if gap else None,
-        "good enough?": WORDS[state],
+        "good enough?": None if state == "none" else state,
         "F1 from": round(score.low, 3) if score else None,
         "F1 to": round(score.high, 3) if score else None,
         "gap from": round(100 * gap.low, 1) if gap else None,

@@ -20,13 +20,12 @@ from tasks.config import TaskConfig
 from tasks.progress import Progress
 from tasks.records import Comparison, short
 from tasks.reporting.grouping import in_order
-from tasks.reporting.modes import judged, place
+from tasks.reporting.modes import MARKS, answer, place
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS, summary
 
 STYLES = {"yes": "green", "no": "red", "undecided": "yellow", "none": "dim"}
-WORDS = {"yes": "yes", "no": "no", "undecided": "undecided", "none": "–"}
 VERDICTS = {"confirmed": "green", "refuted": "red", "undecided": "yellow"}
 STAGES = {
     "load": "real rows",
@@ -72,11 +71,13 @@ def comparison_table(results: Results) -> RenderableType:
     table = _table("task", "training rows", ">macro-F1", ">95%", ">gap (points)", ">95%", "good enough?", "verdict")
     last = None
     for row in in_order(results, results.comparisons):
-        state = row.good_enough if judged(row) else "none"
+        state = answer(row)
         if last not in (None, row.task):
             table.add_section()
         cells = ["" if row.task == last else row.task, place(row, results), *_score(row), *_gap(row)]
-        table.add_row(*map(Text, cells), Text(WORDS[state], STYLES[state]), Text(row.verdict))
+        table.add_row(
+            *map(Text, cells), Text(MARKS[state] if state == "none" else state, STYLES[state]), Text(row.verdict)
+        )
         last = row.task
     broken = [cell for cell in results.cells if cell.status != "ok"]
     failed = [f"{cell.task} · {place(cell, results)} · seed {cell.seed}" for cell in broken]

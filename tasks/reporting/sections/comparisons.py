@@ -9,7 +9,7 @@ from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Comparison
 from tasks.reporting.figure import BAND, FAINT, INK, Figure
 from tasks.reporting.grouping import task_names
-from tasks.reporting.modes import best, judged, place
+from tasks.reporting.modes import answer, best, place
 from tasks.reporting.phrases import MINUS
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
@@ -71,8 +71,7 @@ def _gap_line(results: Results, row: Comparison, label: str = "") -> _Line:
     if gap is None:
         return _Line(label, row.mode, "not known", None)
     mean, low, high = 100 * gap.mean, 100 * gap.low, 100 * gap.high
-    state = row.good_enough if judged(row) else "none"
-    word = {"yes": "ok", "no": "worse", "undecided": "undecided", "none": ""}[state]
+    word = {"yes": "ok", "no": "worse", "undecided": "undecided", "none": ""}[answer(row)]
     value = f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip().replace("-", MINUS)
     return _Line(label, row.mode, value, mean, low, high)
 
