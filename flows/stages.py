@@ -33,6 +33,7 @@ from tasks.labelling.panel import annotate
 from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import (
+    CellJob,
     Challenge,
     Comparison,
     Judgement,
@@ -126,9 +127,7 @@ def classify_stage(
     return _logged(trial, job, run, store, settings)
 
 
-def _logged(
-    trial: Trial, job: TrialJob | BaselineJob, run: runs.StudyRun, store: Store, settings: Settings
-) -> Trial | State[Trial]:
+def _logged(trial: Trial, job: CellJob, run: runs.StudyRun, store: Store, settings: Settings) -> Trial | State[Trial]:
     """The trial with its MLflow run; as a failed state where it failed."""
     trial = replace(trial, run_id=runs.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key)))
     announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))

@@ -17,7 +17,7 @@ REFERENCE = real_full.MODE.name
 """The real arm of the study's ``reference_rows``, in their natural label shares."""
 UNTRAINED = tuple(BASELINES)
 """Arms that train on nothing."""
-ARMS = (*MODES, *UNTRAINED)
+NAMES = (*MODES, *UNTRAINED)
 """All names without parameters."""
 
 

@@ -3,8 +3,6 @@
 ``python -m tests.reference`` writes them anew; ``tests/test_docs.py`` compares them.
 """
 
-import ast
-import inspect
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -31,6 +29,7 @@ from tasks.config import (
 )
 from tasks.generation.filters import FILTERS, ORDER
 from tasks.generation.modes import FAMILIES, MODES
+from tasks.reporting.reference import docstrings_of
 
 DOCS = Path(__file__).parents[1] / "docs"
 FIELDS: dict[str, tuple[type[BaseModel], ...]] = {
@@ -109,14 +108,7 @@ def _parameters(defaults: BaseModel) -> str:
 
 def _docstrings(kind: type[BaseModel]) -> dict[str, str]:
     """The string below each field of a class, as Markdown of one line."""
-    (tree,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(tree, ast.ClassDef)
-    found = {}
-    for field, text in zip(tree.body, tree.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            assert isinstance(field.target, ast.Name)
-            found[field.target.id] = _markdown(str(text.value.value))
-    return found
+    return {name: _markdown(text) for name, text in docstrings_of(kind).items()}
 
 
 def _default(value: object) -> str:

@@ -152,5 +152,5 @@ def test_the_examples_studies_run(study, place):
     writer.server.shutdown()
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert {cell["mode"] for cell in results["cells"]} >= set(config["modes"])
+    assert {cell["arm"]["mode"] for cell in results["cells"]} >= set(config["modes"])
     assert all(cell["status"] == "ok" for cell in results["cells"])

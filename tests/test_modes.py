@@ -8,7 +8,7 @@ import pytest
 from tasks.data import catalog
 from tasks.generation.modes import MODES, find_mode
 from tasks.labelling.baselines import BASELINES
-from tasks.modes import ARMS, MATCHED_REAL, REFERENCE, UNTRAINED, mode_facts
+from tasks.modes import MATCHED_REAL, NAMES, REFERENCE, UNTRAINED, mode_facts
 from tasks.records import Example, TaskData, count_labels
 
 TRAINED = (*MODES, "mix/40", "mix/75/zero_shot")
@@ -24,14 +24,14 @@ def data() -> TaskData:
 
 
 def test_every_arm_is_in_the_table():
-    assert set(ARMS) == set(MODES) | set(BASELINES) and len(set(ARMS)) == len(ARMS)
+    assert set(NAMES) == set(MODES) | set(BASELINES) and len(set(NAMES)) == len(NAMES)
 
 
-@pytest.mark.parametrize("name", [*ARMS, *TRAINED])
+@pytest.mark.parametrize("name", [*NAMES, *TRAINED])
 def test_titles_are_for_people_and_tell_arms_apart(name):
     title = mode_facts(name).title
     assert title and "_" not in title and "/" not in title
-    assert title not in {mode_facts(other).title for other in {*ARMS, *TRAINED} - {name}}
+    assert title not in {mode_facts(other).title for other in {*NAMES, *TRAINED} - {name}}
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from threadpoolctl import threadpool_limits
 
 from tasks.analysis.decisions.verdict import FEWEST_ROWS, Facts, count, good_enough, verdict
-from tasks.analysis.matched_real import Pair, find_real, is_of_own_size
+from tasks.analysis.matched_real import Pair, find_real
 from tasks.analysis.predictions import Read, align, reader, shared_items, sides
 from tasks.analysis.statistics import paired
 from tasks.analysis.statistics.paired import Aligned
+from tasks.modes import mode_facts
 from tasks.records import Comparison, Trial, by_arm
 from tasks.store import Store
 
@@ -87,8 +88,9 @@ def _with_gap(found: Compared, pairs: list[Pair], read: Read, tolerance: float) 
     rows = round(sum(trial.n_train for _, trial in pairs) / len(pairs))
     against = f"{pairs[0][1].classifier} trained on {count(rows, 'real row')}"
     comparison = replace(found.comparison, gap=paired.gap(*sides(both), tolerance), against=against)
-    own_size = is_of_own_size(arm.mode) and comparison.n_train != rows
-    return Compared(comparison, replace(facts, real_rows=rows if own_size else None))
+    on_purpose = arm.trained and mode_facts(arm.mode).compared_to == "the study's real rows"
+    other_size = on_purpose and comparison.n_train != rows
+    return Compared(comparison, replace(facts, real_rows=rows if other_size else None))
 
 
 def _sample(trials: Sequence[Trial], read: Read, shared: bool = False) -> tuple[Aligned, tuple[str, ...]]:

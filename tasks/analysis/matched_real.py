@@ -8,17 +8,10 @@ the study asks for. Arms that train nothing are compared with the same, by the s
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Arm, Configured, Rows, Trial
 
-REAL = "real"
-REFERENCE = "real_full"
-
 Pair = tuple[Trial, Trial]
-
-
-def is_of_own_size(mode: str) -> bool:
-    """Whether the number of rows is part of a mode's question, so that it is not compared with as many real rows."""
-    return mode in ("pool_only", "pool_plus_synthetic")
 
 
 @dataclass(frozen=True)
@@ -37,12 +30,12 @@ class RealTrials:
         trial only, which is then paired with the real trials of all seeds.
         """
         found = [trial for trial in group if trial.status == "ok"]
-        if not found or found[0].mode in (REAL, REFERENCE):
+        if not found:
             return []
-        arm = found[0].arm
-        if arm.trained and not is_of_own_size(arm.mode):
+        arm, compared_to = found[0].arm, mode_facts(found[0].mode).compared_to
+        if compared_to == "real rows of the same size":
             wanted = [(arm.classifier, rows_of(trial)) for trial in found]
-        elif asked := self._asked(arm):
+        elif compared_to == "the study's real rows" and (asked := self._asked(arm)):
             if not arm.trained and len(group) == 1:
                 place = arm.task, *asked
                 return [
@@ -76,7 +69,7 @@ def rows_of(trial: Trial) -> Rows:
 
 def find_real(trials: Sequence[Trial]) -> RealTrials:
     """The trials on matched real rows among a study's trials."""
-    real = [trial for trial in trials if trial.arm.mode == REAL]
+    real = [trial for trial in trials if trial.mode == MATCHED_REAL]
     finished = {
         (trial.arm.task, trial.arm.classifier, trial.seed, rows_of(trial)): trial
         for trial in real

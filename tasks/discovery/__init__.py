@@ -1,1 +1,1 @@
-"""New LLMs: who serves what, what has been seen before, and whether a new one writes at all."""
+"""New LLMs: which ones providers serve, which are known, and whether a new one produces usable texts."""

@@ -42,7 +42,7 @@ def lists_others_only(
 ) -> bool:
     """Whether whoever is asked for an LLM tells which ones it serves, and this is not one of them.
 
-    An address that is wrong, or down, lists nothing: it is no witness.
+    A wrong address, or one that does not answer, lists nothing, which proves nothing.
     """
     try:
         listed = list_(ProviderConfig(name=model.partition("/")[0], api_base=api_base, api_key_env=api_key_env))

@@ -95,7 +95,7 @@ def take_over(store: Store, now: str) -> None:
 
 
 def retire(store: Store, model: str, why: str, now: str) -> Known | None:
-    """Note that an LLM is not served any more, where it ever was: a name that nothing is known of was written wrongly.
+    """Note that a known LLM is no longer served; a name without a record is a misspelt one.
 
     Null then. What it wrote stays, and goes on being compared.
     """
@@ -105,7 +105,7 @@ def retire(store: Store, model: str, why: str, now: str) -> Known | None:
 
 
 def mark_retired(challenges: Iterable[Challenge], store: Store) -> tuple[Challenge, ...]:
-    """The challenges, with a mark on LLMs that are not served any more: who is the best so far may be past use."""
+    """The challenges, with a mark on LLMs that are not served any more: the best so far may no longer be available."""
 
     def retired(maker: str) -> bool:
         known = recall(store, maker.rpartition(" · ")[2].partition(" (")[0])  # without mode and settings

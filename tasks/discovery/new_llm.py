@@ -80,7 +80,7 @@ def note_end(
 
 
 def note_broken(model: str, why: str, started: str, settings: Settings) -> Known | None:
-    """Note that a failure broke off the study of an LLM: the next look lets it go on."""
+    """Note that a failure broke off the study of an LLM: the next check lets it go on."""
     return _note(model, "broken", why, settings, started)
 
 

@@ -112,7 +112,7 @@ class _Check:
             self._take_up(generator, known or Known(generator.model, provider.address, "failed", self.now))
 
     def _recall(self, provider: ProviderConfig, model: str) -> Known | None:
-        """What is known of an LLM, with who lists it now. One that failed at an address of old starts anew."""
+        """What is known of an LLM, with who lists it now. One that failed at a former address starts anew."""
         known = recall(self.store, model)
         if known is None or known.provider == provider.address:
             return known
@@ -133,7 +133,7 @@ class _Check:
         """Why an LLM is not tried now; empty when it is."""
         most = self.config.most_new
         taken_up = len(self.found.ready) + len(self.found.failed)
-        return _too_dear(generator, self.config) or (
+        return _too_expensive(generator, self.config) or (
             f"{most} new LLMs are taken up at one look (most_new)" if taken_up >= most else ""
         )
 
@@ -189,7 +189,7 @@ def _smoke_test(sample: SynthesisJob, generator: GeneratorConfig, rows: int) -> 
     return replace(sample, generator=generator, rows_per_label=rows, fewer=fewer)
 
 
-def _too_dear(generator: GeneratorConfig, config: WatchConfig) -> str:
+def _too_expensive(generator: GeneratorConfig, config: WatchConfig) -> str:
     cost = price(generator)
     if cost is None:
         return "" if config.unknown_prices else "its price is unknown (unknown_prices: false)"

@@ -30,7 +30,7 @@ SAMPLES = 4
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What earlier syntheses of the same mode and generator came to."""
+    """Averages of earlier syntheses of the same mode and generator."""
 
     kept_share: float = FIRST_GUESS
     seconds_per_text: float | None = None

@@ -48,7 +48,7 @@ class GenerationRun:
         self._metered, self._progress = MeteredCalls(journal, complete, spending), progress
         self.turns = keys.template_of(job).turns
         self.stopped = ""
-        """Why no more is asked for, empty while more is."""
+        """Why no more calls are made; empty while they are."""
         self.asked = self._metered.asked
         """Calls that were made, rather than found in the journal."""
         self._started: Counter[str] = Counter()
@@ -61,7 +61,7 @@ class GenerationRun:
         self._error: BaseException | None = None
 
     async def run(self) -> None:
-        """Write until the pipeline is satisfied, the calls are used up or the budget is, or no texts come.
+        """Make calls until each label has its rows, the calls or the budget are used up, or the answers hold no texts.
 
         Raises what a call raised, and ``RunError`` where nothing was kept because no texts came.
         """
@@ -95,7 +95,7 @@ class GenerationRun:
 
     @property
     def _in_vain(self) -> bool:
-        """Calls are paid for and bring no texts."""
+        """Whether calls cost money and bring no texts."""
         return self.pipeline.empty_answers.enough and not embedded.is_embedded(self.job.generator.model)
 
     @property
@@ -159,7 +159,7 @@ class GenerationRun:
         return (label, index) in self.pipeline.upcoming(max(1, IN_A_ROW - self.pipeline.empty_answers.in_a_row))
 
     async def _until_allowed(self, label: str, index: int) -> None:
-        """Wait until a call may be made. Who waits holds no slot: calls before it may need one."""
+        """Wait until a call may be made. A waiting call holds no slot, because earlier calls may need one."""
         if self._over or self._may_ask(label, index):
             return
         self._held_back += 1
@@ -171,7 +171,7 @@ class GenerationRun:
             self._held_back -= 1
 
     def _wake(self) -> None:
-        """Have those that wait look again."""
+        """Let waiting calls check again whether they may be made."""
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -25,7 +25,7 @@ SESSION = "import"
 
 
 class ImportPipeline(FilterPipeline):
-    """A pipeline over rows rather than answers."""
+    """A filter pipeline whose entries are rows, not answers."""
 
     def texts(self, entry: Entry) -> list[Text]:
         """The row's text, as it stands."""

@@ -1,4 +1,4 @@
-"""The names of what is generated: hashes of all that shapes it, and of nothing else.
+"""Content keys of what is generated: hashes of everything that affects it, and of nothing else.
 
 A calls key names a journal: who writes what and how. A synthesis key names a data set: those calls, how many rows are
 wanted and what rejects them. So more rows, or another filter, cost only the calls that are new.
@@ -41,7 +41,7 @@ def form_of(job: SynthesisJob) -> Form:
 
 
 def call_id(label: str, index: int, turns: int) -> str:
-    """Id of a label's call: label, conversation and inputs."""
+    """Id of a label's call: label, conversation and turn."""
     return f"{label}/{index // turns}/{index % turns}"
 
 
@@ -81,7 +81,7 @@ def calls_key(job: SynthesisJob, data: TaskData) -> str:
 
 @functools.lru_cache(maxsize=64)
 def test_hashes(test: tuple[Example, ...]) -> frozenset[str]:
-    """What filters get of the test set."""
+    """Hashes of the normalised test texts: all that filters know of the test set."""
     return frozenset(text_hash(row.text) for row in test)
 
 
@@ -97,7 +97,7 @@ def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
 
 
 def filter_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
-    """What shapes a data set beside its texts: rows wanted, filters, and the texts that filters compare with."""
+    """What affects a data set besides its texts: rows wanted, filters, and the texts that filters compare with."""
     return {
         "rows_per_label": job.rows if job.fewer else job.rows_per_label,
         "filters": [[item.spelling, item.version] for item in find_filters(job.filters)],

@@ -1,4 +1,4 @@
-"""How many members a bag shares with each of many bags, at once: a bound that spares most exact comparisons.
+"""How many members a bag shares with each of many bags, at once: a bound that makes most exact comparisons unnecessary.
 
 Two texts cannot be more alike than what they are made of, in whatever order it stands. Counting that by an inverted
 index takes as long as there are common members; aligning two texts takes the product of their lengths.

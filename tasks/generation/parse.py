@@ -1,4 +1,4 @@
-"""An LLM's answer -> the text in it: what a model says around a text and the marks that it puts on it come off.
+"""The text in an LLM's answer, without what the model says around it and the marks that it adds.
 
 Only wrapping is taken off, nothing inside a text is changed. Parsing a parsed text gives it back. An answer may be
 anything, so the time that it takes grows no faster than its length: every pattern is linear, a text has a greatest

@@ -1,4 +1,4 @@
-"""Journal entries -> kept and rejected rows, in the order of the calls, whatever order the answers came in.
+"""Journal entries -> kept and rejected rows, in the order of the calls, regardless of the order of the answers.
 
 Call i of every label comes before call i + 1 of any, and a label that has its rows takes no more. So rows depend on
 the journal's content alone: a run that was killed and resumed ends with the rows of an undisturbed one.
@@ -71,7 +71,7 @@ class FilterPipeline:
         self._next = next(self._order, None)
 
     def advance(self) -> None:
-        """Sift all entries that are there, up to the first call that has no answer yet."""
+        """Filter all entries that are there, up to the first call that has no answer yet."""
         while self._next is not None and (entry := self.lookup(*self._next)) is not None:
             self._filter(self._next[0], entry)
             self._next = next(self._order, None)

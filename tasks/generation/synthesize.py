@@ -89,7 +89,7 @@ def read_rows(store: Store, key: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]
 
 
 def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
-    """The stored synthesis, null where there is none and where its rows are not those that were written."""
+    """The stored synthesis; null where there is none, or where its rows are damaged."""
     manifest = store.record(KIND, key, StoredSynthesis)
     if manifest is None:
         return None

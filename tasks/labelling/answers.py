@@ -1,6 +1,6 @@
-"""One of a closed set of options, out of what an LLM said: read leniently, never guessed.
+"""Reads from an LLM's answer which of a closed set of options it names: leniently, but without guessing.
 
-An answer that names no option, or several, is no answer.
+An answer that names no option, or several, counts as none.
 """
 
 import json

@@ -173,7 +173,7 @@ def _shown(job: BaselineJob, data: TaskData) -> tuple[Example, ...]:
 
 
 def _rows(job: BaselineJob, data: TaskData) -> list[Example]:
-    """The rows to classify, in a random order: whatever part a budget allows is no choice of ours."""
+    """The rows to classify, in a random order, so that the part that a budget allows is a random one."""
     wanted = [n for n in (job.test_rows, job.baseline_rows if job.generator else None) if n is not None]
     return ranked(test_sample(data, min(wanted, default=None)), "asked")
 

@@ -1,4 +1,4 @@
-"""An interview: questions with one beginning and one set of options, put to one LLM.
+"""An interview: questions to one LLM with a common opening and a common set of options.
 
 The opening (role, instructions, options, examples) is the same for all of them and comes first, what is asked about
 comes last, so that a prefix cache reads the opening once. A journal holds one interview, a question is named by its
@@ -21,7 +21,7 @@ VERSION = 1
 EMBEDDED_IN_FLIGHT = 2
 """Calls of the embedded LLM at once: each slot in use reads the opening for itself (docs/LOG.md)."""
 CHARACTERS_PER_WORD = 8
-"""So that a language that writes no spaces is cut as well."""
+"""Also cuts texts in a language without spaces."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Interview:
 
     @cached_property
     def generator(self) -> GeneratorConfig:
-        """The LLM set to give its likeliest answer, once; the embedded one can say nothing but an option."""
+        """The LLM with settings for one most likely answer; a grammar limits the embedded one to the options."""
         params = dict(self.llm.params)
         if embedded.is_embedded(self.llm.model):  # its defaults are for writing: hot, one line, soon at an end
             params |= {"grammar": grammar(self.options), "logit_bias": {}, "min_p": 0.0, "repeat_penalty": 1.0}
@@ -49,7 +49,7 @@ class Interview:
 
     @property
     def max_tokens(self) -> int:
-        """Longest answer: no token is shorter than a byte. What a study allows counts: some LLMs think first."""
+        """Longest answer: a token has at least a byte. A study may allow more, for LLMs that reason first."""
         return self.llm.max_tokens or max(len(option.encode()) for option in self.options) + 8
 
     @property

@@ -58,7 +58,7 @@ class Comparison:
         return "\n\n".join(f"Task {name}: {text}" for name, text in zip(OPTIONS, shown, strict=True))
 
     def judgement(self, option: str) -> Judgement:
-        """What naming an option says."""
+        """The judgement that an option stands for."""
         names = self.first.task.name, self.second.task.name
         objective, subjective = names if option == OPTIONS[0] else names[::-1]
         return Judgement(self.judge.name, objective, subjective)

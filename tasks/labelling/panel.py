@@ -1,4 +1,4 @@
-"""The panel of annotators: LLMs in several roles label the same test rows, where no people have.
+"""The panel of annotators: LLMs in several roles label the same test rows, where the data has no human raters.
 
 As Li et al. 2023 (arXiv 2310.07849, section 5) had crowd workers do: their agreement says how subjective a text is.
 """

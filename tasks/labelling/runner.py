@@ -44,13 +44,13 @@ class Replies:
 
     interview: Interview
     replies: tuple[Reply | None, ...]
-    """One for each question; null for those that were never put."""
+    """One for each question; null for those that were not asked."""
     stopped: str = ""
-    """Why some were not; empty when all were."""
+    """Why some were not asked; empty when all were."""
 
     @property
     def unanswered(self) -> float | None:
-        """Share of the questions put that no option was named to; null when none was put."""
+        """Share of answers that name no option; null without answers."""
         put = [reply for reply in self.replies if reply is not None]
         return sum(reply.option is None for reply in put) / len(put) if put else None
 
@@ -128,7 +128,7 @@ def run_interview(
     complete: CompletionFunction | None = None,
     step: Step = lambda done: None,
 ) -> Replies:
-    """Put an interview's questions, those that its journal lacks; ``complete`` null asks through litellm.
+    """Ask an interview's questions, except those that its journal answers; ``complete`` null asks through litellm.
 
     Raises ``RunError`` when the LLM fails or another one answers; every completed call is in the journal then.
     """
@@ -157,7 +157,7 @@ def run_interviews(
     ledger: Ledger | None = None,
     complete: CompletionFunction | None = None,
 ) -> list[Replies]:
-    """Put several interviews, one after the other. ``progress`` makes a report of questions answered and a note.
+    """Run several interviews, one after the other. ``progress`` makes a report of questions answered and a note.
 
     Raises like ``run_interview``, after a report that it failed. A budget that is reached, and answers that name no
     option, are logged.

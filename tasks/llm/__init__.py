@@ -1,1 +1,1 @@
-"""The LLM client, whoever asks: one paid call with its pace, budget, journal, price and address."""
+"""The LLM client: one paid call, with its pace, budget, journal, price and address."""

@@ -26,22 +26,21 @@ TEXT_TOKENS = 8
 LONGEST_ANSWER = 4
 """Tokens allowed per word asked for: twice the words asked for, at up to two tokens a word."""
 WAITING = 0.25
-"""Calls that are ready to be sent, reserved and rendered, as a share of those that may be in flight: the place of one
-that is answered is then taken at once, not after its answer was written to the disk and filtered and the next call was
-reserved."""
+"""Calls that are prepared (rendered and reserved) beyond those in flight, as a share of these. A prepared call can be
+sent as soon as another one is answered, before that answer is written to the disk and filtered."""
 
 
 class UnwantedError(Exception):
-    """A call that waited for its turn is not wanted any more and was not made."""
+    """The call was not made, because it was no longer needed when it could be sent."""
 
 
 def always() -> bool:
-    """For a request that stays wanted."""
+    """For a request that is always needed."""
     return True
 
 
 class Attempts(Protocol):
-    """Who pays for the attempts of a call. The first one is set aside before the call is handed on to be sent."""
+    """Pays for the attempts of a call. The first one is reserved before the call is passed on."""
 
     async def reserve(self) -> None:
         """Set aside what the next attempt may cost, where that is not done yet; raises ``BudgetReachedError``."""
@@ -51,7 +50,7 @@ class Attempts(Protocol):
 
 
 class Unpaid:
-    """Nobody pays: a call outside of any budget."""
+    """For a call outside of any budget."""
 
     async def reserve(self) -> None:
         """Nothing to set aside."""
@@ -74,7 +73,7 @@ class Request:
     response_format: Mapping[str, Any] | None = None
     """Schema of each answer, as OpenAI's API takes it; null where none is asked for."""
     wanted: Callable[[], bool] = field(default=always, compare=False, repr=False)
-    """Asked right before it is sent, which may be long after it was ready."""
+    """Whether the call is still needed; asked right before it is sent, perhaps long after it was prepared."""
     attempts: Attempts = field(default_factory=Unpaid, compare=False, repr=False)
     """Told of every attempt beyond the first, and of those whose answer was lost."""
 
@@ -85,13 +84,13 @@ class Request:
 
     @property
     def most_tokens_in(self) -> int:
-        """No prompt has more: no token is shorter than a byte. A schema may be written into the prompt."""
+        """Upper limit of the prompt's tokens: a token has at least a byte. A schema may become part of the prompt."""
         schema = len(json.dumps(self.response_format)) if self.response_format else 0
         return schema + sum(len(message["content"].encode()) + MOST_MESSAGE_TOKENS for message in self.messages)
 
     @property
     def most_tokens_out(self) -> int:
-        """No answer has more: each of them ends at ``max_tokens``."""
+        """Upper limit of the answers' tokens: each answer ends at ``max_tokens``."""
         return self.max_tokens * self.completions
 
 
@@ -150,7 +149,7 @@ def completions(generator: GeneratorConfig) -> int:
 
 
 def in_flight(generator: GeneratorConfig) -> int:
-    """Most calls of a synthesis at work: as many as may be in flight and some that wait for a place."""
+    """Most calls of a synthesis at once: those in flight, and some that are prepared."""
     if embedded.is_embedded(generator.model):
         return min(generator.concurrency, embedded.SLOTS // completions(generator) + embedded.WAITING)
     return generator.concurrency + math.ceil(WAITING * generator.concurrency)

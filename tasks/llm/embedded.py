@@ -118,7 +118,7 @@ class Server:
         return answer
 
     def close(self) -> None:
-        """Drop what waits, let running calls end, free the model."""
+        """Drop waiting calls, let running ones end, free the model."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._native = None
 
@@ -145,7 +145,7 @@ def server(model: str) -> Server:
 
 @contextlib.contextmanager
 def _yielding() -> Iterator[None]:
-    """Threads that wait for each other sleep: spinning, they take twice the CPU as soon as a training runs beside.
+    """Let waiting threads sleep: spinning threads double the CPU time while a training runs.
 
     OpenMP reads the setting when it is loaded; processes started later shall not inherit it.
     """

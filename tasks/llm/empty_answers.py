@@ -1,6 +1,6 @@
 """Answers in a row that hold no text. After enough of them no more calls are made, because each of them is paid for.
 
-They are counted in the order of the calls, not of the answers, so that a resumed run comes to the same end from its
+They are counted in the order of the calls, not of the answers, so that a resumed run ends in the same way from its
 journal alone. A text that filters reject counts as a text.
 """
 

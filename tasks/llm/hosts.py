@@ -18,7 +18,7 @@ from tasks.errors import RELEASED, RELEASED_NAMES, RunError, UserError, is_relea
 from tasks.llm import embedded
 
 NO_KEY = "none"
-"""Sent where there is no key: clients insist on one, and litellm would look for one."""
+"""Sent where there is no key: clients require one, and litellm would search the environment for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def key_for(what: str, provider: str, address: str | None, variable: str | None)
 
 
 def _check_variable(what: str, variable: str, provider: str, owner: str | None, address: str | None) -> None:
-    """A file may come from anybody, so what it can name is what the operator released, and a provider's own keys."""
+    """A study may come from anybody, so it can name only what the operator released, and a provider's own keys."""
     if is_released(variable, os.environ) or variable == OWN_SERVERS.get(provider):
         return
     if owner is None or not variable.startswith(_own_prefixes(owner)):
@@ -214,14 +214,14 @@ def _check_variable(what: str, variable: str, provider: str, owner: str | None, 
 
 
 def _own_prefixes(owner: str) -> tuple[str, ...]:
-    """How variables begin that hold a provider's keys: ``AZURE_API_KEY_EASTUS`` is Azure's as well."""
+    """Prefixes of variables that hold a provider's keys: ``AZURE_API_KEY_EASTUS`` is Azure's as well."""
     if owner not in PROVIDERS:
         return (f"{_prefix(owner)}_",)
     return tuple(f"{key.partition('_')[0]}_" for key in PROVIDERS[owner].keys)
 
 
 def speaks(provider: str, address: str) -> str:
-    """The provider as which an address is called: itself at its own hosts, else OpenAI, whose protocol all speak."""
+    """The provider whose protocol an address is called with: its own at its own hosts, else OpenAI's."""
     return provider if provider in PROVIDERS and provider in ONE_KEY and is_own(provider, address) else "openai"
 
 

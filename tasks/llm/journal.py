@@ -37,7 +37,7 @@ CHECKSUM_BYTES = len(', "crc": "00000000"}')
 VERSION = re.compile(rb'\{"v": (\d{1,9}), ')
 """Begins a line."""
 SEAM = re.compile(rb'(?=\{"(?:v|call)": )|(?<=, "crc": "[0-9a-f]{8}"\})')
-"""Is nowhere but where a line begins or ends: inside a text, quotes are escaped."""
+"""Matches only where a line begins or ends, because quotes inside a text are escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Entry:
     time: str
     """When it was answered, UTC."""
     seconds: float | None = None
-    """From the call to its answer, waiting for a turn and repeats included; null where it was not recorded."""
+    """From the call to its answer, waiting and repeats included; null where it was not recorded."""
     estimated: bool = False
     """The provider did not say how many tokens it took, so they are the most that there can have been."""
 
@@ -130,7 +130,7 @@ class Journal:
         self.entries |= new
 
     def keep(self, usable: Callable[[Entry], bool]) -> None:
-        """Leave calls out that cannot be used; they stay in the file and are made again."""
+        """Ignore calls that cannot be used; they stay in the file and are made again."""
         self.entries = {call: entry for call, entry in self.entries.items() if usable(entry)}
 
     def close(self) -> None:
@@ -177,7 +177,7 @@ class _Scan:
     size: int = 0
     """Bytes of its lines."""
     unfinished: bool = False
-    """Whether more follows them, which a kill has torn."""
+    """Whether an incomplete line follows them: the process was killed while writing."""
     open_end: bool = False
     """Whether the last line holds an entry but lacks its end."""
 
@@ -223,7 +223,7 @@ def _entry(line: bytes, path: Path) -> Entry | None:
 
 
 def _repair(path: Path, name: str, found: _Scan) -> None:
-    """Set damaged lines aside, so that what is said of them is said once."""
+    """Move damaged lines to a file of their own, so that they are reported once."""
     if found.unfinished:
         LOGGER.warning("%s: the last line of the journal %s was not finished; its call is made again", name, path)
     if not found.damaged:

@@ -28,7 +28,7 @@ N = TypeVar("N", int, float)
 
 
 class BudgetReachedError(Exception):
-    """No more may be asked; the message says which limit."""
+    """No further call is allowed; the message says which limit is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Booked:
 
 
 Outcome = Reservation | BudgetReachedError | None
-"""What a change of a ledger comes to: what ``Ledger.reserve`` returns or raises; null of a ``Settle``."""
+"""The result of a change of a ledger: what ``Ledger.reserve`` returns or raises; null for a ``Settle``."""
 
 
 class Ledger:
     """The spending of one run, in dollars and tokens. A null limit sets none; spending is recorded all the same.
 
-    ``limit_usd`` and ``limit_tokens`` are the study's, ``cap_usd`` and ``cap_tokens`` those of whoever operates this
-    installation; the lower ones count.
+    ``limit_usd`` and ``limit_tokens`` are the study's, ``cap_usd`` and ``cap_tokens`` those of the operator of
+    this installation; the lower ones count.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Ledger:
         return Reservation(book.hold(worst.usd, worst.tokens, session_of(self.path.parent)), worst)
 
     def first_without_price(self, model: str) -> bool:
-        """Whether a model without a price is met for the first time in this run, by any of its processes."""
+        """Whether no process of this run has asked a model without a price before; it is noted now."""
         with self._open() as book:
             if model in book.unpriced:
                 return False

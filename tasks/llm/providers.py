@@ -59,7 +59,7 @@ def key_of(generator: GeneratorConfig) -> str | None:
 
 
 def provider_name(model: str) -> str:
-    """Whom litellm takes a model for."""
+    """The provider that litellm derives from a model's name."""
     if "/" not in model:
         with contextlib.suppress(exceptions.BadRequestError):  # said where the name is checked
             return str(litellm.get_llm_provider(model)[1])
@@ -99,7 +99,7 @@ def _list_endpoint(api_base: str, key: str | None) -> list[str]:
 
 
 def _lister(provider: str) -> Any:
-    """How litellm asks a provider."""
+    """Litellm's client for a provider's list of models."""
     named = provider in {item.value for item in litellm.LlmProviders}
     find = litellm.utils.ProviderConfigManager.get_provider_model_info
     if not named or not (found := find(None, litellm.LlmProviders(provider))):

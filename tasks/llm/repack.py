@@ -1,4 +1,4 @@
-"""Packs a model's weights anew in a format that llama.cpp multiplies in batches on a CPU.
+"""Converts a model's weights to a format that llama.cpp multiplies in batches on a CPU.
 
 It has no batched kernel for Q4_1, the format that the packaged model comes in: reading prompts is as slow as writing.
 Q8_0 keeps the same values to 1 part in 250 and takes 0.6 of the CPU time (docs/LOG.md).

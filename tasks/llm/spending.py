@@ -18,7 +18,7 @@ PATIENCE = 0.05
 
 
 class Spending:
-    """What one synthesis may and does spend: its generator's price against a ledger.
+    """What the calls of one synthesis or interview take from a ledger, by their generator's price.
 
     A generator that is free writes nothing into the ledger. Changes that come while the ledger is being written go into
     it together, so that its lock and its rewriting cost less the more calls there are.
@@ -28,9 +28,9 @@ class Spending:
         counted = ledger is not None and ledger.limit_tokens is not None
         free = not counted and price is not None and price.free
         self.unenforceable = ledger is not None and ledger.limit_usd is not None and price is None
-        """There is a limit, but no price to hold it by."""
+        """There is a limit in dollars, but no price."""
         self.counts = ledger is not None and not free
-        """Whether anything has to be written down."""
+        """Whether calls are recorded in the ledger."""
         self.price = price
         self._ledger = ledger or Ledger(Path(), None)
         self._patience = patience
@@ -46,7 +46,7 @@ class Spending:
         return Payment(self, request)
 
     async def reserve(self, usd: float, tokens: int) -> Reservation:
-        """Set the worst case of an attempt aside, waiting for calls under way where they hold the last of the budget.
+        """Reserve the worst case of an attempt; wait where calls under way hold the rest of the budget.
 
         Returns what to settle it by; raises ``BudgetReachedError``.
         """
@@ -57,7 +57,7 @@ class Spending:
         return outcome
 
     async def _wait(self, change: Reserve) -> Reservation | BudgetReachedError:
-        """What a reservation comes to when those of others are settled."""
+        """The result of a reservation, once other calls are settled."""
         try:
             with self._waits.said(lambda: "the last of the budget, which calls under way hold, maybe of others"):
                 async with asyncio.timeout(self._patience), self._turn:  # one of those that wait looks for all
@@ -72,7 +72,7 @@ class Spending:
             )
 
     def warn_of_excess(self, model: str, cost: float, worst: float) -> None:
-        """Say once that a call cost more than it can have: the limit may be passed by as much."""
+        """Warn once that a call cost more than its computed maximum, by which the limit may be passed."""
         if not self._excess:
             self._excess = True
             LOGGER.warning(
@@ -81,7 +81,7 @@ class Spending:
             )  # fmt: skip
 
     def settle(self, reservation: Reservation, usd: float, tokens: int, estimated: bool = False) -> None:
-        """Put the cost of an attempt in the place of its reservation, as soon as the ledger can be written."""
+        """Replace the reservation of an attempt by its cost, as soon as the ledger can be written."""
         self._book(Settle(reservation, usd, tokens, estimated))
 
     async def settled(self) -> None:
@@ -160,7 +160,7 @@ class Payment:
             self.lost()
 
     async def reserve(self) -> None:
-        """Set the worst case of the next attempt aside, where it is not yet; raises ``BudgetReachedError``."""
+        """Reserve the worst case of the next attempt, unless that is done; raises ``BudgetReachedError``."""
         if self._spending.counts and self._reservation is None:
             self._reservation = await self._spending.reserve(self._worst, self._tokens)
 

@@ -17,7 +17,7 @@ from tasks.llm import loop
 from tasks.llm.library import AsyncHTTPHandler, LiteLLMAiohttpTransport, get_ssl_configuration
 
 HEARD: ContextVar[list[bytes]] = ContextVar("heard")
-"""Where the bodies of a call's whole and successful answers go."""
+"""Collects the bodies of a call's complete and successful answers."""
 
 SENT_BY = frozenset(
     {
@@ -29,7 +29,7 @@ SENT_BY = frozenset(
 LONGEST_CLOSE = 1.0
 """Seconds that the end of the process waits for its connections."""
 DECODED = {b"content-encoding", b"content-length", b"transfer-encoding"}
-"""Headers that are not true any more of an answer that was read to its end."""
+"""Headers that no longer hold once an answer is read and decoded."""
 
 
 class Wire(LiteLLMAiohttpTransport):  # type: ignore[misc]
@@ -57,7 +57,7 @@ class Wire(LiteLLMAiohttpTransport):  # type: ignore[misc]
 
 @functools.cache
 def client() -> AsyncHTTPHandler | None:
-    """The one client of this process; null where the environment bids litellm use another transport."""
+    """The one client of this process; null where the environment makes litellm use another transport."""
     if not AsyncHTTPHandler.should_use_aiohttp_transport():
         return None
     made = AsyncHTTPHandler(transport=Wire())
@@ -66,6 +66,6 @@ def client() -> AsyncHTTPHandler | None:
 
 
 def _close(handler: AsyncHTTPHandler) -> None:
-    """End the connections with the process: aiohttp complains of those that nobody did."""
+    """Close the connections when the process ends: aiohttp warns of open ones."""
     with contextlib.suppress(TimeoutError, RuntimeError):
         loop.run(asyncio.wait_for(handler.close(), LONGEST_CLOSE))

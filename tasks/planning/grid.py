@@ -12,10 +12,9 @@ from tasks.data.sample import natural_rows
 from tasks.errors import UserError
 from tasks.generation.filters import filter_names
 from tasks.generation.modes import find_mode
+from tasks.modes import MATCHED_REAL, REFERENCE
 from tasks.records import Arm, Synthesis, SynthesisJob, TaskData, TaskSummary, TrialJob, configured, count_labels
 
-BASELINE = "real"
-REFERENCE = "real_full"
 FEWEST = 2
 """Real rows of a label below which there is nothing to learn it from."""
 NAMED = 5
@@ -40,7 +39,7 @@ def draw_of(config: StudyConfig, seed: int) -> int:
 
 def rows_wanted(config: StudyConfig, data: TaskData) -> dict[str, int]:
     """Training rows of each label: those that the study asks for; beside a real baseline no more than it can have."""
-    if BASELINE not in config.modes:
+    if MATCHED_REAL not in config.modes:
         return dict.fromkeys(data.task.labels, config.rows_per_label)
     real = count_labels(data.train, data.task.labels)
     for label, n in real.items():
@@ -102,7 +101,7 @@ def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob
 
 def modes_of(config: StudyConfig, synthesis: str) -> list[str]:
     """The study's modes that train on the rows of a synthesis, by the synthesis's name."""
-    return [name for name in config.modes if find_mode(name).source == synthesis]
+    return [mode.name for mode in map(find_mode, config.modes) if mode.source == synthesis]
 
 
 def by_mode(config: StudyConfig, syntheses: Sequence[Synthesis]) -> list[Synthesis]:
@@ -115,9 +114,9 @@ def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[Tr
     wanted = rows_wanted(config, data)
     for mode in (find_mode(name) for name in config.modes):
         if mode.source is None:
-            size = config.rows_per_label if mode.name == BASELINE else None
+            size = config.rows_per_label if mode.name == MATCHED_REAL else None
             yield from _jobs(config, data.task, data_key, mode.name, mode.count(data, wanted), size)
-    if BASELINE in config.modes and config.reference_rows != 0:
+    if MATCHED_REAL in config.modes and config.reference_rows != 0:
         rows = natural_rows(data, config.reference_rows, 0)
         yield from _jobs(config, data.task, data_key, REFERENCE, count_labels(rows, data.task.labels), None)
 
@@ -130,8 +129,8 @@ def synthetic_jobs(config: StudyConfig, data: TaskData, data_key: str, synthesis
         asked, found = mode.count(data, wanted), mode.count(data, counts)
         size = config.rows_per_label
         yield from _jobs(config, data.task, data_key, mode.name, asked, size, found=found, synthesis=synthesis)
-    if BASELINE in config.modes and counts != wanted and all(counts.values()):
-        yield from _jobs(config, data.task, data_key, BASELINE, counts, None, draw=synthesis.draw)
+    if MATCHED_REAL in config.modes and counts != wanted and all(counts.values()):
+        yield from _jobs(config, data.task, data_key, MATCHED_REAL, counts, None, draw=synthesis.draw)
 
 
 def _jobs(

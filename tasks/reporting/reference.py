@@ -116,6 +116,8 @@ def _kind(kind: Any) -> str:
         return f"object of {_kind(parts[1])} by {_kind(parts[0])}"
     if kind is StudyConfig:
         return "the study file"
+    if kind is Any:
+        return "any JSON"
     return WORDS.get(kind) or f"[{kind.__name__}](#{kind.__name__.lower()})"
 
 

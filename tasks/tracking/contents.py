@@ -11,8 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.labelling.baselines import BaselineJob
-from tasks.records import Trial, TrialJob, content_key, readable
+from tasks.records import CellJob, Trial, TrialJob, content_key, readable
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS
@@ -20,10 +19,8 @@ from tasks.reporting.sections import SECTIONS
 LONGEST_TAG = 8000
 """Characters of a tag's value that MLflow keeps."""
 
-Job = TrialJob | BaselineJob
 
-
-def trial_params(trial: Trial, job: Job) -> dict[str, Any]:
+def trial_params(trial: Trial, job: CellJob) -> dict[str, Any]:
     """The cell, the arm that it shares with other seeds, and how it is trained."""
     shape = {"task": trial.task, "mode": trial.mode, "generator": trial.source, "seed": trial.seed}
     training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
@@ -53,7 +50,7 @@ def study_tags(results: Results, sections: Sequence[Section] = SECTIONS) -> dict
     return {_name(name): value for section in sections for name, value in section.tags(results).items()}
 
 
-def datasets_of(trial: Trial, job: Job) -> list[Any]:
+def datasets_of(trial: Trial, job: CellJob) -> list[Any]:
     """Training and test rows with our own content keys: MLflow's own digest sees only the first 10,000 rows."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
@@ -66,7 +63,7 @@ def datasets_of(trial: Trial, job: Job) -> list[Any]:
     ]
 
 
-def _rows_of(trial: Trial, job: Job) -> dict[str, tuple[str, str, int]]:
+def _rows_of(trial: Trial, job: CellJob) -> dict[str, tuple[str, str, int]]:
     """Name, content key and number of rows by what they are for; a baseline that trains nothing has a test set alone,
     as its own key names it.
     """

@@ -25,13 +25,12 @@ from filelock import FileLock
 from tasks.config import StudyConfig
 from tasks.errors import RunError, without_password
 from tasks.processes import birth
-from tasks.records import Trial, readable, short
+from tasks.records import CellJob, Trial, readable, short
 from tasks.reporting.results import Results, to_json
 from tasks.settings import Settings
 from tasks.tracking.connection import check_alive, check_database, clear_errors, connect, database_of
 from tasks.tracking.contents import (
     LONGEST_TAG,
-    Job,
     as_metrics,
     as_params,
     as_tags,
@@ -141,7 +140,7 @@ def log_trial(
     experiment_id: str,
     parent_run_id: str,
     trial: Trial,
-    job: Job,
+    job: CellJob,
     predictions: Pairs | None = None,
 ) -> str:
     """The id of the trial's child run: the one that its key and cell already have, or a new one.
@@ -280,7 +279,7 @@ def _outcome_tags(parent_run_id: str, trial: Trial) -> dict[str, str]:
     return {PARENT: parent_run_id, ERROR: (trial.error or "")[:LONGEST_TAG]}
 
 
-def _fill(client: Any, run_id: str, trial: Trial, job: Job, predictions: Pairs | None) -> None:
+def _fill(client: Any, run_id: str, trial: Trial, job: CellJob, predictions: Pairs | None) -> None:
     client.log_batch(run_id, as_metrics(trial_metrics(trial)), as_params(trial_params(trial, job)))
     _log_inputs(client, run_id, datasets_of(trial, job))
     if predictions is not None and trial.status == "ok":

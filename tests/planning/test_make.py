@@ -276,3 +276,10 @@ def test_a_short_synthesis_changes_the_rows_and_not_the_arm(data: TaskData) -> N
     (job, *_), (fewer, smaller) = (list(synthetic_jobs(config, data, "key", item)) for item in (whole, short))
     assert job.arm == fewer.arm and job.arm.size == 40 and dict(job.arm.rows) == {"a": 40, "b": 30}
     assert (smaller.arm.mode, smaller.arm.size, dict(smaller.arm.rows)) == ("real", None, {"a": 40, "b": 7})
+
+
+def test_a_mode_has_one_name_however_a_study_spells_it(data: TaskData, settings: Settings) -> None:
+    config = config_of("real", "few_shot/examples:3", seeds=(0,))  # 3 is the default
+    plan = make_plan(config, (data,), settings)
+    [synthesis] = by_mode(config, [made(config, data)])
+    assert {planned.job.arm.mode for planned in plan.trials} == {"real", synthesis.mode} == {"real", "few_shot"}

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from tasks.analysis.matched_real import REAL, REFERENCE, is_of_own_size
 from tasks.analysis.statistics.power import MOST_ROWS, MOST_SEEDS
+from tasks.modes import MATCHED_REAL, REFERENCE, mode_facts
 from tasks.records import Arm, Comparison, Gap, GoodEnough
 
 FEWEST_ROWS = 20
@@ -72,7 +72,7 @@ def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
 
 
 def _no_gap(arm: Arm, facts: Facts) -> str:
-    if arm.mode == REAL:
+    if arm.mode == MATCHED_REAL:
         return "real labels: the baseline"
     if arm.mode == REFERENCE:
         return "real labels: a reference of its own size"
@@ -80,7 +80,7 @@ def _no_gap(arm: Arm, facts: Facts) -> str:
         return f"no gap: {count(facts.paired_rows, 'test row')} that both have, {FEWEST_ROWS} are needed"
     if not arm.trained:
         return "no gap: no finished trial on real labels"
-    if is_of_own_size(arm.mode):
+    if mode_facts(arm.mode).compared_to == "the study's real rows":
         return "no gap: no finished trial on real labels with the same seed"
     return "no gap: no finished trial on real labels with as many rows per label and the same seed"
 

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.matched_real import REAL, Pair, find_real
+from tasks.analysis.matched_real import Pair, find_real
 from tasks.analysis.predictions import Answers, Read, align, reader, shared_items
 from tasks.analysis.statistics.intervals import slope_interval
 from tasks.analysis.statistics.paired import Aligned, score_interval
+from tasks.modes import MATCHED_REAL
 from tasks.records import Curve, CurvePoint, Interval, Trial, by_arm
 from tasks.store import Store
 
@@ -43,7 +44,7 @@ def make_curves(trials: Sequence[Trial], agreement: Mapping[str, Agreement], sto
         return tuple(
             _curve(group, real.pairs(group), rated.get(arm.task, {}), read)
             for arm, group in by_arm(trials).items()
-            if arm.mode != REAL or arm.size is not None
+            if arm.mode != MATCHED_REAL or arm.size is not None
         )
 
 

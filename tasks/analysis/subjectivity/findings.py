@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
-from tasks.analysis.matched_real import REAL
 from tasks.analysis.statistics.intervals import mean_interval
 from tasks.analysis.subjectivity.association import MIN_TASKS, Measure, associate, measured, spearman
+from tasks.modes import MATCHED_REAL
 from tasks.records import (
     Arm,
     Comparison,
@@ -34,10 +34,10 @@ from tasks.records import (
 
 Verdict = Literal["confirmed", "refuted", "undecided"]
 
-ORDER = (REAL, "few_shot", "zero_shot")
+ORDER = (MATCHED_REAL, "few_shot", "zero_shot")
 """From best to worst, as the paper has it."""
 SYNTHETIC = ORDER[1:]
-NAMES = {REAL: "real", "few_shot": "few-shot", "zero_shot": "zero-shot"}
+NAMES = {MATCHED_REAL: "real", "few_shot": "few-shot", "zero_shot": "zero-shot"}
 DIVERSITY = {"remote_clique": "Remote Clique", "chamfer": "Chamfer distance"}
 
 Cell = tuple[str, Configured | None, Configured | None, int | None]
@@ -60,7 +60,7 @@ def find(
     if len(present) > 1:
         found.append(_score_order(present, comparisons))
         found += [_diversity_order(present, syntheses, tasks, measure) for measure in DIVERSITY]
-    if len(present) > 1 and REAL in present:
+    if len(present) > 1 and MATCHED_REAL in present:
         found += [_grows(comparisons, subjectivity), _steeper(curves)]
     if set(SYNTHETIC) <= modes:
         found.append(_closeness(syntheses))
@@ -85,10 +85,10 @@ def _links(modes: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str,
             plain[arm.mode][cell] = item.macro_f1.mean
         if arm.mode in modes and item.gap:
             gaps[arm.mode][cell] = item.gap.mean
-    if REAL not in modes:
+    if MATCHED_REAL not in modes:
         return _differences(modes, plain)
     cells = {cell for of_mode in gaps.values() for cell in of_mode}
-    return _differences(modes, gaps | {REAL: dict.fromkeys(cells, 0.0)})
+    return _differences(modes, gaps | {MATCHED_REAL: dict.fromkeys(cells, 0.0)})
 
 
 def _diversity_order(
@@ -97,7 +97,7 @@ def _diversity_order(
     values = _of_syntheses(syntheses, lambda item: item.diversity, measure)
     real = {item.name: item.diversity[measure] for item in tasks if measure in item.diversity}
     cells = {cell for of_mode in values.values() for cell in of_mode}
-    values[REAL] = {cell: real[cell[0]] for cell in cells if cell[0] in real}
+    values[MATCHED_REAL] = {cell: real[cell[0]] for cell in cells if cell[0] in real}
     claim = f"Texts are diverse in this order, by {DIVERSITY[measure]}: {_chain(modes)}."
     return _decide(f"diversity_{measure}", claim, _differences(modes, values), _plain, "in cosine distance")
 

@@ -1,4 +1,4 @@
-"""All filters by name: every file in this folder is one, found by looking."""
+"""All filters by name: every file in this folder is one."""
 
 import importlib
 import pkgutil
@@ -9,7 +9,7 @@ from tasks.errors import UserError, unknown
 from tasks.generation.filter import Filter
 
 FIRST = "empty"
-"""The filter that every synthesis applies before all others: they may take it that there is something to read."""
+"""The filter that every synthesis applies before all others, which may rely on a text that is not empty."""
 ORDER = (
     FIRST,
     "debris",

@@ -1,4 +1,4 @@
-"""Talk about the text instead of the text: refusals, echoes of the prompt, placeholders, chat tokens, loops."""
+"""Refusals and other LLM artefacts: talk about the text, echoes of the prompt, placeholders, chat tokens, loops."""
 
 import re
 
@@ -28,7 +28,7 @@ PLACEHOLDER = re.compile(
 LOOP = 4
 """Times in a row that a phrase of up to eight words may not be said."""
 ECHO = 6
-"""Words in a row of the prompt's own description that give an echo away."""
+"""Consecutive words of the prompt's description that count as an echo of the prompt."""
 
 
 def _build(context: FilterContext) -> Check:

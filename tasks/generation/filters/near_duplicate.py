@@ -18,7 +18,7 @@ HASHES = 125
 MOST_ROWS, FOUND = 5, 0.98
 """Most hashes of a band, and the least share of pairs at the threshold that become candidates."""
 SEED = 0
-"""Of the permutations, so that a resumed synthesis ends with the same rows."""
+"""Of the hashes, so that a resumed synthesis ends with the same rows."""
 
 
 class Parameters(Frozen):

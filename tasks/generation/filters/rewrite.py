@@ -50,7 +50,7 @@ def _build(context: FilterContext, rouge_l: float) -> Check:
     bags = Overlap(spelling for _, spelling in spelled)
 
     def likely(text: str) -> dict[str, str]:
-        """Pool texts that hold enough of the same words: a common subsequence is no longer than that."""
+        """Pool texts that share enough words: a common subsequence cannot have more words than are shared."""
         enough = rouge_l * (bags.sizes + len(text)) / 2 - 1  # one less, so that rounding decides nothing
         return dict(spelled[i] for i in (bags.shared(text) >= enough).nonzero()[0])
 

@@ -24,7 +24,7 @@ FAMILIES = _found(Family)
 
 @functools.cache  # asked for every call
 def find_mode(spelling: str) -> Mode:
-    """The mode of that name. Raises ``UserError`` for an unknown one, with the allowed names, and for a parameter."""
+    """The mode of that name. Raises ``UserError`` for an unknown mode and for a wrong parameter."""
     name, given = split(spelling)
     if name in MODES:
         return MODES[name].with_parameters(given) if given else MODES[name]
@@ -35,7 +35,7 @@ def find_mode(spelling: str) -> Mode:
 
 
 def find_modes(spellings: Sequence[str]) -> tuple[Mode, ...]:
-    """The modes of a study. Raises ``UserError`` for one that is unknown, or is listed in two spellings."""
+    """The modes of a study. Raises ``UserError`` for an unknown one and for one that is listed twice."""
     found: dict[str, str] = {}
     for spelling in spellings:
         name = find_mode(spelling).name

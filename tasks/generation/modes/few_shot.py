@@ -1,6 +1,6 @@
 """The LLM imitates a few real texts of the pool, drawn anew for every text it writes.
 
-As in Li et al. 2023 (arXiv 2310.07849). The examples stand as earlier turns of the conversation: an LLM of any size
+As in Li et al. 2023 (arXiv 2310.07849). The examples are earlier turns of the conversation: an LLM of any size
 then answers with a bare text like them, where a list of examples in one message makes a small one talk about them.
 """
 
@@ -24,7 +24,7 @@ class Parameters(Frozen):
     """Real texts that each prompt shows; fewer where the pool has fewer of the label."""
 
 
-def _scene(inputs: PromptInputs) -> str:
+def _instructions(inputs: PromptInputs) -> str:
     return (
         f"{inputs.task.context} Write one text at a time, at most {inputs.task.max_words} words. "
         "Imitate the earlier texts, but do not copy, rewrite or merely modify them."
@@ -36,7 +36,7 @@ def _messages(examples: int, inputs: PromptInputs) -> list[Message]:
         raise UserError(f"task {inputs.task.name!r}: the few-shot pool has no row of label {inputs.label!r}")
     shown = inputs.rng.sample(inputs.examples, min(examples, len(inputs.examples)))
     ask = f"Write {inputs.task.text} of this kind: {inputs.task.labels[inputs.label]}."
-    messages = [{"role": "system", "content": _scene(inputs)}]
+    messages = [{"role": "system", "content": _instructions(inputs)}]
     for example in shown:
         messages += [{"role": "user", "content": ask}, {"role": "assistant", "content": example.text}]
         ask = NEXT

@@ -1,4 +1,4 @@
-"""Human-labelled rows, as many per label as the generated sets have: the baseline that every gap is measured to."""
+"""Human-labelled rows, as many per label as the generated sets have: every gap is measured to this arm."""
 
 from collections.abc import Mapping, Sequence
 
