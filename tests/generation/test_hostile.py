@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings
@@ -25,6 +26,7 @@ from tasks.records import Example, Row
 from tasks.reporting.export import export
 from tasks.store import Store
 from tests.generation.conftest import FakeLLM, sentence
+from tests.reporting.conftest import build, make_study
 
 TASK = TaskConfig(
     name="mood",
@@ -147,10 +149,8 @@ def test_half_an_emoji_is_journaled_paid_once_and_used(make_job, data, settings,
     assert len(kept) == 6 and all(row.text.endswith(" \ufffd") for row in kept)
     again = synthesize(make_job("zero_shot", rows=2), data, settings, complete=llm)
     assert again.calls == 4 and len(llm.asked) == result.calls
-    item = {**vars(result), "kept": result.yields.kept, "rejected": {}}
-    item |= dict.fromkeys(("requested", "answered", "parsed", "valid", "unique"), 6)
-    about = {"name": "mood", "title": "Mood", "source": "fixture"}
-    results = {"study": "s", "syntheses": [item], "tasks": [about], "comparisons": []}
+    study = make_study(tasks=1)
+    results = build(**{**study, "syntheses": [replace(result, task=study["tasks"][0].name)]})
     assert len(export(results, settings, tmp_path / "out")) == 1
 
 
