@@ -76,7 +76,7 @@ def clear_faults(settings: Settings) -> Iterator[None]:
             raise
         place = error.filename or settings.home
         raise RunError(
-            f"cannot write {str(place)!r}: {error.strerror}; free some space, then run again: what is finished stays"
+            f"cannot write {str(place)!r}: {error.strerror}; free some space, then run again: finished work is kept"
         ) from error
     except (UserError, RunError):
         raise

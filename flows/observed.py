@@ -192,7 +192,9 @@ def _stay_alive(run: UUID, ended: threading.Event) -> None:
             state = client.read_flow_run(run).state
             if state and state.is_crashed():
                 client.set_flow_run_state(run, Running(message="it lives: its machine had slept"), force=True)
-                LOGGER.warning("Prefect took this run for dead; it lives and goes on")
+                LOGGER.warning(
+                    "Prefect marked this run as crashed while it was still running; it is shown as running again"
+                )
 
 
 @contextmanager

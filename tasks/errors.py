@@ -122,5 +122,5 @@ def writing(what: str, path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = "; free some space, then run again: what is finished stays" if error.errno in FULL else ""
+        hint = "; free some space, then run again: finished work is kept" if error.errno in FULL else ""
         raise RunError(f"cannot write {what} {str(path)!r}: {error.strerror or error}{hint}") from error

@@ -52,7 +52,7 @@ def no_study_running(settings: Settings) -> Iterator[None]:
                 with FileLock(path, timeout=0):
                     pass
             except Timeout:
-                raise RunError(f"study {path.stem!r} is running; prune when it has ended") from None
+                raise RunError(f"study {path.stem!r} is running; wait until it has ended, then prune") from None
         yield
     finally:
         pruning.release()

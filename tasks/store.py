@@ -326,7 +326,7 @@ def _hash(plain: Any) -> str:
 @functools.cache
 def _say_damaged(url: str, artifact: str, why: str) -> None:
     """Once a process, however often it is looked at."""
-    LOGGER.warning("%s in the store %r is damaged (%s): it counts as absent and is made again", artifact, url, why)
+    LOGGER.warning("%s in the store %r is damaged (%s): it is ignored and made again", artifact, url, why)
 
 
 def _changed(facts: Mapping[str, Any]) -> float:

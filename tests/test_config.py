@@ -329,5 +329,5 @@ def test_aliases_as_people_use_them_pass(tmp_path: Path) -> None:
 def test_half_a_character_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text('{name: s, tasks: [sms_spam], modes: [real], subjectivity: {personas: ["half \\ud83d"]}}')
-    with pytest.raises(UserError, match="half a character"):
+    with pytest.raises(UserError, match="an invalid character"):
         load_study(path)

@@ -80,7 +80,7 @@ def test_a_file_that_is_not_as_it_was_written_is_absent_and_said_once(
     assert readings(store)[1:] == (None, False)
     assert readings(store)[1:] == (None, False)
     assert caplog.text.count("rows is not as it was written") == 1
-    assert "counts as absent and is made again" in caplog.text
+    assert "is ignored and made again" in caplog.text
     store.put("trials", "k", MANIFEST, {"rows": ROWS})
     assert readings(store) == (Score(0.5, "é\u2028"), tuple(ROWS), True)
 

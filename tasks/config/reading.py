@@ -52,7 +52,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise UserError(f"{str(path)!r} is larger than {MOST_BYTES >> 20} MiB, which no study or task is")
+            raise UserError(f"{str(path)!r} is larger than {MOST_BYTES >> 20} MiB, the limit for a study or task file")
         text = content.decode("utf-8-sig")
         value = yaml.load(text, _Loader)
     except OSError as error:
@@ -71,7 +71,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         json.dumps(value, ensure_ascii=False, skipkeys=True, default=str).encode()
     except UnicodeEncodeError:  # YAML has escapes for it: no prompt, key or file could hold it
-        raise UserError(f"{str(path)!r} holds half a character (a lone surrogate)") from None
+        raise UserError(f"{str(path)!r} contains an invalid character (a lone surrogate); remove it") from None
     refuse_secrets(value, path.name)
     values = values_to_find()
     for number, line in enumerate(text.split("\n"), start=1):

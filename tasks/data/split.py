@@ -131,7 +131,7 @@ def _without(train: list[Example], test: list[Example], dropped: Dropped, readin
     left = [row for row in train if same_text(row.text) not in tested]
     if not left:
         raise UserError(
-            f"every text of {reading.train_name} stands in {reading.test_name} too; nothing is left to train on"
+            f"every text of {reading.train_name} is also in {reading.test_name}, so no training rows are left"
         )
     dropped.counts["training rows that stand in the test set"] += len(train) - len(left)
     return left

@@ -80,7 +80,10 @@ def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
     """What new LLMs are tried with: the first rows that a study has generated for a task. Raises ``UserError``."""
     job = next((job for job in synthesis_jobs(config, data) if job.imported is None), None)
     if job is None:
-        raise UserError(f"study {config.name!r} generates no rows, so nothing is new to it; modes: {config.modes}")
+        raise UserError(
+            f"study {config.name!r} generates no rows, so it cannot test a new LLM; add a mode that generates. "
+            f"Its modes: {', '.join(config.modes)}"
+        )
     return job
 
 
@@ -173,7 +176,9 @@ class _Check:
                 self.found.retired.append(remember(self.store, retired))
             except (RunError, UserError) as error:
                 LOGGER.warning(
-                    "%s is not listed any more, but whether it is retired is unknown: %s", known.model, error
+                    "%s is no longer listed, but asking it failed, so it is not marked as retired: %s",
+                    known.model,
+                    error,
                 )
 
 

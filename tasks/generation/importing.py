@@ -61,7 +61,7 @@ def filter_import(job: SynthesisJob, data: TaskData) -> FilterPipeline:
         if not pipeline.kept[label]:
             reasons = Counter(row.reason for row in pipeline.rejected if row.label == label)
             told = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
-            raise RunError(f"import {item.name!r}: no row of label {label!r} is left, all were rejected ({told})")
+            raise RunError(f"import {item.name!r}: the filters rejected all rows of label {label!r} ({told})")
     return pipeline
 
 

@@ -181,7 +181,12 @@ def judge(
         }
         store.put(KIND, key, manifest, {JUDGEMENTS: made})
         if len(made) < pairs:
-            LOGGER.warning("%s: %d of %d pairs not decided alike in both orders", name, pairs - len(made), pairs)
+            LOGGER.warning(
+                "%s: %d of %d pairs were decided differently when their order was swapped; they are not counted",
+                name,
+                pairs - len(made),
+                pairs,
+            )
     report(progress(total, stopped or f"{len(made)} of {pairs} pairs decided"))
     return tuple(made)
 

@@ -40,7 +40,7 @@ def read_judgements(path: Path, tasks: Collection[str]) -> tuple[Judgement, ...]
 def _judgement(row: dict[str, str | None], where: str, tasks: Collection[str]) -> Judgement:
     judge, objective, subjective = ((row[column] or "").strip() for column in COLUMNS)
     if not judge:
-        raise UserError(f"{where}: nobody is named as the judge")
+        raise UserError(f"{where}: the column judge is empty")
     for name in (objective, subjective):
         if name not in tasks:
             raise UserError(f"{where}: {unknown('task', name, tasks)}")

@@ -188,4 +188,8 @@ def _complain(replies: Replies) -> None:
         put = sum(reply is not None for reply in replies.replies)
         LOGGER.warning("%s: %s after %d of %d questions", name, replies.stopped, put, len(replies.replies))
     if replies.unanswered:
-        LOGGER.warning("%s: %.1f%% of the answers name none of the options", name, 100 * replies.unanswered)
+        LOGGER.warning(
+            "%s: %.1f%% of the answers name none of the options; they count as no answer",
+            name,
+            100 * replies.unanswered,
+        )

@@ -189,9 +189,9 @@ def key_for(what: str, provider: str, address: str | None, variable: str | None)
     if variable is None:
         if address and owner == provider and not is_own(provider, address):
             raise UserError(
-                f"{what}: {address} is a host that {provider!r} gives to any customer, so no key goes there by itself; "
-                f"set {_prefix(provider)}_API_BASE to your address in the environment, or name the variable that holds "
-                f"its key in api_key_env ({PROVIDERS[provider].keys[0]})"
+                f"{what}: {address} is a host that {provider!r} rents to any customer, so no key is sent there "
+                f"automatically; set {_prefix(provider)}_API_BASE to your address in the environment, or name the "
+                f"variable that holds its key in api_key_env ({PROVIDERS[provider].keys[0]})"
             )
         return None if owner == provider else NO_KEY
     _check_variable(what, variable, provider, owner, address)

@@ -225,7 +225,7 @@ def _entry(line: bytes, path: Path) -> Entry | None:
 def _repair(path: Path, name: str, found: _Scan) -> None:
     """Move damaged lines to a file of their own, so that they are reported once."""
     if found.unfinished:
-        LOGGER.warning("%s: the last line of the journal %s was not finished; its call is made again", name, path)
+        LOGGER.warning("%s: the last line of the journal %s is incomplete; its call is made again", name, path)
     if not found.damaged:
         return
     aside = path.with_name(f"{path.name}.damaged")

@@ -175,7 +175,7 @@ class Ledger:
             except Timeout:
                 raise RunError(
                     f"another process has kept the ledger {str(self.path)!r} locked for {LOCKED:g} s; "
-                    "is it stopped? End it, then run again"
+                    "the process may be suspended; end it, then run again"
                 ) from None
 
     @property

@@ -39,8 +39,8 @@ def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
     spending = Spending(ledger, counted_price(generator, ledger.cap_usd, ledger.cap_tokens) if ledger else None)
     if ledger and spending.unenforceable and ledger.first_without_price(generator.model):
         LOGGER.warning(
-            "the price of %s is unknown: the budget of $%g cannot hold it, only its tokens are counted; budget_tokens "
-            "can, or say its price in the study", generator.model, ledger.limit_usd
+            "the price of %s is unknown: the budget of $%g cannot be enforced, only its tokens are counted; set "
+            "budget_tokens, or its price, in the study", generator.model, ledger.limit_usd
         )  # fmt: skip
     return spending
 

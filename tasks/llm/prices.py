@@ -95,7 +95,7 @@ def counted_price(generator: GeneratorConfig, cap_usd: float | None, cap_tokens:
     if listed is None and cap_tokens is None:
         raise UserError(
             f"generator {generator.model!r}: litellm's table has no price for it, so the cap of ${cap_usd:g} "
-            "(SYNTHGAP_MOST_USD) cannot hold it; name a model that has one, or have SYNTHGAP_MOST_TOKENS set as well"
+            "(SYNTHGAP_MOST_USD) cannot be enforced; name a model that has one, or set SYNTHGAP_MOST_TOKENS as well"
         )
     return own.or_more(listed) if own and listed else own or listed
 
@@ -111,8 +111,8 @@ def price_notes(asked: Iterable[GeneratorConfig], budget_usd: float | None, sett
         else:
             if known is None and budget_usd is not None:
                 notes.append(
-                    f"{generator.model}: its price is unknown, so budget_usd cannot hold it; its tokens are counted: "
-                    "set budget_tokens, or say its price in the study"
+                    f"{generator.model}: its price is unknown, so budget_usd cannot be enforced; its tokens are "
+                    "counted: set budget_tokens, or its price, in the study"
                 )
     return list(dict.fromkeys(notes))
 

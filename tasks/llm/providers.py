@@ -49,7 +49,7 @@ def check_call(generator: GeneratorConfig) -> None:
     if provider_of(generator.model) in NOT_CALLED:
         raise UserError(f"{who}: provider {provider_of(generator.model)!r} cannot be called from a run")
     if controls := sorted(CONTROLS.intersection(generator.params)):
-        raise UserError(f"{who}: params.{controls[0]} is litellm's own and no parameter of the model; leave it out")
+        raise UserError(f"{who}: params.{controls[0]} is a setting of litellm, not of the model; remove it")
 
 
 def key_of(generator: GeneratorConfig) -> str | None:

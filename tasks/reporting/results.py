@@ -284,7 +284,7 @@ def read_results(path: Path | str) -> Results:
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-    raise RunError(f"the results in {str(path)!r} are damaged ({reason}); run the study again: what is stored stays")
+    raise RunError(f"the results in {str(path)!r} are damaged ({reason}); run the study again: stored work is kept")
 
 
 def source_of(row: Any) -> str | None:

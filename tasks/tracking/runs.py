@@ -307,7 +307,7 @@ def _sweep(client: Any, experiment_id: str) -> None:
     for run in _pages(client, experiment_id, "attributes.status = 'RUNNING'"):
         owner = run.data.tags.get(PROCESS, "")
         if owner.startswith(f"{host}/") and not _alive(owner):
-            client.set_tag(run.info.run_id, ERROR, f"its process {owner} ended without a word")
+            client.set_tag(run.info.run_id, ERROR, f"its process {owner} ended without an error message")
             client.set_terminated(run.info.run_id, "KILLED")
 
 

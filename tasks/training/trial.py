@@ -208,7 +208,7 @@ def _predict(
     )
     probabilities = train(training)
     if not (probabilities >= 0).all():
-        raise RunError(f"classifier {job.classifier.model!r} gave probabilities that are not numbers")
+        raise RunError(f"classifier {job.classifier.model!r} returned NaN probabilities; try a smaller learning_rate")
     return [
         Prediction(
             item=item_key(row.text),

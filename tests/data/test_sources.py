@@ -87,19 +87,19 @@ def test_token_lists_and_label_lists(tmp_path: Path, settings: Settings) -> None
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("x.csv", b"", r"column names must be there|has no rows"),
+        ("x.csv", b"", r"the header must name each column|has no rows"),
         ("x.csv", b"text,label\n", r"x.csv' has no rows"),
         ("x.csv", b"text,label\none,a\ntwo,b,c\n", r"row 2 \(line 3\) has 3 fields, the header has 2"),
         ("x.csv", b'text,label\n"a\nb",a\ntwo\n', r"row 2 \(line 4\) has 1 fields"),
         ("x.csv", b'text,label\none,a\n"two,b\nthree,a\n', r"not valid CSV: .*line 3; is a quote left open"),
         ("x.csv", b'text,label\n"one"two,b\n', r"not valid CSV: .* in the row that starts at line 2"),
-        ("x.csv", b"text,text\none,a\n", r"column names must be there and differ. Found: 'text', 'text'"),
+        ("x.csv", b"text,text\none,a\n", r"the header must name each column, each name once. Found: 'text', 'text'"),
         ("x.csv", b"text,label\none,a\ncaf\xe9,b\n", r"x.csv' is not UTF-8: byte 0xe9 in line 3"),
         ("x.csv", b"body,label\none,a\n", r"x.csv: no column 'text' for the text. Columns found: body, label"),
         ("x.csv", b"text,kind\none,a\n", r"x.csv: no column 'label' for the label. Columns found: text, kind"),
         ("x.jsonl", b'{"text": "one", "label": "a"}\n{"text": \n', r"not valid JSON Lines at line 2, column \d+"),
         ("x.jsonl", b"[1, 2]\n", r"line 1 must hold an object, not list"),
-        ("x.jsonl", b'{"text": "\\uD83D", "label": "a"}\n', r"line 1 holds half a character"),
+        ("x.jsonl", b'{"text": "\\uD83D", "label": "a"}\n', r"line 1 contains an invalid character"),
         ("x.jsonl", b"\xff\xfe{", r"is not UTF-8: byte 0xff in line 1"),
         ("x.parquet", b"PAR1 this is not one", r"x.parquet' is not a readable Parquet file"),
         ("x.xlsx", b"", r"format of .*x.xlsx' by its ending. Allowed: .csv, .jsonl"),
@@ -239,5 +239,5 @@ def test_nothing_is_downloaded_where_that_is_not_wanted(tmp_path: Path, settings
     source = installable(tmp_path / "index")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
-    with pytest.raises(RunError, match=r"some-pack==1\.0 is not here, and nothing is downloaded now"):
+    with pytest.raises(RunError, match=r"some-pack==1\.0 is not downloaded yet, and downloads are off"):
         read(make_config(sources=(source,)), settings.model_copy(update={"fetch": False}))

@@ -108,7 +108,7 @@ GOOD_TEST = many("a", 2, "t") + many("b", 2, "t")
         ([Example(t, label) for t in "xy" for label in "ab"], None, r"nothing except texts that stand under two"),
         ([], None, r"train.csv has no rows"),
         ([Example(" ", "a"), Example("", "b")], None, r"2 rows, but no text in any"),
-        (GOOD, GOOD, r"every text of train.csv stands in test.csv too"),
+        (GOOD, GOOD, r"every text of train.csv is also in test.csv"),
         ([*many("a", 5), Example("x", "b")], None, r"label 'b' has one row"),
     ],
 )

@@ -109,7 +109,7 @@ def test_nobody_is_asked_for_opinions(study: Study, settings: Settings) -> None:
 
 
 def test_an_llm_that_no_provider_listed_is_refused(study: Study, settings: Settings) -> None:
-    with pytest.raises(UserError, match="'w' never met an LLM 'openai/new'; it asks http"):
+    with pytest.raises(UserError, match="'w' has no record of an LLM 'openai/new'; it asks http"):
         chosen(study, settings)
 
 

@@ -151,7 +151,7 @@ def test_a_damaged_synthesis_is_made_again_without_a_call_and_that_is_said(
     again = synthesize(make_job(), data, settings, complete=llm)
     assert (again.key, again.yields, len(llm.asked)) == (first.key, first.yields, asked)
     assert rows(settings, first.key) == before
-    assert caplog.text.count("counts as absent and is made again") == 1
+    assert caplog.text.count("is ignored and made again") == 1
     assert stored_synthesis(make_job(), data, settings) == again
 
 

@@ -59,7 +59,7 @@ def test_an_answer_without_a_label_is_wrong_and_counted(job, data, settings, cap
     assert trial.accuracy == pytest.approx(1 - 3 / 24)
     assert trial.per_label["glad"]["recall"] == pytest.approx(1 - 3 / 12) and trial.per_label["sad"]["precision"] == 1
     assert Store(settings.store_url).get("trials", trial.key)["unanswered"] == pytest.approx(3 / 24)
-    assert "12.5% of the answers name none of the options" in caplog.text
+    assert "12.5% of the answers name none of the options; they count as no answer" in caplog.text
 
 
 def test_examples_are_the_pools_and_the_same_for_all(job, data, settings, llm) -> None:

@@ -161,7 +161,7 @@ def test_peoples_judgements(tmp_path) -> None:
             r"line 2: unknown task 'mod'. Did you mean 'mood'\? Allowed: mood, size",
         ),
         ("judge,objective,subjective\na,mood,size\nb,mood,mood\n", r"line 3: task 'mood' is compared with itself"),
-        ("judge,objective,subjective\n,mood,size\n", r"line 2: nobody is named"),
+        ("judge,objective,subjective\n,mood,size\n", r"line 2: the column judge is empty"),
         ("judge,objective,subjective\na,mood\n", r"line 2: unknown task ''"),
     ],
 )

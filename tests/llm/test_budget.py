@@ -475,7 +475,7 @@ def test_a_plan_says_whose_dollars_nobody_can_count(tmp_path):
     names = ("embedded/smollm2-135m-instruct", "openai/gpt-4o-mini", "openai/own", "openai/own")
     asked = [GeneratorConfig(model=name) for name in names]
     [note] = price_notes(asked, 1.0, Settings(home=tmp_path))
-    assert note.startswith("openai/own: its price is unknown, so budget_usd cannot hold it")
+    assert note.startswith("openai/own: its price is unknown, so budget_usd cannot be enforced")
     [note] = price_notes(asked, 1.0, capped(tmp_path, most_usd=1.0))
     assert "'openai/own'" in note and note.endswith("no call to it is made")
     assert price_notes(asked, None, Settings(home=tmp_path)) == []

@@ -49,7 +49,9 @@ def parse_csv(text: str, name: str, delimiter: str = "") -> Table:
     line, columns = next(records, (1, []))
     columns = [column.strip() for column in columns]
     if len(set(columns)) < len(columns) or not all(columns[1:]):  # a table's index often has no name
-        raise UserError(f"{name!r}: column names must be there and differ. Found: {', '.join(map(repr, columns))}")
+        raise UserError(
+            f"{name!r}: the header must name each column, each name once. Found: {', '.join(map(repr, columns))}"
+        )
     rows: list[dict[str, Any]] = []
     for line, record in records:
         if len(record) != len(columns):
@@ -93,7 +95,7 @@ def _read_jsonl(path: Path) -> Table:
         if not isinstance(row, dict):
             raise UserError(f"{str(path)!r}: line {number} must hold an object, not {type(row).__name__}")
         if "\\ud" in line.lower() and not _encodable(row):
-            raise UserError(f"{str(path)!r}: line {number} holds half a character (a lone surrogate)")
+            raise UserError(f"{str(path)!r}: line {number} contains an invalid character (a lone surrogate); remove it")
         columns.update(dict.fromkeys(row))
         rows.append(row)
     return Table(list(columns), rows)

