@@ -33,8 +33,9 @@ from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
+from tasks.analysis.subjectivity import paper
 from tasks.analysis.subjectivity.agreement import rater_agreement
-from tasks.analysis.subjectivity.rating import paper, study_subjectivity
+from tasks.analysis.subjectivity.rating import study_subjectivity
 from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
@@ -300,7 +301,7 @@ def added(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
         results = by_flow(small_study(endpoint, **small, generators=[first, other]), settings)
         asked = endpoint.stats()["answered"] - before
     new = [cell for cell in results.cells if not cell.cached]
-    own = [cell for cell in results.cells if cell.generator == other["model"]]
+    own = [cell for cell in results.cells if cell.arm.source and cell.arm.source.name == other["model"]]
     name = f"a generator more: cells run of {len(results.cells)}"
     yield Figure(name, f"{len(new)} run, {len(own)} are its own", "its own", new == own and len(own) == 2)
     written = [item.calls for item in results.syntheses if item.generator == other["model"]]

@@ -3,6 +3,7 @@
 What starts a run differs in what it puts around the flow (a server, a display, signals), so that comes in as ``run``.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -81,6 +82,8 @@ def clear_faults(settings: Settings) -> Iterator[None]:
     except (UserError, RunError):
         raise
     except Exception:
+        if "prefect" not in sys.modules:  # then it is not Prefect's, which would make its folder when it is imported
+            raise
         from flows.operations import prefect_admin  # imports much of Prefect
 
         with prefect_admin.clear_errors():

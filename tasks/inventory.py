@@ -18,7 +18,7 @@ from tasks.analysis.decisions.champion import KIND as CHAMPIONS
 from tasks.llm.journal import read_journal
 from tasks.locks import no_study_running
 from tasks.reporting import publish
-from tasks.reporting.results import Results
+from tasks.reporting.results import References, read_references
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -188,17 +188,16 @@ def prune(settings: Settings, days: float, journals: bool) -> Pruning:
     return pruning
 
 
-def _last_results(settings: Settings) -> Iterator[tuple[str, Results]]:
+def _last_results(settings: Settings) -> Iterator[tuple[str, References]]:
     for path in sorted((settings.home / "studies").glob(f"*/{publish.RESULTS}")):
-        yield path.parent.name, publish.last_results(path.parent.name, settings)
+        yield path.parent.name, read_references(path)
 
 
-def _references(results: Mapping[str, Results], store: Store) -> dict[str, list[str]]:
+def _references(results: Mapping[str, References], store: Store) -> dict[str, list[str]]:
     """Key of an artifact or a journal to the studies that refer to it."""
     found: dict[str, list[str]] = {}
     for study, content in results.items():
-        keys = [*(item.key for item in content.syntheses), *(cell.key for cell in content.cells)]
-        for key in dict.fromkeys(filter(None, keys)):
+        for key in content.keys:
             found.setdefault(key, []).append(study)
     for key in store.keys(CHAMPIONS):
         for trial in (store.get(CHAMPIONS, key) or {}).get("trials", {}).values():

@@ -21,6 +21,14 @@ NAMES = (*MODES, *UNTRAINED)
 """All names without parameters."""
 
 
+def own_name(spelling: str) -> str:
+    """A mode's name, which leaves defaults out; the spelling of a mode that this version does not know."""
+    try:
+        return find_mode(spelling).name
+    except UserError:
+        return spelling
+
+
 @functools.cache
 def mode_facts(name: str) -> ModeFacts:
     """The facts of a mode or an untrained arm.

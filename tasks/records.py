@@ -414,7 +414,7 @@ class CellJob:
 
     def ended(self, key: str, label_counts: Mapping[str, int], n_test: int, **outcome: Any) -> "Trial":
         """The trial that the cell came to; ``outcome`` are further fields of ``Trial``."""
-        status: Status = "failed" if outcome.get("error") else "ok"
+        status: Status = "ok" if outcome.get("error") is None else "failed"
         return Trial(key, self.arm, self.seed, status, sum(label_counts.values()), n_test, label_counts, **outcome)
 
     def failed(self, error: str) -> "Trial":

@@ -1,9 +1,14 @@
 """The benchmarks run: what they measure is another matter, and for a quiet machine."""
 
+import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+import benchmarks
 from tests.provider import ROOT, provider
 
 
@@ -25,3 +30,8 @@ def test_a_client_tells_what_its_calls_took():
         assert endpoint.stats()["answered"] == 16
     assert [record["calls"] for record in records] == [8, 8]
     assert all(record["cpu"] > 0 and record["texts"] == 8 for record in records)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in Path(benchmarks.__path__[0]).glob("*.py")))
+def test_a_benchmark_can_be_imported(name: str) -> None:
+    importlib.import_module(f"benchmarks.{name}")

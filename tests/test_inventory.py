@@ -240,3 +240,13 @@ def test_sizes_by_kind_and_study_add_up(settings: Settings, put) -> None:
 def test_nothing_is_there_before_the_first_run(settings: Settings) -> None:
     assert inventory.take_inventory(settings).items == ()
     assert inventory.plan_pruning(settings, 0, True).items == ()
+
+
+def test_results_whose_study_is_refused_today_still_protect_what_they_refer_to(settings: Settings, put) -> None:
+    put("syntheses", "s")
+    path = results(settings, "mine", ["s"])
+    content = json.loads(path.read_text())
+    content["config"]["extra_calls"] = 2  # a field of another version
+    path.write_text(json.dumps(content))
+    [item] = [item for item in inventory.take_inventory(settings).items if item.key == "s"]
+    assert item.studies == ("mine",)

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from tasks.data import catalog
-from tasks.generation.modes import MODES, find_mode
+from tasks.errors import UserError
+from tasks.generation.modes import MODES, find_mode, find_modes
 from tasks.labelling.baselines import BASELINES
-from tasks.modes import MATCHED_REAL, NAMES, REFERENCE, UNTRAINED, mode_facts
+from tasks.modes import MATCHED_REAL, NAMES, REFERENCE, UNTRAINED, mode_facts, own_name
 from tasks.records import Example, TaskData, count_labels
+from tasks.reporting.modes import looks
 
 TRAINED = (*MODES, "mix/40", "mix/75/zero_shot")
 """Every mode that trains on rows, and some of each family."""
@@ -91,3 +93,18 @@ def test_a_mix_says_its_share_and_others_say_none(name, data):
 def test_a_mode_that_this_version_lacks_has_a_title_and_generated_rows():
     facts = mode_facts("back_translation")
     assert facts.title == "back-translation" and facts.all_synthetic and not facts.untrained
+
+
+def test_a_default_that_is_written_out_is_left_out_of_the_name():
+    assert own_name("few_shot/examples:3") == "few_shot"
+    assert own_name("mix/50/few_shot/examples:03") == "mix/50/few_shot"
+    assert own_name("mix/50/few_shot/examples:8") == "mix/50/few_shot/examples:8"
+    assert own_name("of_another_version") == "of_another_version"
+    with pytest.raises(UserError, match="are the same"):
+        find_modes(["mix/50/few_shot/examples:3", "mix/50/few_shot"])
+
+
+def test_mixes_look_like_what_is_mixed_in_and_two_settings_do_not():
+    modes = ["mix/50/few_shot/examples:8", "mix/50/few_shot/examples:16", "few_shot/examples:16"]
+    found = looks(modes)
+    assert found[modes[1]] == found[modes[2]] != found[modes[0]]

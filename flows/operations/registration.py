@@ -14,8 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
-from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound
+from prefect.deployments.runner import DeploymentApplyError, RunnerDeployment
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.schedules import Cron, Schedule
 from prefect.types.entrypoint import EntrypointType
 
@@ -24,6 +24,8 @@ from tasks.config import named
 from tasks.errors import UserError
 from tasks.settings import Settings
 
+REFUSED = (409, 422)
+"""What Prefect answers to values that its form does not allow."""
 KINDS = ("study", "watch")
 """Parameters of deployments that name their file."""
 
@@ -74,8 +76,15 @@ class FileDeployments:
         return True
 
 
+def offer_modes(deployment: RunnerDeployment, modes: Iterable[str]) -> None:
+    """Have the form list a study's own modes as well: the server refuses what is not listed."""
+    if listed := deployment._parameter_openapi_schema.properties.get("modes"):
+        names = dict.fromkeys([*listed["items"]["enum"], *modes])
+        listed["items"] = {**listed["items"], "enum": list(names)}
+
+
 def register(entry: Mapping[str, Any], *owner: str) -> None:
-    """Create or update the deployment of an entry. Raises ``UserError`` for a schedule that is not valid.
+    """Create or update the deployment of an entry. Raises ``UserError`` for a schedule or values that Prefect refuses.
 
     The schedules of an entry without ``schedules`` are those on the server.
     """
@@ -85,7 +94,7 @@ def register(entry: Mapping[str, Any], *owner: str) -> None:
     if "schedules" in entry:
         active = all(schedule.active for schedule in on_server)
         schedules = [replace(schedule, active=active) for schedule in _schedules(entry)]
-    RunnerDeployment.from_flow(
+    deployment = RunnerDeployment.from_flow(
         getattr(importlib.import_module(module), flow),
         **{name: entry[name] for name in ("name", "version", "description", "parameters")},
         tags=[*entry["tags"], *owner],
@@ -94,7 +103,15 @@ def register(entry: Mapping[str, Any], *owner: str) -> None:
         concurrency_limit=ConcurrencyLimitConfig(**entry["concurrency_limit"]),
         work_pool_name=entry["work_pool"]["name"],
         entrypoint_type=EntrypointType.MODULE_PATH,
-    ).apply()
+    )
+    offer_modes(deployment, entry["parameters"].get("modes", ()))
+    try:
+        deployment.apply()
+    except (DeploymentApplyError, PrefectHTTPStatusError) as error:
+        answer = getattr(error if isinstance(error, PrefectHTTPStatusError) else error.__cause__, "response", None)
+        if answer is None or answer.status_code not in REFUSED:
+            raise
+        raise UserError(f"{flow} {entry['name']!r}: Prefect refuses its values: {answer.json()['detail']}") from None
 
 
 def _schedules(entry: Mapping[str, Any]) -> list[Schedule]:

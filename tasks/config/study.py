@@ -1,7 +1,7 @@
 """A study: the grid of cells and the rules they share."""
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -25,9 +25,6 @@ PERSONAS = (
 class ImportConfig(TextColumns, Identified):
     """Synthetic rows that somebody else made, from a file or a hub data set: one of ``file`` and ``path``."""
 
-    NAME: ClassVar[str] = "name"
-    NO_SETTINGS: ClassVar[frozenset[str]] = frozenset({"task", "file", "cost_usd"})
-
     name: str = Field(min_length=1, max_length=80)
     """What they are called in results, in the place of a generator."""
     task: str
@@ -44,6 +41,11 @@ class ImportConfig(TextColumns, Identified):
     """Split of the hub data set."""
     cost_usd: float | None = Field(default=None, ge=0)
     """What all rows of the source cost; each text that is looked at counts with its share. Null where nobody knows."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Its name: a task has one import of a name, whose columns and place differ from task to task."""
+        return {"name": self.name}
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,6 +141,8 @@ def from_file(content: bytes, path: Path) -> tuple[Book, str]:
         raise DamagedError("the check sum is wrong")
     if found["schema"] > SCHEMA:
         raise RunError(f"the ledger {str(path)!r} was written by a newer version of synthgap; update this one")
+    if missing := {item.name for item in fields(Book)} - found.keys():
+        raise DamagedError(f"a field is missing: {min(missing)}")
     return from_value(found, Book), before
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from tasks.reporting.modes import Look, looks
+from tasks.reporting.modes import Look, looks, mixed_in
 from tasks.reporting.results import Results
 
 WIDTH = 380
@@ -28,7 +28,8 @@ class Figure:
         import matplotlib
         from matplotlib.figure import Figure as Canvas
 
-        self._looks = looks(row.mode for row in results.comparisons)
+        modes = [mode for row in results.comparisons for mode in (row.mode, mixed_in(row.mode))]
+        self._looks = looks(filter(None, modes))
         self._width, self._height, self._spoken, self.svg = width, height, spoken, ""
         self._style = matplotlib.rc_context(
             {"svg.fonttype": "none", "svg.hashsalt": spoken, "font.size": 12, "font.family": "sans-serif"}

@@ -57,11 +57,11 @@ OTHERS = (Look("#5b4bc4", "#a99bff", "p"), Look("#4f6b00", "#a8c94a", "h"), Look
 
 def looks(modes: Iterable[str]) -> dict[str, Look]:
     """A look for each mode; mixes look like what is mixed in."""
-    found: dict[str, Look] = {}
+    known, found = dict(LOOKS), {}
     for mode in modes:
-        taken = sum(m not in LOOKS for m in found)
-        known = LOOKS.get(mixed_in(mode) or mode)
-        found.setdefault(mode, known or OTHERS[taken % len(OTHERS)])
+        base = mixed_in(mode) or mode
+        known.setdefault(base, OTHERS[(len(known) - len(LOOKS)) % len(OTHERS)])
+        found[mode] = known[base]
     return found
 
 

@@ -11,6 +11,7 @@ import math
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -25,6 +26,7 @@ from tasks.config import StudyConfig
 from tasks.errors import RunError
 from tasks.jsonl import encodable, from_value
 from tasks.llm.ledger import Booked
+from tasks.modes import REFERENCE, own_name
 from tasks.records import (
     Arm,
     Challenge,
@@ -272,19 +274,54 @@ def read_results(path: Path | str) -> Results:
 
     Raises ``FileNotFoundError`` where there is none, ``RunError`` where it is damaged or of a newer version.
     """
-    try:
-        content = from_json(Path(path).read_bytes())
-        schema = content.get("schema", 0)
-        if not is_version(schema):
-            raise ValueError("schema: no version")
-        check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
+    with _damage_as_error(path):
+        content, schema = _content(path)
         return Results.model_validate(migrated(content, schema))
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """What results refer to in the store."""
+
+    created: str
+    """ISO time of the run."""
+    keys: tuple[str, ...]
+    """Of syntheses and trials."""
+
+
+def read_references(path: Path | str) -> References:
+    """What the results in a file refer to, also where this version would refuse their study.
+
+    Raises like ``read_results``.
+    """
+    with _damage_as_error(path):
+        content, _ = _content(path)
+        keys = [row["key"] for part in ("syntheses", "cells") for row in content[part]]
+        return References(str(content["created"]), tuple(dict.fromkeys(filter(None, keys))))
+
+
+@contextmanager
+def _damage_as_error(path: Path | str) -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
     except (ValueError, LookupError, AttributeError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
+    else:
+        return
     raise RunError(f"the results in {str(path)!r} are damaged ({reason}); run the study again: stored work is kept")
+
+
+def _content(path: Path | str) -> tuple[Any, int]:
+    """The object in a file and its version. Raises ``RunError`` for a newer one."""
+    content = from_json(Path(path).read_bytes())
+    schema = content.get("schema", 0)
+    if not is_version(schema):
+        raise ValueError("schema: no version")
+    check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
+    return content, schema
 
 
 def source_of(row: Any) -> str | None:
@@ -328,8 +365,8 @@ def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return encodable(value)
     if isinstance(value, Mapping):
-        kept = {key: _storable(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item is not None or value[key] is None}
+        kept = ((key, item, _storable(item)) for key, item in value.items())
+        return {_storable(key): found for key, item, found in kept if found is not None or item is None}
     if isinstance(value, list | tuple):
         return tuple(map(_storable, value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -342,7 +379,7 @@ def _ordered(items: Iterable[Any], config: StudyConfig) -> tuple[Any, ...]:
     """In the order of the study file; what it does not list (the full-real reference) comes last in its group, and
     rows of comparison after that.
     """
-    modes = [*config.modes, "real_full", *config.baselines]
+    modes = [*map(own_name, config.modes), REFERENCE, *config.baselines]
     generators = [configured(generator, config.generators).label for generator in config.generators]
     classifiers = [configured(classifier, config.classifiers).label for classifier in config.classifiers]
 

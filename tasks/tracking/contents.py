@@ -18,6 +18,8 @@ from tasks.reporting.sections import SECTIONS
 
 LONGEST_TAG = 8000
 """Characters of a tag's value that MLflow keeps."""
+LONGEST_NAME = 250
+"""Characters of the name of a metric, a parameter or a run that MLflow and its databases take."""
 
 
 def trial_params(trial: Trial, job: CellJob) -> dict[str, Any]:
@@ -143,9 +145,15 @@ def as_tags(values: Mapping[str, str]) -> list[Any]:
 
 
 def _name(key: str) -> str:
-    """Labels are the user's: what MLflow refuses in a name becomes its code point, so that two never collide."""
-    plain = re.sub(r"[^/\w.\- :]", _code_point, key)[:250]
-    return plain if posixpath.normpath(plain) == plain else re.sub("[/.]", _code_point, plain)
+    """Labels are the user's: what MLflow refuses in a name becomes its code point, so that two never collide.
+
+    A name that is too long ends with a hash of the whole.
+    """
+    plain = re.sub(r"[^/\w.\- :]", _code_point, key)
+    plain = re.sub("//+", lambda hit: "/" + "U002F" * (len(hit[0]) - 1), plain)  # an address in a label
+    if posixpath.normpath(plain) != plain:
+        plain = re.sub("[/.]", _code_point, plain)
+    return plain if len(plain) <= LONGEST_NAME else f"{plain[: LONGEST_NAME - 17]} {content_key(key)[:16]}"
 
 
 def _code_point(hit: re.Match[str]) -> str:

@@ -30,6 +30,7 @@ from tasks.reporting.results import Results, to_json
 from tasks.settings import Settings
 from tasks.tracking.connection import check_alive, check_database, clear_errors, connect, database_of
 from tasks.tracking.contents import (
+    LONGEST_NAME,
     LONGEST_TAG,
     as_metrics,
     as_params,
@@ -272,7 +273,7 @@ def _new_child(client: Any, experiment_id: str, parent_run_id: str, trial: Trial
 def _title(trial: Trial) -> str:
     """The cell in names that a column of a table holds; the whole ones are parameters."""
     source = trial.source and short(trial.source)
-    return readable(trial.task, trial.mode, source, short(trial.classifier), f"seed {trial.seed}")
+    return readable(trial.task, trial.mode, source, short(trial.classifier), f"seed {trial.seed}")[:LONGEST_NAME]
 
 
 def _outcome_tags(parent_run_id: str, trial: Trial) -> dict[str, str]:

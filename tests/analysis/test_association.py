@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,8 @@ from scipy import stats
 
 from tasks.analysis.subjectivity import association
 from tasks.analysis.subjectivity.association import associate, correlate, kendall, spearman
-from tasks.records import Comparison, Gap, Interval, TaskSubjectivity
+from tasks.config import ImportConfig
+from tasks.records import Comparison, Gap, Interval, TaskSubjectivity, configured
 from tests.analysis.walk import assert_finite
 from tests.arms import make_arm
 
@@ -109,6 +112,17 @@ def test_one_correlation_for_each_group_and_measure():
     ]
     assert [c.spearman.value for c in found] == [c.kendall.value for c in found] == pytest.approx([-1] * 4)
     assert all(c.spearman.high < 0 for c in found)
+
+
+def test_an_import_is_one_source_over_tasks_whatever_its_columns_are_called():
+    imports = [ImportConfig(name="llama2", task=f"t{i}", file=f"{i}.csv", text=f"text{i}") for i in range(4)]
+    rows = [compared(item.task, -0.1 * i, "imported") for i, item in enumerate(imports)]
+    rows = [
+        replace(row, arm=replace(row.arm, source=configured(item, imports)))
+        for row, item in zip(rows, imports, strict=True)
+    ]
+    found = correlate(rows, [subjective(f"t{i}", i - 1.5, 1 - i / 20) for i in range(4)])
+    assert [(item.arm.source_label, item.tasks) for item in found] == [("llama2", 4), ("llama2", 4)]
 
 
 def test_what_is_missing_is_said():

@@ -479,3 +479,16 @@ def test_a_plan_says_whose_dollars_nobody_can_count(tmp_path):
     [note] = price_notes(asked, 1.0, capped(tmp_path, most_usd=1.0))
     assert "'openai/own'" in note and note.endswith("no call to it is made")
     assert price_notes(asked, None, Settings(home=tmp_path)) == []
+
+
+@pytest.mark.parametrize("field", ["spent_usd", "tokens", "estimated_usd", "estimated_tokens", "reserved"])
+def test_a_ledger_that_lacks_a_field_is_damaged(tmp_path, field):
+    ledger = Ledger(tmp_path / "b.json", 1.0)
+    ledger.settle(ledger.reserve(0.5), 0.5, 1)
+    found = json.loads(ledger.path.read_text())
+    del found[field], found["sum"]
+    text = json.dumps(found)
+    for path in (ledger.path, ledger.path.with_name("b.json.copy")):
+        path.write_text(f'{text[:-1]}{books.SUM}"{books._check_sum(text)}"}}')
+    with pytest.raises(RunError, match="is damaged, so what was spent is unknown"):
+        ledger.reserve(0.1)

@@ -7,8 +7,9 @@ import zlib
 from typing import Any
 
 import pytest
+from mlflow.utils.validation import _validate_metric_name as validate_metric_name
 
-from tasks.tracking.contents import as_metrics, as_params, trial_metrics, trial_params
+from tasks.tracking.contents import LONGEST_NAME, as_metrics, as_params, trial_metrics, trial_params
 from tasks.tracking.views import TAG, TRIALS_ONLY, view_tags
 from tests.tracking.test_runs import job, trial
 
@@ -45,3 +46,13 @@ def test_trials_are_shown_by_what_they_have(tag: str) -> None:
     assert {name for kind, name in names if kind == "metrics"} <= metrics
     keys = view["groupBy"]["groupByKeys"] if view["groupBy"] else []
     assert {key["groupByData"] for key in keys} <= params
+
+
+def test_long_names_and_addresses_become_names_that_mlflow_takes_and_stay_apart() -> None:
+    llm = "hosted_vllm/meta-llama/Llama-3.1-8B-Instruct (temperature 0.5, api_base https://llm-1.example.org/v1)"
+    keys = [f"gap/task/few_shot/{llm}/probe/embedded/minilm-l6 ({'x' * n})" for n in (1, 2, 200, 201)]
+    names = [metric.key for metric in as_metrics(dict.fromkeys(keys, 0.5))]
+    assert len(set(names)) == 4 and max(map(len, names)) <= LONGEST_NAME
+    for name in names:
+        validate_metric_name(name)
+        assert name.startswith("gap/task/few_shot/")  # by which MLflow's page groups them

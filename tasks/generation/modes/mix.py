@@ -37,6 +37,8 @@ def _make(parameters: Sequence[str], modes: Mapping[str, Mode]) -> Mode:
     if template not in written:
         raise unknown(f"mode of an LLM in {name!r}:", template, written)
     made_by, percent = modes[template].with_parameters(given), int(parameters[0])
+    if len(parameters) > 1:
+        name = f"mix/{percent}/{made_by.name}"
 
     def select(
         data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int

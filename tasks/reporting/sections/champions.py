@@ -81,8 +81,10 @@ def champion(row: Challenge) -> str:
 
 
 def _named(writer: str, row: Challenge) -> str:
-    mode, _, generator = writer.rpartition(" · ")
-    name = f"{mode_name(mode)}, {short(generator)}" if mode else short(generator)
+    *before, generator = writer.split(" · ")
+    if before and not row.mode:
+        before[0] = mode_name(before[0])
+    name = ", ".join([*before, short(generator)])
     return f"{name} (no longer served)" if writer in row.retired else name
 
 

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.deployments.runner import RunnerDeployment
+from prefect.utilities.schema_tools import validate
 
+from flows.deployed import study
 from flows.operations import deployments
 from flows.operations.deployments import study_deployment, study_deployments, watch_deployment
+from flows.operations.registration import offer_modes
 from tasks.errors import UserError
 from tasks.settings import Settings
 
@@ -65,3 +69,13 @@ def test_a_secret_in_a_files_comment_gets_into_no_description(tmp_path: Path, co
         with pytest.raises(UserError, match="line 1 holds what looks like a secret") as caught:
             study_deployment("mine", path) if kind == "study" else watch_deployment("w", path, Settings(home=tmp_path))
         assert "planted" not in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("modes", [["real", "mix/50"], [{"few_shot": {"examples": 8}}, "mix/25/few_shot/examples:8"]])
+def test_the_form_of_a_study_allows_what_its_file_says(tmp_path: Path, modes: list[Any]) -> None:
+    """Prefect's server refuses values that the form's schema does not list."""
+    entry = study_deployment("mine", write(tmp_path, modes=modes))
+    made = RunnerDeployment.from_flow(study, name="mine", parameters=entry["parameters"])
+    offer_modes(made, entry["parameters"]["modes"])
+    validate(made.parameters, made._parameter_openapi_schema.model_dump(), raise_on_error=True, preprocess=True)
+    assert {"zero_shot", "few_shot"} <= set(made._parameter_openapi_schema.properties["modes"]["items"]["enum"])
