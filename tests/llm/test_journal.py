@@ -156,7 +156,7 @@ def test_damage_at_any_byte_costs_no_other_line(tmp_path, caplog, checked, damag
                 caplog.clear()
                 with open_journal(path, "x") as journal:
                     assert list(journal.entries.values()) == kept
-                assert "damaged lines" in caplog.text or "not finished" in caplog.text, place
+                assert "damaged lines" in caplog.text or "is incomplete" in caplog.text, place
 
 
 def test_a_newer_journal_is_refused_and_left_as_it_is(tmp_path):

@@ -138,7 +138,7 @@ def test_a_failed_training_is_recorded_and_tried_again(make_job, settings):
 def test_numbers_that_are_not_finite_never_become_a_score(make_job, settings):
     trial = run_trial(make_job(), settings, TRAIN, TEST, train=lambda t: np.full((3, 2), np.nan))
     assert trial.status == "failed"
-    assert "not numbers" in trial.error
+    assert "NaN probabilities" in trial.error
 
 
 @pytest.mark.parametrize(
