@@ -17,16 +17,14 @@ class Frozen(BaseModel):
 class Identified(Frozen):
     """Base of what a study may list with several settings."""
 
-    NAME: ClassVar[str] = "model"
-    """The field that names it."""
     NO_SETTINGS: ClassVar[frozenset[str]] = frozenset()
     """Fields that shape neither rows nor trainings."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """``name`` and each setting that is no default and shapes rows or trainings."""
-        settings = self.model_dump(mode="json", exclude_defaults=True, exclude={self.NAME, *self.NO_SETTINGS})
-        return {"name": getattr(self, self.NAME), **settings}
+        """Its ``model`` as ``name``, and each setting that is no default and shapes rows or trainings."""
+        settings = self.model_dump(mode="json", exclude_defaults=True, exclude=set(self.NO_SETTINGS))
+        return {"name": settings.pop("model"), **settings}
 
 
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")

@@ -166,7 +166,12 @@ def _entries(model: str) -> Iterator[dict[str, Any]]:
 
 def price_map() -> str:
     """Version and hash of the table that prices came from."""
-    return f"litellm {importlib.metadata.version('litellm')} sha256:{_table()[1][:16]}"
+    return f"litellm {importlib.metadata.version('litellm')} sha256:{price_map_hash()[:16]}"
+
+
+def price_map_hash() -> str:
+    """SHA-256 of that table's file, in hex."""
+    return _table()[1]
 
 
 @functools.cache

@@ -6,7 +6,6 @@ from the docstrings of this module and of ``tasks/records.py``.
 """
 
 import dataclasses
-import hashlib
 import math
 import platform
 import re
@@ -26,6 +25,7 @@ from tasks.config import StudyConfig
 from tasks.errors import RunError
 from tasks.jsonl import encodable, from_value
 from tasks.llm.ledger import Booked
+from tasks.llm.prices import price_map_hash
 from tasks.modes import REFERENCE, own_name
 from tasks.records import (
     Arm,
@@ -63,8 +63,6 @@ PACKAGES = (
 )
 SCHEMA = 2
 """Version of results.json; one of version 0 does not say it. Raised when an older synthgap would misread the file."""
-PRICES = "litellm/model_prices_and_context_window_backup.json"
-"""litellm's price map inside its package; the gateway tells litellm to use this one and never the network's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +162,7 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     if "litellm" in found:
-        prices = metadata.distribution("litellm").locate_file(PRICES)
-        digest = hashlib.sha256(prices.read_bytes()).hexdigest()[:12]  # type: ignore[attr-defined]
-        found["price map"] = f"litellm {found['litellm']}, sha256 {digest}"
+        found["price map"] = f"litellm {found['litellm']}, sha256 {price_map_hash()[:12]}"
     return found
 
 

@@ -9,19 +9,12 @@ import pytest
 from tasks.config import load_watch, named
 from tasks.errors import UserError
 from tasks.settings import Settings
+from tests.watch_files import write
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
-
-
-def write(home: Path, name: str = "mine", **change: Any) -> Path:
-    config = {"name": name, "study": "quickstart", "providers": ["embedded"], **change}
-    path = home / "watches" / f"{name}.yaml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"# Looks for new ones.\n{json.dumps(config)}")
-    return path
 
 
 @pytest.mark.parametrize("name", named.shipped_watches())

@@ -1,6 +1,5 @@
 """Watch files: registered with their schedule, and the automation that answers their event."""
 
-import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -18,19 +17,12 @@ from tasks.discovery.memory import Known, recall, remember
 from tasks.errors import UserError
 from tasks.settings import Settings
 from tasks.store import Store
+from tests.watch_files import write
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path)
-
-
-def write(home: Path, name: str = "mine", **change: Any) -> Path:
-    config = {"name": name, "study": "quickstart", "providers": ["embedded"], **change}
-    path = home / "watches" / f"{name}.yaml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(f"# Looks for new ones.\n{json.dumps(config)}")
-    return path
 
 
 def test_a_deployment_has_the_schedule_and_says_who_is_asked(settings: Settings) -> None:
