@@ -74,7 +74,7 @@ def small_study(endpoint: Provider, **change: Any) -> Study:
         "rows_per_label": 50,
         "test_rows": 200,
         "reference_rows": 0,
-        "baselines": [],
+        "untrained": [],
         **change,
     }
     return Study(config=StudyConfig.model_validate(fields), folder=Path.cwd())

@@ -27,9 +27,9 @@ from tasks.data.load import read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.discovery.memory import mark_retired, noting_retired
 from tasks.generation.synthesize import read_rows, synthesize
-from tasks.labelling.baselines import BaselineJob, classify
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
+from tasks.labelling.untrained import UntrainedJob, classify
 from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import (
@@ -118,9 +118,9 @@ def trial_stage(job: TrialJob, run: runs.StudyRun, trainings: int, settings: Set
 
 @task(name="classify", task_run_name="classify · {job.cell}")
 def classify_stage(
-    job: BaselineJob, data_key: str, run: runs.StudyRun, ledger: Ledger, settings: Settings
+    job: UntrainedJob, data_key: str, run: runs.StudyRun, ledger: Ledger, settings: Settings
 ) -> Trial | State[Trial]:
-    """Test one baseline that trains nothing, or find it in the store, and log it to MLflow."""
+    """Test one cell that trains nothing, or find it in the store, and log it to MLflow."""
     store = Store(settings.store_url)
     with noting_retired(store):
         trial = classify(job, _real_rows(settings, data_key), settings, ledger)
@@ -158,7 +158,7 @@ def judge_stage(
 
 @task(name="compare", task_run_name="compare")
 def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings) -> tuple[Comparison, ...]:
-    """Scores with their intervals and gaps to the real baseline."""
+    """Scores with their intervals and gaps to matched real rows."""
     return compare(trials, Store(settings.store_url), tolerance)
 
 

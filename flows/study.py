@@ -148,7 +148,7 @@ def _run_grid(
 
         def train(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
             for job in jobs:
-                if content_key(job) not in cells:  # two syntheses may ask for the same real baseline
+                if content_key(job) not in cells:  # two syntheses may ask for the same matched real rows
                     fields = {"job": job, "run": parent, "trainings": trainers.at_once, "settings": settings}
                     future = trainers.submit(stages.trial_stage, fields, *after)
                     cells[content_key(job)] = job, future
@@ -199,11 +199,11 @@ def _ask_questions(
     parent: runs.StudyRun,
     ask: Callable[..., PrefectFuture[Any]],
 ) -> Callable[[_Found], None]:
-    """Start the LLMs that answer questions: baselines, annotators, judges. Returns what waits for their answers."""
+    """Start the LLMs that answer questions: classifiers, annotators, judges. Returns what waits for their answers."""
     config, asked = plan.study, plan.study.subjectivity
-    baselines = [
+    classifying = [
         (job, ask(stages.classify_stage, job=job, run=parent, data_key=keys[job.task.name]))
-        for job in plan.baseline_jobs
+        for job in plan.untrained_jobs
     ]
     panels = {
         name: ask(stages.annotate_stage, name=name, config=asked, test_rows=config.test_rows, data_key=keys[name])
@@ -215,7 +215,7 @@ def _ask_questions(
         judging = ask(stages.judge_stage, data_keys=list(keys.values()), config=asked)
 
     def collect(found: _Found) -> None:
-        found.trials += [_record(future, job.failed) for job, future in baselines]
+        found.trials += [_record(future, job.failed) for job, future in classifying]
         for name, panel in panels.items():
             found.ratings[name] = _record(panel, partial(found.lost, f"annotate · {name}", ()))
         if asked and asked.judgements:

@@ -26,6 +26,13 @@ def test_everything_but_name_tasks_and_modes_has_a_default() -> None:
     assert [classifier.model for classifier in config.classifiers] == ["embedded/minilm-l6"]
 
 
+def test_fields_have_their_earlier_names_too() -> None:
+    older = parse(StudyConfig, {**MINIMAL, "baselines": ["majority"], "baseline_rows": 50}, "study")
+    assert older == parse(StudyConfig, {**MINIMAL, "untrained": ["majority"], "untrained_rows": 50}, "study")
+    with pytest.raises(UserError, match="'baselines' is the old name of 'untrained': give one of them"):
+        parse(StudyConfig, {**MINIMAL, "baselines": [], "untrained": []}, "study")
+
+
 def test_a_generator_may_be_a_name_or_a_mapping() -> None:
     generators = ["openai/gpt-4o-mini", {"model": "openai/gpt-4o", "temperature": 0.5, "params": {"top_p": 0.9}}]
     config = parse(StudyConfig, {**MINIMAL, "generators": generators}, "study")

@@ -8,8 +8,8 @@ import pytest
 from tasks.data import catalog
 from tasks.errors import UserError
 from tasks.generation.modes import MODES, find_mode, find_modes
-from tasks.labelling.baselines import BASELINES
-from tasks.modes import MATCHED_REAL, NAMES, REFERENCE, UNTRAINED, mode_facts, own_name
+from tasks.labelling.untrained import UNTRAINED
+from tasks.modes import MATCHED_REAL, NAMES, REFERENCE, mode_facts, own_name
 from tasks.records import Example, TaskData, count_labels
 from tasks.reporting.modes import looks
 
@@ -26,7 +26,7 @@ def data() -> TaskData:
 
 
 def test_every_arm_is_in_the_table():
-    assert set(NAMES) == set(MODES) | set(BASELINES) and len(set(NAMES)) == len(NAMES)
+    assert set(NAMES) == set(MODES) | set(UNTRAINED) and len(set(NAMES)) == len(NAMES)
 
 
 @pytest.mark.parametrize("name", [*NAMES, *TRAINED])

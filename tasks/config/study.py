@@ -20,6 +20,8 @@ PERSONAS = (
     "You are a sceptical engineer who doubts what is not stated outright.",
 )
 """Roles of annotators, unless a study names others."""
+RENAMED = {"baselines": "untrained", "baseline_rows": "untrained_rows"}
+"""Fields of a study by their names of earlier versions."""
 
 
 class ImportConfig(TextColumns, Identified):
@@ -121,10 +123,10 @@ class StudyConfig(Frozen):
     log_models: bool = False
     """Train the model of a task's best training rows once more, log it to MLflow and register it as the task's
     champion, where it is better beyond chance than the one that is registered."""
-    baselines: tuple[str, ...] = ("majority",)
+    untrained: tuple[str, ...] = ("majority",)
     """Rows of comparison that need no training data: majority (the most frequent label), llm_zero_shot and llm_few_shot
     (each generator classifies the test rows itself, which costs calls)."""
-    baseline_rows: int | None = Field(default=200, gt=0)
+    untrained_rows: int | None = Field(default=200, gt=0)
     """Test rows that an LLM classifies, stratified by label; null takes all of the study's."""
     subjectivity: SubjectivityConfig | None = None
     """How subjective tasks and texts are found to be; null uses the data's own raters where there are any."""
@@ -135,7 +137,18 @@ class StudyConfig(Frozen):
     syntheses: int = Field(default=2, gt=0)
     """Syntheses at once; each has its generator's concurrency within."""
 
-    @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters", "baselines")
+    @model_validator(mode="before")
+    @classmethod
+    def _current_names(cls, fields: Any) -> Any:
+        """Fields of older studies, which stored results and people's files still have, under their names of today."""
+        if not isinstance(fields, dict):
+            return fields
+        for old, new in RENAMED.items():
+            if old in fields and new in fields:
+                raise ValueError(f"{old!r} is the old name of {new!r}: give one of them")
+        return {RENAMED.get(name, name): value for name, value in fields.items()}
+
+    @field_validator("tasks", "modes", "seeds", "generators", "classifiers", "filters", "untrained")
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         listed = values or ()

@@ -13,7 +13,7 @@ from tasks.config import GeneratorConfig, StudyConfig, WatchConfig
 from tasks.discovery.memory import Known, Status, everyone, recall, remember
 from tasks.errors import UserError
 from tasks.generation.synthesize import stored_synthesis
-from tasks.planning.cost import planned_baselines, planned_questions
+from tasks.planning.cost import planned_questions, planned_untrained
 from tasks.planning.grid import synthesis_jobs
 from tasks.planning.make import make_plan
 from tasks.records import TaskData
@@ -50,11 +50,11 @@ def study_of_new_llm(
 
 
 def _to_be_asked(study: StudyConfig, data: Sequence[TaskData], settings: Settings) -> list[GeneratorConfig]:
-    """The LLMs of which the store lacks a synthesis, or an answer to what a baseline asks."""
+    """The LLMs of which the store lacks a synthesis, or an answer to what an untrained arm asks."""
     jobs = ((job, rows) for rows in data for job in synthesis_jobs(study, rows) if job.imported is None)
     missing = [job.generator for job, rows in jobs if stored_synthesis(job, rows, settings) is None]
-    baselines = (item.job.generator for item in planned_baselines(study, data, settings) if not item.stored)
-    return [*missing, *(generator for generator in baselines if generator)]
+    untrained = (item.job.generator for item in planned_untrained(study, data, settings) if not item.stored)
+    return [*missing, *(generator for generator in untrained if generator)]
 
 
 def note_end(
@@ -70,10 +70,10 @@ def note_end(
     ``started`` is the ISO time by which its month was chosen. Null for an LLM that was retired meanwhile.
     """
     plan = make_plan(study, data, settings)
-    if all(item.stored for group in (plan.syntheses, plan.trials, plan.baselines) for item in group):
+    if all(item.stored for group in (plan.syntheses, plan.trials, plan.untrained) for item in group):
         return _note(model, "triggered", "", settings, started)
     limit = next((item["stopped"] for item in results["syntheses"] if item["stopped"]), "")
-    if limit or results["status"] == "ok":  # nothing failed: an LLM's baseline has met the limit
+    if limit or results["status"] == "ok":  # nothing failed: an LLM that classifies has met the limit
         why = f"{limit or 'the budget is reached'}; a look in the next month lets its study go on"
         return _note(model, "stopped", why, settings, started)
     return note_broken(model, next(_errors(results), "its study is unfinished"), started, settings)

@@ -50,11 +50,11 @@ Select = Callable[[TaskData, Sequence[Example], Mapping[str, int], int], tuple[E
 
 
 Count = Callable[[TaskData, Mapping[str, int]], dict[str, int]]
-"""(real rows, rows by label of the generated set or, without one, of the real baseline) -> training rows by label."""
+"""(real rows, rows by label of the generated set or, without one, of matched real rows) -> training rows by label."""
 
 
 def as_many(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
-    """As many training rows as there are generated ones, so that a real baseline of the same size is a fair one."""
+    """As many training rows as there are generated ones, so that real rows of the same size are a fair comparison."""
     return dict(label_counts)
 
 

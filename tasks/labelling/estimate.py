@@ -1,4 +1,4 @@
-"""What baselines, annotators and judges would still cost, before anything is spent, and what they did cost.
+"""What untrained arms, annotators and judges would still cost, before anything is spent, and what they did cost.
 
 What the store or a journal holds is paid for. The embedded LLM reads an opening once for each slot in use, every other
 LLM is paid for all that a prompt holds.
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.config import SubjectivityConfig
-from tasks.labelling.baselines import BaselineJob, interview, stored_baseline
 from tasks.labelling.interview import Interview, call_id
 from tasks.labelling.judges import judge_interviews, stored_judgements
 from tasks.labelling.panel import panel, stored_votes
+from tasks.labelling.untrained import UntrainedJob, interview, stored_untrained
 from tasks.llm import embedded
 from tasks.llm.estimate import NOTHING, Estimate, total
 from tasks.llm.journal import Entry, read_journal, wall_seconds
@@ -31,9 +31,9 @@ class _Size:
     answers: int
 
 
-def estimate_baseline(job: BaselineJob, data: TaskData, settings: Settings) -> Estimate:
-    """What a baseline would still take; nothing for one that asks no LLM or is in the store."""
-    if job.generator is None or stored_baseline(job, data, settings) is not None:
+def estimate_untrained(job: UntrainedJob, data: TaskData, settings: Settings) -> Estimate:
+    """What an untrained cell would still take; nothing for one that asks no LLM or is in the store."""
+    if job.generator is None or stored_untrained(job, data, settings) is not None:
         return NOTHING
     return _estimate(interview(job, data), settings)
 

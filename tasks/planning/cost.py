@@ -3,23 +3,27 @@
 from collections.abc import Sequence
 
 from tasks.config import StudyConfig
-from tasks.labelling.baselines import baseline_jobs, interview, stored_baseline
-from tasks.labelling.estimate import estimate_baseline, estimate_judges, estimate_panel, spent
+from tasks.labelling.estimate import estimate_judges, estimate_panel, estimate_untrained, spent
 from tasks.labelling.judges import judge_interviews
 from tasks.labelling.panel import panel
+from tasks.labelling.untrained import interview, stored_untrained, untrained_jobs
 from tasks.llm.estimate import NOTHING
 from tasks.planning.grid import needs_annotators
-from tasks.planning.plan import Plan, PlannedBaseline, PlannedQuestions
+from tasks.planning.plan import Plan, PlannedQuestions, PlannedUntrained
 from tasks.records import Spent, TaskData
 from tasks.settings import Settings
 
 
-def planned_baselines(config: StudyConfig, data: Sequence[TaskData], settings: Settings) -> tuple[PlannedBaseline, ...]:
+def planned_untrained(
+    config: StudyConfig, data: Sequence[TaskData], settings: Settings
+) -> tuple[PlannedUntrained, ...]:
     """The cells that train nothing, each looked up in the store."""
     return tuple(
-        PlannedBaseline(job, stored_baseline(job, rows, settings) is not None, estimate_baseline(job, rows, settings))
+        PlannedUntrained(
+            job, stored_untrained(job, rows, settings) is not None, estimate_untrained(job, rows, settings)
+        )
         for rows in data
-        for job in baseline_jobs(config, rows.task)
+        for job in untrained_jobs(config, rows.task)
     )
 
 
@@ -40,9 +44,9 @@ def planned_questions(
 
 
 def spent_on_questions(plan: Plan, data: Sequence[TaskData], settings: Settings) -> Spent:
-    """What the study's baselines, annotators and judges took, calls of earlier runs included."""
+    """What the study's untrained arms, annotators and judges took, calls of earlier runs included."""
     by_task = {rows.task.name: rows for rows in data}
-    asked = [interview(job, by_task[job.task.name]) for job in plan.baseline_jobs if job.generator]
+    asked = [interview(job, by_task[job.task.name]) for job in plan.untrained_jobs if job.generator]
     config = plan.study.subjectivity
     if config:
         panels = [rows for rows in data if needs_annotators(plan.study, rows)]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from tasks.config import GeneratorConfig, StudyConfig, SubjectivityConfig
 from tasks.errors import without_password
 from tasks.generation.modes import find_mode
-from tasks.labelling.baselines import interview
 from tasks.labelling.panel import rated_rows
 from tasks.labelling.question import examples
+from tasks.labelling.untrained import interview
 from tasks.llm.hosts import destination
-from tasks.planning.plan import PlannedBaseline, PlannedQuestions, PlannedSynthesis, Shown
+from tasks.planning.plan import PlannedQuestions, PlannedSynthesis, PlannedUntrained, Shown
 from tasks.records import TaskData
 from tasks.settings import Settings
 
@@ -23,7 +23,7 @@ def shown_texts(
     config: StudyConfig,
     data: Sequence[TaskData],
     syntheses: Sequence[PlannedSynthesis],
-    baselines: Sequence[PlannedBaseline],
+    untrained: Sequence[PlannedUntrained],
     questions: Sequence[PlannedQuestions],
 ) -> tuple[list[Shown], tuple[GeneratorConfig, ...]]:
     """Which real texts the calls that are still to be made show, each kind once for each task and host; and to whom."""
@@ -41,7 +41,7 @@ def shown_texts(
         template = find_mode(job.mode).template
         if template and template.uses_pool:
             show(job.task.name, job.generator, POOL, len(by_task[job.task.name].pool))
-    for cell in (item.job for item in baselines if not item.stored):
+    for cell in (item.job for item in untrained if not item.stored):
         if cell.generator:
             show(cell.task.name, cell.generator)
             show(cell.task.name, cell.generator, TEST, len(interview(cell, by_task[cell.task.name]).questions))

@@ -1,7 +1,7 @@
 """A study's grid: which syntheses and trials it is made of.
 
 Modes that train on the same generated rows share one synthesis. Where a label has fewer real rows than the study asks
-for, no more are generated than its real baseline can have, so that a gap is never one of size.
+for, no more are generated than matched real rows can be, so that a gap is never one of size.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ def draw_of(config: StudyConfig, seed: int) -> int:
 
 
 def rows_wanted(config: StudyConfig, data: TaskData) -> dict[str, int]:
-    """Training rows of each label: those that the study asks for; beside a real baseline no more than it can have."""
+    """Training rows of each label: as many as the study asks for, and no more than there can be matched real ones."""
     if MATCHED_REAL not in config.modes:
         return dict.fromkeys(data.task.labels, config.rows_per_label)
     real = count_labels(data.train, data.task.labels)
@@ -65,8 +65,8 @@ def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
     rest = f" and {len(few) - NAMED} more labels" if len(few) > NAMED else ""
     return replace(
         data.summary,
-        note=f"fewer than {config.rows_per_label} real training rows of {', '.join(named)}{rest}; the real baseline "
-        "has what there is, and as many rows are generated",
+        note=f"fewer than {config.rows_per_label} real training rows of {', '.join(named)}{rest}; there "
+        "is no more to train on, and as many rows are generated",
     )
 
 
@@ -110,7 +110,7 @@ def by_mode(config: StudyConfig, syntheses: Sequence[Synthesis]) -> list[Synthes
 
 
 def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[TrialJob]:
-    """Trials whose training rows are all real: the matched baseline, the pool and the full reference."""
+    """Trials whose training rows are all real: matched real rows, the pool and the full reference."""
     wanted = rows_wanted(config, data)
     for mode in (find_mode(name) for name in config.modes):
         if mode.source is None:
@@ -122,7 +122,7 @@ def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[Tr
 
 
 def synthetic_jobs(config: StudyConfig, data: TaskData, data_key: str, synthesis: Synthesis) -> Iterator[TrialJob]:
-    """Trials of all modes of one synthesis and, where it fell short of rows, of a real baseline as small as it is."""
+    """Trials of all modes of one synthesis and, where it fell short of rows, of real rows as few as it has."""
     wanted = rows_wanted(config, data)
     counts = {label: min(n, synthesis.label_counts[label]) for label, n in wanted.items()}
     for mode in map(find_mode, modes_of(config, synthesis.mode)):

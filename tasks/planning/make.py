@@ -8,7 +8,7 @@ from tasks.data.load import load
 from tasks.generation.estimate import estimate
 from tasks.generation.synthesize import stored_synthesis
 from tasks.llm.prices import price_notes
-from tasks.planning.cost import planned_baselines, planned_questions
+from tasks.planning.cost import planned_questions, planned_untrained
 from tasks.planning.exposure import shown_texts, stored_elsewhere
 from tasks.planning.grid import modes_of, real_jobs, summarise, synthesis_jobs, synthetic_jobs
 from tasks.planning.names import resolve
@@ -50,10 +50,10 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     missing = [planned.job for planned in trials if not planned.stored]
     seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
-    baselines, questions = planned_baselines(config, data, settings), planned_questions(config, data, settings)
-    shown, asked = shown_texts(config, data, syntheses, baselines, questions)
+    untrained, questions = planned_untrained(config, data, settings), planned_questions(config, data, settings)
+    shown, asked = shown_texts(config, data, syntheses, untrained, questions)
     shown += stored_elsewhere(data, settings)
     notes += price_notes(asked, config.budget_usd, settings)
-    planned = tuple(syntheses), tuple(trials), baselines, questions
+    planned = tuple(syntheses), tuple(trials), untrained, questions
     LOGGER.debug("planned study %s: %d syntheses and %d trials", config.name, len(syntheses), len(trials))
     return Plan(config, *planned, seconds, tuple(notes), tuple(shown), asked)

@@ -8,8 +8,8 @@ from tasks.data import catalog
 from tasks.errors import UserError, unknown
 from tasks.generation.filters import find_filters
 from tasks.generation.modes import find_modes
-from tasks.labelling.baselines import check_baselines
 from tasks.labelling.people import read_judgements
+from tasks.labelling.untrained import check_untrained
 from tasks.training.classifiers import check_classifier
 
 
@@ -19,7 +19,7 @@ def resolve(study: Study) -> tuple[TaskConfig, ...]:
     filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:
         check_classifier(classifier)
-    check_baselines(study.config)
+    check_untrained(study.config)
     tasks = tuple(catalog.find_task(reference, study.folder) for reference in study.config.tasks)
     for item in filters:
         for task in tasks:

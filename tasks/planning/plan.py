@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.config import GeneratorConfig, StudyConfig
-from tasks.labelling.baselines import BaselineJob
+from tasks.labelling.untrained import UntrainedJob
 from tasks.llm.estimate import Estimate, total
 from tasks.records import SynthesisJob, TrialJob, known_sum
 
@@ -29,10 +29,10 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True)
-class PlannedBaseline:
+class PlannedUntrained:
     """One cell that trains nothing, with its price tag."""
 
-    job: BaselineJob
+    job: UntrainedJob
     stored: bool
     estimate: Estimate
 
@@ -67,7 +67,7 @@ class Plan:
     study: StudyConfig
     syntheses: tuple[PlannedSynthesis, ...]
     trials: tuple[PlannedTrial, ...]
-    baselines: tuple[PlannedBaseline, ...]
+    untrained: tuple[PlannedUntrained, ...]
     questions: tuple[PlannedQuestions, ...]
     training_seconds: float | None
     """What the missing trials take one after the other; null when a classifier's speed is unknown."""
@@ -84,9 +84,9 @@ class Plan:
         return tuple(planned.job for planned in self.syntheses)
 
     @property
-    def baseline_jobs(self) -> tuple[BaselineJob, ...]:
+    def untrained_jobs(self) -> tuple[UntrainedJob, ...]:
         """The cells that train nothing."""
-        return tuple(planned.job for planned in self.baselines)
+        return tuple(planned.job for planned in self.untrained)
 
     @property
     def real_jobs(self) -> tuple[TrialJob, ...]:
@@ -96,16 +96,16 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain JSON; dollars are null when a price is unknown, minutes when no speed is known yet."""
         missing = [planned.estimate for planned in self.syntheses if not planned.stored]
-        missing += [planned.estimate for planned in self.baselines if not planned.stored]
+        missing += [planned.estimate for planned in self.untrained if not planned.stored]
         missing += [planned.estimate for planned in self.questions]
         totals = total(missing)
-        stored = [*(planned.stored for planned in self.trials), *(planned.stored for planned in self.baselines)]
+        stored = [*(planned.stored for planned in self.trials), *(planned.stored for planned in self.untrained)]
         return {
             "study": self.study.name,
             "notes": list(self.notes),
-            "cells": [*map(_cell, self.trials), *map(_cell, self.baselines)],
+            "cells": [*map(_cell, self.trials), *map(_cell, self.untrained)],
             "syntheses": [_synthesis(planned) for planned in self.syntheses],
-            "questions": [*map(_classification, self.baselines), *map(_questions, self.questions)],
+            "questions": [*map(_classification, self.untrained), *map(_questions, self.questions)],
             "trials": {"total": len(stored), "stored": sum(stored)},
             "shown": [{**asdict(item), "leaves": item.to is not None} for item in self.shown],
             "totals": {
@@ -123,7 +123,7 @@ class Plan:
         return None if seconds is None else round(seconds / 60, 1)
 
 
-def _cell(planned: PlannedTrial | PlannedBaseline) -> dict[str, Any]:
+def _cell(planned: PlannedTrial | PlannedUntrained) -> dict[str, Any]:
     job, arm = planned.job, planned.job.arm
     return {
         "arm": arm.id,
@@ -137,7 +137,7 @@ def _cell(planned: PlannedTrial | PlannedBaseline) -> dict[str, Any]:
     }
 
 
-def _classification(planned: PlannedBaseline) -> dict[str, Any]:
+def _classification(planned: PlannedUntrained) -> dict[str, Any]:
     cell = _cell(planned)
     names = {name: cell[name] for name in ("task", "mode", "generator")}
     return {**names, **asdict(planned.estimate), "stored": planned.stored}

@@ -112,7 +112,7 @@ def trained(row: HasMode) -> str | None:
 
 
 def rows_of(row: HasMode, results: Results) -> str:
-    """The mode, and of imported rows where they are from; a smaller baseline, for a synthesis that fell short, is told
+    """The mode, and of imported rows where they are from; fewer real rows, for a synthesis that fell short, is told
     from the main one by its size.
     """
     if row.mode == MATCHED_REAL and isinstance(row, Comparison | Trial) and row.n_train:

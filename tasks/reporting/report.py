@@ -215,7 +215,7 @@ def _clip(text: str) -> str:
 
 
 def _beside(row: Comparison) -> str:
-    """The baseline of a gap where it is not one of as many real rows."""
+    """What a gap is measured to, where that is not as many real rows."""
     return "" if mode_facts(row.mode).compared_to == "real rows of the same size" else row.against
 
 

@@ -332,7 +332,7 @@ def total(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Sp
     """The study's sums.
 
     A synthesis that several modes train on is listed for each of them and counts once. An LLM that classifies is a
-    trial, whose calls and seconds are among those of ``questions``: what baselines, annotators and judges took.
+    trial, whose calls and seconds are among those of ``questions``: what untrained arms, annotators and judges took.
     ``booked`` is what the ledger of this run, or of the account that it spends from, holds at the end.
     """
     made = list({synthesis.key or number: synthesis for number, synthesis in enumerate(syntheses)}.values())
@@ -375,7 +375,7 @@ def _ordered(items: Iterable[Any], config: StudyConfig) -> tuple[Any, ...]:
     """In the order of the study file; what it does not list (the full-real reference) comes last in its group, and
     rows of comparison after that.
     """
-    modes = [*map(own_name, config.modes), REFERENCE, *config.baselines]
+    modes = [*map(own_name, config.modes), REFERENCE, *config.untrained]
     generators = [configured(generator, config.generators).label for generator in config.generators]
     classifiers = [configured(classifier, config.classifiers).label for classifier in config.classifiers]
 

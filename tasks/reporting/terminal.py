@@ -265,7 +265,7 @@ class Display:
 
     def _bar(self, stage: str, planned: int) -> RenderableType:
         ended, failed = len(self._ended[stage]), len(self._failed[stage])
-        total = max(planned, ended)  # a synthesis that falls short adds a baseline of its own size
+        total = max(planned, ended)  # a synthesis that falls short adds real rows of its own size
         seconds = time.monotonic() - self._started
         row = Table.grid(padding=(0, 1))
         for width in (10, 30, 9, 12, 8):

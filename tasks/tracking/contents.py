@@ -66,7 +66,7 @@ def datasets_of(trial: Trial, job: CellJob) -> list[Any]:
 
 
 def _rows_of(trial: Trial, job: CellJob) -> dict[str, tuple[str, str, int]]:
-    """Name, content key and number of rows by what they are for; a baseline that trains nothing has a test set alone,
+    """Name, content key and number of rows by what they are for; a cell that trains nothing has a test set alone,
     as its own key names it.
     """
     if not isinstance(job, TrialJob):

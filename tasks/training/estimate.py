@@ -39,7 +39,7 @@ def _rates(store: Store) -> dict[str, float]:
     """Seconds per unit of work by classifier, over finished trials in the store."""
     found: dict[str, list[float]] = {}
     for trial in store.past(KIND, StoredTrial, PAST_TRIALS):
-        if trial.config is not None:  # baselines train nothing
+        if trial.config is not None:  # null where nothing was trained
             config = ClassifierConfig.model_validate(trial.config)
             work = _work(config, trial.n_train, trial.n_test)
             found.setdefault(config.model, []).append(trial.scores.seconds / work)

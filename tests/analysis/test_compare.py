@@ -56,7 +56,7 @@ def both(trial, seeds=(0, 1, 2), real=0.97, synthetic=0.7):
 def test_a_clear_loss_is_told_in_points(study):
     trial, store = study
     real, few = compare(both(trial), store, 0.02)
-    assert (real.arm.mode, real.gap, real.verdict) == ("real", None, "real labels: the baseline")
+    assert (real.arm.mode, real.gap, real.verdict) == ("real", None, "real labels: what others are compared to")
     assert few.seeds == (0, 1, 2)
     assert few.gap.mean == pytest.approx(few.macro_f1.mean - real.macro_f1.mean)
     assert few.gap.low < few.gap.mean < few.gap.high < -0.15
@@ -88,7 +88,7 @@ def test_one_seed_is_said(study):
     assert "one seed: the interval leaves out how trainings differ" in few.verdict
 
 
-def test_the_baseline_has_as_many_rows_and_the_same_seed(study):
+def test_the_matched_real_arm_has_as_many_rows_and_the_same_seed(study):
     trial, store = study
     short = {"ham": 50, "spam": 31}
     trials = [*both(trial), trial("zero_shot", 0, 0.8, label_counts=short, n_train=81)]
@@ -164,7 +164,7 @@ POOL = {"ham": 5, "spam": 5}
         ("pool_plus_synthetic", {"generator": "llm", "label_counts": {"ham": 55, "spam": 55}, "n_train": 110}),
     ],
 )
-def test_modes_about_the_number_of_rows_are_held_against_the_main_baseline(study, mode, fields):
+def test_modes_about_the_number_of_rows_are_held_against_the_study_s_real_rows(study, mode, fields):
     trial, store = study
     short = [trial("real", s, 0.6, label_counts=POOL, n_train=10) for s in (0, 1)]
     found = compare([*both(trial), *short, *(trial(mode, s, 0.8, **fields) for s in (0, 1))], store, 0.02)[3]
@@ -206,7 +206,7 @@ def test_too_few_shared_rows_are_no_gap(study):
     assert found.verdict.startswith("no gap: 19 test rows that both have, 20 are needed")
 
 
-def test_an_llm_without_a_baseline_has_a_score_and_no_gap(study):
+def test_an_llm_without_real_rows_has_a_score_and_no_gap(study):
     trial, store = study
     (found,) = compare([llm(trial)], store, 0.02)
     assert found.macro_f1.low < found.macro_f1.mean < found.macro_f1.high

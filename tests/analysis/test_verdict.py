@@ -40,11 +40,11 @@ def test_where_the_interval_lies_and_what_would_decide(found, expected):
     assert said(found) == expected
 
 
-def test_an_llm_s_one_trial_counts_with_the_seeds_of_the_baseline():
+def test_an_llm_s_one_trial_counts_with_the_seeds_of_the_real_rows():
     shared = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), real_trials=3, paired_rows=100)
     assert shared == "loses 6 points (3 to 9); on the 100 of 400 test rows that both have"
     alone = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), real_trials=1)
-    assert alone.endswith("; one seed of the baseline: the interval leaves out how trainings differ")
+    assert alone.endswith("; one seed of the real rows: the interval leaves out how trainings differ")
 
 
 def test_what_weakens_it_is_said_after_it():

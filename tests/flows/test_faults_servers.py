@@ -36,7 +36,7 @@ def long_study(home: Home, endpoint: Provider, name: str, first_seed: int = 0) -
     """Calls and trainings from its start to its end, so that an outage meets both."""
     writer = {"model": MODEL, "api_base": endpoint.url, "concurrency": 2}
     seeds = list(range(first_seed, first_seed + SEEDS))  # a study finds the trials of another one with its seeds
-    return home.study(endpoint, name, rows_per_label=20, generators=[writer], seeds=seeds, baselines=[])
+    return home.study(endpoint, name, rows_per_label=20, generators=[writer], seeds=seeds, untrained=[])
 
 
 def all_cells_once(home: Home, study: str) -> None:

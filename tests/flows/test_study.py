@@ -139,7 +139,7 @@ def test_prefect_keeps_what_ends_and_no_step(first, place: Path) -> None:
     logs = _rows(place, "select level, message, task_run_id from log where name = 'synthgap'")
     assert {level for level, _, _ in logs} == {INFO, WARNING}  # the price is unknown
     ends = [message for level, message, stage in logs if level == INFO and stage]
-    assert sum(message.startswith("trial sms_spam · ") for message in ends) == 7  # with the baseline
+    assert sum(message.startswith("trial sms_spam · ") for message in ends) == 7  # with the majority
     assert [message for message in ends if message.startswith("synthesize ")] == [
         "synthesize sms_spam · few_shot · openai/writer · draw 0: 12/12 (12 kept of 12)"
     ]
@@ -268,8 +268,8 @@ def test_annotators_judges_and_an_llm_that_classifies_are_part_of_it(first, plac
     asked = {"annotators": [llm], "judges": [llm], "personas": ["You are one.", "You are two."], "items": 24}
     change = {
         "tasks": ["sms_spam", "headline_sarcasm"],
-        "baselines": ["llm_few_shot"],
-        "baseline_rows": 24,
+        "untrained": ["llm_few_shot"],
+        "untrained_rows": 24,
         "seeds": [0],
     }
     study = write_study(place, writer.url, name="asked", subjectivity={**asked, "comparisons": 4}, **change)
@@ -281,8 +281,8 @@ def test_annotators_judges_and_an_llm_that_classifies_are_part_of_it(first, plac
     assert {task["source"] for task in tasks.values()} == {"annotators"}
     assert all(task["mean_agreement"]["mean"] == 1 and task["items"] == 24 for task in tasks.values())
     assert all("no pair" in task["note"] for task in tasks.values())  # a judge that always says A
-    baseline = [cell for cell in results["cells"] if cell["arm"]["mode"] == "llm_few_shot"]
-    assert all(cell["n_test"] == 24 and cell["latency_s"] > 0 and cell["run_id"] for cell in baseline)
+    asked = [cell for cell in results["cells"] if cell["arm"]["mode"] == "llm_few_shot"]
+    assert all(cell["n_test"] == 24 and cell["latency_s"] > 0 and cell["run_id"] for cell in asked)
     assert results["totals"]["calls"] >= len(writer.bodies) - before
     assert results["failures"] == []
 

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 from tasks.config import FileSource, GeneratorConfig, TaskConfig
-from tasks.labelling.baselines import BaselineJob, untrained_arm
+from tasks.labelling.untrained import UntrainedJob, untrained_arm
 from tasks.llm.calls import Request
 from tasks.records import Example, TaskData
 from tasks.settings import Settings
@@ -56,10 +56,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def job(data: TaskData) -> Callable[..., BaselineJob]:
-    def make(baseline: str = "llm_zero_shot", n: int | None = None, **generator: object) -> BaselineJob:
-        llm = None if baseline == "majority" else GeneratorConfig.model_validate({"model": "fake/llm", **generator})
-        return BaselineJob(untrained_arm(data.task, baseline, llm), data.task, 0, None, llm, n)
+def job(data: TaskData) -> Callable[..., UntrainedJob]:
+    def make(name: str = "llm_zero_shot", n: int | None = None, **generator: object) -> UntrainedJob:
+        llm = None if name == "majority" else GeneratorConfig.model_validate({"model": "fake/llm", **generator})
+        return UntrainedJob(untrained_arm(data.task, name, llm), data.task, 0, None, llm, n)
 
     return make
 

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ASK = """
-from tasks.labelling.baselines import BaselineJob, untrained_arm, classify
+from tasks.labelling.untrained import UntrainedJob, untrained_arm, classify
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
 from tasks.config import GeneratorConfig, SubjectivityConfig
@@ -27,7 +27,7 @@ long = tuple(Example("many words " * 200 + str(i), row.label) for i, row in enum
 many = replace(many, pool=long, test=tuple(Example("other words " * 200 + str(i), f"label{i}") for i in range(28)))
 data, settings = make_data("mood", "glad", "sad"), Settings()
 generator = GeneratorConfig(**llm)
-job = BaselineJob(untrained_arm(many.task, "llm_few_shot", generator), many.task, 0, None, generator, 28)
+job = UntrainedJob(untrained_arm(many.task, "llm_few_shot", generator), many.task, 0, None, generator, 28)
 trial = classify(job, many, settings)
 assert trial.status == "ok" and trial.n_test == 28 and trial.cost_usd == 0 and trial.latency_s > 0, trial
 votes = annotate(data, config, None, settings)

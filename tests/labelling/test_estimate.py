@@ -3,10 +3,10 @@
 import pytest
 
 from tasks.config import SubjectivityConfig
-from tasks.labelling.baselines import classify
-from tasks.labelling.estimate import estimate_baseline, estimate_judges, estimate_panel
+from tasks.labelling.estimate import estimate_judges, estimate_panel, estimate_untrained
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
+from tasks.labelling.untrained import classify
 from tasks.llm.tokens import count_tokens
 from tests.generation.conftest import FakeLLM
 from tests.labelling.conftest import BrokenError, breaks_after
@@ -14,8 +14,8 @@ from tests.labelling.conftest import BrokenError, breaks_after
 PRICED = {"model": "fake/llm", "price": {"input": 1.0, "output": 2.0}}
 
 
-def test_calls_tokens_and_dollars_of_a_baseline(job, data, settings, llm) -> None:
-    found = estimate_baseline(job(**PRICED), data, settings)
+def test_calls_tokens_and_dollars_of_an_llm_that_classifies(job, data, settings, llm) -> None:
+    found = estimate_untrained(job(**PRICED), data, settings)
     assert found.calls == 24 and found.seconds is None
     assert found.cost_usd == pytest.approx((found.tokens_in + 2 * found.tokens_out) / 1e6)
     classify(job(**PRICED), data, settings, complete=llm)
@@ -26,20 +26,20 @@ def test_calls_tokens_and_dollars_of_a_baseline(job, data, settings, llm) -> Non
 def test_the_journal_and_the_store_are_paid_for(job, data, settings, llm) -> None:
     with pytest.raises(BrokenError):
         classify(job(concurrency=1), data, settings, complete=breaks_after(10, llm))
-    left = estimate_baseline(job(), data, settings)
+    left = estimate_untrained(job(), data, settings)
     assert left.calls == 14 and left.seconds > 0
     classify(job(), data, settings, complete=llm)
-    assert estimate_baseline(job(), data, settings).calls == 0
+    assert estimate_untrained(job(), data, settings).calls == 0
 
 
 def test_an_unknown_price_is_unknown_and_a_majority_is_free(job, data, settings) -> None:
-    assert estimate_baseline(job(), data, settings).cost_usd is None
-    free = estimate_baseline(job("majority"), data, settings)
+    assert estimate_untrained(job(), data, settings).cost_usd is None
+    free = estimate_untrained(job("majority"), data, settings)
     assert (free.calls, free.cost_usd, free.seconds) == (0, 0.0, 0.0)
 
 
 def test_the_embedded_llm_costs_time_alone(job, data, settings) -> None:
-    found = estimate_baseline(job(model="embedded/smollm2-135m-instruct"), data, settings)
+    found = estimate_untrained(job(model="embedded/smollm2-135m-instruct"), data, settings)
     assert found.cost_usd == 0 and 0 < found.seconds < 24 * found.tokens_in / 500
 
 

@@ -30,7 +30,7 @@ def config_of(*modes: str, **more: object) -> StudyConfig:
         "modes": modes,
         "rows_per_label": 20,
         "reference_rows": 0,
-        "baselines": (),
+        "untrained": (),
     }
     return StudyConfig.model_validate({**fields, "classifiers": ["probe/embedded/minilm-l6"], **more})
 
@@ -90,13 +90,13 @@ def test_a_label_with_few_real_rows_makes_all_its_rows_fewer_and_says_so(data: T
     assert make_plan(enough, (data,), settings).notes == () and summarise(enough, data) == data.summary
 
 
-def test_without_a_real_baseline_nothing_is_cut(data: TaskData) -> None:
+def test_without_matched_real_rows_nothing_is_cut(data: TaskData) -> None:
     config = config_of("few_shot", rows_per_label=40)
     assert made(config, data).label_counts == {"a": 40, "b": 40}
     assert summarise(config, data).note == ""
 
 
-def test_a_synthesis_that_fell_short_has_a_baseline_as_small(data: TaskData) -> None:
+def test_a_synthesis_that_fell_short_has_real_rows_as_few(data: TaskData) -> None:
     config = config_of("real", "few_shot", "mix/50", rows_per_label=40, seeds=(0,))
     jobs = list(synthetic_jobs(config, data, "key", made(config, data, a=40, b=7)))
     assert [(job.arm.mode, dict(job.label_counts)) for job in jobs] == [
@@ -112,7 +112,7 @@ def with_imports(tmp_path: Path, *names: str, task: str = "toy", **more: object)
     return config_of(*more.pop("modes", ("real", "imported")), imports=imports, **more)
 
 
-def test_baselines_annotators_and_judges_are_cells_and_calls_of_a_plan(data, settings) -> None:
+def test_untrained_arms_annotators_and_judges_are_cells_and_calls_of_a_plan(data, settings) -> None:
     asked = {
         "annotators": ["openai/gpt-4o-mini"],
         "judges": ["openai/gpt-4o-mini"],
@@ -120,7 +120,7 @@ def test_baselines_annotators_and_judges_are_cells_and_calls_of_a_plan(data, set
         "personas": ["One.", "Two."],
     }
     config = config_of(
-        "real", seeds=(0, 1), baselines=("majority", "llm_zero_shot"), baseline_rows=6, subjectivity=asked
+        "real", seeds=(0, 1), untrained=("majority", "llm_zero_shot"), untrained_rows=6, subjectivity=asked
     )
     plan = make_plan(config, (data,), settings).as_dict()
     assert plan["trials"] == {"total": 4, "stored": 0}
@@ -211,7 +211,7 @@ def test_a_plan_says_which_real_texts_would_go_to_whom(data: TaskData, settings:
         for what, texts in (("description", 0), ("few-shot pool", 7))
         for to in (openai, None, "llm.example")
     }
-    asking = config_of("real", generators=[there], baselines=("llm_zero_shot", "llm_few_shot"), baseline_rows=6)
+    asking = config_of("real", generators=[there], untrained=("llm_zero_shot", "llm_few_shot"), untrained_rows=6)
     assert shown(asking, data, settings) == {
         ("description", 0, "llm.example"), ("test texts", 6, "llm.example"), ("few-shot pool", 6, "llm.example"),
     }  # fmt: skip
@@ -241,7 +241,7 @@ def test_a_store_elsewhere_gets_all_real_rows(data: TaskData, settings: Settings
 
 def test_the_llms_that_are_to_be_called_are_all_that_a_run_checks_first(data: TaskData, settings: Settings) -> None:
     asked = {"annotators": ["openai/annotator"], "judges": ["openai/judge"]}
-    config = config_of("real", generators=["openai/writer"], baselines=("llm_zero_shot",), subjectivity=asked)
+    config = config_of("real", generators=["openai/writer"], untrained=("llm_zero_shot",), subjectivity=asked)
     assert [llm.model for llm in make_plan(config, (data,), settings).asked] == ["openai/writer", "openai/annotator"]
     assert make_plan(config_of("real", generators=["openai/writer"]), (data,), settings).asked == ()
 
@@ -251,7 +251,7 @@ def test_two_settings_of_one_model_are_two_arms_with_names_of_their_own(data: Ta
     generators = ["openai/gpt-4o-mini", {"model": "openai/gpt-4o-mini", "temperature": 0.2}]
     classifiers = ["probe/embedded/minilm-l6", {"model": "probe/embedded/minilm-l6", "max_length": 64}]
     config = config_of("real", "few_shot", generators=generators, classifiers=classifiers, seeds=(0, 1))
-    config = config.model_copy(update={"baselines": ("llm_zero_shot",)})
+    config = config.model_copy(update={"untrained": ("llm_zero_shot",)})
     plan = make_plan(config, (data,), settings)
     cells = plan.as_dict()["cells"]
     arms = {cell["arm"]: (cell["mode"], cell["generator"], cell["classifier"]) for cell in cells}
@@ -263,7 +263,7 @@ def test_two_settings_of_one_model_are_two_arms_with_names_of_their_own(data: Ta
         *(("few_shot", source, classifier) for source in sources for classifier in trained),
         *(("llm_zero_shot", source, "llm") for source in sources),
     }
-    jobs = [planned.job for planned in (*plan.trials, *plan.baselines)]
+    jobs = [planned.job for planned in (*plan.trials, *plan.untrained)]
     assert len({job.cell for job in jobs}) == len(jobs) == len(cells)
     lost = [job.failed("no key") for job in jobs]
     assert {arm.id for arm in by_arm(lost)} == set(arms)

@@ -48,7 +48,7 @@ LOSS = {"real": 0.0, "real_full": -0.025, "zero_shot": 0.28, "few_shot": 0.13, "
 LOSS |= {"pool_plus_synthetic": 0.05, "grounded": 0.09, "majority": 0.45, "llm_zero_shot": 0.16, "llm_few_shot": 0.1}
 LOSS |= {"mix/25": 0.004, "mix/50": 0.016, "mix/75": 0.045, "mix/90": 0.08, "mix/90/zero_shot": 0.15}
 REAL = {"real", "real_full", "pool_only", "majority"}
-BASELINES = ("majority", "llm_zero_shot", "llm_few_shot")
+UNTRAINED = ("majority", "llm_zero_shot", "llm_few_shot")
 REJECTED = {"duplicate": 9, "copy_of_pool": 3, "too_long": 5, "test_text": 1, "refusal": 4}
 
 
@@ -60,7 +60,7 @@ def make_study(
     fail: bool = False,
     priced: bool = True,
     classifiers: tuple[str, ...] = ("embedded/minilm-l6",),
-    baselines: tuple[str, ...] = (),
+    untrained: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """Keyword arguments of ``build`` for a grid of the given size; ``fail`` breaks one synthesis and its cells."""
     names = list(TASKS)[:tasks]
@@ -72,7 +72,7 @@ def make_study(
         classifiers=classifiers,
         seeds=range(seeds),
         rows_per_label=50,
-        baselines=baselines,
+        untrained=untrained,
     )
     rng = random.Random(7)
     parts: dict[str, list[Any]] = {"tasks": [], "syntheses": [], "trials": [], "comparisons": []}
@@ -82,10 +82,10 @@ def make_study(
         parts["tasks"].append(
             TaskSummary(name, title, labels, source, 4103, 410, 1025, *measures(rng, "real", base)),
         )
-        for mode in (*modes, "real_full", *baselines):
+        for mode in (*modes, "real_full", *untrained):
             for number, generator in enumerate([None] if mode in REAL else generators):
                 broken = fail and name == names[-1] and mode == modes[-1] and number == 0
-                if generator and mode not in BASELINES:
+                if generator and mode not in UNTRAINED:
                     parts["syntheses"].append(_synthesis(rng, name, mode, generator, labels, base, broken, priced))
                 trained = {"majority": ("majority",), "llm_zero_shot": ("llm",), "llm_few_shot": ("llm",)}
                 for place, classifier in enumerate(trained.get(mode, classifiers)):
@@ -115,7 +115,7 @@ def _add(
     broken: bool,
 ) -> None:
     task, mode, generator, classifier = place
-    rows = {} if mode in BASELINES else dict.fromkeys(labels, 50)
+    rows = {} if mode in UNTRAINED else dict.fromkeys(labels, 50)
     arm = make_arm(task, mode, generator, classifier, rows=rows, size=None if mode == "real_full" else 50)
     subjective = 1 + (0.95 - base) * 2
     mean = max(0.3, base - LOSS[mode] * subjective)
@@ -126,7 +126,7 @@ def _add(
         parts["trials"].append(_trial(arm, seed, labels, score, broken))
     center = sum(scores) / len(scores)
     gap = None
-    if mode not in ("real", "real_full", *BASELINES) and not broken:
+    if mode not in ("real", "real_full", *UNTRAINED) and not broken:
         loss = LOSS[mode] * subjective
         p = 0.4 if abs(loss) < 0.03 else 0.0004
         need = (12, 3400) if abs(loss) < 0.05 else (None, None)
@@ -151,7 +151,9 @@ def _add(
 
 def _verdict(mode: str, gap: Gap | None) -> str:
     if mode in REAL:
-        return "real labels: the baseline" if mode == "real" else "real labels: a reference of its own size"
+        return (
+            "real labels: what others are compared to" if mode == "real" else "real labels: a reference of its own size"
+        )
     if gap is None:
         return "no result: 3 trials failed: its synthesis failed"
     points = f"{abs(gap.mean) * 100:.0f} points ({-gap.high * 100:.0f} to {-gap.low * 100:.0f})"
@@ -247,9 +249,9 @@ PUBLISHED = [number for number in NUMBERS if number.classifier != "RoBERTa"]
 
 
 def make_paper_study(tasks: int = 10, strengths: bool = True, **options: Any) -> dict[str, Any]:
-    """A study of the paper's size with all that a report can show: two classifiers, mixes, baselines, raters."""
+    """A study of the paper's size with all that a report can show: two classifiers, mixes, untrained arms, raters."""
     classifiers = ("embedded/minilm-l6", "FacebookAI/roberta-base")
-    grid = {"modes": (*PAPER_MODES, *MIXES), "classifiers": classifiers, "baselines": BASELINES, **options}
+    grid = {"modes": (*PAPER_MODES, *MIXES), "classifiers": classifiers, "untrained": UNTRAINED, **options}
     study = make_study(tasks, **grid)
     names = sorted(study["config"].tasks, key=lambda name: -TASKS[name][2])
     study["subjectivity"] = [_subjectivity(name, names, strengths) for name in study["config"].tasks]

@@ -156,7 +156,7 @@ def test_everything_of_the_study_has_its_section(paper_results: Make) -> None:
         assert finding.claim in text and finding.evidence in text
     assert "$0.23 for 1,000 predictions, 0.84 s each" in text
     assert "±" in text and "vendi error" not in text.lower()
-    assert "gap to embedded/minilm-l6 trained on 100 real rows" in text, "the pool is smaller than its baseline"
+    assert "gap to embedded/minilm-l6 trained on 100 real rows" in text, "the pool has fewer rows than those"
     assert "about 12 seeds or 3,400 test rows would decide" in text
 
 

@@ -8,7 +8,7 @@ from tests.reporting.conftest import build
 
 
 def test_a_row_for_each_comparison_with_its_numbers(study) -> None:
-    results = build(**study(generators=("a/one", "b/two"), baselines=("majority",)))
+    results = build(**study(generators=("a/one", "b/two"), untrained=("majority",)))
     rows = table(results)
     assert len(rows) == len(results.comparisons)
     known = {(row.task, row.mode, row.source): row for row in results.comparisons}

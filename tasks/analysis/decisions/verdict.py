@@ -65,7 +65,7 @@ def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
     if len(comparison.seeds) == 1 and comparison.arm.trained:
         notes.append("one seed: the interval leaves out how trainings differ")
     elif comparison.gap and not comparison.arm.trained and facts.real_trials == 1:
-        notes.append("one seed of the baseline: the interval leaves out how trainings differ")
+        notes.append("one seed of the real rows: the interval leaves out how trainings differ")
     if facts.failed:
         notes.append(f"{facts.failed} of {count(facts.trials, 'trial')} failed: {facts.error}")
     return notes
@@ -73,7 +73,7 @@ def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
 
 def _no_gap(arm: Arm, facts: Facts) -> str:
     if arm.mode == MATCHED_REAL:
-        return "real labels: the baseline"
+        return "real labels: what others are compared to"
     if arm.mode == REFERENCE:
         return "real labels: a reference of its own size"
     if facts.paired_rows is not None:

@@ -75,7 +75,7 @@ def _score_order(modes: Sequence[str], comparisons: Sequence[Comparison]) -> Fin
 
 
 def _links(modes: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, dict[str, float]]:
-    """Differences by task, of matched size where there is a real baseline, else of plain macro-F1."""
+    """Differences by task, of matched size where there are matched real rows, else of plain macro-F1."""
     gaps: dict[str, dict[Cell, float]] = {mode: {} for mode in modes}
     plain: dict[str, dict[Cell, float]] = {mode: {} for mode in modes}
     for item in comparisons:

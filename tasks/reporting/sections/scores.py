@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from tasks.modes import MATCHED_REAL, UNTRAINED, mode_facts
+from tasks.labelling.untrained import UNTRAINED
+from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Comparison
 from tasks.reporting.grouping import Scored, by_mode, of_pair, pairs, task_names
 from tasks.reporting.modes import all_synthetic, mixed_in, mode_name
@@ -61,7 +62,7 @@ def _cost(mode: str, rows: Sequence[Comparison], tolerance: float) -> str:
     return sentence(f"{much} in the middle of {len(rows)} comparisons: {listed(parts)}")
 
 
-def baselines(results: Results) -> list[str]:
+def untrained(results: Results) -> list[str]:
     """Whether training was worth it: against the most frequent label, and against the LLM that classifies itself."""
     scored = [(row, row.macro_f1) for row in results.comparisons if row.macro_f1]
     simple = {row.task: score for row, score in scored if row.source is None and mode_facts(row.mode).untrained}
@@ -113,7 +114,7 @@ def metrics(results: Results) -> dict[str, float | None]:
 SECTION = Section(
     name="scores",
     title="Scores",
-    sentences=lambda results: [*costs(results), *baselines(results)],
+    sentences=lambda results: [*costs(results), *untrained(results)],
     variables=lambda results: {"grids": grids(results)},
     metrics=metrics,
 )

@@ -22,9 +22,9 @@ def test_one_table_for_each_classifier_and_generator(paper_results: Make) -> Non
         assert len({row.source for _, cells in grid.lines for row in cells if row} - {None}) == 1
 
 
-def test_a_wide_study_is_cut_and_keeps_its_baseline(results: Make) -> None:
+def test_a_wide_study_is_cut_and_keeps_its_real_rows(results: Make) -> None:
     modes = ("real", "zero_shot", "few_shot", "pool_only", "pool_plus_synthetic", "grounded", "mixed")
-    found = scores.grids(results(modes=modes, baselines=("majority", "llm_zero_shot", "llm_few_shot")))
+    found = scores.grids(results(modes=modes, untrained=("majority", "llm_zero_shot", "llm_few_shot")))
     assert [len(grid.modes) for grid in found] == [9, 3]
     assert all(grid.modes[0] == "real" for grid in found)
 
@@ -46,11 +46,11 @@ def test_what_rows_cost_is_as_sure_as_its_interval(study: Make, low: float, high
     assert said in next(sentence for sentence in sentences if sentence.startswith("Few-shot"))
 
 
-def test_baselines_are_held_against_what_was_trained(paper_study: Make) -> None:
+def test_untrained_arms_are_held_against_what_was_trained(paper_study: Make) -> None:
     parts = paper_study(tasks=3)
     poor = Interval(0.2, 0.1, 0.3)
-    said = scores.baselines(build(**parts))
+    said = scores.untrained(build(**parts))
     assert said[0].startswith("Every classifier trained on generated rows is clearly better than always saying")
     changed = [replace(c, macro_f1=poor) if c.mode == "zero_shot" else c for c in parts["comparisons"]]
-    assert scores.baselines(build(**{**parts, "comparisons": changed}))[0].startswith("6 of 12 classifiers")
+    assert scores.untrained(build(**{**parts, "comparisons": changed}))[0].startswith("6 of 12 classifiers")
     assert said[1].startswith("The LLM itself, zero-shot, against the best classifier trained on its texts (3 comp")

@@ -38,13 +38,13 @@ from tasks.training.evaluate import evaluate
 from tasks.training.trial import KIND, PREDICTIONS, Prediction, find_trial, item_key
 
 VERSION = 1
-"""Raised by hand when a change of code changes what a baseline predicts."""
+"""Raised by hand when a change of code changes what is predicted."""
 UNANSWERED = ""
 """Predicted where an LLM named no label."""
 
 
 @dataclass(frozen=True)
-class Baseline:
+class Untrained:
     """One way to classify without training."""
 
     classifier: str
@@ -60,86 +60,86 @@ class Baseline:
         return ModeFacts(self.title, frozenset(), "the study's real rows")
 
 
-BASELINES = {
-    "majority": Baseline("majority", "majority label", asks_llm=False),
-    "llm_zero_shot": Baseline("llm", "LLM itself, zero-shot"),
-    "llm_few_shot": Baseline("llm", "LLM itself, few-shot", shows_examples=True),
+UNTRAINED = {
+    "majority": Untrained("majority", "majority label", asks_llm=False),
+    "llm_zero_shot": Untrained("llm", "LLM itself, zero-shot"),
+    "llm_few_shot": Untrained("llm", "LLM itself, few-shot", shows_examples=True),
 }
 
 
 @dataclass(frozen=True)
-class BaselineJob(CellJob):
-    """One baseline of one task; everything but the real rows."""
+class UntrainedJob(CellJob):
+    """One untrained cell of one task; everything but the real rows."""
 
     generator: GeneratorConfig | None
     """Null where no LLM is asked."""
-    baseline_rows: int | None
+    untrained_rows: int | None
     """Of the test rows, those that an LLM is asked about; null for all."""
 
     @property
-    def kind(self) -> Baseline:
+    def kind(self) -> Untrained:
         """What it is."""
-        return BASELINES[self.arm.mode]
+        return UNTRAINED[self.arm.mode]
 
 
-def check_baselines(config: StudyConfig) -> None:
-    """Raise ``UserError`` for a baseline that is unknown, listed twice or has no LLM to ask."""
-    for name in config.baselines:
-        if name not in BASELINES:
-            raise unknown("baseline", name, BASELINES)
-        if config.baselines.count(name) > 1:
-            raise UserError(f"baseline {name!r} is listed twice")
-        if BASELINES[name].asks_llm and not config.generators:
-            raise UserError(f"baseline {name!r} asks the study's generators, and there are none; list one")
+def check_untrained(config: StudyConfig) -> None:
+    """Raise ``UserError`` for an untrained arm that is unknown, listed twice or has no LLM to ask."""
+    for name in config.untrained:
+        if name not in UNTRAINED:
+            raise unknown("untrained arm", name, UNTRAINED)
+        if config.untrained.count(name) > 1:
+            raise UserError(f"untrained arm {name!r} is listed twice")
+        if UNTRAINED[name].asks_llm and not config.generators:
+            raise UserError(f"untrained arm {name!r} asks the study's generators, and there are none; list one")
 
 
-def baseline_jobs(config: StudyConfig, task: TaskConfig) -> tuple[BaselineJob, ...]:
-    """The baseline cells of a task, for the first seed: nothing about them is random. Raises ``UserError``."""
-    check_baselines(config)
+def untrained_jobs(config: StudyConfig, task: TaskConfig) -> tuple[UntrainedJob, ...]:
+    """The untrained cells of a task, for the first seed: nothing about them is random. Raises ``UserError``."""
+    check_untrained(config)
     return tuple(
-        BaselineJob(
+        UntrainedJob(
             untrained_arm(task, name, generator, config.generators),
             task,
             config.seeds[0],
             config.test_rows,
             generator,
-            config.baseline_rows,
+            config.untrained_rows,
         )
-        for name in config.baselines
-        for generator in (config.generators if BASELINES[name].asks_llm else (None,))
+        for name in config.untrained
+        for generator in (config.generators if UNTRAINED[name].asks_llm else (None,))
     )
 
 
 def untrained_arm(
     task: TaskConfig, name: str, generator: GeneratorConfig | None, among: Sequence[GeneratorConfig] = ()
 ) -> Arm:
-    """The arm of a baseline; ``among`` are the study's generators."""
+    """The arm of one way to classify; ``among`` are the study's generators."""
     source = configured(generator, among) if generator else None
-    classifier = BASELINES[name].classifier
+    classifier = UNTRAINED[name].classifier
     return Arm(task.name, name, source, Configured(classifier, classifier, classifier), None, ())
 
 
-def stored_baseline(job: BaselineJob, data: TaskData, settings: Settings) -> Trial | None:
+def stored_untrained(job: UntrainedJob, data: TaskData, settings: Settings) -> Trial | None:
     """The finished trial of a job, or null when the store has none. Raises ``UserError`` like ``examples``."""
-    return _find(job, Store(settings.store_url), baseline_key(job, data))
+    return _find(job, Store(settings.store_url), untrained_key(job, data))
 
 
 def classify(
-    job: BaselineJob,
+    job: UntrainedJob,
     data: TaskData,
     settings: Settings,
     ledger: Ledger | None = None,
     complete: CompletionFunction | None = None,
     report: Report = announce,
 ) -> Trial:
-    """Classify the test rows of one baseline cell, or find them in the store.
+    """Classify the test rows of one untrained cell, or find them in the store.
 
     Where the budget is reached, the rows that were answered are scored (``n_test`` says how many; they are a random
     part), and a later run goes on. A failure gives a trial with status ``failed`` and its reason; it is not stored.
     """
     store = Store(settings.store_url)
     try:
-        key = baseline_key(job, data)
+        key = untrained_key(job, data)
         found = _find(job, store, key)
         if found is None:
             asking = settings, ledger, complete, report
@@ -153,28 +153,28 @@ def classify(
     return found
 
 
-def baseline_key(job: BaselineJob, data: TaskData) -> str:
-    """Content key of a baseline's trial, from whatever shapes its predictions and scores."""
+def untrained_key(job: UntrainedJob, data: TaskData) -> str:
+    """Content key of an untrained cell's trial, from whatever shapes its predictions and scores."""
     rows = _rows(job, data)
     how = interview(job, data).key if job.generator else count_labels(data.train, job.task.labels)
     tested = sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in rows)
     return content_key({"version": VERSION, "baseline": how, "labels": list(job.task.labels), "test": tested})
 
 
-def interview(job: BaselineJob, data: TaskData) -> Interview:
+def interview(job: UntrainedJob, data: TaskData) -> Interview:
     """What the LLM of a job is asked. Raises ``UserError`` for a job that asks none."""
     if job.generator is None:
-        raise UserError(f"baseline {job.arm.mode!r} asks no LLM")
+        raise UserError(f"untrained arm {job.arm.mode!r} asks no LLM")
     return labelling(job.task, job.generator, _rows(job, data), job.cell, shown=_shown(job, data))
 
 
-def _shown(job: BaselineJob, data: TaskData) -> tuple[Example, ...]:
+def _shown(job: UntrainedJob, data: TaskData) -> tuple[Example, ...]:
     return examples(data) if job.kind.shows_examples else ()
 
 
-def _rows(job: BaselineJob, data: TaskData) -> list[Example]:
+def _rows(job: UntrainedJob, data: TaskData) -> list[Example]:
     """The rows to classify, in a random order, so that the part that a budget allows is a random one."""
-    wanted = [n for n in (job.test_rows, job.baseline_rows if job.generator else None) if n is not None]
+    wanted = [n for n in (job.test_rows, job.untrained_rows if job.generator else None) if n is not None]
     return ranked(test_sample(data, min(wanted, default=None)), "asked")
 
 
@@ -182,7 +182,7 @@ Made = tuple[str, list[Prediction], Sequence[Example], dict[str, Any]]
 """Key, predictions, training rows that were seen, and more of the trial."""
 
 
-def _majority(job: BaselineJob, data: TaskData, key: str) -> Made:
+def _majority(job: UntrainedJob, data: TaskData, key: str) -> Made:
     """The most frequent label of the training rows, with their shares as its probabilities."""
     counts = count_labels(data.train, job.task.labels)
     if not data.train:
@@ -196,7 +196,7 @@ def _majority(job: BaselineJob, data: TaskData, key: str) -> Made:
 
 
 def _by_llm(
-    job: BaselineJob,
+    job: UntrainedJob,
     data: TaskData,
     key: str,
     settings: Settings,
@@ -240,7 +240,7 @@ def _taken(replies: Replies) -> dict[str, Any]:
 
 
 def _save(
-    job: BaselineJob,
+    job: UntrainedJob,
     store: Store,
     key: str,
     predictions: list[Prediction],
@@ -268,7 +268,7 @@ def _save(
     return job.ended(key, counts, len(predictions), **manifest["scores"])
 
 
-def _find(job: BaselineJob, store: Store, key: str) -> Trial | None:
+def _find(job: UntrainedJob, store: Store, key: str) -> Trial | None:
     found = find_trial(store, key)
     if found is None:
         return None

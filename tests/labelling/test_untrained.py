@@ -9,12 +9,12 @@ import pytest
 from tasks.config import GeneratorConfig, StudyConfig
 from tasks.data.sample import test_sample as sample_of
 from tasks.errors import RunError, UserError
-from tasks.labelling.baselines import (
+from tasks.labelling.untrained import (
     UNANSWERED,
-    baseline_jobs,
-    check_baselines,
+    check_untrained,
     classify,
-    stored_baseline,
+    stored_untrained,
+    untrained_jobs,
 )
 from tasks.llm.calls import Answer, Request, UnwantedError
 from tasks.llm.ledger import Ledger
@@ -43,12 +43,12 @@ def test_an_llm_that_knows_is_always_right(job, data, settings, llm) -> None:
 
 
 def test_a_stored_one_asks_nothing(job, data, settings, llm) -> None:
-    assert stored_baseline(job(), data, settings) is None
+    assert stored_untrained(job(), data, settings) is None
     first = classify(job(), data, settings, complete=llm)
     again = classify(job(), data, settings, complete=breaks_after(0, llm))
     assert again.cached and not first.cached
     assert (again.key, again.macro_f1, again.latency_s) == (first.key, first.macro_f1, first.latency_s)
-    assert stored_baseline(job(), data, settings) == again
+    assert stored_untrained(job(), data, settings) == again
 
 
 def test_an_answer_without_a_label_is_wrong_and_counted(job, data, settings, caplog) -> None:
@@ -89,7 +89,7 @@ def test_rows_are_a_part_of_the_studys(job, data, settings, llm) -> None:
 def test_what_was_answered_before_the_end_of_the_process_is_not_asked_again(calls, job, data, settings, llm) -> None:
     with pytest.raises(BrokenError):
         classify(job(concurrency=3), data, settings, complete=breaks_after(calls, llm))
-    assert stored_baseline(job(), data, settings) is None
+    assert stored_untrained(job(), data, settings) is None
     trial = classify(job(concurrency=3), data, settings, complete=llm)
     questions = [request.messages[-1]["content"] for request in llm.asked]
     assert len(questions) == len(set(questions)) == 24 and trial.accuracy == 1
@@ -156,7 +156,7 @@ def study(**fields) -> StudyConfig:
 
 def test_one_cell_for_each_llm_and_one_for_the_majority(data) -> None:
     names = ("majority", "llm_zero_shot", "llm_few_shot")
-    jobs = baseline_jobs(study(baselines=names, generators=("a/x", "a/y"), seeds=(3, 4)), data.task)
+    jobs = untrained_jobs(study(untrained=names, generators=("a/x", "a/y"), seeds=(3, 4)), data.task)
     assert [(job.arm.mode, job.generator and job.generator.model) for job in jobs] == [
         ("majority", None),
         *(("llm_zero_shot", name) for name in ("a/x", "a/y")),
@@ -165,12 +165,12 @@ def test_one_cell_for_each_llm_and_one_for_the_majority(data) -> None:
     assert {job.seed for job in jobs} == {3} and len({job.cell for job in jobs}) == 5
 
 
-def test_a_wrong_baseline_is_named_with_those_there_are() -> None:
+def test_a_wrong_name_is_named_with_those_there_are() -> None:
     with pytest.raises(UserError, match=r"'majorty'. Did you mean 'majority'\? Allowed: llm_few_shot, llm_zero_shot"):
-        check_baselines(study(baselines=("majorty",)))
+        check_untrained(study(untrained=("majorty",)))
     with pytest.raises(UserError, match="asks the study's generators, and there are none"):
-        check_baselines(study(baselines=("llm_zero_shot",), generators=()))
-    check_baselines(study(baselines=("majority",), generators=()))
+        check_untrained(study(untrained=("llm_zero_shot",), generators=()))
+    check_untrained(study(untrained=("majority",), generators=()))
 
 
 def test_over_http(job, data, settings, serve) -> None:
