@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from flows.launch import launch
 from flows.operations.environment import use_prefect_home
@@ -42,7 +42,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> Results:
     def run(plan: Plan, data: Sequence[TaskData], settings: Settings) -> tuple[Results, Path]:
         use_prefect_home(settings)
         quiet_prefect()
-        with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
+        with prefect_server(settings.home / "prefect-server.log") as server, _display(plan):
             from flows.study import run_flow  # imports Prefect, while its server starts
 
             if up:
@@ -65,7 +65,7 @@ def run_study(study: Study, out: Path | None, quiet: bool) -> Results:
 
 
 @contextmanager
-def _display(plan: dict[str, Any]) -> Iterator[None]:
+def _display(plan: Plan) -> Iterator[None]:
     """Feeds the live display from the log records of the stages, for as long as the flow runs."""
     with terminal.Display(plan) as display:
         handler = _ToDisplay(display)

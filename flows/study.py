@@ -32,7 +32,7 @@ from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
 from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
-from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, total
+from tasks.reporting.results import Failure, RegisteredModel, Results, total
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging
@@ -110,7 +110,7 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
             models=models,
             failures=found.failures,
             totals=total(found.syntheses, found.trials, questions, ledger.booked),
-            estimate=Planned(**plan.as_dict()["totals"]),
+            estimate=plan.totals,
         )
         results = stages.analyse_stage(results, keys, found.ratings, found.judgements, settings)
         stages.report_stage(results, parent, settings)
