@@ -305,7 +305,7 @@ BOMB = "".join(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before
         (f"a: &a [x, x]\n{BOMB}", "holds more than 200000 values"),
         ("".join(f"{n}: &{n} {{<<: [{', '.join([f'*{b}'] * 9)}]}}\n" for b, n in pairwise("abcdefghi")).replace(
             "b: ", "a: &a {x: 1}\nb: ", 1), "holds more than 200000 values"),
-        ("a: &a [*a]\n", "an alias stands inside what it names"),
+        ("a: &a [*a]\n", "an alias is inside the value that it stands for"),
         ("a: " + "[" * 5000 + "]" * 5000, "nests deeper than 40"),
         ("a: " + "{x: " * 5000, "nests deeper than 40"),
         ("a: " + "9" * 5000, "holds a value that YAML cannot read"),
