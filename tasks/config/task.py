@@ -17,11 +17,10 @@ class TextColumns(Frozen):
     label: str = "label"
     """Column that holds the label. If its values are lists, only rows whose list gives exactly one label are used."""
     label_map: dict[str, str] = Field(default_factory=dict)
-    """Label name for each value of the column (as a string). If it is empty, the values are the label names, or the
-    class names of a hub data set that has them."""
+    """Label name for values of the column (as strings). A value that is not listed is a label name itself, or the number
+    of a class that the hub data set names."""
     only_mapped: bool = False
-    """Leave out rows whose label is not in ``label_map``, to use a part of a larger data set. Otherwise such a row is
-    an error."""
+    """Leave out rows whose value is not in ``label_map``, to use a part of a larger data set."""
 
     @field_validator("label_map", mode="before")
     @classmethod
