@@ -17,8 +17,8 @@ class TextColumns(Frozen):
     label: str = "label"
     """Column that holds the label. If its values are lists, only rows whose list gives exactly one label are used."""
     label_map: dict[str, str] = Field(default_factory=dict)
-    """Label name for values of the column (as strings). A value that is not listed is a label name itself, or the number
-    of a class that the hub data set names."""
+    """Label name for values of the column (as strings). A value that is not listed is a label name itself, or the
+    number of a class that the hub data set names."""
     only_mapped: bool = False
     """Leave out rows whose value is not in ``label_map``, to use a part of a larger data set."""
 
