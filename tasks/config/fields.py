@@ -27,6 +27,10 @@ class Identified(Frozen):
         return {"name": settings.pop("model"), **settings}
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Pattern of the names of studies, tasks, watches and ledgers, which become names of files."""
+LANGUAGE = r"^[a-z]{2}$"
+"""Pattern of ISO 639-1 codes."""
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 """A repository on the hub, with or without its owner."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.config.study import Study, load_study
 from tasks.config.watch import WatchConfig, load_watch
-from tasks.errors import UserError, unknown
+from tasks.errors import unknown
 from tasks.settings import Settings
 
 SHIPPED = Path(__file__).parents[2] / "deployments"
@@ -30,13 +30,15 @@ def named_study(name: str, settings: Settings) -> Study:
     """The study of that name. Raises ``UserError`` if there is none or its file is wrong."""
     found = find_studies(settings)
     if name not in found:
-        raise UserError(f"no study is called {name!r}. Give a path, or one of: {', '.join(found) or 'none'}")
+        raise unknown("study", name, found, also="or the path of a study YAML")
     return load_study(found[name])
 
 
 def read_study(reference: str, settings: Settings) -> Study:
     """The study at a path or of a name; an existing path has priority. Raises ``UserError``."""
     path = Path(reference)
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return load_study(path)
     return load_study(path) if path.is_file() else named_study(reference, settings)
 
 

@@ -1,13 +1,14 @@
 """Reading and parsing YAML files: limits on size and nesting, no secrets, one message for everything that is wrong."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from tasks.config.fields import Frozen
+from tasks.config.fields import LANGUAGE, NAME, Frozen
 from tasks.errors import UserError
 from tasks.secrets import holds_secret, secret_format, secrets, values_to_find
 
@@ -15,6 +16,12 @@ M = TypeVar("M", bound="Frozen")
 MOST_BYTES, MOST_VALUES, DEEPEST = 4 * 1024 * 1024, 200_000, 40
 """Limits on a YAML file: bytes, values with aliases written out, levels of nesting. A study or task of a thousand
 labels needs far less."""
+
+PATTERNS = {
+    NAME: "use letters, digits, '.', '_' and '-' only, and begin with a letter or digit",
+    LANGUAGE: "write a code of two letters, such as en or de",
+}
+"""What the patterns of fields mean."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -63,11 +70,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = str(getattr(error, "problem", error)).partition("\n")[0]
-        raise UserError(f"{str(path)!r} is not valid YAML{where}: {problem}") from None
+        hint = "; put a text that contains ': ' into quotes" if problem.startswith("mapping values") else ""
+        raise UserError(f"{str(path)!r} is not valid YAML{where}: {problem}{hint}") from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, the 31st of February
         raise UserError(f"{str(path)!r} holds a value that YAML cannot read: {error}") from None
+    if value is None:
+        raise UserError(f"{str(path)!r} is empty; write fields such as `name: mine` into it")
     if not isinstance(value, dict):
-        raise UserError(f"{str(path)!r} must hold a mapping of fields, not {type(value).__name__}")
+        raise UserError(
+            f"{str(path)!r} must be a mapping of fields such as `name: mine`, but is a {type(value).__name__}"
+        )
     try:
         json.dumps(value, ensure_ascii=False, skipkeys=True, default=str).encode()
     except UnicodeEncodeError:  # YAML has escapes for it, but no prompt, key or file can contain it
@@ -104,7 +116,14 @@ def parse(model: type[M], value: dict[str, Any], where: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(_complaint(model, item) for item in error.errors())) from None
+        raise UserError(f"{where}: " + "; ".join(_complaint(model, item) for item in _causes(error))) from None
+
+
+def _causes(error: ValidationError) -> list[Any]:
+    """The errors, without lists that pydantic calls too short because some of their entries are wrong."""
+    items = error.errors()
+    wrong = {item["loc"][:-1] for item in items}
+    return [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
 
 
 def _complaint(model: type[Frozen], item: Any) -> str:
@@ -116,7 +135,27 @@ def _complaint(model: type[Frozen], item: Any) -> str:
         return f"unknown field {place!r}. Allowed: {allowed}"
     if item["type"] == "missing":
         return f"field {place!r} is missing"
-    message = item["msg"].removeprefix("Value error, ")
+    message = _advice(item["type"], item.get("ctx", {})) or item["msg"].removeprefix("Value error, ")
     if isinstance(item["input"], dict | list | tuple):  # not repeated, because it may be long
         return f"field {place!r}: {message}" if place else message
     return f"field {place!r}: {message} (got {item['input']!r})"
+
+
+def _advice(kind: str, context: Mapping[str, Any]) -> str | None:
+    """What to write instead, where pydantic's own message for an error of this kind is hard to understand."""
+    match kind:
+        case "tuple_type":
+            return "write a list, such as [a, b]"
+        case "dict_type" | "model_type":
+            return "write a mapping, such as {name: value}"
+        case "string_type":
+            return "write a text, in quotes if YAML reads it as something else"
+        case "too_short":
+            return f"give at least {context['min_length']}"
+        case "string_pattern_mismatch":
+            return PATTERNS.get(context["pattern"])
+        case "union_tag_invalid":
+            return f"{context['discriminator']} {context['tag']!r} is unknown. Allowed: {context['expected_tags']}"
+        case "union_tag_not_found":
+            return f"field {context['discriminator']} is missing"
+    return None

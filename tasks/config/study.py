@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.config.classifier import EMBEDDED_CLASSIFIER, Classifier, ClassifierConfig
-from tasks.config.fields import File, Frozen, Identified, OptionalFile, hub_or_folder
+from tasks.config.fields import NAME, File, Frozen, Identified, OptionalFile, hub_or_folder
 from tasks.config.generator import EMBEDDED_GENERATOR, Generator, GeneratorConfig
 from tasks.config.parameters import Named
 from tasks.config.reading import parse, read_yaml
 from tasks.config.task import TextColumns
+from tasks.errors import UserError
 
 PERSONAS = (
     "You are a careful expert who follows definitions to the letter.",
@@ -83,7 +84,7 @@ class SubjectivityConfig(Frozen):
 class StudyConfig(Frozen):
     """A grid of cells (task x mode x generator x classifier x seed) and the rules that they share."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    name: str = Field(pattern=NAME, max_length=80)
     """Names the MLflow experiment, the report folder and the Prefect deployment."""
     tasks: tuple[File, ...] = Field(min_length=1)
     """Names of shipped tasks (``synthgap tasks`` lists them), or paths of task YAMLs relative to the study file."""
@@ -121,7 +122,7 @@ class StudyConfig(Frozen):
     """Most dollars that a run may spend on LLM calls; null sets no limit."""
     budget_tokens: int | None = Field(default=None, ge=0)
     """Most tokens, read and written, that a run may use in LLM calls; null sets no limit."""
-    account: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)
+    account: str | None = Field(default=None, pattern=NAME, max_length=120)
     """Name of a ledger. All runs with the same account share it, and the budgets limit all of them together. Null: each
     run has its own."""
     log_models: bool = False
@@ -179,7 +180,10 @@ class Study(Frozen):
 def load_study(path: Path) -> Study:
     """The study in a YAML file. Raises ``UserError`` for anything in it that cannot be used."""
     path = path.resolve()
-    config = parse(StudyConfig, read_yaml(path), f"study {path.name}")
+    fields = read_yaml(path)
+    if "labels" in fields and "modes" not in fields:
+        raise UserError(f"{str(path)!r} is a task, not a study; list it under `tasks:` in a study file")
+    config = parse(StudyConfig, fields, f"study {path.name}")
     classifiers = tuple(_in_folder(classifier, path.parent) for classifier in config.classifiers)
     imports = tuple(_from_folder(item, path.parent) for item in config.imports)
     changed = {"classifiers": classifiers, "imports": imports, "subjectivity": _with_file(config, path.parent)}

@@ -6,7 +6,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, Field, field_validator
 
-from tasks.config.fields import File, Frozen, OptionalFile, hub_or_folder, string_keys
+from tasks.config.fields import LANGUAGE, NAME, File, Frozen, OptionalFile, hub_or_folder, string_keys
 
 
 class TextColumns(Frozen):
@@ -102,7 +102,7 @@ Source = Annotated[FileSource | HubSource | WheelSource, Field(discriminator="ki
 class TaskConfig(Frozen):
     """A classification task: what its texts and labels are, and where real rows come from."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    name: str = Field(pattern=NAME, max_length=80)
     """Name of the task in studies and results. The file of a shipped task is called ``<name>.yaml``."""
     title: str
     """Title in reports: one line."""
@@ -116,7 +116,7 @@ class TaskConfig(Frozen):
     """Most words that the LLM is asked for. A text of more than twice as many is rejected (filter ``over_long``)."""
     style: str = ""
     """How such texts are written, as a phrase for prompts: ``short and informal``."""
-    language: str | None = Field(default="en", pattern=r"^[a-z]{2}$")
+    language: str | None = Field(default="en", pattern=LANGUAGE)
     """Language of the texts as an ISO 639-1 code such as ``de`` (Norwegian needs quotes: ``"no"``). Generated texts in
     another language are rejected. Null accepts any language."""
     sources: tuple[Source, ...] = Field(min_length=1)

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from tasks.config.fields import Address, File, Frozen, variable_name
+from tasks.config.fields import NAME, Address, File, Frozen, variable_name
 from tasks.config.generator import GeneratorConfig
 from tasks.config.reading import parse, read_yaml
 
@@ -49,7 +49,7 @@ Provider = Annotated[
 class WatchConfig(Frozen):
     """What to do when a provider serves an LLM that no study has used."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    name: str = Field(pattern=NAME, max_length=80)
     """Name of the watch, its deployment in Prefect and its monthly ledger."""
     study: File
     """Study that tests new LLMs: the name of a study, or a path relative to the watch file."""
