@@ -32,7 +32,7 @@ from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
 from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
-from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
+from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, total
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging
@@ -98,9 +98,6 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
         challenges = stages.champions_stage(found.trials, settings)
         models = _log_models(config, found, settings) if config.log_models else []
-        subjective = stages.subjectivity_stage(
-            found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
-        )
         questions = spent_on_questions(plan, data, settings)
         results = Results(
             created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -109,15 +106,13 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
             cells=found.trials,
             syntheses=found.syntheses,
             comparisons=comparisons,
-            subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
-            findings=subjective.findings,
             challenges=challenges,
             models=models,
             failures=found.failures,
             totals=total(found.syntheses, found.trials, questions, ledger.booked),
             estimate=Planned(**plan.as_dict()["totals"]),
         )
-        results = stages.analyse_stage(results, settings)
+        results = stages.analyse_stage(results, keys, found.ratings, found.judgements, settings)
         stages.report_stage(results, parent, settings)
     ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
