@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.filters import Writer, peak_gib
 from tasks.analysis.measures import diversity, similarity
-from tasks.analysis.measures.embedding import embed
+from tasks.analysis.measures.embedding import Vectors, embed
 from tasks.analysis.measures.sampling import Measured
 from tasks.analysis.measures.self_bleu import SIZE, self_bleu
 from tasks.analysis.measures.two_sample import discriminator_auc, mmd
@@ -28,7 +28,6 @@ from tasks.data.catalog import find_task
 from tasks.data.load import load
 from tasks.settings import Settings
 from tasks.store import Store
-from tasks.training.embeddings import Vectors
 
 TASK, LABELS = "headline_sarcasm", ("sarcastic", "not_sarcastic")
 CORES = 2

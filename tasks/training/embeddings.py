@@ -15,10 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tasks.errors import RunError
 from tasks.records import ID_LENGTH, content_key
@@ -26,7 +23,11 @@ from tasks.store import Store
 from tasks.training import encoders, worker
 from tasks.training.hardware import Precision, cores, precision
 
-Vectors = NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vectors: TypeAlias = "NDArray[np.float32]"
 Encode = Callable[[Sequence[str]], Vectors]
 """Embeds texts: float32 (texts, width)."""
 
@@ -78,6 +79,8 @@ def embed(texts: Sequence[str], embedder: Embedder, store: Store, *, encode: Enc
 
     ``encode`` stands in for the encoder. Raises ``RunError`` when the encoder or the store cannot be used.
     """
+    import numpy as np
+
     names = [_name(text) for text in texts]
     with _embedding:
         found = _stored(set(names), embedder, store)
@@ -142,6 +145,8 @@ def _stored(names: set[bytes], embedder: Embedder, store: Store) -> dict[bytes, 
 
 
 def _add(batch: Sequence[tuple[bytes, str]], embedder: Embedder, store: Store, encode: Encode) -> Vectors:
+    import numpy as np
+
     names, texts = [name for name, _ in batch], [text for _, text in batch]
     started = time.monotonic()
     vectors = encode(texts)
@@ -169,13 +174,15 @@ def _texts_of(store: Store, key: str) -> tuple[bytes, ...]:
     return _texts[store.url, key]
 
 
-def _vectors_of(store: Store, key: str) -> Vectors | None:
+def _vectors_of(store: Store, key: str) -> "Vectors | None":
     """A shard's vectors; null where it is damaged or gone."""
     return _array(store, key, VECTORS, len(_texts_of(store, key)), axis=0)
 
 
-def _array(store: Store, key: str, name: str, size: int, axis: int = 1) -> NDArray[Any] | None:
+def _array(store: Store, key: str, name: str, size: int, axis: int = 1) -> "NDArray[Any] | None":
     """A table of a shard that has ``size`` rows (axis 0) or columns (axis 1); a damaged shard is removed."""
+    import numpy as np
+
     try:
         array: NDArray[Any] = np.load(io.BytesIO(store.file(KIND, key, name)), allow_pickle=False)
         if array.ndim == 2 and array.shape[axis] == size:
@@ -190,7 +197,9 @@ def _array(store: Store, key: str, name: str, size: int, axis: int = 1) -> NDArr
     return None
 
 
-def _to_bytes(array: NDArray[np.generic]) -> bytes:
+def _to_bytes(array: "NDArray[np.generic]") -> bytes:
+    import numpy as np
+
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()

@@ -40,7 +40,7 @@ def test_each_distinct_text_is_embedded_once_whoever_asks_and_in_whatever_order(
     again = embed(["ccc", "dddd", "a"], embedder(), store, encode=encode)
     assert first.tolist() == [[2, 98], [1, 97], [2, 98], [3, 99]] and first.dtype == np.float32
     assert again.tolist() == [[3, 99], [4, 100], [1, 97]]
-    assert sorted(sum(encode.asked, [])) == ["a", "bb", "ccc", "dddd"]
+    assert sorted(text for batch in encode.asked for text in batch) == ["a", "bb", "ccc", "dddd"]
     assert stored_texts(["a", "a", "dddd", "e"], embedder(), store) == 2
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from tasks.analysis.measures.embedding import Vectors
 from tasks.analysis.measures.sampling import Measured, choose, mean
 from tasks.analysis.measures.self_bleu import self_bleu
 from tasks.analysis.measures.words import words
-from tasks.training.embeddings import Vectors
 
 BLOCK = 2048
 """Rows and columns of the similarity matrix held at once: 16 MB."""

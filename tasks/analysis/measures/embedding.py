@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.config import EMBEDDED_CLASSIFIER
 from tasks.store import Store
 from tasks.training import embeddings
-from tasks.training.embeddings import Encode, Vectors, find_embedder
+from tasks.training.embeddings import Encode, find_embedder
+
+Vectors = NDArray[np.float32]
 
 VERSION = 1
 MAX_TOKENS = 256

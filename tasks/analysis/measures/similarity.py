@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from tasks.analysis.measures.embedding import Vectors
 from tasks.analysis.measures.sampling import Measured, choose, mean
 from tasks.analysis.measures.two_sample import discriminator_auc, mmd
-from tasks.training.embeddings import Vectors
 
 BLOCK = 2048
 PAIRS = 200_000_000

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from tasks.analysis.measures.embedding import Vectors
 from tasks.analysis.measures.sampling import SEED, Measured, choose, mean_of_draws
-from tasks.training.embeddings import Vectors
 
 EXACT = 4000
 """Texts of one set whose pairs are all looked at; more are cut into blocks."""
