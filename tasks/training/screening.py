@@ -30,13 +30,13 @@ from tasks.training.trial import (
 )
 
 BATCH = 128
-"""Cells whose texts and probabilities are in memory at once."""
+"""Cells of a batch at most, whose texts and probabilities are in memory at once."""
 
 FitEach = Callable[[Vectors, Sequence[Fit], Sequence[str]], Sequence[Fitted | RunError]]
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellRows:
     """A cell with its rows."""
 
     job: TrialJob
@@ -71,22 +71,27 @@ def fit_in_worker(vectors: Vectors, fits: Sequence[Fit], labels: Sequence[str]) 
     return worker.call(probe.fit_predict_each, vectors, fits, labels)
 
 
+def batches(jobs: Iterable[TrialJob]) -> Iterator[list[TrialJob]]:
+    """Jobs in batches of one task and one probe, which share most of their texts."""
+    alike: dict[tuple[str, str], list[TrialJob]] = {}
+    for job in jobs:
+        alike.setdefault((job.data_key, job.arm.classifier.key), []).append(job)
+    for group in alike.values():
+        for start in range(0, len(group), BATCH):
+            yield group[start : start + BATCH]
+
+
 def run_trials(
-    cells: Iterable[Cell], settings: Settings, *, encode: Encode | None = None, fit_each: FitEach = fit_in_worker
+    batch: Sequence[CellRows], settings: Settings, *, encode: Encode | None = None, fit_each: FitEach = fit_in_worker
 ) -> Iterator[Trial]:
-    """The trials of cells of one task and one probe, in order: run, or found in the store.
+    """The trials of a batch of cells, in order: run, or found in the store.
 
     A cell that fails gives a trial with status ``failed`` and its reason, as ``run_trial`` does; it stops no other.
     Raises ``RunError`` when the store cannot be used. ``encode`` stands in for the encoder.
     """
-    store, waiting = Store(settings.store_url), iter(cells)
-    while batch := list(itertools.islice(waiting, BATCH)):
-        yield from _run_batch(batch, store, encode, fit_each)
-
-
-def _run_batch(batch: Sequence[Cell], store: Store, encode: Encode | None, fit_each: FitEach) -> Iterator[Trial]:
+    store = Store(settings.store_url)
     done: dict[str, Trial] = {}
-    missing: dict[str, Cell] = {}
+    missing: dict[str, CellRows] = {}
     for cell in batch:
         if cell.key in done or cell.key in missing:
             continue
@@ -110,7 +115,9 @@ def _run_batch(batch: Sequence[Cell], store: Store, encode: Encode | None, fit_e
         yield cell.like(done[cell.key]) if twin else done[cell.key]
 
 
-def _fit(cells: Sequence[Cell], store: Store, encode: Encode | None, fit_each: FitEach) -> Sequence[Fitted | RunError]:
+def _fit(
+    cells: Sequence[CellRows], store: Store, encode: Encode | None, fit_each: FitEach
+) -> Sequence[Fitted | RunError]:
     """Probabilities and seconds of each cell, the embedding's among them in equal shares; or why there are none."""
     started, job = time.monotonic(), cells[0].job
     rows = [in_order(cell.train_rows) for cell in cells]
@@ -138,7 +145,7 @@ def _fit(cells: Sequence[Cell], store: Store, encode: Encode | None, fit_each: F
     ]
 
 
-def _kept(cell: Cell, outcome: Fitted | RunError, store: Store) -> Trial:
+def _kept(cell: CellRows, outcome: Fitted | RunError, store: Store) -> Trial:
     if isinstance(outcome, RunError):
         return cell.failed(outcome)
     probabilities, seconds = outcome
