@@ -2,7 +2,7 @@
 
 It is built once from the records of the rooms before this one. Page, terminal, Markdown, Prefect and MLflow read it, so
 that all of them show the same numbers. What is unknown is null, never zero and never NaN. docs/RESULTS.md is generated
-from the docstrings of this module and of ``tasks/records.py``.
+from the docstrings of this module and of ``tasks/records/``.
 """
 
 import dataclasses
