@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.endpoint import Endpoint, chat
-from tests.flows.small_study import WORDS, text_answer, write_study
+from tests.flows.small_study import WORDS, write_study
 from tests.generation.conftest import WORDS as OTHER_WORDS
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ class Writer(Endpoint):
             label = "not_sarcastic" if "sarcastic" in said else "spam" if "free" in said.lower() else "ham"
             return chat("A" if "A or B" in said else label, model="writer")
         label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
-        return text_answer(f"{WORDS[label]} {len(self.bodies)} {body['seed']}")
+        return chat(f"{WORDS[label]} {len(self.bodies)} {body['seed']}", model="writer")
 
 
 @pytest.fixture(scope="module")
