@@ -1,4 +1,4 @@
-"""Versions of what is stored: an older one is read or made again, a newer one refused before anything is paid."""
+"""Versions of stored files: older ones are read or made again, newer ones are refused before anything is paid for."""
 
 from typing import Any, TypeGuard
 
@@ -6,11 +6,11 @@ from tasks.errors import RunError
 
 
 class NewerError(RunError):
-    """Written by a newer synthgap, in a form that this one may misread."""
+    """A file was written by a newer synthgap, and this version may misread it."""
 
 
 def is_version(found: Any) -> TypeGuard[int]:
-    """Whether what was read is a version: a whole number. To Python ``true`` is one as well."""
+    """Whether a value is a version: a whole number, and not ``true``, which is one in Python."""
     return type(found) is int and found >= 0
 
 
