@@ -30,12 +30,13 @@ from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_
 from tasks.planning.plan import Plan
 from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
-from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
+from tasks.records import Comparison, Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
 from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
 from tasks.settings import Settings
 from tasks.tracking import runs
-from tasks.tracking.registry import Cell, Logging
+from tasks.tracking.registry import Logging
+from tasks.training.weights import KeptWeights
 
 R = TypeVar("R")
 
@@ -53,8 +54,8 @@ class _Found:
     trials: list[Trial] = field(default_factory=list)
     ratings: dict[str, tuple[Rating, ...]] = field(default_factory=dict)
     judgements: tuple[Judgement, ...] = ()
-    cells: list[Cell] = field(default_factory=list)
-    """Trained cells with what was asked for."""
+    jobs: list[TrialJob] = field(default_factory=list)
+    """What was asked for of the trained cells."""
     failures: list[Failure] = field(default_factory=list)
     """Stages that broke off and are no cell of the grid."""
 
@@ -93,11 +94,14 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
     keys = {rows.task.name: stages.load_stage(stages.unsearched(rows), settings) for rows in data}
     with run_log(), shown_alive(), runs.study_run(settings, config) as parent:
         ledger = study_ledger(settings, config, parent.run_id)
+        weights = KeptWeights(config, settings)
         with study_progress(plan):
-            found = _run_grid(plan, data, keys, parent, ledger, settings)
+            found = _run_grid(plan, data, keys, parent, ledger, weights, settings)
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
+        found.trials = _log_curves(parent, config, found, comparisons, settings)
         challenges = stages.champions_stage(found.trials, settings)
-        models = _log_models(config, found, settings) if config.log_models else []
+        models = _log_models(config, found, weights, settings) if config.log_models else []
+        weights.discard()
         subjective = stages.subjectivity_stage(
             found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
         )
@@ -129,6 +133,7 @@ def _run_grid(
     keys: Mapping[str, str],
     parent: runs.StudyRun,
     ledger: Ledger,
+    weights: KeptWeights,
     settings: Settings,
 ) -> _Found:
     """All syntheses, questions and trials. Real rows are trained on at once, those of a synthesis when it is done.
@@ -150,10 +155,12 @@ def _run_grid(
             for job in jobs:
                 if content_key(job) not in cells:  # two syntheses may ask for the same matched real rows
                     fields = {"job": job, "run": parent, "trainings": trainers.at_once, "settings": settings}
+                    if config.log_models and not trainers.remote:  # another machine has another home
+                        fields |= {"weights": weights.place(job)}
                     future = trainers.submit(stages.trial_stage, fields, *after)
                     cells[content_key(job)] = job, future
-                    if trainers.remote:
-                        future.add_done_callback(partial(_relay, job))
+                    after_it = partial(_relay, job) if trainers.remote else partial(_weigh, job, weights)
+                    future.add_done_callback(after_it)
 
         syntheses = {
             ask(stages.synthesize_stage, job=job, data_key=keys[job.task.name]): job for job in plan.synthesis_jobs
@@ -163,7 +170,7 @@ def _run_grid(
             fields = {"summary": summarise(config, rows), "data_key": keys[name], **measured_at}
             real[name] = trainers.submit(stages.describe_real_stage, fields)
         train(plan.real_jobs)
-        collect_answers = _ask_questions(plan, of_task, keys, parent, ask)
+        collect_answers = _ask_questions(plan, of_task, keys, ask)
         described: list[tuple[PrefectFuture[Synthesis], Synthesis]] = []
         for future in as_completed(list(syntheses)):
             job, task = syntheses[future], syntheses[future].task.name
@@ -182,8 +189,8 @@ def _run_grid(
             [*real.values(), *(item for item, _ in described), *(item for _, item in cells.values())]
         ):
             pass  # waits in Python, because Ray's own wait drops what the handler of a signal raises
-        found.cells = [(job, _record(future, job.failed)) for job, future in cells.values()]
-        found.trials += [trial for _, trial in found.cells]
+        found.jobs = [job for job, _ in cells.values()]
+        found.trials += [_record(future, job.failed) for job, future in cells.values()]
         found.syntheses += [_record(future, partial(undescribed, bare)) for future, bare in described]
         for name, rows in of_task.items():
             bare = summarise(config, rows)
@@ -196,14 +203,12 @@ def _ask_questions(
     plan: Plan,
     of_task: Mapping[str, TaskData],
     keys: Mapping[str, str],
-    parent: runs.StudyRun,
     ask: Callable[..., PrefectFuture[Any]],
 ) -> Callable[[_Found], None]:
     """Start the LLMs that answer questions: classifiers, annotators, judges. Returns what waits for their answers."""
     config, asked = plan.study, plan.study.subjectivity
     classifying = [
-        (job, ask(stages.classify_stage, job=job, run=parent, data_key=keys[job.task.name]))
-        for job in plan.untrained_jobs
+        (job, ask(stages.classify_stage, job=job, data_key=keys[job.task.name])) for job in plan.untrained_jobs
     ]
     panels = {
         name: ask(stages.annotate_stage, name=name, config=asked, test_rows=config.test_rows, data_key=keys[name])
@@ -246,13 +251,32 @@ def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
     announce(step, relayed=True)
 
 
-def _log_models(config: StudyConfig, found: _Found, settings: Settings) -> list[RegisteredModel]:
+def _weigh(job: TrialJob, weights: KeptWeights, future: PrefectFuture[Trial]) -> None:
+    """Drop weights that the score of a trial rules out."""
+    weights.seen(_record(future, job.failed))
+
+
+def _log_curves(
+    run: runs.StudyRun,
+    config: StudyConfig,
+    found: _Found,
+    comparisons: Sequence[Comparison],
+    settings: Settings,
+) -> list[Trial]:
+    """The trials with the runs in MLflow that show them; a failure is recorded and holds up nothing."""
+    searched = (found.trials, comparisons, found.syntheses)
+    fields = (run, config, *map(stages.unsearched, searched), settings)
+    return _record(stages.curves_stage(*fields, return_state=True), partial(found.lost, "log curves", found.trials))
+
+
+def _log_models(config: StudyConfig, found: _Found, weights: KeptWeights, settings: Settings) -> list[RegisteredModel]:
     """The models of new champions; a failure is recorded and holds up nothing."""
     nothing: list[Logging] = []
-    choice = stages.choose_models_stage(config, found.cells, settings, return_state=True)
+    cells = stages.unsearched(found.jobs), stages.unsearched(found.trials)
+    choice = stages.choose_models_stage(config, *cells, settings, return_state=True)
     models: list[RegisteredModel] = []
     for chosen in _record(choice, partial(found.lost, "choose models", nothing)):
-        logged = stages.log_model_stage(chosen, settings, return_state=True)
+        logged = stages.log_model_stage(chosen, weights.of(chosen.trial), settings, return_state=True)
         model = _record(logged, partial(found.lost, f"log model · {chosen.job.cell}", None))
         models += [model] if model else []
     return models

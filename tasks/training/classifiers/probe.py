@@ -3,11 +3,12 @@
 It has no random part: trials of different seeds differ only where their rows do.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.config import ClassifierConfig
 from tasks.errors import UserError
-from tasks.training import encoders
+from tasks.training import encoders, synthgap_probe
 from tasks.training.request import Training
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ PREFIX = "probe/"
 PENALTY = 10.0
 """Inverse strength of the L2 penalty on embeddings of length one (docs/LOG.md)."""
 
-SAVES = False
-"""A probe is for screening: it leaves no model."""
+SAVES = "probe"
+"""A training can leave its coefficients in a folder (``synthgap_probe``)."""
 
 UNUSED = ("epochs", "learning_rate", "batch_size", "min_steps")
 
@@ -56,7 +57,28 @@ def fit_predict(training: Training) -> "np.ndarray":
     vectors = encoders.embed(encoder, texts, training.config.max_length, training.precision, training.threads)
     vectors = normalize(vectors.astype(np.float64))
     model = LogisticRegression(C=PENALTY, max_iter=2000).fit(vectors[: len(training.texts)], training.row_labels)
+    if training.save_to:
+        _save(Path(training.save_to), training, encoder, model)
     probabilities = np.zeros((len(training.test_texts), len(training.labels)))
     columns = [training.labels.index(label) for label in model.classes_]
     probabilities[:, columns] = model.predict_proba(vectors[len(training.texts) :])
     return probabilities
+
+
+def _save(folder: Path, training: Training, encoder: encoders.Encoder, model: Any) -> None:
+    import numpy as np
+
+    weights, intercepts = model.coef_, model.intercept_
+    if len(weights) == 1:  # two labels: one row, for the second; the first's logit is 0
+        weights, intercepts = np.vstack([0 * weights, weights]), np.append(0.0, intercepts)
+    module, package = encoders.EMBEDDED.get(encoder.name, (encoder.source, None))
+    about = synthgap_probe.About(
+        encoder=module,
+        package=package,
+        revision=encoder.revision,
+        fingerprint=encoder.fingerprint,
+        folder=encoder.local,
+        max_length=training.config.max_length,
+        labels=tuple(map(str, model.classes_)),
+    )
+    synthgap_probe.save(folder, about, weights, intercepts)
