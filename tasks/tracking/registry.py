@@ -28,6 +28,7 @@ from tasks.tracking.connection import clear_errors, connect
 from tasks.training import synthgap_probe, worker
 from tasks.training.classifiers import saved_form
 from tasks.training.rows import training_rows
+from tasks.training.screening import Cell, save_probe
 from tasks.training.trial import train_model
 
 CHAMPION = "champion"
@@ -106,7 +107,11 @@ def log_model(logging: Logging, settings: Settings, kept: Path | None = None) ->
     with tempfile.TemporaryDirectory() as temporary:
         folder, agreement = kept or Path(temporary), 1.0
         if kept is None:
-            agreement = train_model(job, settings, rows, test_sample(data, job.test_rows), folder)
+            test = test_sample(data, job.test_rows)
+            if saved_form(job.classifier) == "probe":
+                agreement = save_probe(Cell(job, rows, test), settings, folder)
+            else:
+                agreement = train_model(job, settings, rows, test, folder)
         version = register(settings, logging, folder, rows[0].text, agreement)
     return RegisteredModel(
         task=job.task.name,
