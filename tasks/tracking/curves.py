@@ -99,7 +99,9 @@ def log_curves(
         for curve in curves:
             points = {arm: point(arm, group, compared.get(arm), syntheses) for arm, group in curve.arms.items()}
             verdict = compared[curve.arm].verdict if curve.arm in compared else ""
-            ids[curve_key(curve.arm)] = _log(client, run, curve, points, _params(curve.arm, config), verdict, pairs)
+            ids[curve_key(curve.arm)] = _log(
+                client, run, curve, points, curve_params(curve.arm, config), verdict, pairs
+            )
         lines = any(len(curve.arms) > 1 for curve in curves)
         tags = client.get_experiment(run.experiment_id).tags
         for tag, view in newest_view(run.run_id, lines).items():
@@ -151,7 +153,8 @@ def _cost(arm: Arm, trials: Sequence[Trial], syntheses: Sequence[Synthesis]) -> 
     return known_sum(answered) if answered else None
 
 
-def _params(arm: Arm, config: StudyConfig) -> dict[str, Any]:
+def curve_params(arm: Arm, config: StudyConfig) -> dict[str, Any]:
+    """What its arms share, and how they are trained."""
     names = {"task": arm.task, "mode": arm.mode, "generator": arm.source_label, "classifier": arm.classifier.label}
     trained = (item for item in config.classifiers if arm.trained and configured(item).key == arm.classifier.key)
     return {**names, **next((item.model_dump(mode="json", exclude={"model"}) for item in trained), {})}
