@@ -134,19 +134,24 @@ def register(settings: Settings, logging: Logging, folder: Path, example: str, a
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
         save = SAVING[str(saved_form(logging.job.classifier))]
-        source = _log(client, str(logging.trial.run_id), folder, example, save)
+        model = _log(client, str(logging.trial.run_id), folder, example, save)
         _create_registered(client, name)
         about = f"{champion.classifier} trained on {champion.name}: mean macro-F1 {champion.macro_f1:.3f} over seeds"
         tags = {RECORD: json.dumps(asdict(champion)), "synthgap.agreement": f"{agreement:.4f}"}
         made = client.create_model_version(
-            name, f"models:/{source}", logging.trial.run_id, tags=tags, description=about, model_id=source
+            name,
+            model.artifact_location,  # not by the model's id, which a database looks up by MLflow's global address
+            logging.trial.run_id,
+            tags=tags,
+            description=about,
+            model_id=model.model_id,
         )
         client.set_registered_model_alias(name, CHAMPION, made.version)
         return str(made.version)
 
 
-def _log(client: Any, run_id: str, folder: Path, example: str, save: "Save") -> str:
-    """The id of a logged model of the run. Through the client alone: MLflow's flavours log by global state."""
+def _log(client: Any, run_id: str, folder: Path, example: str, save: "Save") -> Any:
+    """The logged model of the run. Through the client alone: MLflow's flavours log by global state."""
     from mlflow.entities import LoggedModelOutput
 
     run = client.get_run(run_id)
@@ -161,8 +166,7 @@ def _log(client: Any, run_id: str, folder: Path, example: str, save: "Save") -> 
     except BaseException:
         client.finalize_logged_model(made.model_id, "FAILED")
         raise
-    client.finalize_logged_model(made.model_id, "READY")
-    return str(made.model_id)
+    return client.finalize_logged_model(made.model_id, "READY")
 
 
 def _create_registered(client: Any, name: str) -> None:

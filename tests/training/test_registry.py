@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -91,15 +90,13 @@ def test_the_champion_of_a_task_loads_and_predicts(settings, make_job, spam, tmp
 
 def test_a_probe_is_its_encoder_and_coefficients_and_loads_without_synthgap(settings, make_job, spam, tmp_path) -> None:
     train, test = spam[:80], spam[80:]
-    job = make_job("probe/embedded/minilm-l6")
+    job = make_job(classifier={"model": "probe/embedded/minilm-l6"})
     [trial] = run_trials([Cell(job, train, test)], settings)
     folder = settings.home / "probe"
     assert save_probe(Cell(job, train, test), settings, folder) == 1
     assert {path.suffix for path in folder.iterdir()} == {".json", ".npz"}
     logging = logging_of(job, trial, settings, "probe/embedded/minilm-l6")
-    begun = time.monotonic()
     assert register(settings, logging, folder, train[0].text, 1.0) == "1"
-    assert time.monotonic() - begun < 20
     example, signature, said, ours = load(settings, [row.text for row in test], tmp_path)
     assert (example, ours) == ([train[0].text], [])
     assert {"inputs", "outputs"} <= signature.keys()
