@@ -120,9 +120,9 @@ class StudyConfig(Frozen):
     account: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)
     """Ledger that all runs with this account share; the budgets then are those of all of them together. Null: each run
     has its own."""
-    log_models: bool = False
-    """Train the model of a task's best training rows once more, log it to MLflow and register it as the task's
-    champion, where it is better beyond chance than the one that is registered."""
+    log_models: bool = True
+    """Log the model of each task's best generated or imported rows to MLflow and register it as the task's champion,
+    where it is better beyond chance than the one that is registered."""
     untrained: tuple[str, ...] = ("majority",)
     """Rows of comparison that need no training data: majority (the most frequent label), llm_zero_shot and llm_few_shot
     (each generator classifies the test rows itself, which costs calls)."""
