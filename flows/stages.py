@@ -27,6 +27,7 @@ from tasks.config import StudyConfig, SubjectivityConfig
 from tasks.data.load import read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.discovery.memory import mark_retired, noting_retired
+from tasks.errors import RunError, UserError
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
@@ -59,9 +60,13 @@ from tasks.tracking.registry import Logging, log_model, worth_logging
 from tasks.tracking.trials import log_trial
 from tasks.training.classifiers import is_fine_tuned
 from tasks.training.rows import training_rows
+from tasks.training.screening import Cell, run_trials
 from tasks.training.trial import label_pairs, run_trial
 
 R = TypeVar("R")
+
+SAID = 5
+"""Failed cells of a batch that its state names."""
 
 
 def unsearched(value: R) -> R:
@@ -131,6 +136,33 @@ def trial_stage(
     return _ended(trial, job)
 
 
+@task(name="screen", task_run_name="screen · {name}", cache_policy=NO_CACHE)
+def screen_stage(name: str, jobs: Sequence[TrialJob], settings: Settings) -> list[Trial] | State[list[Trial]]:
+    """Fit and test a batch of probes of one task (``unsearched``), or find them in the store.
+
+    The state carries all trials in the order of the jobs; where some have failed, it says which.
+    """
+    store = Store(settings.store_url)
+    data = _real_rows(settings, jobs[0].data_key)
+    test = test_sample(data, jobs[0].test_rows)
+    cells: list[Cell] = []
+    lost: dict[int, Trial] = {}
+    for number, job in enumerate(jobs):
+        try:
+            cells.append(Cell(job, training_rows(job, data, store), test))
+        except (RunError, UserError) as error:
+            lost[number] = job.failed(str(error))
+    screened = run_trials(cells, settings)
+    trials = [lost.get(number) or next(screened) for number in range(len(jobs))]
+    for job, trial in zip(jobs, trials, strict=True):
+        _announce(trial, job)
+    failed = [trial for trial in trials if trial.status == "failed"]
+    if not failed:
+        return trials
+    said = "; ".join(f"{trial.cell}: {trial.error}" for trial in failed[:SAID])
+    return Failed(message=f"{len(failed)} of {len(trials)} cells failed: {said}", data=trials)
+
+
 @task(name="classify", task_run_name="classify · {job.cell}")
 def classify_stage(job: UntrainedJob, data_key: str, ledger: Ledger, settings: Settings) -> Trial | State[Trial]:
     """Test one cell that trains nothing, or find it in the store."""
@@ -142,8 +174,12 @@ def classify_stage(job: UntrainedJob, data_key: str, ledger: Ledger, settings: S
 
 def _ended(trial: Trial, job: CellJob) -> Trial | State[Trial]:
     """The trial, said; as a failed state where it failed."""
-    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
+    _announce(trial, job)
     return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
+
+
+def _announce(trial: Trial, job: CellJob) -> None:
+    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
 
 
 @task(name="annotate", task_run_name="annotate · {name}")

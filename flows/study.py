@@ -30,12 +30,24 @@ from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_
 from tasks.planning.plan import Plan
 from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
-from tasks.records import Comparison, Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
+from tasks.records import (
+    Comparison,
+    Judgement,
+    Rating,
+    Synthesis,
+    TaskData,
+    TaskSummary,
+    Trial,
+    TrialJob,
+    content_key,
+    readable,
+)
 from tasks.reporting import publish
 from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Logging
+from tasks.training.screening import batches, is_screened
 from tasks.training.weights import KeptWeights
 
 R = TypeVar("R")
@@ -143,7 +155,8 @@ def _run_grid(
     found, config = _Found(), plan.study
     of_task = {rows.task.name: rows for rows in data}
     measured_at = {"rows_per_label": config.rows_per_label, "settings": settings}
-    cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
+    cells: dict[str, TrialJob] = {}
+    trained: list[tuple[Sequence[TrialJob], PrefectFuture[Any]]] = []
     asking: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.syntheses)
     training = runners.trainers(settings, parent, next(iter(keys.values())), config.trainings)
     with training as trainers, asking as askers, ending_at_once(parent, settings):
@@ -151,16 +164,24 @@ def _run_grid(
         def ask(stage: Task[..., R], **fields: Any) -> PrefectFuture[R]:
             return askers.submit(stage, {**fields, "ledger": ledger, "settings": settings})
 
+        def submit(stage: Task[..., Any], fields: dict[str, Any], jobs: Sequence[TrialJob], *after: Any) -> None:
+            future = trainers.submit(stage, {**fields, "settings": settings}, *after)
+            trained.append((jobs, future))
+            then = partial(_relay, jobs) if trainers.remote else partial(_weigh, jobs, weights)
+            future.add_done_callback(then)
+
         def train(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
-            for job in jobs:
-                if content_key(job) not in cells:  # two syntheses may ask for the same matched real rows
-                    fields = {"job": job, "run": parent, "trainings": trainers.at_once, "settings": settings}
-                    if config.log_models and not trainers.remote:  # another machine has another home
-                        fields |= {"weights": weights.place(job)}
-                    future = trainers.submit(stages.trial_stage, fields, *after)
-                    cells[content_key(job)] = job, future
-                    after_it = partial(_relay, job) if trainers.remote else partial(_weigh, job, weights)
-                    future.add_done_callback(after_it)
+            named = {content_key(job): job for job in jobs}
+            new = [job for key, job in named.items() if key not in cells]  # syntheses may ask for the same real rows
+            cells.update(named)
+            for batch in batches(job for job in new if is_screened(job.classifier)):
+                name = readable(batch[0].task.name, batch[0].arm.source_label, batch[0].arm.classifier.label)
+                title = f"{name} · {len(batch)} cells"
+                submit(stages.screen_stage, {"name": title, "jobs": stages.unsearched(batch)}, batch, *after)
+            for job in (job for job in new if not is_screened(job.classifier)):
+                place = weights.place(job) if config.log_models and not trainers.remote else None  # another home there
+                fields = {"job": job, "run": parent, "trainings": trainers.at_once, "weights": place}
+                submit(stages.trial_stage, fields, [job], *after)
 
         syntheses = {
             ask(stages.synthesize_stage, job=job, data_key=keys[job.task.name]): job for job in plan.synthesis_jobs
@@ -185,12 +206,11 @@ def _run_grid(
                 found.syntheses.append(synthesis)
                 found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
         collect_answers(found)
-        for _ in as_completed(
-            [*real.values(), *(item for item, _ in described), *(item for _, item in cells.values())]
-        ):
+        for _ in as_completed([*real.values(), *(item for item, _ in described), *(item for _, item in trained)]):
             pass  # waits in Python, because Ray's own wait drops what the handler of a signal raises
-        found.jobs = [job for job, _ in cells.values()]
-        found.trials += [_record(future, job.failed) for job, future in cells.values()]
+        ended = {content_key(job): trial for jobs, future in trained for job, trial in _trials(jobs, future)}
+        found.jobs = list(cells.values())
+        found.trials += [ended[key] for key in cells]
         found.syntheses += [_record(future, partial(undescribed, bare)) for future, bare in described]
         for name, rows in of_task.items():
             bare = summarise(config, rows)
@@ -244,16 +264,23 @@ def _record(ended: PrefectFuture[R] | State[R], failed: Callable[[str], R]) -> R
     return failed(str(result) if known else redacted(f"{type(result).__name__}: {result}"))
 
 
-def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
-    """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
-    trial = _record(future, job.failed)
-    step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
-    announce(step, relayed=True)
+def _trials(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> Iterable[tuple[TrialJob, Trial]]:
+    """Each job of a stage, which has one or a batch of them, with its trial."""
+    found = _record(future, lambda error: [job.failed(error) for job in jobs])
+    return zip(jobs, found if isinstance(found, list) else [found], strict=True)
 
 
-def _weigh(job: TrialJob, weights: KeptWeights, future: PrefectFuture[Trial]) -> None:
-    """Drop weights that the score of a trial rules out."""
-    weights.seen(_record(future, job.failed))
+def _relay(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> None:
+    """Say here what a stage of trials said in another process, whose own log has reached Prefect already."""
+    for job, trial in _trials(jobs, future):
+        step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
+        announce(step, relayed=True)
+
+
+def _weigh(jobs: Sequence[TrialJob], weights: KeptWeights, future: PrefectFuture[Any]) -> None:
+    """Drop weights that the scores of trials rule out."""
+    for _, trial in _trials(jobs, future):
+        weights.seen(trial)
 
 
 def _log_curves(

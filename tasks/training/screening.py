@@ -32,7 +32,7 @@ from tasks.training.trial import (
 )
 
 BATCH = 128
-"""Cells whose texts and probabilities are in memory at once."""
+"""Cells of a batch at most, whose texts and probabilities are in memory at once."""
 
 FitEach = Callable[[Vectors, Sequence[Fit], Sequence[str]], Sequence[Fitted | RunError]]
 
@@ -73,32 +73,25 @@ def fit_in_worker(vectors: Vectors, fits: Sequence[Fit], labels: Sequence[str]) 
     return worker.call(probe.fit_predict_each, vectors, fits, labels)
 
 
+def batches(jobs: Iterable[TrialJob]) -> Iterator[list[TrialJob]]:
+    """Jobs in batches of one task and one probe, which share most of their texts."""
+    alike: dict[tuple[str, str], list[TrialJob]] = {}
+    for job in jobs:
+        alike.setdefault((job.data_key, job.arm.classifier.key), []).append(job)
+    for group in alike.values():
+        for start in range(0, len(group), BATCH):
+            yield group[start : start + BATCH]
+
+
 def run_trials(
-    cells: Iterable[Cell], settings: Settings, *, encode: Encode | None = None, fit_each: FitEach = fit_in_worker
+    batch: Sequence[Cell], settings: Settings, *, encode: Encode | None = None, fit_each: FitEach = fit_in_worker
 ) -> Iterator[Trial]:
-    """The trials of cells of one task and one probe, in order: run, or found in the store.
+    """The trials of a batch of cells, in order: run, or found in the store.
 
     A cell that fails gives a trial with status ``failed`` and its reason, as ``run_trial`` does; it stops no other.
     Raises ``RunError`` when the store cannot be used. ``encode`` stands in for the encoder.
     """
-    store, waiting = Store(settings.store_url), iter(cells)
-    while batch := list(itertools.islice(waiting, BATCH)):
-        yield from _run_batch(batch, store, encode, fit_each)
-
-
-def save_probe(cell: Cell, settings: Settings, folder: Path, *, encode: Encode | None = None) -> float:
-    """Fit the probe of a finished cell once more, from embeddings in the store, and leave it in ``folder``.
-
-    Returns ``agreement``, which is 1: it has no random part. Raises ``RunError`` when it fails.
-    """
     store = Store(settings.store_url)
-    [fitted] = _fit([cell], store, encode, partial(worker.call, probe.fit_and_save, cell.job.classifier, folder))
-    if isinstance(fitted, RunError):
-        raise fitted
-    return agreement(store, cell.key, predictions_of(cell.job, cell.test_rows, fitted[0]))
-
-
-def _run_batch(batch: Sequence[Cell], store: Store, encode: Encode | None, fit_each: FitEach) -> Iterator[Trial]:
     done: dict[str, Trial] = {}
     missing: dict[str, Cell] = {}
     for cell in batch:
@@ -122,6 +115,18 @@ def _run_batch(batch: Sequence[Cell], store: Store, encode: Encode | None, fit_e
         twin = cell.key in seen  # the same rows under another name
         seen.add(cell.key)
         yield cell.like(done[cell.key]) if twin else done[cell.key]
+
+
+def save_probe(cell: Cell, settings: Settings, folder: Path, *, encode: Encode | None = None) -> float:
+    """Fit the probe of a finished cell once more, from embeddings in the store, and leave it in ``folder``.
+
+    Returns ``agreement``, which is 1: it has no random part. Raises ``RunError`` when it fails.
+    """
+    store = Store(settings.store_url)
+    [fitted] = _fit([cell], store, encode, partial(worker.call, probe.fit_and_save, cell.job.classifier, folder))
+    if isinstance(fitted, RunError):
+        raise fitted
+    return agreement(store, cell.key, predictions_of(cell.job, cell.test_rows, fitted[0]))
 
 
 def _fit(cells: Sequence[Cell], store: Store, encode: Encode | None, fit_each: FitEach) -> Sequence[Fitted | RunError]:
