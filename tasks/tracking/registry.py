@@ -34,6 +34,8 @@ from tasks.training.trial import train_model
 CHAMPION = "champion"
 RECORD = "synthgap.champion"
 """Tag of a version that holds its ``Champion``."""
+EXAMPLE = "a text to classify"
+"""Shows the form of the input; no text of the task, which may be real and private."""
 PACKAGES = ("transformers", "torch")
 """What a logged model needs to be loaded, at the versions that made it."""
 
@@ -112,7 +114,7 @@ def log_model(logging: Logging, settings: Settings, kept: Path | None = None) ->
                 agreement = save_probe(Cell(job, rows, test), settings, folder)
             else:
                 agreement = train_model(job, settings, rows, test, folder)
-        version = register(settings, logging, folder, rows[0].text, agreement)
+        version = register(settings, logging, folder, agreement)
     return RegisteredModel(
         task=job.task.name,
         name=model_name(job.task.name),
@@ -124,17 +126,16 @@ def log_model(logging: Logging, settings: Settings, kept: Path | None = None) ->
     )
 
 
-def register(settings: Settings, logging: Logging, folder: Path, example: str, agreement: float) -> str:
+def register(settings: Settings, logging: Logging, folder: Path, agreement: float) -> str:
     """Log the model in ``folder`` on the run of its trial, register it as a new version and give that the alias.
 
-    ``example`` is a text of the kind that it classifies. Returns the version; it loads as ``models:/<task>@champion``.
-    Raises ``RunError``; the alias is moved last.
+    Returns the version; it loads as ``models:/<task>@champion``. Raises ``RunError``; the alias is moved last.
     """
     champion, name = logging.champion, model_name(logging.job.task.name)
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
         save = SAVING[str(saved_form(logging.job.classifier))]
-        model = _log(client, str(logging.trial.run_id), folder, example, save)
+        model = _log(client, str(logging.trial.run_id), folder, save)
         _create_registered(client, name)
         about = f"{champion.classifier} trained on {champion.name}: mean macro-F1 {champion.macro_f1:.3f} over seeds"
         tags = {RECORD: json.dumps(asdict(champion)), "synthgap.agreement": f"{agreement:.4f}"}
@@ -150,7 +151,7 @@ def register(settings: Settings, logging: Logging, folder: Path, example: str, a
         return str(made.version)
 
 
-def _log(client: Any, run_id: str, folder: Path, example: str, save: "Save") -> Any:
+def _log(client: Any, run_id: str, folder: Path, save: "Save") -> Any:
     """The logged model of the run. Through the client alone: MLflow's flavours log by global state."""
     from mlflow.entities import LoggedModelOutput
 
@@ -160,7 +161,7 @@ def _log(client: Any, run_id: str, folder: Path, example: str, save: "Save") -> 
     try:
         with tempfile.TemporaryDirectory() as temporary:
             target = Path(temporary) / "model"
-            save(folder, target, example, {**ids, "run_id": run_id})
+            save(folder, target, {**ids, "run_id": run_id})
             client.log_model_artifacts(made.model_id, str(target))
         client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
     except BaseException:
@@ -179,13 +180,11 @@ def _create_registered(client: Any, name: str) -> None:
             raise
 
 
-Save = Callable[[Path, Path, str, Mapping[str, str]], None]
-"""Writes the model in a folder into a new folder as MLflow's own, with an example of its input and the ids of the
-logged model.
-"""
+Save = Callable[[Path, Path, Mapping[str, str]], None]
+"""Writes the model in a folder into a new folder as MLflow's own, with the ids of the logged model."""
 
 
-def _save_probe(folder: Path, target: Path, example: str, ids: Mapping[str, str]) -> None:
+def _save_probe(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
     import mlflow.pyfunc
     from mlflow.models import Model
 
@@ -196,15 +195,15 @@ def _save_probe(folder: Path, target: Path, example: str, ids: Mapping[str, str]
         data_path=folder,
         code_paths=[str(synthgap_probe.__file__)],
         mlflow_model=Model(**ids),
-        **_described(example, [*PACKAGES, *([package] if package else [])]),
+        **_described([*PACKAGES, *([package] if package else [])]),
     )
 
 
-def _save_transformers(folder: Path, target: Path, example: str, ids: Mapping[str, str]) -> None:
-    worker.call(_save_pipeline, folder, target, example, ids)  # transformers stays out of the process of a study
+def _save_transformers(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
+    worker.call(_save_pipeline, folder, target, ids)  # transformers stays out of the process of a study
 
 
-def _save_pipeline(folder: Path, target: Path, example: str, ids: Mapping[str, str]) -> None:
+def _save_pipeline(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
     import logging
 
     import mlflow.transformers
@@ -216,7 +215,7 @@ def _save_pipeline(folder: Path, target: Path, example: str, ids: Mapping[str, s
     source = str(folder)
     pipeline = transformers.pipeline("text-classification", model=source, tokenizer=source, device="cpu")
     mlflow.transformers.save_model(
-        pipeline, target, task="text-classification", mlflow_model=Model(**ids), **_described(example, PACKAGES)
+        pipeline, target, task="text-classification", mlflow_model=Model(**ids), **_described(PACKAGES)
     )
 
 
@@ -224,11 +223,11 @@ SAVING: Mapping[str, Save] = {"probe": _save_probe, "transformers": _save_transf
 """By the form in which a classifier leaves its model. Whatever a model needs is said here, nothing is inferred."""
 
 
-def _described(example: str, packages: Sequence[str]) -> dict[str, Any]:
+def _described(packages: Sequence[str]) -> dict[str, Any]:
     from mlflow.models import infer_signature
 
     return {
-        "signature": infer_signature([example], [{"label": "a label", "score": 0.5}]),
-        "input_example": [example],
+        "signature": infer_signature([EXAMPLE], [{"label": "a label", "score": 0.5}]),
+        "input_example": [EXAMPLE],
         "pip_requirements": [f"{package}=={metadata.version(package)}" for package in packages],
     }

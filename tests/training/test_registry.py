@@ -15,7 +15,7 @@ from tasks.records import Challenge, Trial
 from tasks.store import Store
 from tasks.tracking import runs
 from tasks.tracking.connection import connect
-from tasks.tracking.registry import Logging, register, registered, worth_logging
+from tasks.tracking.registry import EXAMPLE, Logging, register, registered, worth_logging
 from tasks.tracking.trials import log_trial
 from tasks.training.screening import Cell, run_trials, save_probe
 from tasks.training.trial import read_predictions, run_trial, train_model
@@ -70,11 +70,11 @@ def test_the_champion_of_a_task_loads_and_predicts(settings, make_job, spam, tmp
     kept = settings.home / "weights" / trial.key
     logging = logging_of(job, trial, settings, "embedded/minilm-l6")
     assert registered(settings, "sms_spam") is None
-    versions = [register(settings, logging, kept, train[0].text, 1.0) for _ in "ab"]
+    versions = [register(settings, logging, kept, 1.0) for _ in "ab"]
     assert versions == ["1", "2"]
     assert registered(settings, "sms_spam") == CHAMPION
     example, signature, said, _ = load(settings, [row.text for row in test], tmp_path)
-    assert example == [train[0].text]
+    assert example == [EXAMPLE]
     assert {"inputs", "outputs"} <= signature.keys()
     predictions = read_predictions(Store(settings.store_url), trial.key)
     assert [row["label"] for row in said] == [row.predicted for row in predictions]
@@ -96,9 +96,9 @@ def test_a_probe_is_its_encoder_and_coefficients_and_loads_without_synthgap(sett
     assert save_probe(Cell(job, train, test), settings, folder) == 1
     assert {path.suffix for path in folder.iterdir()} == {".json", ".npz"}
     logging = logging_of(job, trial, settings, "probe/embedded/minilm-l6")
-    assert register(settings, logging, folder, train[0].text, 1.0) == "1"
+    assert register(settings, logging, folder, 1.0) == "1"
     example, signature, said, ours = load(settings, [row.text for row in test], tmp_path)
-    assert (example, ours) == ([train[0].text], [])
+    assert (example, ours) == ([EXAMPLE], [])
     assert {"inputs", "outputs"} <= signature.keys()
     predictions = read_predictions(Store(settings.store_url), trial.key)
     assert [row["label"] for row in said] == [row.predicted for row in predictions]
