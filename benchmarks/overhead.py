@@ -4,8 +4,8 @@
 
 ``share`` does the same work as a bare loop and as the flow, in turn, each time in a fresh home folder: the servers are
 up and the databases migrated before the clock runs. ``many`` finds every trial in the store, so that what is left is
-the product's own time: for fine-tuned trials, which have a run in MLflow each, and for probes, which have none. ``added`` counts what a finished study does when it is given one more generator. Exits with 1
-where a bar is missed.
+the product's own time: for fine-tuned trials, which have a run in MLflow each, and for probes, which have none.
+``added`` counts what a finished study does when it is given one more generator. Exits with 1 where a bar is missed.
 """
 
 import argparse
