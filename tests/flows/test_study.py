@@ -124,7 +124,7 @@ def test_prefect_shows_progress_and_the_comparisons(first, place: Path) -> None:
     ]  # no link: MLflow has no address
 
 
-def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first, place: Path, writer: Writer) -> None:
+def test_a_second_run_asks_nothing_trains_nothing_and_has_its_own_curves(first, place: Path, writer: Writer) -> None:
     asked = len(writer.bodies)
     done = synthgap(place, "run", str(write_study(place, writer.url)), "--json")
     again = json.loads(done.stdout)
@@ -132,7 +132,9 @@ def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first
     assert again["totals"]["cells_stored"] == again["totals"]["cells"] == 7
     assert "rror" not in done.stderr
     assert [cell["macro_f1"] for cell in again["cells"]] == [cell["macro_f1"] for cell in first["cells"]]
-    assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in first["cells"]]
+    curves = {cell["run_id"] for cell in again["cells"]}
+    assert len(curves) == 4 and curves.isdisjoint(cell["run_id"] for cell in first["cells"])
+    assert again["models"] == []  # the champion is registered
 
 
 LOGGING = """
