@@ -4,7 +4,7 @@ Between stages only records and content keys travel; rows are read from the stor
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,6 @@ from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
-from tasks.analysis.subjectivity.rating import StudySubjectivity, study_subjectivity
 from tasks.config import StudyConfig, SubjectivityConfig
 from tasks.data.load import read_data, save_data
 from tasks.data.sample import test_sample
@@ -50,6 +49,7 @@ from tasks.records import (
 from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
 from tasks.reporting.results import RegisteredModel, Results
+from tasks.reporting.section import AnalysisInputs
 from tasks.reporting.sections import analysed
 from tasks.reporting.table import table
 from tasks.settings import Settings
@@ -245,36 +245,17 @@ def log_model_stage(chosen: Logging, kept: Path | None, settings: Settings) -> R
     return log_model(chosen, settings, kept)
 
 
-@task(name="subjectivity", task_run_name="subjectivity")
-def subjectivity_stage(
-    trials: Sequence[Trial],
-    comparisons: Sequence[Comparison],
-    syntheses: Sequence[Synthesis],
-    summaries: Sequence[TaskSummary],
-    data_keys: dict[str, str],
-    ratings: dict[str, tuple[Rating, ...]],
+@task(name="analyse", task_run_name="analyse")
+def analyse_stage(
+    results: Results,
+    data_keys: Mapping[str, str],
+    ratings: Mapping[str, tuple[Rating, ...]],
     judgements: Sequence[Judgement],
     settings: Settings,
-) -> StudySubjectivity:
-    """How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings."""
-    store = Store(settings.store_url)
+) -> Results:
+    """The results with what sections of the report compute from them, from the ratings and from the judgements."""
     agreement = {name: rater_agreement(_real_rows(settings, key).test) for name, key in data_keys.items()}
-    return study_subjectivity(
-        trials,
-        comparisons,
-        syntheses,
-        summaries,
-        store,
-        agreement=agreement,
-        ratings=ratings,
-        judgements=judgements,
-    )
-
-
-@task(name="analyse", task_run_name="analyse")
-def analyse_stage(results: Results, settings: Settings) -> Results:
-    """The results with what sections of the report compute from them."""
-    return analysed(results, Store(settings.store_url))
+    return analysed(results, AnalysisInputs(Store(settings.store_url), agreement, ratings, judgements))
 
 
 @task(name="report", task_run_name="report")

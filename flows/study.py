@@ -43,7 +43,7 @@ from tasks.records import (
     readable,
 )
 from tasks.reporting import publish
-from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
+from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, total
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Logging
@@ -114,9 +114,6 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
         challenges = stages.champions_stage(found.trials, settings)
         models = _log_models(config, found, weights, settings) if config.log_models else []
         weights.discard()
-        subjective = stages.subjectivity_stage(
-            found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
-        )
         questions = spent_on_questions(plan, data, settings)
         results = Results(
             created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -125,15 +122,13 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
             cells=found.trials,
             syntheses=found.syntheses,
             comparisons=comparisons,
-            subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
-            findings=subjective.findings,
             challenges=challenges,
             models=models,
             failures=found.failures,
             totals=total(found.syntheses, found.trials, questions, ledger.booked),
             estimate=Planned(**plan.as_dict()["totals"]),
         )
-        results = stages.analyse_stage(results, settings)
+        results = stages.analyse_stage(results, keys, found.ratings, found.judgements, settings)
         stages.report_stage(results, parent, settings)
     ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
