@@ -33,6 +33,7 @@ from tasks.progress import Progress, announce
 from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
 from tasks.reporting import publish
 from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
+from tasks.reporting.unchanged import inputs_key, keep_inputs
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging
@@ -97,6 +98,7 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
             found = _run_grid(plan, data, keys, parent, ledger, settings)
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
         challenges = stages.champions_stage(found.trials, settings)
+        inputs = inputs_key(config, data, {item.key for item in found.syntheses}, found.trials, settings)
         models = _log_models(config, found, settings) if config.log_models else []
         subjective = stages.subjectivity_stage(
             found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
@@ -119,6 +121,7 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
         )
         results = stages.analyse_stage(results, settings)
         stages.report_stage(results, parent, settings)
+        keep_inputs(inputs, config.name, settings)
     ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
 
