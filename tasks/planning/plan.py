@@ -115,6 +115,11 @@ class Plan:
         return (*self.trials, *self.untrained)
 
     @property
+    def all_stored(self) -> bool:
+        """Whether the store has every part of the grid."""
+        return all(item.stored for item in (*self.syntheses, *self.cells))
+
+    @property
     def totals(self) -> Planned:
         """What is still to be done. Minutes are as if nothing ran beside anything else: on one machine all of it
         shares the same cores.
