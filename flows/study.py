@@ -175,7 +175,8 @@ def _run_grid(
             for batch in batches(job for job in new if is_screened(job.classifier)):
                 name = readable(batch[0].task.name, batch[0].arm.source_label, batch[0].arm.classifier.label)
                 title = f"{name} · {len(batch)} cells"
-                submit(stages.screen_stage, {"name": title, "jobs": stages.unsearched(batch)}, batch, *after)
+                jobs_sent = batch if trainers.remote else stages.unsearched(batch)  # Dask takes the wrapper apart
+                submit(stages.screen_stage, {"name": title, "jobs": jobs_sent}, batch, *after)
             for job in (job for job in new if not is_screened(job.classifier)):
                 place = weights.place(job) if config.log_models and not trainers.remote else None  # another home there
                 fields = {"job": job, "run": parent, "trainings": trainers.at_once, "weights": place}
