@@ -44,6 +44,7 @@ from tasks.records import (
 )
 from tasks.reporting import publish
 from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, total
+from tasks.reporting.unchanged import inputs_key, keep_inputs
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Logging
@@ -112,6 +113,7 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
         found.trials = _log_curves(parent, config, found, comparisons, settings)
         challenges = stages.champions_stage(found.trials, settings)
+        inputs = inputs_key(config, data, {item.key for item in found.syntheses}, found.trials, settings)
         models = _log_models(config, found, weights, settings) if config.log_models else []
         weights.discard()
         questions = spent_on_questions(plan, data, settings)
@@ -130,6 +132,7 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
         )
         results = stages.analyse_stage(results, keys, found.ratings, found.judgements, settings)
         stages.report_stage(results, parent, settings)
+        keep_inputs(inputs, config.name, settings)
     ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
 

@@ -33,7 +33,7 @@ def writer() -> Iterator[Writer]:
 
 
 def run(place: Path, writer: Writer, code: int = 0, **change: Any) -> dict[str, Any]:
-    done = synthgap(place, "run", str(write_study(place, writer.url, **OPTIONS, **change)), "--json")
+    done = synthgap(place, "run", str(write_study(place, writer.url, **OPTIONS, **change)), "--json", "--again")
     assert done.returncode == code, done.stderr
     return dict(json.loads(done.stdout))
 
