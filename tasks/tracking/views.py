@@ -108,7 +108,7 @@ def _bars() -> list[dict[str, Any]]:
 
 
 def _lines() -> list[dict[str, Any]]:
-    shape = {"xAxisKey": "step", "xAxisScaleType": "log", "scaleType": "linear"}
+    shape: dict[str, Any] = {"xAxisKey": "step", "xAxisScaleType": "log", "scaleType": "linear"}
     shape |= {"displayPoints": True, "lineSmoothness": 0, "useGlobalLineSmoothing": False}
     return [_chart(metric, "LINE", selectedMetricKeys=[metric], **shape) for metric in LINES]
 
