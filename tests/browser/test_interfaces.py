@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tasks.tracking.runs import VIEW
 from tests.browser.writer import NEWER, OLDER
 from tests.flows.home import Up, until
 
@@ -200,7 +201,7 @@ def test_a_curve_shows_its_replicates_as_a_table(up: Up, page: Page, ended: str,
     cells = up.results("new-llm")["cells"]
     [curve] = {cell["run_id"] for cell in cells if cell["arm"]["mode"] == "real"}
     experiment = re.search(r"experiments/(\d+)/", linked(up, ended, "best"))[1]
-    page.goto(f"{up.mlflow_url}/#/experiments/{experiment}/runs/{curve}/artifacts/replicates.json")
+    page.goto(f"{up.mlflow_url}/#/experiments/{experiment}/runs/{curve}/artifacts/replicates.json?{VIEW}")
     expect(page.get_by_text("macro_f1").first).to_be_visible()
     for cell in cells:
         if cell["run_id"] == curve:
