@@ -52,7 +52,7 @@ def environment(place: Path, **ours: str) -> dict[str, str]:
 
 
 def start(study: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.cli", "run", str(study), "--json"]
+    command = [sys.executable, "-m", "flows.cli", "run", str(study), "--json", "--again"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
