@@ -47,10 +47,10 @@ def study(
         own_tasks: Tasks of your own: paths of task YAMLs in the study file's folder or in SYNTHGAP_HOME.
         modes: Where training rows come from. The other modes are compared with `real`.
         generators: LLMs that write rows, by litellm name: `embedded/smollm2-135m-instruct` needs no key,
-            `openai/gpt-4o-mini` needs OPENAI_API_KEY where the worker runs. A model of the study file keeps its settings
-            from the file.
-        classifiers: Classifiers to train: `embedded/minilm-l6`, `probe/embedded/minilm-l6` (seconds; only a linear layer),
-            or an encoder of the Hugging Face hub such as `FacebookAI/roberta-base`.
+            `openai/gpt-4o-mini` needs OPENAI_API_KEY where the worker runs. A model of the study file keeps its
+            settings from the file.
+        classifiers: Classifiers to train: `embedded/minilm-l6`, `probe/embedded/minilm-l6` (seconds; only a linear
+            layer), or an encoder of the Hugging Face hub such as `FacebookAI/roberta-base`.
         seeds: Each cell is trained once for each seed. Gaps are paired by seed; more seeds make intervals narrower.
         rows_per_label: Training rows for each label, synthetic and real alike.
         budget_usd: Most dollars that this run may spend on LLM calls. None sets no limit.

@@ -1,7 +1,7 @@
 """Where trainings run: threads of this process, or a Dask or Ray cluster, chosen by one setting.
 
-Only trainings and measures of texts go to a cluster. LLM calls stay in this process: one throttle adapts to the rate that a
-provider allows, and the journal is a local file. A worker gets records and keys, and reads rows from the store.
+Only trainings and measures of texts go to a cluster. LLM calls stay in this process: one throttle adapts to each
+provider's limit, and the journal is a local file. A worker gets records and keys, and reads rows from the store.
 """
 
 import multiprocessing
