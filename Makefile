@@ -24,7 +24,7 @@ OTHER = $(strip $(foreach choice,PYTHON TORCH,$(if $(filter file,$(origin $(choi
   $(if $(findstring [$(choice)=$($(choice))],$(MADE)),,$(choice)=$($(choice))))))
 CHECK_CHOICE = $(if $(MADE),$(if $(OTHER),$(error .venv was made without $(OTHER); run `make clean` first)))
 
-.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead lock clean
+.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead bench-large lock clean
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -82,6 +82,10 @@ bench-measures: setup
 # Ten minutes; fails where Prefect and MLflow take over 5% of a small study, or a trial of many over 60 ms.
 bench-overhead: setup
 	$(BIN)/python -m benchmarks.overhead
+
+# Minutes; fails where 10,000 cells take over 30 s to plan or two minutes to compare, or memory grows past 2 GiB.
+bench-large: setup
+	$(BIN)/python -m benchmarks.large
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup

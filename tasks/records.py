@@ -30,8 +30,21 @@ ComparedTo = Literal["real rows of the same size", "the study's real rows", "not
 
 
 def content_key(value: Any) -> str:
-    """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON (sorted keys, UTF-8)."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON."""
+    return _hash(canonical(value))
+
+
+def key_of_parts(parts: Mapping[str, str]) -> str:
+    """``content_key`` of a mapping whose values are canonical JSON already, so that many keys share a large one."""
+    return _hash("{" + ",".join(f"{canonical(name)}:{parts[name]}" for name in sorted(parts)) + "}")
+
+
+def canonical(value: Any) -> str:
+    """``value`` as canonical JSON: sorted keys, no spaces, all characters as they are."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -157,7 +170,11 @@ class TaskData:
     source: str
     """What was read, for people: package and member, hub id and revision, or file names."""
 
-    @property
+    def __hash__(self) -> int:
+        """Quick, because choices of rows are kept by their task's data: reading all texts would take as long."""
+        return hash((self.task.name, self.source, len(self.train), len(self.pool), len(self.test)))
+
+    @cached_property
     def key(self) -> str:
         """Content key of the task and its rows, wherever they came from.
 
