@@ -12,6 +12,7 @@ from tasks.analysis.predictions import Predictions, label_names, shared_items
 from tasks.analysis.statistics import paired
 from tasks.analysis.statistics.paired import Aligned
 from tasks.modes import mode_facts
+from tasks.progress import counted
 from tasks.records import Comparison, Trial, by_arm
 from tasks.store import Store
 
@@ -34,7 +35,11 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     """
     real, predictions = find_real(trials), Predictions(store)
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
-        found = [_compare(group, real.pairs(group), predictions, tolerance) for group in by_arm(trials).values()]
+        arms = by_arm(trials).values()
+        found = [
+            _compare(group, real.pairs(group), predictions, tolerance)
+            for group in counted(arms, len(arms), "comparing arms")
+        ]
     corrected = iter(paired.holm([item.comparison.gap.p for item in found if item.comparison.gap]))
     concluded = []
     for item in found:

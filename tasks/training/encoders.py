@@ -74,6 +74,7 @@ def find_encoder(name: str, revision: str | None = None) -> Encoder:
     return found
 
 
+@cache  # every cell asks, and the version is read from files
 def _embedded(name: str) -> Encoder:
     if name not in EMBEDDED:
         raise unknown("classifier", name, EMBEDDED)

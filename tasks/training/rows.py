@@ -1,7 +1,7 @@
 """The rows that a cell trains on, and the keys of the trials of many cells."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from tasks.data.sample import test_sample
 from tasks.generation.modes import find_mode
@@ -13,28 +13,23 @@ from tasks.training.trial import trial_key
 SYNTHESES = 2
 """Syntheses whose rows stay in memory: their cells follow each other."""
 
-ReadSynthetic = Callable[[str], tuple[Example, ...]]
-"""Reads the kept rows of a synthesis by its key. Raises ``RunError`` where they are gone or damaged."""
 
+def training_rows(job: TrialJob, data: TaskData, store: Store) -> tuple[Example, ...]:
+    """The rows that a trial trains on, chosen by its mode from the real rows and those of its synthesis.
 
-def synthetic_reader(store: Store) -> ReadSynthetic:
-    """Reads rows of syntheses; those read last stay in memory."""
-
-    @functools.lru_cache(maxsize=SYNTHESES)
-    def read(key: str) -> tuple[Example, ...]:
-        with needed():
-            return tuple(Example(row.text, row.label) for row in read_rows(store, key)[0])
-
-    return read
-
-
-def training_rows(job: TrialJob, data: TaskData, read: ReadSynthetic) -> tuple[Example, ...]:
-    """The rows that a trial trains on, chosen by its mode from the real rows and those of its synthesis."""
-    synthetic = read(job.synthesis_key) if job.synthesis_key else ()
+    Raises ``RunError`` where the synthesis is gone or damaged.
+    """
+    synthetic = _synthetic_rows(store, job.synthesis_key) if job.synthesis_key else ()
     return find_mode(job.arm.mode).select(data, synthetic, job.label_counts, job.draw)
 
 
-def trial_keys(jobs: Sequence[TrialJob], data: TaskData, read: ReadSynthetic) -> Iterator[tuple[int, str | None]]:
+@functools.lru_cache(maxsize=SYNTHESES)
+def _synthetic_rows(store: Store, key: str) -> tuple[Example, ...]:
+    with needed():
+        return tuple(Example(row.text, row.label) for row in read_rows(store, key)[0])
+
+
+def trial_keys(jobs: Sequence[TrialJob], data: TaskData, store: Store) -> Iterator[tuple[int, str | None]]:
     """The place of each of a task's jobs and the key of its trial; null where its rows are not generated yet.
 
     Rows that several cells share are chosen once, so that the places come in another order. Raises ``UserError`` where
@@ -42,10 +37,10 @@ def trial_keys(jobs: Sequence[TrialJob], data: TaskData, read: ReadSynthetic) ->
     """
     alike: dict[object, list[int]] = {}
     for place, job in enumerate(jobs):
-        rows = job.synthesis_key, job.arm.mode, job.draw, tuple(job.label_counts.items())
-        alike.setdefault(None if job.arm.source and not job.synthesis_key else rows, []).append(place)
+        chosen = job.synthesis_key, job.arm.mode, job.draw, tuple(job.label_counts.items())
+        alike.setdefault(None if job.arm.source and not job.synthesis_key else chosen, []).append(place)
     yield from ((place, None) for place in alike.pop(None, []))
     for places in alike.values():
-        rows = training_rows(jobs[places[0]], data, read)
+        rows = training_rows(jobs[places[0]], data, store)
         for place in places:
             yield place, trial_key(jobs[place], rows, test_sample(data, jobs[place].test_rows))
