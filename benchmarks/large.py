@@ -27,7 +27,6 @@ from tasks import jsonl
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.subjectivity.agreement import rater_agreement
-from tasks.analysis.subjectivity.rating import study_subjectivity
 from tasks.config import FileSource, StudyConfig, TaskConfig
 from tasks.data.sample import test_sample
 from tasks.generation.synthesize import synthesize
@@ -36,7 +35,8 @@ from tasks.planning.make import make_plan
 from tasks.planning.plan import Plan
 from tasks.records import Example, Spent, Synthesis, TaskData, Trial, TrialJob, content_key
 from tasks.reporting import publish
-from tasks.reporting.results import Results, Subjectivity, to_json, total
+from tasks.reporting.results import Results, to_json, total
+from tasks.reporting.section import AnalysisInputs
 from tasks.reporting.sections import analysed
 from tasks.settings import Settings
 from tasks.store import Store
@@ -199,17 +199,6 @@ def conclude(made: Made, clock: Clock) -> tuple[Plan, Results, str]:
     with clock("champions"):
         challenges = update_champions(trials, store)
     tasks = [summarise(config, rows) for rows in made.data]
-    with clock("subjectivity"):
-        subjective = study_subjectivity(
-            trials,
-            comparisons,
-            made.syntheses,
-            tasks,
-            store,
-            agreement={rows.task.name: rater_agreement(rows.test) for rows in made.data},
-            ratings={},
-            judgements=(),
-        )
     with clock("results"):
         results = Results(
             created="2026-01-01T00:00:00+00:00",
@@ -218,12 +207,12 @@ def conclude(made: Made, clock: Clock) -> tuple[Plan, Results, str]:
             cells=trials,
             syntheses=made.syntheses,
             comparisons=comparisons,
-            subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
-            findings=subjective.findings,
             challenges=challenges,
             totals=total(made.syntheses, trials, Spent(), None),
         )
-        results = analysed(results, store)
+    with clock("sections"):
+        agreement = {rows.task.name: rater_agreement(rows.test) for rows in made.data}
+        results = analysed(results, AnalysisInputs(store, agreement, {}, ()))
     with clock("page"):
         page = publish.report_html(results, made.settings)
     return plan, results, page

@@ -33,9 +33,7 @@ from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
-from tasks.analysis.subjectivity import paper
 from tasks.analysis.subjectivity.agreement import rater_agreement
-from tasks.analysis.subjectivity.rating import study_subjectivity
 from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
@@ -47,7 +45,9 @@ from tasks.planning.names import resolve
 from tasks.progress import LOGGER, Progress
 from tasks.records import Spent, Synthesis, TaskSummary, Trial, TrialJob
 from tasks.reporting import publish
-from tasks.reporting.results import Results, Subjectivity, total
+from tasks.reporting.results import Results, total
+from tasks.reporting.section import AnalysisInputs
+from tasks.reporting.sections import analysed
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking import runs
@@ -110,25 +110,17 @@ def _report(
     config: StudyConfig, summary: TaskSummary, synthesis: Synthesis, trials: list[Trial], data: Any, settings: Settings
 ) -> None:
     store = Store(settings.store_url)
-    comparisons = compare(trials, store, config.tolerance)
-    challenges = update_champions(trials, store)
-    agreement = {summary.name: rater_agreement(data.test)}
-    subjective = study_subjectivity(
-        trials, comparisons, [synthesis], [summary], store, agreement=agreement, ratings={}, judgements=()
-    )
     results = Results(
         created="",
         config=config,
         tasks=[summary],
         cells=trials,
         syntheses=[synthesis],
-        comparisons=comparisons,
-        subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
-        findings=subjective.findings,
-        challenges=challenges,
-        paper=paper.beside(comparisons),
+        comparisons=compare(trials, store, config.tolerance),
+        challenges=update_champions(trials, store),
         totals=total([synthesis], trials, Spent(), None),
     )
+    results = analysed(results, AnalysisInputs(store, {summary.name: rater_agreement(data.test)}))
     publish.write(results, publish.report_html(results, settings), publish.folder_of(config.name, settings))
 
 

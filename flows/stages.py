@@ -4,7 +4,7 @@ Between stages only records and content keys travel; rows are read from the stor
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar, cast
@@ -21,11 +21,11 @@ from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
-from tasks.analysis.subjectivity.rating import StudySubjectivity, study_subjectivity
 from tasks.config import StudyConfig, SubjectivityConfig
 from tasks.data.load import read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.discovery.memory import mark_retired, noting_retired
+from tasks.errors import RunError, UserError
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
@@ -48,6 +48,7 @@ from tasks.records import (
 from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
 from tasks.reporting.results import RegisteredModel, Results
+from tasks.reporting.section import AnalysisInputs
 from tasks.reporting.sections import analysed
 from tasks.reporting.table import table
 from tasks.settings import Settings
@@ -55,9 +56,13 @@ from tasks.store import Store, needed
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging, log_model, worth_logging
 from tasks.training.rows import training_rows
+from tasks.training.screening import CellRows, run_trials
 from tasks.training.trial import label_pairs, run_trial
 
 R = TypeVar("R")
+
+SAID = 5
+"""Failed cells of a batch that its state names."""
 
 
 def unsearched(value: R) -> R:
@@ -116,6 +121,33 @@ def trial_stage(job: TrialJob, run: runs.StudyRun, trainings: int, settings: Set
     return _logged(trial, job, run, store, settings)
 
 
+@task(name="screen", task_run_name="screen · {name}", cache_policy=NO_CACHE)
+def screen_stage(
+    name: str, jobs: Sequence[TrialJob], run: runs.StudyRun, settings: Settings
+) -> list[Trial] | State[list[Trial]]:
+    """Fit and test a batch of probes of one task (``unsearched``), or find them in the store, and log them to MLflow.
+
+    A cell that fails is said in the stage's state, which carries all trials in the order of the jobs.
+    """
+    store = Store(settings.store_url)
+    data = _real_rows(settings, jobs[0].data_key)
+    test = test_sample(data, jobs[0].test_rows)
+    cells: list[CellRows] = []
+    lost: dict[int, Trial] = {}
+    for number, job in enumerate(jobs):
+        try:
+            cells.append(CellRows(job, training_rows(job, data, store), test))
+        except (RunError, UserError) as error:
+            lost[number] = job.failed(str(error))
+    run_ones = run_trials(cells, settings)
+    trials = [_log(lost.get(number) or next(run_ones), job, run, store, settings) for number, job in enumerate(jobs)]
+    failed = [trial for trial in trials if trial.status == "failed"]
+    if not failed:
+        return trials
+    said = "; ".join(f"{trial.cell}: {trial.error}" for trial in failed[:SAID])
+    return Failed(message=f"{len(failed)} of {len(trials)} cells failed: {said}", data=trials)
+
+
 @task(name="classify", task_run_name="classify · {job.cell}")
 def classify_stage(
     job: UntrainedJob, data_key: str, run: runs.StudyRun, ledger: Ledger, settings: Settings
@@ -128,12 +160,18 @@ def classify_stage(
 
 
 def _logged(trial: Trial, job: CellJob, run: runs.StudyRun, store: Store, settings: Settings) -> Trial | State[Trial]:
-    """The trial with its MLflow run; as a failed state where it failed."""
-    trial = replace(trial, run_id=runs.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key)))
-    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
+    """The trial with its MLflow run and a link to it; as a failed state where it failed."""
+    trial = _log(trial, job, run, store, settings)
     page = runs.run_url(settings, run.experiment_id, trial.run_id) if trial.run_id else None
     show_link(page, "its run in MLflow", f"{job.cell}: {trial.outcome}")
     return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
+
+
+def _log(trial: Trial, job: CellJob, run: runs.StudyRun, store: Store, settings: Settings) -> Trial:
+    """The trial with its MLflow run; its end is announced."""
+    trial = replace(trial, run_id=runs.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key)))
+    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
+    return trial
 
 
 @task(name="annotate", task_run_name="annotate · {name}")
@@ -181,36 +219,17 @@ def log_model_stage(chosen: Logging, settings: Settings) -> RegisteredModel:
     return log_model(chosen, settings)
 
 
-@task(name="subjectivity", task_run_name="subjectivity")
-def subjectivity_stage(
-    trials: Sequence[Trial],
-    comparisons: Sequence[Comparison],
-    syntheses: Sequence[Synthesis],
-    summaries: Sequence[TaskSummary],
-    data_keys: dict[str, str],
-    ratings: dict[str, tuple[Rating, ...]],
+@task(name="analyse", task_run_name="analyse")
+def analyse_stage(
+    results: Results,
+    data_keys: Mapping[str, str],
+    ratings: Mapping[str, tuple[Rating, ...]],
     judgements: Sequence[Judgement],
     settings: Settings,
-) -> StudySubjectivity:
-    """How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings."""
-    store = Store(settings.store_url)
+) -> Results:
+    """The results with what sections of the report compute from them, from the ratings and from the judgements."""
     agreement = {name: rater_agreement(_real_rows(settings, key).test) for name, key in data_keys.items()}
-    return study_subjectivity(
-        trials,
-        comparisons,
-        syntheses,
-        summaries,
-        store,
-        agreement=agreement,
-        ratings=ratings,
-        judgements=judgements,
-    )
-
-
-@task(name="analyse", task_run_name="analyse")
-def analyse_stage(results: Results, settings: Settings) -> Results:
-    """The results with what sections of the report compute from them."""
-    return analysed(results, Store(settings.store_url))
+    return analysed(results, AnalysisInputs(Store(settings.store_url), agreement, ratings, judgements))
 
 
 @task(name="report", task_run_name="report")

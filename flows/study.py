@@ -30,12 +30,13 @@ from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_
 from tasks.planning.plan import Plan
 from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
-from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
+from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key, readable
 from tasks.reporting import publish
-from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
+from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, total
 from tasks.settings import Settings
 from tasks.tracking import runs
 from tasks.tracking.registry import Cell, Logging
+from tasks.training.screening import batches, is_screened
 
 R = TypeVar("R")
 
@@ -98,9 +99,6 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
         challenges = stages.champions_stage(found.trials, settings)
         models = _log_models(config, found, settings) if config.log_models else []
-        subjective = stages.subjectivity_stage(
-            found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
-        )
         questions = spent_on_questions(plan, data, settings)
         results = Results(
             created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -109,15 +107,13 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
             cells=found.trials,
             syntheses=found.syntheses,
             comparisons=comparisons,
-            subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
-            findings=subjective.findings,
             challenges=challenges,
             models=models,
             failures=found.failures,
             totals=total(found.syntheses, found.trials, questions, ledger.booked),
             estimate=Planned(**plan.as_dict()["totals"]),
         )
-        results = stages.analyse_stage(results, settings)
+        results = stages.analyse_stage(results, keys, found.ratings, found.judgements, settings)
         stages.report_stage(results, parent, settings)
     ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
@@ -138,7 +134,8 @@ def _run_grid(
     found, config = _Found(), plan.study
     of_task = {rows.task.name: rows for rows in data}
     measured_at = {"rows_per_label": config.rows_per_label, "settings": settings}
-    cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
+    cells: dict[str, TrialJob] = {}
+    trained: list[tuple[Sequence[TrialJob], PrefectFuture[Any]]] = []
     asking: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.syntheses)
     training = runners.trainers(settings, parent, next(iter(keys.values())), config.trainings)
     with training as trainers, asking as askers, ending_at_once(parent, settings):
@@ -146,14 +143,24 @@ def _run_grid(
         def ask(stage: Task[..., R], **fields: Any) -> PrefectFuture[R]:
             return askers.submit(stage, {**fields, "ledger": ledger, "settings": settings})
 
+        def submit(stage: Task[..., Any], fields: dict[str, Any], jobs: Sequence[TrialJob], *after: Any) -> None:
+            future = trainers.submit(stage, {**fields, "run": parent, "settings": settings}, *after)
+            trained.append((jobs, future))
+            if trainers.remote:
+                future.add_done_callback(partial(_relay, jobs))
+
         def train(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
-            for job in jobs:
-                if content_key(job) not in cells:  # two syntheses may ask for the same matched real rows
-                    fields = {"job": job, "run": parent, "trainings": trainers.at_once, "settings": settings}
-                    future = trainers.submit(stages.trial_stage, fields, *after)
-                    cells[content_key(job)] = job, future
-                    if trainers.remote:
-                        future.add_done_callback(partial(_relay, job))
+            named = {content_key(job): job for job in jobs}
+            new = [
+                job for key, job in named.items() if key not in cells
+            ]  # two syntheses may ask for the same real rows
+            cells.update(named)
+            for batch in batches(job for job in new if is_screened(job.classifier)):
+                name = readable(batch[0].task.name, batch[0].arm.source_label, batch[0].arm.classifier.label)
+                fields = {"name": f"{name} · {len(batch)} cells", "jobs": stages.unsearched(batch)}
+                submit(stages.screen_stage, fields, batch, *after)
+            for job in (job for job in new if not is_screened(job.classifier)):
+                submit(stages.trial_stage, {"job": job, "trainings": trainers.at_once}, [job], *after)
 
         syntheses = {
             ask(stages.synthesize_stage, job=job, data_key=keys[job.task.name]): job for job in plan.synthesis_jobs
@@ -178,11 +185,10 @@ def _run_grid(
                 found.syntheses.append(synthesis)
                 found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
         collect_answers(found)
-        for _ in as_completed(
-            [*real.values(), *(item for item, _ in described), *(item for _, item in cells.values())]
-        ):
+        for _ in as_completed([*real.values(), *(item for item, _ in described), *(item for _, item in trained)]):
             pass  # waits in Python, because Ray's own wait drops what the handler of a signal raises
-        found.cells = [(job, _record(future, job.failed)) for job, future in cells.values()]
+        ended = {content_key(job): trial for jobs, future in trained for job, trial in _trials(jobs, future)}
+        found.cells = [(job, ended[key]) for key, job in cells.items()]
         found.trials += [trial for _, trial in found.cells]
         found.syntheses += [_record(future, partial(undescribed, bare)) for future, bare in described]
         for name, rows in of_task.items():
@@ -239,11 +245,17 @@ def _record(ended: PrefectFuture[R] | State[R], failed: Callable[[str], R]) -> R
     return failed(str(result) if known else redacted(f"{type(result).__name__}: {result}"))
 
 
-def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
-    """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
-    trial = _record(future, job.failed)
-    step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
-    announce(step, relayed=True)
+def _trials(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> Iterable[tuple[TrialJob, Trial]]:
+    """Each job of a stage, which has one or a batch of them, with its trial."""
+    found = _record(future, lambda error: [job.failed(error) for job in jobs])
+    return zip(jobs, found if isinstance(found, list) else [found], strict=True)
+
+
+def _relay(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> None:
+    """Say here what a stage of trials said in another process, whose own log has reached Prefect already."""
+    for job, trial in _trials(jobs, future):
+        step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
+        announce(step, relayed=True)
 
 
 def _log_models(config: StudyConfig, found: _Found, settings: Settings) -> list[RegisteredModel]:

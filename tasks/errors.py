@@ -103,12 +103,17 @@ class GoneError(RunError):
         self.model, self.api_base, self.api_key_env = model, api_base, api_key_env
 
 
-def unknown(kind: str, value: object, allowed: Iterable[str]) -> UserError:
-    """A ``UserError`` for a name that is not in a table, with the nearest name and all allowed ones."""
+def unknown(kind: str, value: object, allowed: Iterable[str], reason: str = "", also: str = "") -> UserError:
+    """A ``UserError`` for a name that is not in a table, with the nearest name and all allowed ones.
+
+    ``also`` says what is allowed besides the names.
+    """
     names = sorted(allowed)
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UserError(f"unknown {kind} {value!r}.{hint} Allowed: {', '.join(names) or 'none'}")
+    why = f": {reason}" if reason else ""
+    shown = ", ".join([*names, also] if also else names)
+    return UserError(f"unknown {kind} {value!r}{why}.{hint} Allowed: {shown or 'none'}")
 
 
 def without_password(uri: str) -> str:

@@ -7,7 +7,7 @@ mode's or LLM's name are the same trial.
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,23 +121,59 @@ def run_trial(
     cannot be used.
     """
     store = Store(settings.store_url)
-    key, seen = trial_key(job, train_rows, test_rows), count_labels(train_rows, job.task.labels)
-    found = find_trial(store, key)
+    key = trial_key(job, train_rows, test_rows)
+    found = stored_trial(store, key, job, train_rows, test_rows)
     if found is not None:
-        return job.ended(key, seen, len(test_rows), cached=True, **asdict(found.scores))
+        return found
     started = time.monotonic()
     try:
         predictions = _predict(job, train_rows, test_rows, max(1, cores() // trainings), train)
     except (RunError, UserError) as error:
-        return job.ended(key, seen, len(test_rows), error=str(error), seconds=time.monotonic() - started)
+        return failed_trial(key, job, train_rows, test_rows, error, time.monotonic() - started)
+    return keep_trial(store, key, job, train_rows, predictions, time.monotonic() - started)
+
+
+def stored_trial(
+    store: Store, key: str, job: TrialJob, train_rows: Sequence[Example], test_rows: Sequence[Example]
+) -> Trial | None:
+    """The trial of a cell out of the store; null where it is not there."""
+    found = find_trial(store, key)
+    if found is None:
+        return None
+    seen = count_labels(train_rows, job.task.labels)
+    return job.ended(key, seen, len(test_rows), cached=True, **asdict(found.scores))
+
+
+def failed_trial(
+    key: str,
+    job: TrialJob,
+    train_rows: Sequence[Example],
+    test_rows: Sequence[Example],
+    error: Exception,
+    seconds: float = 0.0,
+) -> Trial:
+    """The trial of a cell whose training failed; it is not stored, so that the next run tries again."""
+    seen = count_labels(train_rows, job.task.labels)
+    return job.ended(key, seen, len(test_rows), error=str(error), seconds=seconds)
+
+
+def keep_trial(
+    store: Store,
+    key: str,
+    job: TrialJob,
+    train_rows: Sequence[Example],
+    predictions: Sequence[Prediction],
+    seconds: float,
+) -> Trial:
+    """Score a trained cell and put it into the store."""
     labels = list(job.task.labels)
     evaluation = asdict(evaluate([p.label for p in predictions], [p.predicted for p in predictions], labels))
     manifest = {"labels": labels, "classifier": resolve(job.classifier), "seed": job.seed}
     manifest |= {"precision": precision(), "device": device_name(), "confusion": evaluation.pop("confusion")}
-    manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(test_rows)}
-    scores = evaluation | {"seconds": round(time.monotonic() - started, 3)}
+    manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(predictions)}
+    scores = evaluation | {"seconds": round(seconds, 3)}
     store.put(KIND, key, manifest | {"scores": scores}, {PREDICTIONS: predictions})
-    return job.ended(key, seen, len(test_rows), **scores)
+    return job.ended(key, count_labels(train_rows, job.task.labels), len(predictions), **scores)
 
 
 def train_model(
@@ -204,12 +240,11 @@ def _predict(
     train: Train,
     save_to: str | None = None,
 ) -> list[Prediction]:
-    labels = tuple(job.task.labels)
-    _check_rows(labels, train_rows, test_rows)
-    rows = sorted((row.text, row.label) for row in train_rows)  # the key knows no order, so neither does the training
+    check_rows(job.task.labels, train_rows, test_rows)
+    rows = in_order(train_rows)
     training = Training(
         config=job.classifier,
-        labels=labels,
+        labels=tuple(job.task.labels),
         texts=tuple(text for text, _ in rows),
         row_labels=tuple(label for _, label in rows),
         test_texts=tuple(row.text for row in test_rows),
@@ -218,22 +253,32 @@ def _predict(
         threads=threads,
         save_to=save_to,
     )
-    probabilities = train(training)
+    return predictions_of(job, test_rows, train(training))
+
+
+def in_order(train_rows: Sequence[Example]) -> list[tuple[str, str]]:
+    """Texts and labels as they are trained on: the key knows no order of rows, so neither does the training."""
+    return sorted((row.text, row.label) for row in train_rows)
+
+
+def predictions_of(job: TrialJob, test_rows: Sequence[Example], probabilities: "np.ndarray") -> list[Prediction]:
+    """What a trained classifier says of the test rows, from its probabilities (test rows, labels).
+
+    Raises ``RunError`` for numbers that are none.
+    """
     if not (probabilities >= 0).all():
         raise RunError(f"classifier {job.classifier.model!r} returned NaN probabilities; try a smaller learning_rate")
+    labels = tuple(job.task.labels)
     return [
-        Prediction(
-            item=item_key(row.text),
-            label=row.label,
-            predicted=labels[int(p.argmax())],
-            probabilities=tuple(round(float(value), 6) for value in p),
-            agreement=row.agreement,
+        Prediction(item_key(row.text), row.label, labels[best], tuple(values), row.agreement)
+        for row, best, values in zip(
+            test_rows, probabilities.argmax(axis=1).tolist(), probabilities.round(6).tolist(), strict=True
         )
-        for row, p in zip(test_rows, probabilities, strict=True)
     ]
 
 
-def _check_rows(labels: Sequence[str], train_rows: Sequence[Example], test_rows: Sequence[Example]) -> None:
+def check_rows(labels: Iterable[str], train_rows: Sequence[Example], test_rows: Sequence[Example]) -> None:
+    """Raises ``UserError`` for rows that nothing can be trained on or tested with."""
     if not test_rows:
         raise UserError("there are no test rows")
     present = [label for label, n in count_labels(train_rows, labels).items() if n]

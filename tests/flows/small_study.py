@@ -22,11 +22,15 @@ class Writer(Endpoint):
     def reply(self, body: dict) -> tuple[int, dict[str, str], object]:
         label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
         name = hashlib.sha256(json.dumps([body["messages"], body["seed"]]).encode()).hexdigest()
-        text = f"{WORDS[label]} {name[:6]} {name[6:12]}"
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
-        names = {"id": "x", "object": "chat.completion", "created": 1, "model": "writer"}
-        return 200, {}, {**names, "choices": [choice], "usage": usage}
+        return text_answer(f"{WORDS[label]} {name[:6]} {name[6:12]}")
+
+
+def text_answer(text: str) -> tuple[int, dict[str, str], object]:
+    """The answer of an endpoint that wrote ``text``."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
+    names = {"id": "x", "object": "chat.completion", "created": 1, "model": "writer"}
+    return 200, {}, {**names, "choices": [choice], "usage": usage}
 
 
 def write_study(place: Path, url: str, **change: object) -> Path:

@@ -14,6 +14,7 @@ import pytest
 
 from flows.operations.process import end_processes, marked_processes
 from flows.operations.services import worker_name
+from tasks.data.catalog import CATALOG
 from tasks.settings import Settings
 from tests.flows.home import KEY, SECONDS, Up, until
 from tests.provider import MODEL, ROOT, Provider, provider
@@ -86,6 +87,17 @@ def test_the_form_refuses_what_can_never_be(up: Up, bad: dict[str, Any]) -> None
         up.press("small", **bad)
     assert 400 <= refusal.value.code < 500
     assert next(iter(bad)) in refusal.value.read().decode()
+
+
+def test_a_study_is_registered_when_its_missing_task_file_is_there(up: Up, endpoint: Provider) -> None:
+    task = up.path / "studies" / "tickets" / "tickets.yaml"
+    up.study(endpoint, "waits", tasks=["./tickets/tickets.yaml"])
+    until(lambda: any("study waits.yaml" in line for line in up.state.complaints), "the missing file is named")
+    assert "waits" not in up.deployments()
+    task.parent.mkdir()
+    task.write_text((CATALOG / "sms_spam.yaml").read_text().replace("name: sms_spam", "name: tickets"))
+    until(lambda: "waits" in up.deployments(), "the study is registered")
+    until(lambda: not up.state.complaints, "nothing is left to complain about")
 
 
 def test_a_run_that_dies_with_its_worker_goes_on_and_pays_nothing_twice(up: Up, endpoint: Provider) -> None:
