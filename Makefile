@@ -24,7 +24,7 @@ OTHER = $(strip $(foreach choice,PYTHON TORCH,$(if $(filter file,$(origin $(choi
   $(if $(findstring [$(choice)=$($(choice))],$(MADE)),,$(choice)=$($(choice))))))
 CHECK_CHOICE = $(if $(MADE),$(if $(OTHER),$(error .venv was made without $(OTHER); run `make clean` first)))
 
-.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead bench-large lock clean
+.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead bench-startup bench-large lock clean
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -82,6 +82,10 @@ bench-measures: setup
 # Ten minutes; fails where Prefect and MLflow take over 5% of a small study, or a trial of many over 60 ms.
 bench-overhead: setup
 	$(BIN)/python -m benchmarks.overhead
+
+# Two minutes; fails on two idle cores where a first run of three probe cells takes 20 s, or an unchanged one 5 s.
+bench-startup: setup
+	$(BIN)/python -m benchmarks.startup
 
 # Minutes; fails where 10,000 cells take over 30 s to plan or two minutes to compare, or memory grows past 2 GiB.
 bench-large: setup

@@ -4,8 +4,8 @@
 
 ``share`` does the same work as a bare loop and as the flow, in turn, each time in a fresh home folder: the servers are
 up and the databases migrated before the clock runs. ``many`` finds every trial in the store, so that what is left is
-the product's own time. ``added`` counts what a finished study does when it is given one more generator. Exits with 1
-where a bar is missed.
+the product's own time: for fine-tuned trials, which have a run in MLflow each, and for probes, which have none.
+``added`` counts what a finished study does when it is given one more generator. Exits with 1 where a bar is missed.
 """
 
 import argparse
@@ -248,21 +248,29 @@ def guess(training: Training) -> np.ndarray:
 
 
 def many(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
-    """Trials that are all in the store: the run that logs them first, and one that finds them logged."""
-    changes = {"name": "many", "modes": ["real"], "seeds": list(range(options.trials))}
-    with provider() as endpoint:
-        study = small_study(endpoint, **changes, rows_per_label=5, test_rows=100)
-    settings = homes.new(study.config.name)
-    [task] = resolve(study)
-    data = load(task, settings, study.config.pool_share, study.config.pool_rows_per_label)
-    key = save_data(Store(settings.store_url), data)
-    for job in real_jobs(study.config, data, key):
-        _trial(job, data, settings, train=guess)
-    for run in ("logged anew", "logged before"):
-        with marking() as marks:
-            results = by_flow(study, settings)
-        assert results.totals.cells_stored == len(marks.seconds) == options.trials
-        yield from _trend(f"{options.trials} stored trials, {run}", marks)
+    """Trials that are all in the store. Fine-tuned ones: the run that logs them first, and one that finds them logged.
+    Probes, which are one curve in MLflow: the same work with no run for each.
+    """
+    for classifier, kinds in (
+        ("embedded/minilm-l6", ("fine-tuned, logged anew", "fine-tuned, logged before")),
+        ("probe/embedded/minilm-l6", ("probes",)),
+    ):
+        changes = {"name": "many", "modes": ["real"], "seeds": list(range(options.trials)), "classifiers": [classifier]}
+        with provider() as endpoint:
+            study = small_study(endpoint, **changes, rows_per_label=5, test_rows=100)
+        settings = homes.new(study.config.name)
+        [task] = resolve(study)
+        data = load(task, settings, study.config.pool_share, study.config.pool_rows_per_label)
+        key = save_data(Store(settings.store_url), data)
+        for job in real_jobs(study.config, data, key):
+            _trial(job, data, settings, train=guess)
+        for kind in kinds:
+            with marking() as marks:
+                results = by_flow(study, settings)
+                ended = time.perf_counter()
+            assert results.totals.cells_stored == len(marks.seconds) == options.trials
+            yield from _trend(f"{options.trials} stored trials, {kind}", marks)
+            yield Figure("  comparison, curve, report", f"{ended - marks.seconds[-1]:.1f} s after the last trial")
 
 
 def _trend(name: str, marks: Marks) -> Iterator[Figure]:

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar, cast
 
 from prefect import task
@@ -54,9 +55,12 @@ from tasks.reporting.table import table
 from tasks.settings import Settings
 from tasks.store import Store, needed
 from tasks.tracking import runs
-from tasks.tracking.registry import Cell, Logging, log_model, worth_logging
+from tasks.tracking.curves import log_curves
+from tasks.tracking.registry import Logging, log_model, worth_logging
+from tasks.tracking.trials import log_trial
+from tasks.training.classifiers import is_fine_tuned
 from tasks.training.rows import training_rows
-from tasks.training.screening import CellRows, run_trials
+from tasks.training.screening import Cell, run_trials
 from tasks.training.trial import label_pairs, run_trial
 
 R = TypeVar("R")
@@ -112,35 +116,46 @@ def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, set
 
 
 @task(name="trial", task_run_name="trial · {job.cell}")
-def trial_stage(job: TrialJob, run: runs.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
-    """Train and test one cell, or find it in the store, and log it to MLflow."""
+def trial_stage(
+    job: TrialJob, run: runs.StudyRun, trainings: int, settings: Settings, weights: Path | None = None
+) -> Trial | State[Trial]:
+    """Train and test one cell, or find it in the store; one that is fine-tuned gets its run in MLflow.
+
+    A training leaves its model in ``weights``, in a folder with the trial's key.
+    """
     store = Store(settings.store_url)
     data = _real_rows(settings, job.data_key)
     rows = training_rows(job, data, store)
-    trial = run_trial(job, settings, rows, test_sample(data, job.test_rows), trainings=trainings)
-    return _logged(trial, job, run, store, settings)
+    test = test_sample(data, job.test_rows)
+    trial = run_trial(job, settings, rows, test, trainings=trainings, weights=weights)
+    if is_fine_tuned(job.classifier):
+        pairs = partial(label_pairs, store, trial.key)
+        trial = replace(trial, run_id=log_trial(settings, run, trial, job, pairs))
+        page = runs.run_url(settings, run.experiment_id, str(trial.run_id))
+        show_link(page, "its run in MLflow", f"{job.cell}: {trial.outcome}")
+    return _ended(trial, job)
 
 
 @task(name="screen", task_run_name="screen · {name}", cache_policy=NO_CACHE)
-def screen_stage(
-    name: str, jobs: Sequence[TrialJob], run: runs.StudyRun, settings: Settings
-) -> list[Trial] | State[list[Trial]]:
-    """Fit and test a batch of probes of one task (``unsearched``), or find them in the store, and log them to MLflow.
+def screen_stage(name: str, jobs: Sequence[TrialJob], settings: Settings) -> list[Trial] | State[list[Trial]]:
+    """Fit and test a batch of probes of one task (``unsearched``), or find them in the store.
 
-    A cell that fails is said in the stage's state, which carries all trials in the order of the jobs.
+    The state carries all trials in the order of the jobs; where some have failed, it says which.
     """
     store = Store(settings.store_url)
     data = _real_rows(settings, jobs[0].data_key)
     test = test_sample(data, jobs[0].test_rows)
-    cells: list[CellRows] = []
+    cells: list[Cell] = []
     lost: dict[int, Trial] = {}
     for number, job in enumerate(jobs):
         try:
-            cells.append(CellRows(job, training_rows(job, data, store), test))
+            cells.append(Cell(job, training_rows(job, data, store), test))
         except (RunError, UserError) as error:
             lost[number] = job.failed(str(error))
-    run_ones = run_trials(cells, settings)
-    trials = [_log(lost.get(number) or next(run_ones), job, run, store, settings) for number, job in enumerate(jobs)]
+    screened = run_trials(cells, settings)
+    trials = [lost.get(number) or next(screened) for number in range(len(jobs))]
+    for job, trial in zip(jobs, trials, strict=True):
+        _announce(trial, job)
     failed = [trial for trial in trials if trial.status == "failed"]
     if not failed:
         return trials
@@ -149,29 +164,22 @@ def screen_stage(
 
 
 @task(name="classify", task_run_name="classify · {job.cell}")
-def classify_stage(
-    job: UntrainedJob, data_key: str, run: runs.StudyRun, ledger: Ledger, settings: Settings
-) -> Trial | State[Trial]:
-    """Test one cell that trains nothing, or find it in the store, and log it to MLflow."""
+def classify_stage(job: UntrainedJob, data_key: str, ledger: Ledger, settings: Settings) -> Trial | State[Trial]:
+    """Test one cell that trains nothing, or find it in the store."""
     store = Store(settings.store_url)
     with noting_retired(store):
         trial = classify(job, _real_rows(settings, data_key), settings, ledger)
-    return _logged(trial, job, run, store, settings)
+    return _ended(trial, job)
 
 
-def _logged(trial: Trial, job: CellJob, run: runs.StudyRun, store: Store, settings: Settings) -> Trial | State[Trial]:
-    """The trial with its MLflow run and a link to it; as a failed state where it failed."""
-    trial = _log(trial, job, run, store, settings)
-    page = runs.run_url(settings, run.experiment_id, trial.run_id) if trial.run_id else None
-    show_link(page, "its run in MLflow", f"{job.cell}: {trial.outcome}")
+def _ended(trial: Trial, job: CellJob) -> Trial | State[Trial]:
+    """The trial, said; as a failed state where it failed."""
+    _announce(trial, job)
     return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
 
 
-def _log(trial: Trial, job: CellJob, run: runs.StudyRun, store: Store, settings: Settings) -> Trial:
-    """The trial with its MLflow run; its end is announced."""
-    trial = replace(trial, run_id=runs.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key)))
+def _announce(trial: Trial, job: CellJob) -> None:
     announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
-    return trial
 
 
 @task(name="annotate", task_run_name="annotate · {name}")
@@ -207,16 +215,34 @@ def champions_stage(trials: Sequence[Trial], settings: Settings) -> tuple[Challe
     return mark_retired(update_champions(trials, store), store)
 
 
-@task(name="choose models", task_run_name="choose models")
-def choose_models_stage(config: StudyConfig, cells: Sequence[Cell], settings: Settings) -> list[Logging]:
+@task(name="log curves", task_run_name="log curves", cache_policy=NO_CACHE)  # one would hash all trials
+def curves_stage(
+    run: runs.StudyRun,
+    config: StudyConfig,
+    trials: Sequence[Trial],
+    comparisons: Sequence[Comparison],
+    syntheses: Sequence[Synthesis],
+    settings: Settings,
+) -> list[Trial]:
+    """Log a run for each curve to MLflow; the trials with the runs that show them."""
+    store = Store(settings.store_url)
+    return log_curves(
+        settings, run, config, trials, comparisons, syntheses, lambda trial: label_pairs(store, trial.key)
+    )
+
+
+@task(name="choose models", task_run_name="choose models", cache_policy=NO_CACHE)
+def choose_models_stage(
+    config: StudyConfig, jobs: Sequence[TrialJob], trials: Sequence[Trial], settings: Settings
+) -> list[Logging]:
     """Which models to log: those of champions that beat the one in MLflow's registry."""
-    return worth_logging(config, cells, settings)
+    return worth_logging(config, jobs, trials, settings)
 
 
 @task(name="log model", task_run_name="log model · {chosen.job.cell}")
-def log_model_stage(chosen: Logging, settings: Settings) -> RegisteredModel:
-    """Train a champion's model once more, log and register it."""
-    return log_model(chosen, settings)
+def log_model_stage(chosen: Logging, kept: Path | None, settings: Settings) -> RegisteredModel:
+    """Log and register a champion's model: the one that its trial left, else the same trained once more."""
+    return log_model(chosen, settings, kept)
 
 
 @task(name="analyse", task_run_name="analyse")

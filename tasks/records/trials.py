@@ -85,7 +85,7 @@ class Trial(OfArm):
     error: str | None = None
     """Why it failed."""
     run_id: str | None = None
-    """MLflow run."""
+    """MLflow run: its own where it was fine-tuned, else that of its curve."""
     cost_usd: float | None = None
     """What an LLM that classifies took for the test rows; null for trained classifiers and unknown prices."""
     latency_s: float | None = None

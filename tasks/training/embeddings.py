@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tasks.errors import RunError
 from tasks.records import ID_LENGTH, content_key
@@ -167,34 +167,38 @@ def _texts_of(store: Store, key: str) -> tuple[bytes, ...]:
     and an object store would be asked for all of them by every stage.
     """
     if (store.url, key) not in _texts:
-        hashes = _array(store, key, TEXTS, HASH_BYTES)
-        if hashes is None:
+        try:
+            content = store.file(KIND, key, TEXTS)
+        except FileNotFoundError:
+            _remove(store, key)
             return ()
-        _texts[store.url, key] = tuple(row.tobytes() for row in hashes)
+        header = 10 + int.from_bytes(content[8:10], "little")  # read without NumPy, which a plan need not import
+        starts = range(header, len(content), HASH_BYTES)
+        _texts[store.url, key] = tuple(content[start : start + HASH_BYTES] for start in starts)
     return _texts[store.url, key]
 
 
 def _vectors_of(store: Store, key: str) -> "Vectors | None":
     """A shard's vectors; null where it is damaged or gone."""
-    return _array(store, key, VECTORS, len(_texts_of(store, key)), axis=0)
-
-
-def _array(store: Store, key: str, name: str, size: int, axis: int = 1) -> "NDArray[Any] | None":
-    """A table of a shard that has ``size`` rows (axis 0) or columns (axis 1); a damaged shard is removed."""
     import numpy as np
 
     try:
-        array: NDArray[Any] = np.load(io.BytesIO(store.file(KIND, key, name)), allow_pickle=False)
-        if array.ndim == 2 and array.shape[axis] == size:
-            return array
-        store.damaged(KIND, key, f"{name} has the shape {array.shape}")
+        vectors: Vectors = np.load(io.BytesIO(store.file(KIND, key, VECTORS)), allow_pickle=False)
+        if len(vectors) == len(_texts_of(store, key)):
+            return vectors
+        store.damaged(KIND, key, f"{VECTORS} has another number of rows than {TEXTS}")
     except FileNotFoundError:
         pass
     except (ValueError, EOFError) as error:
-        store.damaged(KIND, key, f"{name}: {error}")
+        store.damaged(KIND, key, f"{VECTORS}: {error}")
+    _remove(store, key)
+    return None
+
+
+def _remove(store: Store, key: str) -> None:
+    """Let go of a damaged shard, so that it is not reported again."""
     with contextlib.suppress(RunError):  # whoever may read need not be allowed to delete
         store.delete(KIND, key)
-    return None
 
 
 def _to_bytes(array: "NDArray[np.generic]") -> bytes:

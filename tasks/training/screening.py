@@ -8,7 +8,8 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 
 from tasks.config import ClassifierConfig
 from tasks.errors import RunError, UserError
@@ -20,6 +21,7 @@ from tasks.training.classifiers import kind_of, probe
 from tasks.training.classifiers.probe import Fit, Fitted
 from tasks.training.embeddings import Encode, Vectors
 from tasks.training.trial import (
+    agreement,
     check_rows,
     failed_trial,
     in_order,
@@ -36,7 +38,7 @@ FitEach = Callable[[Vectors, Sequence[Fit], Sequence[str]], Sequence[Fitted | Ru
 
 
 @dataclass(frozen=True)
-class CellRows:
+class Cell:
     """A cell with its rows."""
 
     job: TrialJob
@@ -82,7 +84,7 @@ def batches(jobs: Iterable[TrialJob]) -> Iterator[list[TrialJob]]:
 
 
 def run_trials(
-    batch: Sequence[CellRows], settings: Settings, *, encode: Encode | None = None, fit_each: FitEach = fit_in_worker
+    batch: Sequence[Cell], settings: Settings, *, encode: Encode | None = None, fit_each: FitEach = fit_in_worker
 ) -> Iterator[Trial]:
     """The trials of a batch of cells, in order: run, or found in the store.
 
@@ -91,7 +93,7 @@ def run_trials(
     """
     store = Store(settings.store_url)
     done: dict[str, Trial] = {}
-    missing: dict[str, CellRows] = {}
+    missing: dict[str, Cell] = {}
     for cell in batch:
         if cell.key in done or cell.key in missing:
             continue
@@ -115,9 +117,19 @@ def run_trials(
         yield cell.like(done[cell.key]) if twin else done[cell.key]
 
 
-def _fit(
-    cells: Sequence[CellRows], store: Store, encode: Encode | None, fit_each: FitEach
-) -> Sequence[Fitted | RunError]:
+def save_probe(cell: Cell, settings: Settings, folder: Path, *, encode: Encode | None = None) -> float:
+    """Fit the probe of a finished cell once more, from embeddings in the store, and leave it in ``folder``.
+
+    Returns ``agreement``, which is 1: it has no random part. Raises ``RunError`` when it fails.
+    """
+    store = Store(settings.store_url)
+    [fitted] = _fit([cell], store, encode, partial(worker.call, probe.fit_and_save, cell.job.classifier, folder))
+    if isinstance(fitted, RunError):
+        raise fitted
+    return agreement(store, cell.key, predictions_of(cell.job, cell.test_rows, fitted[0]))
+
+
+def _fit(cells: Sequence[Cell], store: Store, encode: Encode | None, fit_each: FitEach) -> Sequence[Fitted | RunError]:
     """Probabilities and seconds of each cell, the embedding's among them in equal shares; or why there are none."""
     started, job = time.monotonic(), cells[0].job
     rows = [in_order(cell.train_rows) for cell in cells]
@@ -145,7 +157,7 @@ def _fit(
     ]
 
 
-def _kept(cell: CellRows, outcome: Fitted | RunError, store: Store) -> Trial:
+def _kept(cell: Cell, outcome: Fitted | RunError, store: Store) -> Trial:
     if isinstance(outcome, RunError):
         return cell.failed(outcome)
     probabilities, seconds = outcome

@@ -22,6 +22,7 @@ from tasks.training.devices import device_name
 from tasks.training.evaluate import evaluate
 from tasks.training.hardware import cores, precision
 from tasks.training.request import Training
+from tasks.training.weights import part_of, settle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,10 +114,12 @@ def run_trial(
     *,
     trainings: int = 1,
     train: Train = train_in_worker,
+    weights: Path | None = None,
 ) -> Trial:
     """Train and test one cell, or find it in the store.
 
-    ``trainings`` is how many run at once: they share the cores. A training that fails gives a trial with status
+    ``trainings`` is how many run at once: they share the cores. A training leaves its model in ``weights``, in a folder
+    with the trial's key, where there is room. A training that fails gives a trial with status
     ``failed`` and its reason; it is not stored, so that the next run tries again. Raises ``RunError`` when the store
     cannot be used.
     """
@@ -125,12 +128,16 @@ def run_trial(
     found = stored_trial(store, key, job, train_rows, test_rows)
     if found is not None:
         return found
-    started = time.monotonic()
+    started, part = time.monotonic(), part_of(weights, key)
     try:
-        predictions = _predict(job, train_rows, test_rows, max(1, cores() // trainings), train)
+        threads = max(1, cores() // trainings)
+        predictions = _predict(job, train_rows, test_rows, threads, train, str(part) if part else None)
     except (RunError, UserError) as error:
         return failed_trial(key, job, train_rows, test_rows, error, time.monotonic() - started)
-    return keep_trial(store, key, job, train_rows, predictions, time.monotonic() - started)
+    trial = keep_trial(store, key, job, train_rows, predictions, time.monotonic() - started)
+    if part:
+        settle(part)
+    return trial
 
 
 def stored_trial(
@@ -187,12 +194,20 @@ def train_model(
 ) -> float:
     """Train a finished cell once more, on the same rows with the same seed, and leave the model in ``folder``.
 
-    Models are not kept by trials, because a study has hundreds. Returns the share of test rows of which the model says
-    what the trial said: 1 on the same machine, less where arithmetic differs. Raises ``RunError`` when it fails.
+    Few trials keep their models (``weights``), because a study has hundreds. Returns ``agreement``. Raises ``RunError``
+    when it fails.
     """
-    store = Store(settings.store_url)
-    known = {item.item: item.predicted for item in needed_predictions(store, trial_key(job, train_rows, test_rows))}
     again = _predict(job, train_rows, test_rows, cores(), train, str(folder))
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise RunError(f"cannot write the model of {job.cell!r} to {str(folder)!r}; is the disk full?")
+    return agreement(Store(settings.store_url), trial_key(job, train_rows, test_rows), again)
+
+
+def agreement(store: Store, key: str, again: Sequence[Prediction]) -> float:
+    """The share of test rows of which a model that was trained again says what the trial said: 1 on the same machine,
+    less where arithmetic differs.
+    """
+    known = {item.item: item.predicted for item in needed_predictions(store, key)}
     return sum(known[item.item] == item.predicted for item in again) / len(again)
 
 

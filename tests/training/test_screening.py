@@ -8,7 +8,7 @@ from tasks.records import Example
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.classifiers import probe
-from tasks.training.screening import CellRows, is_screened, run_trials
+from tasks.training.screening import Cell, is_screened, run_trials
 from tasks.training.trial import read_predictions, run_trial
 
 PROBE = {"model": "probe/embedded/minilm-l6"}
@@ -53,7 +53,7 @@ def without_time(trial):
 
 def test_a_batch_gives_what_each_trial_gives_alone(make_job, settings, tmp_path):
     jobs = [make_job(classifier=PROBE, seed=seed) for seed in range(4)]
-    cells = [CellRows(job, rows(f"train {job.seed}", 10 + job.seed), TEST) for job in jobs]
+    cells = [Cell(job, rows(f"train {job.seed}", 10 + job.seed), TEST) for job in jobs]
     screened = screen(cells, settings)
     other = Settings(home=tmp_path / "alone")
 
@@ -80,7 +80,7 @@ def test_a_batch_gives_what_each_trial_gives_alone(make_job, settings, tmp_path)
 
 def test_seeds_of_the_same_rows_are_fitted_once_and_stored_each(make_job, settings):
     fit_each, encode = FitEach(), Encoder()
-    cells = [CellRows(make_job(classifier=PROBE, seed=seed), rows("train", 10), TEST) for seed in range(5)]
+    cells = [Cell(make_job(classifier=PROBE, seed=seed), rows("train", 10), TEST) for seed in range(5)]
     trials = screen(cells, settings, encode, fit_each)
     assert (fit_each.fits, encode.asked) == (1, 10 + len(TEST))
     assert len({trial.key for trial in trials}) == 5 and len({trial.macro_f1 for trial in trials}) == 1
@@ -90,7 +90,7 @@ def test_seeds_of_the_same_rows_are_fitted_once_and_stored_each(make_job, settin
 
 def test_the_same_rows_under_another_name_are_the_same_trial(make_job, settings):
     names = [make_job(classifier=PROBE), make_job(classifier=PROBE, mode="few_shot", source="llm")]
-    first, twin = screen([CellRows(job, rows("train", 10), TEST) for job in names], settings)
+    first, twin = screen([Cell(job, rows("train", 10), TEST) for job in names], settings)
     assert (first.cached, twin.cached, first.key) == (False, True, twin.key) and twin.arm == names[1].arm
 
 
@@ -101,10 +101,10 @@ def test_cells_fail_alone(make_job, settings):
         return vectors
 
     job = make_job(classifier=PROBE)
-    good = CellRows(job, rows("train", 10), TEST)
-    one_label = CellRows(job, [Example("a", "ham")], TEST)
-    odd = CellRows(job, [*rows("train", 10), *rows("odd", 2)], TEST)
-    no_test = CellRows(job, rows("train", 10), [])
+    good = Cell(job, rows("train", 10), TEST)
+    one_label = Cell(job, [Example("a", "ham")], TEST)
+    odd = Cell(job, [*rows("train", 10), *rows("odd", 2)], TEST)
+    no_test = Cell(job, rows("train", 10), [])
     trials = screen([one_label, odd, good, no_test, one_label], settings, encode)
     assert [trial.status for trial in trials] == ["failed", "failed", "ok", "failed", "failed"]
     assert "all 1 have label 'ham'" in trials[0].error and trials[4].error == trials[0].error
@@ -116,9 +116,9 @@ def test_an_encoder_that_cannot_be_used_fails_what_is_not_stored(make_job, setti
     def broken(texts):
         raise RunError("cannot load classifier")
 
-    known = CellRows(make_job(classifier=PROBE), rows("train", 10), TEST)
+    known = Cell(make_job(classifier=PROBE), rows("train", 10), TEST)
     screen([known], settings)
-    new = CellRows(make_job(classifier=PROBE), rows("more", 10), TEST)
+    new = Cell(make_job(classifier=PROBE), rows("more", 10), TEST)
     found, failed = screen([known, new], settings, broken)
     assert found.cached and (failed.status, failed.error) == ("failed", "cannot load classifier")
 

@@ -6,11 +6,12 @@ It has no random part: trials of different seeds differ only where their rows do
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.config import ClassifierConfig
 from tasks.errors import RunError, UserError
-from tasks.training import encoders
+from tasks.training import encoders, synthgap_probe
 from tasks.training.embeddings import Embedder, find_embedder
 from tasks.training.request import Training
 
@@ -23,8 +24,8 @@ PREFIX = "probe/"
 PENALTY = 10.0
 """Inverse strength of the L2 penalty on embeddings of length one (docs/LOG.md)."""
 
-SAVES = False
-"""A probe is for screening: it leaves no model."""
+SAVES = "probe"
+"""``fit_and_save`` can leave the coefficients in a folder."""
 
 UNUSED = ("epochs", "learning_rate", "batch_size", "min_steps")
 
@@ -97,6 +98,34 @@ def fit_predict_each(vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequenc
             else:
                 found.append((probabilities, time.monotonic() - started))
     return found
+
+
+def fit_and_save(
+    config: ClassifierConfig, folder: Path, vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequence[str]
+) -> list[Fitted | RunError]:
+    """Fit the probe of the only one of ``fits``, leave it in ``folder`` (``synthgap_probe``), and predict with it."""
+    import numpy as np
+
+    [fit] = fits
+    table = _normal(vectors)
+    model = _fit(table[list(fit.rows)], fit.row_labels)
+    weights, intercepts = model.coef_, model.intercept_
+    if len(weights) == 1:  # two labels: one row, for the second; the first's logit is 0
+        weights, intercepts = np.vstack([0 * weights, weights]), np.append(0.0, intercepts)
+    embedder = embedder_of(config)
+    encoder = embedder.encoder
+    module, package = encoders.EMBEDDED.get(encoder.name, (encoder.source, None))
+    about = synthgap_probe.About(
+        encoder=module,
+        package=package,
+        revision=encoder.revision,
+        fingerprint=encoder.fingerprint,
+        folder=encoder.local,
+        max_length=embedder.max_length,
+        labels=tuple(map(str, model.classes_)),
+    )
+    synthgap_probe.save(folder, about, weights, intercepts)
+    return [(_probabilities(model, table[list(fit.test_rows)], labels), 0.0)]
 
 
 def _normal(vectors: "np.ndarray") -> "np.ndarray":

@@ -149,7 +149,7 @@ def test_what_no_form_can_know_is_one_clear_line(up: Up) -> None:
 
 
 def test_a_run_of_the_command_line_is_seen_on_the_same_servers(up: Up) -> None:
-    done = up.run("run", "small", "--json")
+    done = up.run("run", "small", "--json", "--again")
     assert done.returncode == 0, done.stderr
     [cell] = [cell for cell in json.loads(done.stdout)["cells"] if cell["arm"]["mode"] == "zero_shot"]
     assert cell["run_id"] in {run["info"]["run_id"] for run in up.mlflow_runs("small")}
