@@ -24,7 +24,9 @@ OTHER = $(strip $(foreach choice,PYTHON TORCH,$(if $(filter file,$(origin $(choi
   $(if $(findstring [$(choice)=$($(choice))],$(MADE)),,$(choice)=$($(choice))))))
 CHECK_CHOICE = $(if $(MADE),$(if $(OTHER),$(error .venv was made without $(OTHER); run `make clean` first)))
 
-.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead bench-startup bench-large lock clean
+.PHONY: setup demo test test-slow check lock clean
+.PHONY: bench-filters bench-generation bench-coverage bench-measures bench-overhead bench-startup bench-screening
+.PHONY: bench-large bench-bulk
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -78,6 +80,10 @@ bench-coverage: setup
 # Fails where measures of 100,000 rows take over a minute or over 3 GiB, or sampled values are off by more than they say.
 bench-measures: setup
 	$(BIN)/python -m benchmarks.measures
+
+# Ten minutes; fails where embedding is not twice as fast as the first release's, or a study of probes takes too long.
+bench-screening: setup
+	$(BIN)/python -m benchmarks.screening
 
 # Ten minutes; fails where Prefect and MLflow take over 5% of a small study, or a trial of many over 60 ms.
 bench-overhead: setup

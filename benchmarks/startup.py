@@ -4,8 +4,8 @@
 
 The study has three probe cells: 40 rows a label of the packaged SMS, and two imports of made-up texts; no LLM. Its
 first run starts Prefect's server, makes its database and MLflow's, and trains; the next one finds nothing changed, and
-one with ``--again`` finds every cell stored. Seconds of CPU include those of servers and workers: on a busy machine they
-say more than seconds of the clock. Exits with 1 where a bar is missed.
+one with ``--again`` finds every cell stored. Seconds of CPU include those of servers and workers: on a busy machine
+they say more than seconds of the clock. Exits with 1 where a bar is missed.
 """
 
 import argparse

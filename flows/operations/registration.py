@@ -82,7 +82,11 @@ class FileDeployments:
 
 
 def offer_modes(deployment: RunnerDeployment, modes: Iterable[str]) -> None:
-    """Have the form list a study's own modes as well: the server refuses what is not listed."""
+    """Have the form list a study's own modes as well: the server refuses what is not listed.
+
+    The schema is a private field, because Prefect takes it from the flow's signature alone; a deployment that is made
+    without ``RunnerDeployment`` would repeat what that does with schedules, pools and versions.
+    """
     if listed := deployment._parameter_openapi_schema.properties.get("modes"):
         names = dict.fromkeys([*listed["items"]["enum"], *modes])
         listed["items"] = {**listed["items"], "enum": list(names)}

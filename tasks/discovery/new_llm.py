@@ -70,7 +70,7 @@ def note_end(
     ``started`` is the ISO time that determined the month. Returns null for an LLM that was retired during the study.
     """
     plan = make_plan(study, data, settings)
-    if all(item.stored for group in (plan.syntheses, plan.trials, plan.untrained) for item in group):
+    if plan.all_stored:
         return _note(model, "triggered", "", settings, started)
     limit = next((item["stopped"] for item in results["syntheses"] if item["stopped"]), "")
     if limit or results["status"] == "ok":  # nothing failed: an LLM that classifies has reached the limit

@@ -1,9 +1,9 @@
 """How much a run may spend on LLM calls: one ledger on disk, shared by all its processes.
 
 Before every attempt of a call its worst case is reserved, and afterwards its true cost is settled, so the spending
-never exceeds the limit. An attempt whose answer was lost may have been billed: its worst case counts as spent, and so do the
-reservations of a killed process. A ledger is written twice, its copy first, so that damage to one file loses nothing;
-if both are damaged, nothing more is spent.
+never exceeds the limit. An attempt whose answer was lost may have been billed: its worst case counts as spent, and so
+do the reservations of a killed process. A ledger is written twice, its copy first, so that damage to one file loses
+nothing; if both are damaged, nothing more is spent.
 """
 
 import contextlib

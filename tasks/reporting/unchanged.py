@@ -99,7 +99,7 @@ def unchanged_results(plan: Plan, data: Sequence[TaskData], settings: Settings) 
     part, or its results or MLflow's database are gone. MLflow itself is not asked.
     """
     config, folder = plan.study, publish.folder_of(plan.study.name, settings)
-    if plan.questions or not all(item.stored for item in (*plan.syntheses, *plan.trials, *plan.untrained)):
+    if plan.questions or not plan.all_stored:
         return None
     scheme, _, database = settings.mlflow_uri.partition(":///")
     if scheme == "sqlite" and not Path(database).exists():

@@ -173,6 +173,20 @@ def test_on_two_workers_the_results_are_those_of_threads(runner: str, tmp_path: 
     check_like_threads(results, said, alone, tmp_path)
 
 
+def test_many_probes_on_a_dask_cluster_are_those_of_one_process(tmp_path: Path, writer: Writer) -> None:
+    installed("dask", "prefect_dask")
+    grid = {"modes": ["real"], "seeds": list(range(200)), "synthesis_per": "seed", "trainings": 2, "reference_rows": 0}
+    found = []
+    for runner in ("threads", "dask"):
+        place = tmp_path / runner
+        study = small_study.write_study(place, writer.url, **grid, untrained=[], log_models=False)
+        results, said = small_study.run(study, small_study.environment(place, SYNTHGAP_RUNNER=runner))
+        assert len(trial_lines(said)) == len(results["cells"]) == 200
+        found.append({cell["seed"]: (cell["key"], cell["macro_f1"], cell["per_label"]) for cell in results["cells"]})
+    assert found[0] == found[1]
+    assert len({key for key, *_ in found[0].values()}) == 200
+
+
 @pytest.mark.parametrize("runner", ["dask", "ray"])
 def test_a_study_that_is_told_to_end_leaves_nothing_of_its_cluster(runner: str, tmp_path: Path, writer: Writer) -> None:
     installed(runner, f"prefect_{runner}")

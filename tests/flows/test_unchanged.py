@@ -2,9 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,22 +111,34 @@ def unchanged(study: Study, settings: Settings) -> Results | None:
     return unchanged_results(make_plan(study.config, data, settings), data, settings)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    settings = Settings(home=tmp_path / "home", data_dir=None)
-    settings.home.mkdir()
-    return settings
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "files"
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
+    """The folder of a study that has run, with its home in it: ``home``."""
+    place = tmp_path_factory.mktemp("place")
+    folder = place / "files"
     folder.mkdir()
     for name in ("mood", "taste"):
         write_rows(folder / f"{name}.csv", name, 40)
     write_rows(folder / "theirs.csv", "theirs", 20)
     (folder / "people.csv").write_text("judge,objective,subjective\nann,mood,taste\n")
-    return folder
+    settings = Settings(home=folder / "home", data_dir=None)
+    settings.home.mkdir()
+    run(write_study(folder), settings)
+    shutil.copytree(folder, place / "kept")
+    return folder, settings
+
+
+@pytest.fixture
+def folder(ran: tuple[Path, Settings]) -> Iterator[Path]:
+    """The folder as the run left it: what a test changes there is undone."""
+    yield ran[0]
+    shutil.rmtree(ran[0])
+    shutil.copytree(ran[0].parent / "kept", ran[0])
+
+
+@pytest.fixture
+def settings(ran: tuple[Path, Settings], folder: Path) -> Settings:
+    return ran[1]
 
 
 NO_SERVERS = """
@@ -155,8 +168,6 @@ def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
 
 
 def test_an_unchanged_study_is_shown_again_and_starts_nothing(folder, settings, tmp_path) -> None:
-    study = write_study(folder)
-    run(study, settings)
     made = (settings.home / "studies" / "s" / "results.json").read_bytes()
     done = command(settings, "run", str(folder / "s.yaml"), "--json", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -224,8 +235,7 @@ def _append(path: Path) -> None:
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_whatever_results_depend_on_is_a_change(change: Change, folder: Path, settings: Settings) -> None:
-    study = write_study(folder)
-    run(study, settings)
+    study = load_study(folder / "s.yaml")
     assert unchanged(study, settings)
     change(folder, settings)
     assert unchanged(study, settings) is None
@@ -233,8 +243,7 @@ def test_whatever_results_depend_on_is_a_change(change: Change, folder: Path, se
 
 def test_an_import_that_is_changed_back_is_a_change_where_the_last_run_saw_the_other(folder, settings) -> None:
     """All of its parts are stored, and the last results are those of other rows."""
-    study = write_study(folder)
-    run(study, settings)
+    study = load_study(folder / "s.yaml")
     write_rows(folder / "theirs.csv", "others", 20)
     run(study, settings)
     write_rows(folder / "theirs.csv", "theirs", 20)
@@ -242,7 +251,6 @@ def test_an_import_that_is_changed_back_is_a_change_where_the_last_run_saw_the_o
 
 
 def test_another_config_is_a_change_even_where_all_its_parts_are_stored(folder, settings) -> None:
-    run(write_study(folder), settings)
     for change in ({"tolerance": 0.05}, {"seeds": [0]}, {"seeds": [0, 1, 2]}):
         study = write_study(folder, **change)
         do_work(study, settings)
@@ -251,7 +259,7 @@ def test_another_config_is_a_change_even_where_all_its_parts_are_stored(folder, 
 
 
 def test_what_failed_is_tried_again(folder, settings) -> None:
-    study = write_study(folder)
+    study = load_study(folder / "s.yaml")
     run(study, settings, failures=(Failure("judge", "no answer"),))
     assert unchanged(study, settings) is None
     last = publish.last_results("s", settings)
@@ -261,15 +269,13 @@ def test_what_failed_is_tried_again(folder, settings) -> None:
 
 
 def test_another_place_of_mlflow_is_a_change(folder, settings, tmp_path) -> None:
-    study = write_study(folder)
-    run(study, settings)
+    study = load_study(folder / "s.yaml")
     elsewhere = Settings(home=settings.home, data_dir=None, tracking_uri="http://127.0.0.1:9")
     assert unchanged(study, elsewhere) is None
 
 
 def test_an_llm_that_was_retired_since_is_a_change(folder, settings) -> None:
-    study = write_study(folder)
-    run(study, settings)
+    study = load_study(folder / "s.yaml")
     [challenge, *_] = publish.last_results("s", settings).challenges
     remember(Store(settings.store_url), Known("theirs", "", "retired", "2026-01-03"))
     assert challenge.challenger == "theirs" and unchanged(study, settings) is None
