@@ -19,7 +19,7 @@ from tasks.generation.form import ONE_TEXT
 from tasks.generation.pipeline import FilterPipeline, Text
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
-from tasks.records import Example, SynthesisJob, TaskData, content_key
+from tasks.records import Example, SynthesisJob, TaskData, canonical, key_of_parts
 
 SESSION = "import"
 
@@ -36,8 +36,8 @@ def import_key(job: SynthesisJob, data: TaskData) -> str:
     """Key of the data set that an import comes to: its rows, how many are wanted by which draw, and the filters."""
     item = _import_of(job)
     rows = sorted((row.text, row.label) for row in read_import(item, job.task))
-    return content_key({"imported": rows, "name": item.name, "cost": item.cost_usd, "draw": job.draw,
-                        **keys.filter_parts(job, data)})  # fmt: skip
+    parts = {"imported": rows, "name": item.name, "cost": item.cost_usd, "draw": job.draw}
+    return key_of_parts({name: canonical(value) for name, value in parts.items()} | keys.filter_parts(job, data))
 
 
 def filter_import(job: SynthesisJob, data: TaskData) -> FilterPipeline:

@@ -8,7 +8,7 @@ from tasks.records.arms import ID_LENGTH, Arm, ComparedTo, Configured, ModeFacts
 from tasks.records.comparisons import Challenge, Comparison, Gap, GoodEnough, Interval, Outcome
 from tasks.records.costs import Spent, known_sum
 from tasks.records.data import Example, Row, TaskData, TaskSummary, count_labels
-from tasks.records.names import content_key, readable, short
+from tasks.records.names import canonical, content_key, key_of_parts, readable, short
 from tasks.records.subjectivity import (
     Association,
     Correlation,
@@ -58,10 +58,12 @@ __all__ = [
     "Trial",
     "TrialJob",
     "by_arm",
+    "canonical",
     "cell_name",
     "configured",
     "content_key",
     "count_labels",
+    "key_of_parts",
     "known_sum",
     "readable",
     "short",

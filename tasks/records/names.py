@@ -3,13 +3,27 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
 
 def content_key(value: Any) -> str:
-    """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON (sorted keys, UTF-8)."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON."""
+    return _hash(canonical(value))
+
+
+def key_of_parts(parts: Mapping[str, str]) -> str:
+    """``content_key`` of a mapping whose values are canonical JSON already, so that many keys share a large one."""
+    return _hash("{" + ",".join(f"{canonical(name)}:{parts[name]}" for name in sorted(parts)) + "}")
+
+
+def canonical(value: Any) -> str:
+    """``value`` as canonical JSON: sorted keys, no spaces, all characters as they are."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
+
+
+def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
