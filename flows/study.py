@@ -173,8 +173,8 @@ def _run_grid(
             new = [job for key, job in named.items() if key not in cells]  # syntheses may ask for the same real rows
             cells.update(named)
             for batch in batches(job for job in new if is_screened(job.classifier)):
-                name = readable(batch[0].task.name, batch[0].arm.source_label, batch[0].arm.classifier.label)
-                title = f"{name} · {len(batch)} cells"
+                arm, modes = batch[0].arm, ", ".join(dict.fromkeys(job.arm.mode for job in batch))
+                title = readable(arm.task, modes, arm.source_label, arm.classifier.label, f"{len(batch)} cells")
                 jobs_sent = batch if trainers.remote else stages.unsearched(batch)  # Dask takes the wrapper apart
                 submit(stages.screen_stage, {"name": title, "jobs": jobs_sent}, batch, *after)
             for job in (job for job in new if not is_screened(job.classifier)):
