@@ -23,7 +23,7 @@ LONGEST_NAME = 250
 
 
 def title(arm: Arm, last: str | None) -> str:
-    """An arm and what tells a run from its others, in names that a column of a table holds; whole ones are parameters."""
+    """An arm and what tells a run from its others, short enough for a table; parameters have the whole names."""
     source = short(arm.source.label) if arm.source else None
     return readable(arm.task, arm.mode, source, short(arm.classifier.label), last)[:LONGEST_NAME]
 
