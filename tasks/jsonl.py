@@ -36,11 +36,11 @@ def _plain(value: Any) -> dict[str, Any]:
     """The fields of a record; ``dataclasses.asdict`` would copy each value in them, too, for three times as long."""
     if not dataclasses.is_dataclass(value):
         raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-    return {name: getattr(value, name) for name in _names(type(value))}
+    return {name: getattr(value, name) for name in _names(cast("Hashable", type(value)))}
 
 
 @functools.cache
-def _names(kind: type) -> tuple[str, ...]:
+def _names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind))
 
 
