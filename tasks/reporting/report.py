@@ -7,6 +7,7 @@ LLM or a user wrote is escaped by the template engine, and the page forbids scri
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tasks import phrases
 from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Comparison, GoodEnough, Row, Synthesis, short
-from tasks.reporting import phrases
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.grouping import asked, classifiers, rating, task_names, titles
 from tasks.reporting.modes import (
@@ -30,7 +31,6 @@ from tasks.reporting.modes import (
     mode_name,
     place,
 )
-from tasks.reporting.phrases import MINUS
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS
@@ -117,8 +117,8 @@ def _environment(results: Results) -> Environment:
         clip=_clip,
         points=phrases.signed_points,
         signed=phrases.signed,
-        fixed=_fixed,
-        effect=_effect,
+        fixed=phrases.fixed,
+        effect=partial(phrases.signed, digits=1),
         measure=_measure,
         svg=Markup,
         css=css_name,
@@ -219,19 +219,10 @@ def _beside(row: Comparison) -> str:
     return "" if mode_facts(row.mode).compared_to == "real rows of the same size" else row.against
 
 
-def _fixed(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", MINUS)
-
-
-def _effect(value: float) -> str:
-    return f"{value:+.1f}".replace("-", MINUS)
-
-
 def _measure(value: float, error: float | None = None) -> str:
     """A measure with the digits that it can bear: those of its error, where that is known."""
     size = abs(value)
     digits = 0 if float(value).is_integer() and size > 1 else 1 if size >= 10 else 2 if size >= 0.1 else 3
     if error:
         digits = min(max(0, 1 - math.floor(math.log10(error) + 0.5)), 4)
-    text = f"{value:,.{digits}f}"
-    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text.replace("-", MINUS)
+    return phrases.fixed(value, digits)

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
+from tasks.phrases import count, listed, signed_points
 from tasks.records import Challenge, short
 from tasks.reporting.grouping import in_order, titles
 from tasks.reporting.modes import mode_name
-from tasks.reporting.phrases import count, listed, signed_points
 from tasks.reporting.results import RegisteredModel, Results
 from tasks.reporting.section import Section
 

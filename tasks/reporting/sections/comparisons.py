@@ -6,11 +6,11 @@ from textwrap import shorten
 from typing import Any
 
 from tasks.modes import MATCHED_REAL, mode_facts
+from tasks.phrases import signed
 from tasks.records import Comparison
 from tasks.reporting.figure import BAND, FAINT, INK, Figure
 from tasks.reporting.grouping import task_names
 from tasks.reporting.modes import answer, best, place
-from tasks.reporting.phrases import MINUS
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 
@@ -72,7 +72,7 @@ def _gap_line(results: Results, row: Comparison, label: str = "") -> _Line:
         return _Line(label, row.mode, "not known", None)
     mean, low, high = 100 * gap.mean, 100 * gap.low, 100 * gap.high
     word = {"yes": "ok", "no": "worse", "undecided": "undecided", "none": ""}[answer(row)]
-    value = f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip().replace("-", MINUS)
+    value = f"{signed(mean, 0)} ({signed(low, 0)} to {signed(high, 0)}) {word}".strip()
     return _Line(label, row.mode, value, mean, low, high)
 
 

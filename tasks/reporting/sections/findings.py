@@ -1,7 +1,7 @@
 """The findings of the paper, held against this study's numbers."""
 
+from tasks.phrases import count, listed
 from tasks.records import Finding
-from tasks.reporting.phrases import count, listed
 from tasks.reporting.results import Results
 from tasks.reporting.section import AnalysisInputs, Section, Table
 

@@ -2,10 +2,10 @@
 
 from tasks.analysis.subjectivity.paper import Published, beside
 from tasks.modes import MATCHED_REAL
+from tasks.phrases import listed, points
 from tasks.records import Comparison, Interval, short
 from tasks.reporting.grouping import Scored, in_order, titles
 from tasks.reporting.modes import mode_name
-from tasks.reporting.phrases import listed, points
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tasks.reporting.phrases import points
+from tasks.phrases import points
 from tasks.reporting.sections import paper
 
 Make = Callable[..., Any]
