@@ -57,6 +57,11 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
+def heading(title: str) -> str:
+    """A title with the colon after it, unless it ends with a question mark."""
+    return title if title.endswith("?") else f"{title}:"
+
+
 def sentence(text: str) -> str:
     """With a capital letter and a full stop; nothing for nothing."""
     return text[:1].upper() + text[1:] + "." if text else ""

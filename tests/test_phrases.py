@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.phrases import among, fixed, points, signed, signed_points
+from tasks.phrases import among, fixed, heading, points, signed, signed_points
 from tasks.reporting.modes import mode_name
 
 Make = Callable[..., Any]
@@ -32,6 +32,10 @@ def test_a_sign_is_a_minus_or_a_plus_and_zero_has_none(value: float, digits: int
 
 def test_differences_in_points() -> None:
     assert [signed_points(score) for score in (-0.1324, 0.01, -0.0004)] == ["−13.2", "+1.0", "0.0"]
+
+
+def test_a_question_needs_no_colon() -> None:
+    assert [heading(title) for title in ("Is it spam?", "Topics")] == ["Is it spam?", "Topics:"]
 
 
 @given(score=st.floats(-1, 1))
