@@ -12,6 +12,7 @@ from typing import Any
 
 from tasks.errors import RunError, UserError
 from tasks.generation.provenance import trace
+from tasks.phrases import signed_points
 from tasks.records import Comparison, FilterCounts, Interval, Synthesis
 from tasks.reporting.results import Results, source_of
 from tasks.settings import Settings
@@ -133,6 +134,6 @@ def _gaps(synthesis: Synthesis, results: Results) -> list[str]:
 def _gap(item: Comparison, score: Interval) -> str:
     line = f"- {item.mode}, {item.classifier}: macro-F1 {score.mean:.3f} (95% {score.low:.3f} to {score.high:.3f})"
     if gap := item.gap:
-        line += f", {100 * gap.mean:+.1f} points against as many real rows "
-        line += f"(95% {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+        line += f", {signed_points(gap.mean)} points against as many real rows "
+        line += f"(95% {signed_points(gap.low)} to {signed_points(gap.high)})"
     return f"{line}: {item.verdict}."

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from tasks.phrases import signed_points
 from tasks.records import Comparison
 from tasks.reporting.grouping import in_order
 from tasks.reporting.modes import MARKS, answer, place
@@ -48,7 +49,7 @@ def _row(results: Results, titles: Mapping[str, str], row: Comparison) -> str:
         titles.get(row.task, row.task),
         place(row, results),
         f"{score.mean:.3f} ({score.low:.2f} to {score.high:.2f})" if score else "–",
-        f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})" if gap else "–",
+        f"{signed_points(gap.mean)} ({signed_points(gap.low)} to {signed_points(gap.high)})" if gap else "–",
         "" if state == "none" else f"{MARKS[state]} {state}",
         row.verdict,
     ]

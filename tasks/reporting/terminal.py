@@ -17,11 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.config import TaskConfig
+from tasks.phrases import count, signed_points
 from tasks.progress import Progress
 from tasks.records import Comparison, short
 from tasks.reporting.grouping import in_order
 from tasks.reporting.modes import MARKS, answer, place
-from tasks.reporting.phrases import count
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS, summary
@@ -310,7 +310,7 @@ def _score(row: Comparison) -> list[str]:
 
 def _gap(row: Comparison) -> list[str]:
     gap = row.gap
-    return [f"{100 * gap.mean:+.1f}", f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}"] if gap else ["–", "–"]
+    return [signed_points(gap.mean), f"{signed_points(gap.low)} to {signed_points(gap.high)}"] if gap else ["–", "–"]
 
 
 def _spend(planned: "Estimate | Planned", seconds: float | None) -> list[str]:

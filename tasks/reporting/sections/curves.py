@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from tasks.modes import MATCHED_REAL
+from tasks.phrases import among, sentence, times
 from tasks.records import Curve, CurvePoint, Interval
 from tasks.reporting.figure import INK, NARROW, Figure, lowest_tenth, value_axis
 from tasks.reporting.grouping import by_mode, in_order, pairs, task_names, titles
 from tasks.reporting.modes import all_synthetic, llm, mode_name
-from tasks.reporting.phrases import among, sentence, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import AnalysisInputs, Group, Panel, Section
 

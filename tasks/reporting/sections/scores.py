@@ -6,10 +6,10 @@ from statistics import median
 
 from tasks.labelling.untrained import UNTRAINED
 from tasks.modes import MATCHED_REAL, mode_facts
+from tasks.phrases import among, count, listed, points, sentence, times
 from tasks.records import Comparison
 from tasks.reporting.grouping import Scored, by_mode, of_pair, pairs, task_names
 from tasks.reporting.modes import all_synthetic, mixed_in, mode_name
-from tasks.reporting.phrases import among, count, listed, points, sentence, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 

@@ -6,11 +6,11 @@ from statistics import median
 from typing import Any
 
 from tasks.modes import MATCHED_REAL, mode_facts
+from tasks.phrases import among, count, listed, points, sentence, signed_points, times
 from tasks.records import Interval
 from tasks.reporting.figure import FAINT, INK, NARROW, Figure, lowest_tenth, value_axis
 from tasks.reporting.grouping import by_mode, classifiers, pairs, scores_of_pair, task_names, titles
 from tasks.reporting.modes import mixed_in, mode_name
-from tasks.reporting.phrases import among, count, listed, points, sentence, signed_points, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Group, Panel, Section
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from tasks.reporting.phrases import listed
+from tasks.phrases import listed
 from tasks.reporting.results import Results, Totals
 from tasks.reporting.section import Section
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.phrases import count, signed, signed_points
 from tasks.records import Correlation, Gap, Interval, TaskSubjectivity, short
 from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure, value_axis
 from tasks.reporting.grouping import classifiers, rating, task_names, titles
 from tasks.reporting.modes import Look, all_synthetic, llm, mode_name, place
-from tasks.reporting.phrases import count, signed
 from tasks.reporting.results import Results, Subjectivity
 from tasks.reporting.section import AnalysisInputs, Panel, Section
 
@@ -139,7 +139,7 @@ def gap_over_subjectivity(
 ) -> str:
     """Gap in points over a measure of subjectivity, a numbered marker a task, for one way to get training rows."""
     spoken = f"{title}: gap over {AXES[unit]}. " + "; ".join(
-        f"{point.task}: {100 * point.gap.mean:+.1f} at {point.x.mean:.2f}" for point in points
+        f"{point.task}: {signed_points(point.gap.mean)} at {point.x.mean:.2f}" for point in points
     )
     with Figure(results, 250, spoken, NARROW + 40) as figure:
         axes = figure.axes(top=10, bottom=44, left=0.17)

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tasks.modes import MATCHED_REAL
+from tasks.phrases import among, sentence, times
 from tasks.records import Synthesis, TaskSummary, short
 from tasks.reporting.figure import INK, NARROW, Figure
 from tasks.reporting.grouping import in_order, task_names
 from tasks.reporting.modes import all_synthetic, mixed_in, mode_name
-from tasks.reporting.phrases import among, sentence, times
 from tasks.reporting.results import Results, source_of
 from tasks.reporting.section import Section
 
