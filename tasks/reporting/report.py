@@ -171,7 +171,8 @@ def _headline(results: Results) -> str:
     if not parts:
         return "No task could be loaded."
     if len(parts) == 1:
-        return f"{WORDS[states[0]]}, for {_all(len(states))}."
+        tasks = {1: "this task", 2: "both tasks"}.get(len(states), f"all {len(states)} tasks")
+        return f"{WORDS[states[0]]}, for {tasks}."
     return ", ".join([parts[0], *(part.lower() for part in parts[1:])]) + f" of {len(states)} tasks."
 
 
@@ -187,10 +188,6 @@ def _tried(results: Results) -> str:
 def _named(names: Sequence[str]) -> str:
     rest = len(names) - NAMED
     return phrases.listed([*names[:NAMED], f"{rest} more"] if rest > 1 else names)
-
-
-def _all(tasks: int) -> str:
-    return {1: "this task", 2: "both tasks"}.get(tasks, f"all {tasks} tasks")
 
 
 def _holes(results: Results) -> list[tuple[str, list[str]]]:

@@ -84,7 +84,9 @@ def prepare(settings: Settings, study: str, first: float = FIRST) -> str:
             client.restore_experiment(found.experiment_id)
         tags = {**EXPERIMENT_TAGS, **common_views()}
         if not found:
-            return str(client.create_experiment(study, _artifacts_of(settings, study), tags=tags))
+            # a server has a folder for files; without one, a database would use ./mlruns
+            files = f"{settings.artifacts_uri}/{study}" if database_of(uri) else None
+            return str(client.create_experiment(study, files, tags=tags))
         for name, value in tags.items():
             if name not in found.tags:  # a tag that somebody changed stays
                 client.set_experiment_tag(found.experiment_id, name, value)
@@ -160,11 +162,6 @@ def study_urls(settings: Settings, run: StudyRun) -> dict[str, str]:
 def _page(settings: Settings, place: str) -> str | None:
     uri = without_password(settings.mlflow_uri.rstrip("/"))
     return f"{uri}/#/{place}" if uri.startswith("http") else None
-
-
-def _artifacts_of(settings: Settings, study: str) -> str | None:
-    """Folder for the files of a new experiment. Null for a server, which has one; a database would use ``./mlruns``."""
-    return f"{settings.artifacts_uri}/{study}" if database_of(settings.mlflow_uri) else None
 
 
 def found_runs(client: Any, experiment_id: str, where: str) -> Iterator[Any]:

@@ -54,7 +54,8 @@ def log_trial(settings: Settings, run: StudyRun, trial: Trial, job: CellJob, pre
     """
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
-        known = _known(settings.mlflow_uri, run)
+        with _reading:  # otherwise each thread would search while the cache is empty
+            known = _search(settings.mlflow_uri, run)
         name = trial.key, trial.cell
         found = known.get(name)
         if found is None and not begun_here(run):
@@ -66,11 +67,6 @@ def log_trial(settings: Settings, run: StudyRun, trial: Trial, job: CellJob, pre
             found = _Logged(run_id, trial.status == "ok", run.run_id)
         known[name] = found
         return found.run_id
-
-
-def _known(uri: str, run: StudyRun) -> dict[Name, _Logged]:
-    with _reading:  # otherwise each thread would search while the cache is empty
-        return _search(uri, run)
 
 
 @functools.lru_cache(maxsize=4)

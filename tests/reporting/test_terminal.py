@@ -90,7 +90,7 @@ def test_view_of_a_study_has_sentences_and_findings(paper_results: Make) -> None
     rows = [line.split("  ")[0] for line in text.splitlines()]
     places = [rows.index(name) for name in ("sms_spam", "ag_news", "imdb", "headline_sarcasm")]
     assert places == sorted(places), "from objective to subjective"
-    assert "• few-shot · minilm-l6: undecided: subjective tasks lean to larger losses" in text
+    assert "• few-shot · minilm-l6: undecided: subjective tasks tend to larger losses" in text
     assert "confirmed" in text and "Remote Clique: real minus few-shot" in text
     assert "about 12 seeds or 3,400 test rows would decide" in text
 
