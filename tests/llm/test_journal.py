@@ -104,9 +104,8 @@ def test_a_later_answer_of_a_call_counts(tmp_path):
 
 def test_calls_that_cannot_be_used_stay_in_the_file(tmp_path):
     write(tmp_path / "j", *entries(3))
-    with open_journal(tmp_path / "j", "x") as journal:
-        journal.keep(lambda entry: entry.answers[0].text != "text 1")
-        assert len(journal.entries) == 2
+    with open_journal(tmp_path / "j", "x", lambda entry: entry.answers[0].text != "text 1") as journal:
+        assert [entry.call for entry in journal.entries.values()] == ["glad/0/0", "glad/2/0"]
     assert len(read_journal(tmp_path / "j")) == 3
 
 

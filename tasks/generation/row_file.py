@@ -1,0 +1,56 @@
+"""Rows of a synthesis under way: on disk, because there may be millions; in memory is only where each begins.
+
+The file has no name and goes with the process that wrote it: rows can be made again from their calls. A few rows never
+reach the disk.
+"""
+
+import tempfile
+import weakref
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+from tasks import jsonl
+from tasks.errors import writing
+from tasks.records import Row
+
+IN_MEMORY = 4 * 2**20
+"""Bytes up to which rows stay in memory."""
+
+
+class RowFile:
+    """Rows in the order in which they came.
+
+    ``folder`` is where they lie, null for the system's folder of temporary files, which may itself be in memory.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115  # as long as the rows
+        weakref.finalize(self, self._file.close)
+        self._ends = array("Q", [0])
+
+    def append(self, row: Row) -> None:
+        """Add a row. Raises ``RunError`` when the disk refuses."""
+        line = jsonl.encode(row) + b"\n"
+        with writing("filtered rows to", self._folder or Path(tempfile.gettempdir())):
+            self._file.seek(self._ends[-1])
+            self._file.write(line)
+        self._ends.append(self._ends[-1] + len(line))
+
+    def __len__(self) -> int:
+        return len(self._ends) - 1
+
+    def __getitem__(self, number: int) -> Row:
+        start, end = self._ends[number], self._ends[number + 1]
+        self._file.seek(start)
+        return jsonl.from_line(self._file.read(end - start), Row)
+
+    def __iter__(self) -> Iterator[Row]:
+        return (self[number] for number in range(len(self)))
+
+    def lines(self) -> Iterator[bytes]:
+        """The rows as JSON lines, each with its end."""
+        for start, end in zip(self._ends, self._ends[1:], strict=False):
+            self._file.seek(start)
+            yield self._file.read(end - start)
