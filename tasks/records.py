@@ -31,8 +31,27 @@ ComparedTo = Literal["real rows of the same size", "the study's real rows", "not
 
 def content_key(value: Any) -> str:
     """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON (sorted keys, UTF-8)."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:32]
+
+
+def content_key_of_many(name: str, items: Iterable[Any], rest: Mapping[str, Any]) -> str:
+    """The content key of ``{name: [*items], **rest}``, whose JSON need not fit into memory."""
+    digest = hashlib.sha256()
+    for number, field_name in enumerate(sorted({name, *rest})):
+        digest.update(f"{',' if number else '{'}{_canonical(field_name)}:".encode())
+        if field_name == name:
+            digest.update(b"[")
+            for place, item in enumerate(items):
+                digest.update(f"{',' if place else ''}{_canonical(item)}".encode())
+            digest.update(b"]")
+        else:
+            digest.update(_canonical(rest[field_name]).encode())
+    digest.update(b"}")
+    return digest.hexdigest()[:32]
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
 def _plain(value: Any) -> Any:

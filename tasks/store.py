@@ -318,16 +318,16 @@ class Store:
             make_folder(Path(path).parent)
             with replacing(Path(path)) as draft, draft.open("wb") as file:
                 return _File.copied(parts, file)
-        with tempfile.SpooledTemporaryFile(PART) as draft:
-            written = _File.copied(parts, draft)
-            draft.seek(0)
+        with tempfile.SpooledTemporaryFile(PART) as spool:
+            written = _File.copied(parts, spool)
+            spool.seek(0)
             if written.size <= PART:
-                self._write(path, draft.read())
+                self._write(path, spool.read())
                 return written
             if self._folders:
                 self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
             with self.fs.open(path, "wb") as remote:
-                shutil.copyfileobj(draft, remote, PART)
+                shutil.copyfileobj(spool, remote, PART)
         return written
 
     def _write(self, path: str, content: bytes) -> None:

@@ -6,7 +6,6 @@ they stand; what a model's answer would be stripped of (labels, quotes) would be
 """
 
 from collections import Counter
-from collections.abc import Sequence
 
 from tasks.config import ImportConfig
 from tasks.data.imports import read_import
@@ -17,9 +16,11 @@ from tasks.generation.filter import FilterContext
 from tasks.generation.filters import find_filters
 from tasks.generation.form import ONE_TEXT
 from tasks.generation.pipeline import FilterPipeline, Text
+from tasks.generation.row_file import RowFile
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
-from tasks.records import Example, SynthesisJob, TaskData, content_key
+from tasks.records import Example, SynthesisJob, TaskData, content_key_of_many
+from tasks.settings import Settings
 
 SESSION = "import"
 
@@ -36,25 +37,32 @@ def import_key(job: SynthesisJob, data: TaskData) -> str:
     """Key of the data set that an import comes to: its rows, how many are wanted by which draw, and the filters."""
     item = _import_of(job)
     rows = sorted((row.text, row.label) for row in read_import(item, job.task))
-    return content_key({"imported": rows, "name": item.name, "cost": item.cost_usd, "draw": job.draw,
-                        **keys.filter_parts(job, data)})  # fmt: skip
+    rest = {"name": item.name, "cost": item.cost_usd, "draw": job.draw, **keys.filter_parts(job, data)}
+    return content_key_of_many("imported", rows, rest)
 
 
-def filter_import(job: SynthesisJob, data: TaskData) -> FilterPipeline:
+def filter_import(job: SynthesisJob, data: TaskData, settings: Settings) -> FilterPipeline:
     """The import's rows, filtered.
 
     Raises ``UserError`` for rows that do not fit the task, ``RunError`` for a label of which no row is left.
     """
     item = _import_of(job)
     rows = read_import(item, job.task)
-    entries = _entries(item, rows, job.draw)
+    groups = {label: ranked(group, f"imported:{job.draw}") for label, group in by_label(rows).items()}
+    share = None if item.cost_usd is None else item.cost_usd / len(rows)
+
+    def lookup(label: str, index: int) -> Entry:
+        return _entry(item, groups[label][index], keys.call_id(label, index, 1), job.draw, share)
+
+    folder = settings.home if settings.home.is_dir() else None
     pipeline = ImportPipeline(
-        FilterContext(job.task, data.pool, keys.test_hashes(data.test)),
+        FilterContext(job.task, data.pool, keys.test_hashes(data.test), RowFile(folder)),
         find_filters(job.filters),
         ONE_TEXT,
         job.rows,
-        {label: len(found) for label, found in entries.items()},
-        lambda label, index: entries[label][index],
+        {label: len(found) for label, found in groups.items()},
+        lookup,
+        RowFile(folder),
     )
     pipeline.advance()
     for label in job.task.labels:
@@ -71,26 +79,19 @@ def _import_of(job: SynthesisJob) -> ImportConfig:
     return job.imported
 
 
-def _entries(item: ImportConfig, rows: Sequence[Example], draw: int) -> dict[str, list[Entry]]:
-    """An entry a row, in the order of the draw, each with its share of what all rows cost."""
-    share = None if item.cost_usd is None else item.cost_usd / len(rows)
-    return {
-        label: [
-            Entry(
-                call=keys.call_id(label, index, 1),
-                prompt="",
-                seed=draw,
-                answers=(Answer(row.text, "stop"),),
-                asked=item.name,
-                model="",
-                tokens_in=0,
-                tokens_out=0,
-                cost_usd=share,
-                session=SESSION,
-                elapsed=0.0,
-                time="",
-            )
-            for index, row in enumerate(ranked(group, f"imported:{draw}"))
-        ]
-        for label, group in by_label(rows).items()
-    }
+def _entry(item: ImportConfig, row: Example, call: str, draw: int, share: float | None) -> Entry:
+    """A row as a call that was answered with it; ``share`` is its part of what all rows cost, null where unknown."""
+    return Entry(
+        call=call,
+        prompt="",
+        seed=draw,
+        answers=(Answer(row.text, "stop"),),
+        asked=item.name,
+        model="",
+        tokens_in=0,
+        tokens_out=0,
+        cost_usd=share,
+        session=SESSION,
+        elapsed=0.0,
+        time="",
+    )

@@ -26,7 +26,8 @@ class RowFile:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=folder)  # noqa: SIM115  # as long as the rows
+        place = None if folder is None else str(folder)
+        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=place)  # noqa: SIM115  # as long as the rows
         weakref.finalize(self, self._file.close)
         self._ends = array("Q", [0])
 

@@ -86,7 +86,8 @@ def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> S
 
 def read_rows(store: Store, key: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Kept and rejected rows of a synthesis, in the order of their calls. Raises ``FileNotFoundError`` without it."""
-    kept, rejected = [], []
+    kept: list[Row] = []
+    rejected: list[Row] = []
     for row in each_row(store, key):
         (kept if row.reason is None else rejected).append(row)
     return tuple(kept), tuple(rejected)
@@ -246,7 +247,7 @@ def synthesize(
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
         if result is None and job.imported is not None:
-            pipeline = importing.filter_import(job, data)
+            pipeline = importing.filter_import(job, data, settings)
             result = dataclasses.replace(_result(job, key, pipeline, pipeline.paid, ""), calls=0)  # entries are rows
             _save(Store(settings.store_url), pipeline, result)
             note = _note(result)

@@ -27,6 +27,7 @@ from tasks.errors import RunError, writing
 from tasks.files import make_folder, replacing, sync
 from tasks.jsonl import DamagedError
 from tasks.llm.calls import Answer
+from tasks.records import known_sum
 from tasks.versions import check_version
 from tasks.waiting import wait_for
 
@@ -111,8 +112,7 @@ class Tally:
         self.calls += 1
         self.tokens_in += entry.tokens_in
         self.tokens_out += entry.tokens_out
-        unknown = self.cost_usd is None or entry.cost_usd is None
-        self.cost_usd = None if unknown else self.cost_usd + entry.cost_usd
+        self.cost_usd = known_sum([self.cost_usd, entry.cost_usd])
         self.estimated += entry.estimated
         self.models.add(entry.model)
         self._last[entry.session] = max(self._last.get(entry.session, 0.0), entry.elapsed)

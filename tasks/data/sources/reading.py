@@ -3,6 +3,7 @@
 Column mapping lives here too, so that a CSV, a Parquet file and a hub data set are read by the same rules.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ def to_examples(
             left_out += 1
             continue
         agreement = _agreement(row.get(spec.agreement), where, number) if spec.agreement else None
-        examples.append(Example(_text(row.get(spec.text)), label, agreement))
+        examples.append(Example(_text(row.get(spec.text)), sys.intern(label), agreement))
     return examples, left_out
 
 

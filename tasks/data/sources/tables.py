@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -84,7 +85,7 @@ def _read_csv(path: Path) -> Table:
 def _read_jsonl(path: Path) -> Table:
     columns: dict[str, None] = {}
     rows = []
-    for number, line in enumerate(decode(_bytes(path), str(path)).split("\n"), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -96,6 +97,7 @@ def _read_jsonl(path: Path) -> Table:
             raise UserError(f"{str(path)!r}: line {number} must hold an object, not {type(row).__name__}")
         if "\\ud" in line.lower() and not _encodable(row):
             raise UserError(f"{str(path)!r}: line {number} contains an invalid character (a lone surrogate); remove it")
+        row = {sys.intern(column): value for column, value in row.items()}  # a name a row would take more than its text
         columns.update(dict.fromkeys(row))
         rows.append(row)
     return Table(list(columns), rows)
@@ -118,6 +120,19 @@ def _encodable(row: dict[str, Any]) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The lines of a file without their ends, one by one. Raises ``UserError`` like ``decode``."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file):
+                yield line.removesuffix(b"\n").decode("utf-8" if number else "utf-8-sig")
+    except UnicodeDecodeError:
+        decode(_bytes(path), str(path))  # says where in the file
+        raise
+    except OSError as error:
+        raise UserError(f"cannot read {str(path)!r}: {error.strerror}") from None
 
 
 def _bytes(path: Path) -> bytes:
