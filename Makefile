@@ -24,7 +24,9 @@ OTHER = $(strip $(foreach choice,PYTHON TORCH,$(if $(filter file,$(origin $(choi
   $(if $(findstring [$(choice)=$($(choice))],$(MADE)),,$(choice)=$($(choice))))))
 CHECK_CHOICE = $(if $(MADE),$(if $(OTHER),$(error .venv was made without $(OTHER); run `make clean` first)))
 
-.PHONY: setup demo test test-slow check bench-filters bench-generation bench-coverage bench-measures bench-overhead lock clean
+.PHONY: setup demo test test-slow check lock clean
+.PHONY: bench-filters bench-generation bench-coverage bench-measures bench-overhead bench-startup bench-screening
+.PHONY: bench-large bench-bulk
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -62,6 +64,10 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1
 	echo '[PYTHON=$(PYTHON)] [TORCH=$(TORCH)]' > $@
 
+# An hour or more; fails where a million rows take over 1 GiB, time grows faster than rows, or a kill loses a call.
+bench-bulk: setup
+	$(BIN)/python -m benchmarks.bulk
+
 # Fails where 100,000 rows take over two minutes or over 2 GiB.
 bench-filters: setup
 	$(BIN)/python -m benchmarks.filters
@@ -79,9 +85,17 @@ bench-coverage: setup
 bench-measures: setup
 	$(BIN)/python -m benchmarks.measures
 
+# Ten minutes; fails where embedding is not twice as fast as the first release's, or a study of probes takes too long.
+bench-screening: setup
+	$(BIN)/python -m benchmarks.screening
+
 # Ten minutes; fails where Prefect and MLflow take over 5% of a small study, or a trial of many over 60 ms.
 bench-overhead: setup
 	$(BIN)/python -m benchmarks.overhead
+
+# Two minutes; fails on two idle cores where a first run of three probe cells takes 20 s, or an unchanged one 5 s.
+bench-startup: setup
+	$(BIN)/python -m benchmarks.startup
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup

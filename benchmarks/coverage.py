@@ -3,8 +3,8 @@
     python -m benchmarks.coverage --studies 400
 
 Two equally good systems are tested on the same items over several seeds. An item is hard for both, harder for one of
-them, and each seed of a system has a good or a bad day as a whole and on each item; a wrong answer falls on another
-label, often on the first. The true score and gap are those over many items and seeds of the population. Prints the
+them, and each seed changes the skill of a system as a whole and on each item; a wrong answer is another
+label, often the first. The true score and gap are those over many items and seeds of the population. Prints the
 coverage of 95% intervals of score and gap, that of a gap that is not 0, the shares of p below .05 and .01 and the
 Kolmogorov-Smirnov p of uniformity under no difference, how often interval and p-value disagree, and what CPU time 200
 comparisons take.

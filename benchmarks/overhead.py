@@ -4,8 +4,8 @@
 
 ``share`` does the same work as a bare loop and as the flow, in turn, each time in a fresh home folder: the servers are
 up and the databases migrated before the clock runs. ``many`` finds every trial in the store, so that what is left is
-the product's own time. ``added`` counts what a finished study does when it is given one more generator. Exits with 1
-where a bar is missed.
+the product's own time: for fine-tuned trials, which have a run in MLflow each, and for probes, which have none.
+``added`` counts what a finished study does when it is given one more generator. Exits with 1 where a bar is missed.
 """
 
 import argparse
@@ -33,9 +33,7 @@ from flows.run import quiet_prefect
 from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
-from tasks.analysis.subjectivity import paper
 from tasks.analysis.subjectivity.agreement import rater_agreement
-from tasks.analysis.subjectivity.rating import study_subjectivity
 from tasks.config import Study, StudyConfig
 from tasks.data.load import load, read_data, save_data
 from tasks.data.sample import test_sample
@@ -47,7 +45,9 @@ from tasks.planning.names import resolve
 from tasks.progress import LOGGER, Progress
 from tasks.records import Spent, Synthesis, TaskSummary, Trial, TrialJob
 from tasks.reporting import publish
-from tasks.reporting.results import Results, Subjectivity, total
+from tasks.reporting.results import Results, total
+from tasks.reporting.section import AnalysisInputs
+from tasks.reporting.sections import analysed
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking import runs
@@ -110,25 +110,17 @@ def _report(
     config: StudyConfig, summary: TaskSummary, synthesis: Synthesis, trials: list[Trial], data: Any, settings: Settings
 ) -> None:
     store = Store(settings.store_url)
-    comparisons = compare(trials, store, config.tolerance)
-    challenges = update_champions(trials, store)
-    agreement = {summary.name: rater_agreement(data.test)}
-    subjective = study_subjectivity(
-        trials, comparisons, [synthesis], [summary], store, agreement=agreement, ratings={}, judgements=()
-    )
     results = Results(
         created="",
         config=config,
         tasks=[summary],
         cells=trials,
         syntheses=[synthesis],
-        comparisons=comparisons,
-        subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
-        findings=subjective.findings,
-        challenges=challenges,
-        paper=paper.beside(comparisons),
+        comparisons=compare(trials, store, config.tolerance),
+        challenges=update_champions(trials, store),
         totals=total([synthesis], trials, Spent(), None),
     )
+    results = analysed(results, AnalysisInputs(store, {summary.name: rater_agreement(data.test)}))
     publish.write(results, publish.report_html(results, settings), publish.folder_of(config.name, settings))
 
 
@@ -256,21 +248,29 @@ def guess(training: Training) -> np.ndarray:
 
 
 def many(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
-    """Trials that are all in the store: the run that logs them first, and one that finds them logged."""
-    changes = {"name": "many", "modes": ["real"], "seeds": list(range(options.trials))}
-    with provider() as endpoint:
-        study = small_study(endpoint, **changes, rows_per_label=5, test_rows=100)
-    settings = homes.new(study.config.name)
-    [task] = resolve(study)
-    data = load(task, settings, study.config.pool_share, study.config.pool_rows_per_label)
-    key = save_data(Store(settings.store_url), data)
-    for job in real_jobs(study.config, data, key):
-        _trial(job, data, settings, train=guess)
-    for run in ("logged anew", "logged before"):
-        with marking() as marks:
-            results = by_flow(study, settings)
-        assert results.totals.cells_stored == len(marks.seconds) == options.trials
-        yield from _trend(f"{options.trials} stored trials, {run}", marks)
+    """Trials that are all in the store. Fine-tuned ones: the run that logs them first, and one that finds them logged.
+    Probes, which are one curve in MLflow: the same work with no run for each.
+    """
+    for classifier, kinds in (
+        ("embedded/minilm-l6", ("fine-tuned, logged anew", "fine-tuned, logged before")),
+        ("probe/embedded/minilm-l6", ("probes",)),
+    ):
+        changes = {"name": "many", "modes": ["real"], "seeds": list(range(options.trials)), "classifiers": [classifier]}
+        with provider() as endpoint:
+            study = small_study(endpoint, **changes, rows_per_label=5, test_rows=100)
+        settings = homes.new(study.config.name)
+        [task] = resolve(study)
+        data = load(task, settings, study.config.pool_share, study.config.pool_rows_per_label)
+        key = save_data(Store(settings.store_url), data)
+        for job in real_jobs(study.config, data, key):
+            _trial(job, data, settings, train=guess)
+        for kind in kinds:
+            with marking() as marks:
+                results = by_flow(study, settings)
+                ended = time.perf_counter()
+            assert results.totals.cells_stored == len(marks.seconds) == options.trials
+            yield from _trend(f"{options.trials} stored trials, {kind}", marks)
+            yield Figure("  comparison, curve, report", f"{ended - marks.seconds[-1]:.1f} s after the last trial")
 
 
 def _trend(name: str, marks: Marks) -> Iterator[Figure]:

@@ -63,7 +63,7 @@ def _run(studies: Sequence[Path], home: Path, data: Path, results: Path) -> None
 
     for study in studies:
         started = time.monotonic()
-        done = CliRunner().invoke(app, ["run", str(study), "--json"])
+        done = CliRunner().invoke(app, ["run", str(study), "--json", "--again"])
         try:
             found = json.loads(done.stdout)
         except ValueError:

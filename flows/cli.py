@@ -46,11 +46,15 @@ def run(
     study: StudyArgument,
     as_json: JsonOption = False,
     out: Annotated[Path | None, typer.Option(help="Folder for results.json and report.html.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Run it even where nothing has changed since.")] = False,
 ) -> None:
-    """Run a study: generate, train, test, compare, report. Finished work is reused, never repeated."""
+    """Run a study: generate, train, test, compare, report. Finished work is reused, never repeated.
+
+    Where nothing has changed since the last run, its results are shown again.
+    """
     from flows.run import run_study
 
-    results = run_study(_load(study), out=out, quiet=as_json)
+    results = run_study(_load(study), out=out, quiet=as_json, again=again)
     if as_json:
         print(results.model_dump_json(by_alias=True, ensure_ascii=True))
     raise typer.Exit(0 if results.status == "ok" else 1)

@@ -22,7 +22,9 @@ from tasks.progress import LOGGER, Progress
 from tasks.records import TaskData
 from tasks.reporting import publish, terminal
 from tasks.reporting.results import Results
+from tasks.reporting.unchanged import unchanged_results
 from tasks.settings import Settings
+from tasks.training import worker
 
 KEPT = "every answer that arrived is kept, calls that were on their way are asked again"
 """What becomes of a run's calls when it ends at once."""
@@ -30,37 +32,53 @@ LOOK_S = 0.5
 """Seconds between two checks that the servers which a run uses are still up."""
 
 
-def run_study(study: Study, out: Path | None, quiet: bool) -> Results:
-    """Run a study to its results.
+def run_study(study: Study, out: Path | None, quiet: bool, again: bool = False) -> Results:
+    """Run a study to its results; where a run would find the last ones again, show those, unless ``again``.
 
     Raises ``UserError`` before anything is started when the study cannot be run, ``RunError`` when it is running
     already or broke off.
     """
     up = use_running(Settings())
-    settings = Settings()  # anew: it may log to the server that was found
 
-    def run(plan: Plan, data: Sequence[TaskData], settings: Settings) -> tuple[Results, Path]:
-        use_prefect_home(settings)
-        quiet_prefect()
-        with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
-            from flows.study import run_flow  # imports Prefect, while its server starts
+    def run(plan: Plan, data: Sequence[TaskData], settings: Settings) -> Results:
+        found = None if again else unchanged_results(plan, data, settings)
+        results = found or _run_flow(plan, data, study.folder, settings, up)
+        report = publish.folder_of(plan.study.name, settings) / publish.REPORT
+        report = publish.copy(plan.study.name, settings, out) if out else report
+        if not quiet:
+            publish.show(results, report)
+        if found:
+            print(
+                f"Nothing has changed since these results were made ({found.created}), so nothing was run; "
+                "`synthgap run --again` runs the study all the same",
+                file=sys.stderr,
+            )
+        return results
 
-            if up:
-                threading.Thread(target=_end_with, args=(up, settings), daemon=True).start()
-            if server:
-                server.wait()
-                server.keep()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, partial(_stop_at_once, server))
-            results = run_flow(plan, data, study.folder, settings).result(raise_on_failure=False)
-            if isinstance(results, BaseException):
-                raise results
-        report = publish.folder_of(study.config.name, settings) / publish.REPORT
-        return results, publish.copy(study.config.name, settings, out) if out else report
+    return launch(study, Settings(), run)  # settings anew: they may log to the server that was found
 
-    results, report = launch(study, settings, run)
-    if not quiet:
-        publish.show(results, report)
+
+def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Settings, up: UpState | None) -> Results:
+    """Run a planned study as a Prefect flow, on the server of ``up``, another that is configured, or its own."""
+    use_prefect_home(settings)
+    quiet_prefect()
+    with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
+        if settings.runner == "threads" and not all(planned.stored for planned in plan.trials):
+            worker.start()  # it imports torch, this process Prefect and MLflow, while the server starts
+        from flows.study import run_flow
+        from tasks.tracking import runs
+
+        runs.prepare(settings, plan.study.name)
+        if up:
+            threading.Thread(target=_end_with, args=(up, settings), daemon=True).start()
+        if server:
+            server.wait()
+            server.keep()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, partial(_stop_at_once, server))
+        results: Results | BaseException = run_flow(plan, data, folder, settings).result(raise_on_failure=False)
+    if isinstance(results, BaseException):
+        raise results
     return results
 
 

@@ -4,9 +4,10 @@ Between stages only records and content keys travel; rows are read from the stor
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TypeVar, cast
 
 from prefect import task
@@ -21,11 +22,11 @@ from tasks.analysis.compare import compare
 from tasks.analysis.decisions.champion import update_champions
 from tasks.analysis.measures.describe import describe_real, describe_synthesis
 from tasks.analysis.subjectivity.agreement import rater_agreement
-from tasks.analysis.subjectivity.rating import StudySubjectivity, study_subjectivity
 from tasks.config import StudyConfig, SubjectivityConfig
 from tasks.data.load import read_data, save_data
 from tasks.data.sample import test_sample
 from tasks.discovery.memory import mark_retired, noting_retired
+from tasks.errors import RunError, UserError
 from tasks.generation.synthesize import read_rows, synthesize
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
@@ -48,16 +49,24 @@ from tasks.records import (
 from tasks.reporting import publish
 from tasks.reporting.markdown import markdown
 from tasks.reporting.results import RegisteredModel, Results
+from tasks.reporting.section import AnalysisInputs
 from tasks.reporting.sections import analysed
 from tasks.reporting.table import table
 from tasks.settings import Settings
 from tasks.store import Store, needed
 from tasks.tracking import runs
-from tasks.tracking.registry import Cell, Logging, log_model, worth_logging
+from tasks.tracking.curves import log_curves
+from tasks.tracking.registry import Logging, log_model, worth_logging
+from tasks.tracking.trials import log_trial
+from tasks.training.classifiers import is_fine_tuned
 from tasks.training.rows import training_rows
+from tasks.training.screening import Cell, run_trials
 from tasks.training.trial import label_pairs, run_trial
 
 R = TypeVar("R")
+
+SAID = 5
+"""Failed cells of a batch that its state names."""
 
 
 def unsearched(value: R) -> R:
@@ -107,33 +116,70 @@ def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, set
 
 
 @task(name="trial", task_run_name="trial · {job.cell}")
-def trial_stage(job: TrialJob, run: runs.StudyRun, trainings: int, settings: Settings) -> Trial | State[Trial]:
-    """Train and test one cell, or find it in the store, and log it to MLflow."""
+def trial_stage(
+    job: TrialJob, run: runs.StudyRun, trainings: int, settings: Settings, weights: Path | None = None
+) -> Trial | State[Trial]:
+    """Train and test one cell, or find it in the store; one that is fine-tuned gets its run in MLflow.
+
+    A training leaves its model in ``weights``, in a folder with the trial's key.
+    """
     store = Store(settings.store_url)
     data = _real_rows(settings, job.data_key)
     rows = training_rows(job, data, store)
-    trial = run_trial(job, settings, rows, test_sample(data, job.test_rows), trainings=trainings)
-    return _logged(trial, job, run, store, settings)
+    test = test_sample(data, job.test_rows)
+    trial = run_trial(job, settings, rows, test, trainings=trainings, weights=weights)
+    if is_fine_tuned(job.classifier):
+        pairs = partial(label_pairs, store, trial.key)
+        trial = replace(trial, run_id=log_trial(settings, run, trial, job, pairs))
+        page = runs.run_url(settings, run.experiment_id, str(trial.run_id))
+        show_link(page, "its run in MLflow", f"{job.cell}: {trial.outcome}")
+    return _ended(trial, job)
+
+
+@task(name="screen", task_run_name="screen · {name}", cache_policy=NO_CACHE)
+def screen_stage(name: str, jobs: Sequence[TrialJob], settings: Settings) -> list[Trial] | State[list[Trial]]:
+    """Fit and test a batch of probes of one task (``unsearched``), or find them in the store.
+
+    The state carries all trials in the order of the jobs; where some have failed, it says which.
+    """
+    store = Store(settings.store_url)
+    data = _real_rows(settings, jobs[0].data_key)
+    test = test_sample(data, jobs[0].test_rows)
+    cells: list[Cell] = []
+    lost: dict[int, Trial] = {}
+    for number, job in enumerate(jobs):
+        try:
+            cells.append(Cell(job, training_rows(job, data, store), test))
+        except (RunError, UserError) as error:
+            lost[number] = job.failed(str(error))
+    screened = run_trials(cells, settings)
+    trials = [lost.get(number) or next(screened) for number in range(len(jobs))]
+    for job, trial in zip(jobs, trials, strict=True):
+        _announce(trial, job)
+    failed = [trial for trial in trials if trial.status == "failed"]
+    if not failed:
+        return trials
+    said = "; ".join(f"{trial.cell}: {trial.error}" for trial in failed[:SAID])
+    return Failed(message=f"{len(failed)} of {len(trials)} cells failed: {said}", data=trials)
 
 
 @task(name="classify", task_run_name="classify · {job.cell}")
-def classify_stage(
-    job: UntrainedJob, data_key: str, run: runs.StudyRun, ledger: Ledger, settings: Settings
-) -> Trial | State[Trial]:
-    """Test one cell that trains nothing, or find it in the store, and log it to MLflow."""
+def classify_stage(job: UntrainedJob, data_key: str, ledger: Ledger, settings: Settings) -> Trial | State[Trial]:
+    """Test one cell that trains nothing, or find it in the store."""
     store = Store(settings.store_url)
     with noting_retired(store):
         trial = classify(job, _real_rows(settings, data_key), settings, ledger)
-    return _logged(trial, job, run, store, settings)
+    return _ended(trial, job)
 
 
-def _logged(trial: Trial, job: CellJob, run: runs.StudyRun, store: Store, settings: Settings) -> Trial | State[Trial]:
-    """The trial with its MLflow run; as a failed state where it failed."""
-    trial = replace(trial, run_id=runs.log_trial(settings, *run, trial, job, partial(label_pairs, store, trial.key)))
-    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
-    page = runs.run_url(settings, run.experiment_id, trial.run_id) if trial.run_id else None
-    show_link(page, "its run in MLflow", f"{job.cell}: {trial.outcome}")
+def _ended(trial: Trial, job: CellJob) -> Trial | State[Trial]:
+    """The trial, said; as a failed state where it failed."""
+    _announce(trial, job)
     return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
+
+
+def _announce(trial: Trial, job: CellJob) -> None:
+    announce(Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed"))
 
 
 @task(name="annotate", task_run_name="annotate · {name}")
@@ -169,48 +215,47 @@ def champions_stage(trials: Sequence[Trial], settings: Settings) -> tuple[Challe
     return mark_retired(update_champions(trials, store), store)
 
 
-@task(name="choose models", task_run_name="choose models")
-def choose_models_stage(config: StudyConfig, cells: Sequence[Cell], settings: Settings) -> list[Logging]:
-    """Which models to log: those of champions that beat the one in MLflow's registry."""
-    return worth_logging(config, cells, settings)
-
-
-@task(name="log model", task_run_name="log model · {chosen.job.cell}")
-def log_model_stage(chosen: Logging, settings: Settings) -> RegisteredModel:
-    """Train a champion's model once more, log and register it."""
-    return log_model(chosen, settings)
-
-
-@task(name="subjectivity", task_run_name="subjectivity")
-def subjectivity_stage(
+@task(name="log curves", task_run_name="log curves", cache_policy=NO_CACHE)  # one would hash all trials
+def curves_stage(
+    run: runs.StudyRun,
+    config: StudyConfig,
     trials: Sequence[Trial],
     comparisons: Sequence[Comparison],
     syntheses: Sequence[Synthesis],
-    summaries: Sequence[TaskSummary],
-    data_keys: dict[str, str],
-    ratings: dict[str, tuple[Rating, ...]],
-    judgements: Sequence[Judgement],
     settings: Settings,
-) -> StudySubjectivity:
-    """How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings."""
+) -> list[Trial]:
+    """Log a run for each curve to MLflow; the trials with the runs that show them."""
     store = Store(settings.store_url)
-    agreement = {name: rater_agreement(_real_rows(settings, key).test) for name, key in data_keys.items()}
-    return study_subjectivity(
-        trials,
-        comparisons,
-        syntheses,
-        summaries,
-        store,
-        agreement=agreement,
-        ratings=ratings,
-        judgements=judgements,
+    return log_curves(
+        settings, run, config, trials, comparisons, syntheses, lambda trial: label_pairs(store, trial.key)
     )
 
 
+@task(name="choose models", task_run_name="choose models", cache_policy=NO_CACHE)
+def choose_models_stage(
+    config: StudyConfig, jobs: Sequence[TrialJob], trials: Sequence[Trial], settings: Settings
+) -> list[Logging]:
+    """Which models to log: those of champions that beat the one in MLflow's registry."""
+    return worth_logging(config, jobs, trials, settings)
+
+
+@task(name="log model", task_run_name="log model · {chosen.job.cell}")
+def log_model_stage(chosen: Logging, kept: Path | None, settings: Settings) -> RegisteredModel:
+    """Log and register a champion's model: the one that its trial left, else the same trained once more."""
+    return log_model(chosen, settings, kept)
+
+
 @task(name="analyse", task_run_name="analyse")
-def analyse_stage(results: Results, settings: Settings) -> Results:
-    """The results with what sections of the report compute from them."""
-    return analysed(results, Store(settings.store_url))
+def analyse_stage(
+    results: Results,
+    data_keys: Mapping[str, str],
+    ratings: Mapping[str, tuple[Rating, ...]],
+    judgements: Sequence[Judgement],
+    settings: Settings,
+) -> Results:
+    """The results with what sections of the report compute from them, from the ratings and from the judgements."""
+    agreement = {name: rater_agreement(_real_rows(settings, key).test) for name, key in data_keys.items()}
+    return analysed(results, AnalysisInputs(Store(settings.store_url), agreement, ratings, judgements))
 
 
 @task(name="report", task_run_name="report")

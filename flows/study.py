@@ -30,12 +30,26 @@ from tasks.planning.grid import by_mode, needs_annotators, summarise, synthetic_
 from tasks.planning.plan import Plan
 from tasks.planning.unmade import failed_synthesis, undescribed
 from tasks.progress import Progress, announce
-from tasks.records import Judgement, Rating, Synthesis, TaskData, TaskSummary, Trial, TrialJob, content_key
+from tasks.records import (
+    Comparison,
+    Judgement,
+    Rating,
+    Synthesis,
+    TaskData,
+    TaskSummary,
+    Trial,
+    TrialJob,
+    content_key,
+    readable,
+)
 from tasks.reporting import publish
-from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, Subjectivity, total
+from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, total
+from tasks.reporting.unchanged import inputs_key, keep_inputs
 from tasks.settings import Settings
 from tasks.tracking import runs
-from tasks.tracking.registry import Cell, Logging
+from tasks.tracking.registry import Logging
+from tasks.training.screening import batches, is_screened
+from tasks.training.weights import KeptWeights
 
 R = TypeVar("R")
 
@@ -53,8 +67,8 @@ class _Found:
     trials: list[Trial] = field(default_factory=list)
     ratings: dict[str, tuple[Rating, ...]] = field(default_factory=dict)
     judgements: tuple[Judgement, ...] = ()
-    cells: list[Cell] = field(default_factory=list)
-    """Trained cells with what was asked for."""
+    jobs: list[TrialJob] = field(default_factory=list)
+    """What was asked for of the trained cells."""
     failures: list[Failure] = field(default_factory=list)
     """Stages that broke off and are no cell of the grid."""
 
@@ -93,14 +107,15 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
     keys = {rows.task.name: stages.load_stage(stages.unsearched(rows), settings) for rows in data}
     with run_log(), shown_alive(), runs.study_run(settings, config) as parent:
         ledger = study_ledger(settings, config, parent.run_id)
+        weights = KeptWeights(config, settings)
         with study_progress(plan):
-            found = _run_grid(plan, data, keys, parent, ledger, settings)
+            found = _run_grid(plan, data, keys, parent, ledger, weights, settings)
         comparisons = stages.compare_stage(found.trials, config.tolerance, settings)
+        found.trials = _log_curves(parent, config, found, comparisons, settings)
         challenges = stages.champions_stage(found.trials, settings)
-        models = _log_models(config, found, settings) if config.log_models else []
-        subjective = stages.subjectivity_stage(
-            found.trials, comparisons, found.syntheses, found.summaries, keys, found.ratings, found.judgements, settings
-        )
+        inputs = inputs_key(config, data, {item.key for item in found.syntheses}, found.trials, settings)
+        models = _log_models(config, found, weights, settings) if config.log_models else []
+        weights.discard()
         questions = spent_on_questions(plan, data, settings)
         results = Results(
             created=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -109,16 +124,15 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
             cells=found.trials,
             syntheses=found.syntheses,
             comparisons=comparisons,
-            subjectivity=Subjectivity(subjective.tasks, subjective.curves, subjective.correlations),
-            findings=subjective.findings,
             challenges=challenges,
             models=models,
             failures=found.failures,
             totals=total(found.syntheses, found.trials, questions, ledger.booked),
             estimate=Planned(**plan.as_dict()["totals"]),
         )
-        results = stages.analyse_stage(results, settings)
+        results = stages.analyse_stage(results, keys, found.ratings, found.judgements, settings)
         stages.report_stage(results, parent, settings)
+        keep_inputs(inputs, config.name, settings)
     ended = Completed if results.status == "ok" else Failed
     return ended(message=publish.headline(results), data=results)
 
@@ -129,6 +143,7 @@ def _run_grid(
     keys: Mapping[str, str],
     parent: runs.StudyRun,
     ledger: Ledger,
+    weights: KeptWeights,
     settings: Settings,
 ) -> _Found:
     """All syntheses, questions and trials. Real rows are trained on at once, those of a synthesis when it is done.
@@ -138,7 +153,8 @@ def _run_grid(
     found, config = _Found(), plan.study
     of_task = {rows.task.name: rows for rows in data}
     measured_at = {"rows_per_label": config.rows_per_label, "settings": settings}
-    cells: dict[str, tuple[TrialJob, PrefectFuture[Trial]]] = {}
+    cells: dict[str, TrialJob] = {}
+    trained: list[tuple[Sequence[TrialJob], PrefectFuture[Any]]] = []
     asking: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=config.syntheses)
     training = runners.trainers(settings, parent, next(iter(keys.values())), config.trainings)
     with training as trainers, asking as askers, ending_at_once(parent, settings):
@@ -146,14 +162,24 @@ def _run_grid(
         def ask(stage: Task[..., R], **fields: Any) -> PrefectFuture[R]:
             return askers.submit(stage, {**fields, "ledger": ledger, "settings": settings})
 
+        def submit(stage: Task[..., Any], fields: dict[str, Any], jobs: Sequence[TrialJob], *after: Any) -> None:
+            future = trainers.submit(stage, {**fields, "settings": settings}, *after)
+            trained.append((jobs, future))
+            then = partial(_relay, jobs) if trainers.remote else partial(_weigh, jobs, weights)
+            future.add_done_callback(then)
+
         def train(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
-            for job in jobs:
-                if content_key(job) not in cells:  # two syntheses may ask for the same matched real rows
-                    fields = {"job": job, "run": parent, "trainings": trainers.at_once, "settings": settings}
-                    future = trainers.submit(stages.trial_stage, fields, *after)
-                    cells[content_key(job)] = job, future
-                    if trainers.remote:
-                        future.add_done_callback(partial(_relay, job))
+            named = {content_key(job): job for job in jobs}
+            new = [job for key, job in named.items() if key not in cells]  # syntheses may ask for the same real rows
+            cells.update(named)
+            for batch in batches(job for job in new if is_screened(job.classifier)):
+                name = readable(batch[0].task.name, batch[0].arm.source_label, batch[0].arm.classifier.label)
+                title = f"{name} · {len(batch)} cells"
+                submit(stages.screen_stage, {"name": title, "jobs": stages.unsearched(batch)}, batch, *after)
+            for job in (job for job in new if not is_screened(job.classifier)):
+                place = weights.place(job) if config.log_models and not trainers.remote else None  # another home there
+                fields = {"job": job, "run": parent, "trainings": trainers.at_once, "weights": place}
+                submit(stages.trial_stage, fields, [job], *after)
 
         syntheses = {
             ask(stages.synthesize_stage, job=job, data_key=keys[job.task.name]): job for job in plan.synthesis_jobs
@@ -163,7 +189,7 @@ def _run_grid(
             fields = {"summary": summarise(config, rows), "data_key": keys[name], **measured_at}
             real[name] = trainers.submit(stages.describe_real_stage, fields)
         train(plan.real_jobs)
-        collect_answers = _ask_questions(plan, of_task, keys, parent, ask)
+        collect_answers = _ask_questions(plan, of_task, keys, ask)
         described: list[tuple[PrefectFuture[Synthesis], Synthesis]] = []
         for future in as_completed(list(syntheses)):
             job, task = syntheses[future], syntheses[future].task.name
@@ -178,12 +204,11 @@ def _run_grid(
                 found.syntheses.append(synthesis)
                 found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
         collect_answers(found)
-        for _ in as_completed(
-            [*real.values(), *(item for item, _ in described), *(item for _, item in cells.values())]
-        ):
+        for _ in as_completed([*real.values(), *(item for item, _ in described), *(item for _, item in trained)]):
             pass  # waits in Python, because Ray's own wait drops what the handler of a signal raises
-        found.cells = [(job, _record(future, job.failed)) for job, future in cells.values()]
-        found.trials += [trial for _, trial in found.cells]
+        ended = {content_key(job): trial for jobs, future in trained for job, trial in _trials(jobs, future)}
+        found.jobs = list(cells.values())
+        found.trials += [ended[key] for key in cells]
         found.syntheses += [_record(future, partial(undescribed, bare)) for future, bare in described]
         for name, rows in of_task.items():
             bare = summarise(config, rows)
@@ -196,14 +221,12 @@ def _ask_questions(
     plan: Plan,
     of_task: Mapping[str, TaskData],
     keys: Mapping[str, str],
-    parent: runs.StudyRun,
     ask: Callable[..., PrefectFuture[Any]],
 ) -> Callable[[_Found], None]:
     """Start the LLMs that answer questions: classifiers, annotators, judges. Returns what waits for their answers."""
     config, asked = plan.study, plan.study.subjectivity
     classifying = [
-        (job, ask(stages.classify_stage, job=job, run=parent, data_key=keys[job.task.name]))
-        for job in plan.untrained_jobs
+        (job, ask(stages.classify_stage, job=job, data_key=keys[job.task.name])) for job in plan.untrained_jobs
     ]
     panels = {
         name: ask(stages.annotate_stage, name=name, config=asked, test_rows=config.test_rows, data_key=keys[name])
@@ -239,20 +262,46 @@ def _record(ended: PrefectFuture[R] | State[R], failed: Callable[[str], R]) -> R
     return failed(str(result) if known else redacted(f"{type(result).__name__}: {result}"))
 
 
-def _relay(job: TrialJob, future: PrefectFuture[Trial]) -> None:
-    """Say here what a trial's stage said in another process, whose own log has reached Prefect already."""
-    trial = _record(future, job.failed)
-    step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
-    announce(step, relayed=True)
+def _trials(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> Iterable[tuple[TrialJob, Trial]]:
+    """Each job of a stage, which has one or a batch of them, with its trial."""
+    found = _record(future, lambda error: [job.failed(error) for job in jobs])
+    return zip(jobs, found if isinstance(found, list) else [found], strict=True)
 
 
-def _log_models(config: StudyConfig, found: _Found, settings: Settings) -> list[RegisteredModel]:
+def _relay(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> None:
+    """Say here what a stage of trials said in another process, whose own log has reached Prefect already."""
+    for job, trial in _trials(jobs, future):
+        step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
+        announce(step, relayed=True)
+
+
+def _weigh(jobs: Sequence[TrialJob], weights: KeptWeights, future: PrefectFuture[Any]) -> None:
+    """Drop weights that the scores of trials rule out."""
+    for _, trial in _trials(jobs, future):
+        weights.seen(trial)
+
+
+def _log_curves(
+    run: runs.StudyRun,
+    config: StudyConfig,
+    found: _Found,
+    comparisons: Sequence[Comparison],
+    settings: Settings,
+) -> list[Trial]:
+    """The trials with the runs in MLflow that show them; a failure is recorded and holds up nothing."""
+    searched = (found.trials, comparisons, found.syntheses)
+    fields = (run, config, *map(stages.unsearched, searched), settings)
+    return _record(stages.curves_stage(*fields, return_state=True), partial(found.lost, "log curves", found.trials))
+
+
+def _log_models(config: StudyConfig, found: _Found, weights: KeptWeights, settings: Settings) -> list[RegisteredModel]:
     """The models of new champions; a failure is recorded and holds up nothing."""
     nothing: list[Logging] = []
-    choice = stages.choose_models_stage(config, found.cells, settings, return_state=True)
+    cells = stages.unsearched(found.jobs), stages.unsearched(found.trials)
+    choice = stages.choose_models_stage(config, *cells, settings, return_state=True)
     models: list[RegisteredModel] = []
     for chosen in _record(choice, partial(found.lost, "choose models", nothing)):
-        logged = stages.log_model_stage(chosen, settings, return_state=True)
+        logged = stages.log_model_stage(chosen, weights.of(chosen.trial), settings, return_state=True)
         model = _record(logged, partial(found.lost, f"log model · {chosen.job.cell}", None))
         models += [model] if model else []
     return models

@@ -18,7 +18,7 @@ TIMEOUT_S = 3
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding. ``ok`` is null for what is good to know and nobody needs."""
+    """One finding. ``ok`` is null for information that is neither good nor bad."""
 
     name: str
     ok: bool | None
@@ -26,7 +26,7 @@ class Check:
 
 
 def checks(settings: Settings) -> Iterator[Check]:
-    """All findings about this installation, one after the other; a server is asked for at most 3 s."""
+    """All findings about this installation, one by one; a server has 3 s to answer."""
     for package in PACKAGES:
         yield _installed(package, package)
     for package, model in PACKAGED_MODELS.items():

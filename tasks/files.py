@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, also after a power cut: draft, fsync, rename, fsync of the folder."""
+"""Files that are complete or absent, also after a power cut: draft, fsync, rename, fsync of the folder."""
 
 import contextlib
 import errno
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
-"""What some network file systems answer to the fsync of a folder; they have no need of it."""
+"""Errors of some network file systems for the fsync of a folder; they do not need it."""
 
 
 def replace_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files in the place of what was there, in their order, once all of them are on disk.
+    """Replace files by new contents, in their order, once all drafts are on disk.
 
-    Raises ``OSError``; what was there then stays, and no draft.
+    Raises ``OSError``; the former files then stay, and no draft is left.
     """
     drafts = {path: _draft(path) for path in contents}
     try:
@@ -34,15 +34,15 @@ def replace_files(contents: Mapping[Path, bytes]) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write one file in the place of what was there, as ``replace_files`` does."""
+    """Replace one file, as ``replace_files`` does."""
     replace_files({path: content})
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A draft to write to, which takes the place of a file when the block ends; for what is too large for the memory.
+    """A draft to write to, which replaces a file when the block ends; for contents that are too large for the memory.
 
-    Where the block raises, what was there stays, and no draft. Raises ``OSError``.
+    If the block raises, the former file stays, and no draft is left. Raises ``OSError``.
     """
     draft = _draft(path)
     try:
@@ -59,7 +59,7 @@ def _draft(path: Path) -> Path:
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and those above it, where they are not there. Raises ``OSError``."""
+    """Create a folder and missing folders above it. Raises ``OSError``."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -68,7 +68,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return when a file, or the names in a folder, are on disk. Raises ``OSError``."""
+    """Wait until a file, or the names in a folder, are on disk. Raises ``OSError``."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

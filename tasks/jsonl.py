@@ -1,6 +1,6 @@
-r"""Records as JSON lines: one value a line, and a line ends at "\n" alone.
+r"""Records as JSON lines: one value on each line, and only "\n" ends a line.
 
-``str.splitlines`` ends lines at U+2028, U+0085 and others as well, which JSON leaves in a text as they are.
+``str.splitlines`` also ends lines at U+2028, U+0085 and others, which JSON does not escape.
 """
 
 import dataclasses
@@ -15,11 +15,11 @@ T = TypeVar("T")
 
 
 class DamagedError(ValueError):
-    """What was read is not what was written; the message says what is wrong with it."""
+    """The content is not what was written; the message says what is wrong."""
 
 
 def encodable(text: str) -> str:
-    """The text with U+FFFD for each half of a character (lone surrogate): UTF-8, and so every file, refuses them."""
+    """The text with U+FFFD for each lone surrogate (half of a character), which UTF-8 cannot encode."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -28,7 +28,7 @@ def encodable(text: str) -> str:
 
 
 def encode(value: Any) -> bytes:
-    """A value or record as JSON on one line, without the line's end."""
+    """A value or record as one line of JSON, without the line feed."""
     return encodable(json.dumps(value, ensure_ascii=False, default=_plain)).encode()
 
 
@@ -47,7 +47,7 @@ def to_lines(items: Iterable[Any]) -> Iterator[bytes]:
 
 
 def from_lines(lines: Iterable[bytes], of: type[T]) -> Iterator[T]:
-    """The values or records in lines. Raises ``DamagedError`` for a line that holds none."""
+    """The values or records in lines. Raises ``DamagedError`` for a line that contains none."""
     return (from_line(line.removesuffix(b"\n"), of, number) for number, line in enumerate(lines, start=1))
 
 
@@ -61,7 +61,7 @@ def from_line(line: bytes, of: type[T], number: int | None = None) -> T:
 
 
 def from_value(value: Any, of: type[T]) -> T:
-    """The record in a parsed JSON value. Raises ``DamagedError`` where a field is missing or wrong."""
+    """The record in a parsed JSON value. Raises ``DamagedError`` if a field is missing or wrong."""
     try:
         found: T = _adapter(cast("Hashable", of)).validate_python(value)
     except ValidationError as error:
@@ -71,11 +71,11 @@ def from_value(value: Any, of: type[T]) -> T:
 
 @functools.cache
 def _adapter(of: Hashable) -> TypeAdapter[Any]:
-    """Reads values of a type; made once, because that takes longer than reading a thousand."""
+    """Reads values of a type. Made once, because making it takes longer than reading a thousand values."""
     return TypeAdapter(cast("type[Any]", of))
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong first, and in which field."""
+    """The first error and its field."""
     first = error.errors()[0]
     return ": ".join(part for part in (".".join(map(str, first["loc"])), first["msg"]) if part)

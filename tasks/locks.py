@@ -1,6 +1,6 @@
 """Locks of one home folder: a study runs once at a time there, and nothing is pruned while any study runs.
 
-The operating system drops a lock when its holder ends, however it ends.
+The operating system releases a lock when its holder ends, in whatever way.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from tasks.settings import Settings
 from tasks.waiting import wait_for
 
 LOOK_S = 1.0
-"""Seconds to try for the lock of a study: pruning holds it for a moment to see whether the study runs."""
+"""Seconds to try to get the lock of a study: pruning holds it for a moment to see whether the study runs."""
 
 
 @contextmanager
 def only_run_of(name: str, settings: Settings, wait: bool = False) -> Iterator[None]:
-    """Holds the study's lock. Where another process runs it, waits for it or raises ``RunError``.
+    """Hold the study's lock. If another process runs the study, wait for it or raise ``RunError``.
 
-    Where a pruning is under way, waits for its end: it does not know what this run is about to use.
+    If a pruning is running, wait for its end, because it does not know what this run will use.
     """
     folder = settings.home / "locks"
     folder.mkdir(exist_ok=True)
@@ -43,7 +43,7 @@ def only_run_of(name: str, settings: Settings, wait: bool = False) -> Iterator[N
 
 @contextmanager
 def no_study_running(settings: Settings) -> Iterator[None]:
-    """Keeps studies from starting. Raises ``RunError`` where one runs."""
+    """Keep studies from starting. Raises ``RunError`` if one is running."""
     pruning = _pruning(settings)
     wait_for(pruning, "another `synthgap store prune`")
     try:

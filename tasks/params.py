@@ -1,8 +1,8 @@
-"""Which of litellm's parameters a generator's ``params`` may hold: those that sample, not those that bind.
+"""Which of litellm's parameters a generator's ``params`` may contain: those that control sampling.
 
-litellm takes all of them alike: sampling, but also whom to ask, how often, with which key and for how many answers.
-What a call reserves and costs, and where it goes, is decided by fields of the study. What litellm knows beside these is
-checked against its own table before the first call (``gateway``).
+litellm accepts all parameters in the same way: sampling, but also the address, retries, the key and the number of
+answers. Fields of the study decide what a call reserves and costs, and where it goes. Further names that litellm knows
+are checked against its own table before the first call (``gateway``).
 """
 
 import re
@@ -34,7 +34,7 @@ FIELDS = {
     "tokens_per_minute": ("tpm",),
     "api_key_env": ("api_key", "organization", "default_headers", "headers", "extra_headers"),
 }  # fmt: skip
-"""Fields of a generator, and the parameters of litellm and of providers whose place they take."""
+"""Fields of a generator, and the parameters of litellm and of providers that they replace."""
 CONTAINER = "write the fields that it holds under params themselves; they reach the provider as they are"
 SEARCH = "answers are an LLM's own, and searches cost extra"
 OTHERWISE = {
@@ -79,34 +79,34 @@ OTHERWISE = {
     "failure_callback": "nothing is told to anybody else",
     "metadata": "nothing is told to anybody else",
 }
-"""Parameters that no field stands for, and why not."""
+"""Parameters that no field replaces, and why they are refused."""
 PLACES = re.compile(r"(?:^|_)(?:region|region_name|location|project|project_id|account_id|tenant|api_version)$")
-"""Parameters that providers put into a host's name or a path."""
+"""Parameters that providers insert into a host name or a path."""
 PLAIN = re.compile(r"[A-Za-z0-9][\w.-]*")
 ADDRESSES = re.compile(r"(?:^|_)(?:url|uri|host|hosts|endpoint|endpoint_url|proxy|proxies|api_base|base_url)$")
 
 
 def _letters(name: str) -> str:
-    """A name without its spelling: ``maxTokens``, ``max-tokens`` and ``MAX_TOKENS`` are one parameter."""
+    """The letters and digits of a name: ``maxTokens``, ``max-tokens`` and ``MAX_TOKENS`` are one parameter."""
     return re.sub("[^a-z0-9]", "", name.lower())
 
 
 FREE = {_letters(name) for name in ("guided_json", "structured_outputs", "chat_template_kwargs", "logit_bias")}
-"""Parameters that hold names of the user's own: of a schema, of a prompt's template, of tokens."""
+"""Parameters that contain names chosen by the user: of a schema, of a prompt template, of tokens."""
 THOUGHTS = {
     "budgettokens", "thinkingbudget", "thinkingtokenbudget", "reasoningbudget", "maxthinkingtokens",
     "maxreasoningtokens",
 }  # fmt: skip
-"""Limits of what an LLM thinks before it answers. Providers count that into the answer, and may lift its limit."""
+"""Budgets for reasoning. Providers count reasoning tokens as part of the answer, and may exceed its limit for them."""
 
 _field_of = {_letters(other): field for field, others in FIELDS.items() for other in (field, *others)}
 _otherwise = {_letters(name): why for name, why in OTHERWISE.items()}
 
 
 def complaint_about(name: str, value: Any, max_tokens: int | None = None) -> str | None:
-    """Why a parameter, or one within it, may not stand in ``params``; null where it may.
+    """Why ``params`` may not contain a parameter, or one within it; null if it may.
 
-    ``max_tokens`` is the generator's field, which limits what an LLM may think.
+    ``max_tokens`` is the generator's field, which also limits reasoning.
     """
     known, snake = _letters(name), re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", name).lower()
     if field := _field_of.get(known):
@@ -138,4 +138,4 @@ def _complaint_within(value: Any, max_tokens: int | None, *, limits_thoughts: bo
 def _complaint_about_thoughts(value: Any, max_tokens: int | None) -> str | None:
     if isinstance(value, int) and max_tokens is not None and value <= max_tokens:
         return None
-    return "what an LLM thinks is part of its answer; set the generator's field max_tokens to this number or more"
+    return "reasoning is part of the answer; set the generator's field max_tokens to this number or more"

@@ -1,7 +1,7 @@
-"""How a running stage tells the outside how far it is: a log record with a ``Progress`` attached.
+"""How a running stage reports its progress: a log record with a ``Progress`` attached.
 
-Logging is the one channel that reaches the terminal display, Prefect's run logs and a plain log file alike, without
-a callback that would have to travel through Prefect's parameters.
+Log records reach the terminal, Prefect's run logs and log files alike, without a callback that Prefect would have to
+pass as a parameter.
 """
 
 import logging
@@ -14,7 +14,7 @@ LOGGER.setLevel(logging.INFO)  # not the root logger's WARNING: Prefect gives ha
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One stage's state of work."""
+    """How far a stage is."""
 
     stage: Literal["load", "synthesize", "trial", "classify", "annotate", "judge"]
     name: str
@@ -22,12 +22,12 @@ class Progress:
     done: int
     total: int
     note: str = ""
-    """What a person would want to know now: rejected rows, last score, error."""
+    """What is of interest now: rejected rows, the last score, an error."""
     failed: bool = False
 
     @property
     def finished(self) -> bool:
-        """The stage ended, well or not."""
+        """Whether the stage ended, successfully or not."""
         return self.failed or self.done >= self.total
 
     def __str__(self) -> str:
@@ -38,7 +38,7 @@ class Progress:
 def announce(progress: Progress, *, relayed: bool = False) -> None:
     """Log it: the end of a stage at INFO, failures at ERROR, steps in between at DEBUG.
 
-    What is ``relayed`` from another process is in Prefect's logs already.
+    Progress that is ``relayed`` from another process is already in Prefect's logs.
     """
     level = logging.ERROR if progress.failed else logging.INFO if progress.finished else logging.DEBUG
     LOGGER.log(level, "%s", progress, extra={"progress": progress, "send_to_api": not relayed})

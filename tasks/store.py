@@ -183,6 +183,16 @@ class Store:
             return False
         return True
 
+    def digest(self, kind: str, key: str) -> str | None:
+        """A hash of what a finished artifact holds, its files included; null where it is absent or damaged."""
+        try:
+            manifest, stored = self._open(kind, key)
+            for name in stored.files or ():
+                self.file(kind, key, name)
+        except FileNotFoundError:
+            return None
+        return _hash([manifest, asdict(stored)])
+
     def damaged(self, kind: str, key: str, why: str) -> FileNotFoundError:
         """Say that an artifact counts as absent, because it is not as it was written; the error that means that."""
         _say_damaged(self.url, f"{kind}/{key}", why)

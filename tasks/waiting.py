@@ -1,4 +1,4 @@
-"""Says what is waited for: a wait of more than ten seconds without a word looks like one without an end."""
+"""Logs what a process waits for: a long wait without a message looks like a hang."""
 
 import asyncio
 import time
@@ -10,11 +10,11 @@ from filelock import BaseFileLock, Timeout
 from tasks.progress import LOGGER
 
 FIRST, AGAIN = 10.0, 60.0
-"""Seconds after which a wait is said, and said again."""
+"""Seconds after which a wait is logged, and logged again."""
 
 
 class Waits:
-    """The waits for one thing, of however many calls: said once for all of them."""
+    """The waits of many calls for one thing, logged once for all of them."""
 
     def __init__(self, first: float = FIRST, again: float = AGAIN) -> None:
         self._first, self._again = first, again
@@ -22,9 +22,9 @@ class Waits:
 
     @contextmanager
     def said(self, what: Callable[[], str]) -> Iterator[None]:
-        """Log ``what`` is waited for when the block takes long; an empty answer is nothing worth saying.
+        """Log ``what`` is waited for if the block takes long; nothing is logged while ``what`` returns an empty text.
 
-        For a block that awaits: it lets the event loop run.
+        The block must await, so that the event loop runs.
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
@@ -45,7 +45,7 @@ class Waits:
 
 @contextmanager
 def held(lock: BaseFileLock, what: str, first: float = FIRST) -> Iterator[None]:
-    """Hold a lock for the block, after a wait that is said as ``wait_for`` does."""
+    """Hold a lock for the block; a long wait for it is logged as in ``wait_for``."""
     wait_for(lock, what, first)
     try:
         yield
@@ -54,9 +54,9 @@ def held(lock: BaseFileLock, what: str, first: float = FIRST) -> Iterator[None]:
 
 
 def wait_for(lock: BaseFileLock, what: str, first: float = FIRST, again: float = AGAIN) -> None:
-    """Acquire a lock that another process may hold for long, and say so.
+    """Acquire a lock that another process may hold for long, and log the wait.
 
-    The operating system drops the lock when its holder ends, however it ends, so the wait ends with the holder.
+    The operating system releases the lock when its holder ends, in whatever way, so the wait ends, too.
     """
     begun = time.monotonic()
     patience = first

@@ -47,11 +47,15 @@ def test_a_generator_may_be_a_name_or_a_mapping() -> None:
         ({"rows_per_label": 0}, ["rows_per_label", "0"]),
         ({"rows_per_label": "many"}, ["rows_per_label", "'many'"]),
         ({"seeds": [1, 1]}, ["seeds", "1 is listed twice"]),
-        ({"tasks": []}, ["tasks"]),
+        ({"tasks": []}, ["tasks", "give at least 1"]),
+        ({"seeds": 2}, ["seeds", "write a list", "2"]),
+        ({"generators": {"model": "a/b"}}, ["generators", "write a list"]),
+        ({"subjectivity": 3}, ["subjectivity", "write a mapping"]),
         ({"synthesis_per": "day"}, ["synthesis_per", "'study' or 'seed'", "'day'"]),
-        ({"name": "a/b"}, ["name", "a/b"]),
+        ({"name": "a/b"}, ["name", "a/b", "letters, digits"]),
         ({"generators": [{"temperature": 1}]}, ["generators.0.model", "missing"]),
         ({"budget_usd": -1}, ["budget_usd", "-1"]),
+        ({"name": 2026}, ["name", "write a text, in quotes", "2026"]),
     ],
 )
 def test_a_bad_field_is_named_with_its_value_and_what_is_allowed(change: dict[str, object], words: list[str]) -> None:
@@ -67,7 +71,9 @@ def test_a_bad_field_is_named_with_its_value_and_what_is_allowed(change: dict[st
     [
         (b"name: [", ["not valid YAML", "line"]),
         (b"- a\n- b\n", ["mapping", "list"]),
-        (b"", ["mapping"]),
+        (b"", ["is empty"]),
+        (b"name: a: b\n", ["line 1", "into quotes"]),
+        (b"name: t\nlabels: {a: b, c: d}\n", ["is a task, not a study"]),
         (b"name: caf\xe9\n", ["UTF-8"]),
     ],
 )
@@ -305,7 +311,7 @@ BOMB = "".join(f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before
         (f"a: &a [x, x]\n{BOMB}", "holds more than 200000 values"),
         ("".join(f"{n}: &{n} {{<<: [{', '.join([f'*{b}'] * 9)}]}}\n" for b, n in pairwise("abcdefghi")).replace(
             "b: ", "a: &a {x: 1}\nb: ", 1), "holds more than 200000 values"),
-        ("a: &a [*a]\n", "an alias stands inside what it names"),
+        ("a: &a [*a]\n", "an alias is inside the value that it stands for"),
         ("a: " + "[" * 5000 + "]" * 5000, "nests deeper than 40"),
         ("a: " + "{x: " * 5000, "nests deeper than 40"),
         ("a: " + "9" * 5000, "holds a value that YAML cannot read"),

@@ -132,3 +132,9 @@ def test_pre_commit_runs_what_make_check_runs():
     (recipe,) = re.findall(r"^check: setup\n((?:\t.+\n)+)", makefile, re.MULTILINE)
     commands = [line.strip().replace("$(BIN)", ".venv/bin").removesuffix(" .") for line in recipe.splitlines()]
     assert [hook["entry"] for hook in hooks] == commands
+
+
+def test_the_log_lists_its_entries():
+    text = (DOCS / "LOG.md").read_text(encoding="utf-8")
+    for entry in re.findall(r"^## (.+)$", text, re.MULTILINE):
+        assert f"| [{entry}](#" in text, f"add a row for it to the table at the top: {entry}"

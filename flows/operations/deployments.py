@@ -16,6 +16,7 @@ import yaml
 from flows.overrides import form_values
 from tasks.config import load_study, load_watch, named
 from tasks.errors import UserError
+from tasks.planning.names import resolve
 from tasks.settings import Settings
 
 Entry = dict[str, Any]
@@ -50,8 +51,12 @@ HEADER = """\
 
 
 def study_deployment(name: str, path: Path) -> Entry:
-    """The deployment of a study file. Raises ``UserError`` when the file is wrong."""
+    """The deployment of a study file. Raises ``UserError`` if the file is wrong, or a name or file in it is unknown."""
     study = load_study(path)
+    try:
+        resolve(study)
+    except UserError as error:
+        raise UserError(f"study {path.name}: {error}") from None
     config = study.config
     grid = {
         "Tasks": [Path(task).stem for task in config.tasks],
@@ -72,7 +77,7 @@ def study_deployment(name: str, path: Path) -> Entry:
 
 
 def watch_deployment(name: str, path: Path, settings: Settings) -> Entry:
-    """The deployment of a watch file. Raises ``UserError`` when the file, or that of its study, is wrong."""
+    """The deployment of a watch file. Raises ``UserError`` if the file, or that of its study, is wrong."""
     config = load_watch(path)
     named.study_of(config, path, settings)
     providers = ", ".join(provider.address for provider in config.providers)
@@ -123,7 +128,7 @@ def _deployments(
 
 
 def prefect_yaml() -> str:
-    """The content of prefect.yaml. Raises ``UserError`` when a shipped file is wrong."""
+    """The content of prefect.yaml. Raises ``UserError`` if a shipped file is wrong."""
     found, complaints = study_deployments(named.shipped_studies())
     nobody = Settings(home=Path(__file__).parent)  # a folder in which no user keeps studies
     watching, more = watch_deployments(named.shipped_watches(), nobody)

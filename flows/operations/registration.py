@@ -38,22 +38,27 @@ class FileDeployments:
         self.complaints: tuple[str, ...] = ()
         """Files that cannot be used, with the reason."""
         self._fingerprints: dict[str, str] | None = None
+        self._unusable: list[str] = []
+        """Those of the complaints that Prefect was not asked for."""
         self._registered: dict[tuple[str, str], Entry] = {}
         """Entry point and name of a deployment to what was registered."""
 
     def update(self, report: Callable[[str], None]) -> bool:
-        """Register what is new or changed and remove what has no file any more; whether any file had changed.
+        """Register what is new or changed and remove what has no file any more; returns whether anything had changed.
 
         ``report`` gets a line for each change; the first time, only for removals.
         """
         found, watching = named.find_studies(self.settings), named.find_watches(self.settings)
         fingerprints = {str(path): named.fingerprint(path) for path in (*found.values(), *watching.values())}
-        if fingerprints == self._fingerprints:
+        if fingerprints == self._fingerprints and not self._unusable:
             return False
+        studies, complaints = study_deployments(found)
+        watches, others = watch_deployments(watching, self.settings)
+        entries, complaints = studies + watches, complaints + others
+        if fingerprints == self._fingerprints and complaints == self._unusable:
+            return False  # else a file that a study names, such as a task, was repaired
         first = self._fingerprints is None
-        entries, complaints = study_deployments(found)
-        more, others = watch_deployments(watching, self.settings)
-        entries, complaints = entries + more, complaints + others
+        self._unusable = list(complaints)
         for entry in entries:
             place = entry["entrypoint"], entry["name"]
             if self._registered.get(place) == entry:
@@ -77,7 +82,11 @@ class FileDeployments:
 
 
 def offer_modes(deployment: RunnerDeployment, modes: Iterable[str]) -> None:
-    """Have the form list a study's own modes as well: the server refuses what is not listed."""
+    """Have the form list a study's own modes as well: the server refuses what is not listed.
+
+    The schema is a private field, because Prefect takes it from the flow's signature alone; a deployment that is made
+    without ``RunnerDeployment`` would repeat what that does with schedules, pools and versions.
+    """
     if listed := deployment._parameter_openapi_schema.properties.get("modes"):
         names = dict.fromkeys([*listed["items"]["enum"], *modes])
         listed["items"] = {**listed["items"], "enum": list(names)}

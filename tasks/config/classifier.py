@@ -13,19 +13,21 @@ class ClassifierConfig(Identified):
     """One trainable classifier and its hyper-parameters. A plain string stands for ``{model: string}``."""
 
     model: str = Field(min_length=1)
-    """``embedded/minilm-l6``, any encoder on the hub, or a local folder."""
+    """``embedded/minilm-l6``, an encoder on the Hugging Face hub, or a local folder (``./model``): it is fine-tuned.
+    With ``probe/`` before the name, a logistic regression is trained on its embeddings instead."""
     revision: str | None = None
-    """Commit of a hub encoder; null takes the hub's newest."""
+    """Commit of a hub encoder; null takes the newest one, which is not reproducible."""
     epochs: int = Field(default=3, gt=0)
     """Passes over the training rows."""
     min_steps: int = Field(default=50, gt=0)
-    """Fewest optimiser steps: small training sets are passed more often than ``epochs`` until it is reached."""
+    """Fewest optimiser steps. If the training set is so small that ``epochs`` passes are fewer steps, there are more
+    passes."""
     learning_rate: float | None = Field(default=None, gt=0)
-    """Peak learning rate of AdamW with linear warm-up and decay; null takes the classifier's tuned default."""
+    """Peak learning rate of AdamW with linear warm-up and decay; null takes the tuned default of the classifier."""
     batch_size: int = Field(default=16, gt=0)
-    """Rows per optimiser step."""
+    """Rows in each optimiser step."""
     max_length: int = Field(default=128, gt=0, le=4096)
-    """Tokens of a text that the encoder reads."""
+    """Most tokens of a text that the encoder reads; the rest is cut off."""
 
 
 Classifier = Annotated[ClassifierConfig, BeforeValidator(named)]

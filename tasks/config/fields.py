@@ -1,4 +1,4 @@
-"""Types of fields that several files of YAML have: addresses, paths, names."""
+"""Types that fields of several kinds of YAML files share: addresses, paths, names."""
 
 import re
 from pathlib import Path
@@ -9,24 +9,28 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Frozen(BaseModel):
-    """Base of every config model: immutable, unknown fields refused."""
+    """Base of every config model: immutable; unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Identified(Frozen):
-    """Base of what a study may list with several settings."""
+    """Base of what a study may list several times with different settings."""
 
     NO_SETTINGS: ClassVar[frozenset[str]] = frozenset()
-    """Fields that shape neither rows nor trainings."""
+    """Fields that affect neither rows nor trainings."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Its ``model`` as ``name``, and each setting that is no default and shapes rows or trainings."""
+        """Its ``model`` as ``name``, and each setting that differs from its default and affects rows or trainings."""
         settings = self.model_dump(mode="json", exclude_defaults=True, exclude=set(self.NO_SETTINGS))
         return {"name": settings.pop("model"), **settings}
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Pattern of the names of studies, tasks, watches and ledgers, which become names of files."""
+LANGUAGE = r"^[a-z]{2}$"
+"""Pattern of ISO 639-1 codes."""
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 """A repository on the hub, with or without its owner."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -34,7 +38,7 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
 def _address(value: str | None) -> str | None:
-    """An address of an endpoint: http or https, a host, nothing that is read in two ways."""
+    """An address of an endpoint: http or https, with a host, and nothing that programs read in different ways."""
     if value is None:
         return None
     try:
@@ -48,7 +52,7 @@ def _address(value: str | None) -> str | None:
 
 
 def _file(value: str | None) -> str | None:
-    """A path on this machine: nothing here reads an address."""
+    """A path on this machine; addresses are refused."""
     if value is not None and ("://" in value or "::" in value or "\0" in value):
         raise ValueError("must be a path on this machine, not an address; download it and name the file")
     if value is not None and value.startswith("~"):
@@ -64,7 +68,7 @@ def _home_of(path: str) -> None:
 
 
 def hub_or_folder(value: str | None) -> str | None:
-    """A repository on the hub, or a folder, which begins with ``./``, ``../`` or ``/``."""
+    """A repository on the hub, or a folder whose path begins with ``./``, ``../`` or ``/``."""
     if value is None or HUB_NAME.fullmatch(value):
         return value
     if _file(value) and value.startswith(("./", "../", "/")):
@@ -73,14 +77,16 @@ def hub_or_folder(value: str | None) -> str | None:
 
 
 def variable_name(name: str | None) -> str | None:
-    """A variable's name; the message does not repeat what may be the key itself."""
+    """A variable's name. The message does not repeat the value, which may be the key itself."""
     if name is not None and not VARIABLE.fullmatch(name):
         raise ValueError("api_key_env must be the name of an environment variable (SYNTHGAP_KEY_MINE), not a key")
     return name
 
 
 def string_keys(value: Any) -> Any:
-    """YAML reads a bare ``0`` as a number, which is meant as text, and ``no`` as a truth value, which is lost."""
+    """A mapping with its keys as text. YAML reads a bare ``0`` as a number, and a bare ``no`` as false; the latter is
+    refused, because the word is lost.
+    """
     if not isinstance(value, dict):
         return value
     for key in value:

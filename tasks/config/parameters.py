@@ -1,6 +1,6 @@
 """Names with parameters: a study's ``{near_duplicate: {jaccard: 0.8}}`` is ``near_duplicate/jaccard:0.8`` elsewhere.
 
-This spelling is one text without brackets, so jobs, keys, forms, results and MLflow's names can hold it as they hold a
+This spelling is one string without brackets, so jobs, keys, forms, results and MLflow's names can hold it like a
 plain name.
 """
 
@@ -21,7 +21,7 @@ VALUE = re.compile(r"[\w.+-]+")
 
 
 class NoParameters(Frozen):
-    """For what has none."""
+    """For units that have no parameters."""
 
 
 NONE = NoParameters()
@@ -33,14 +33,16 @@ def spell(name: str, parameters: Mapping[str, Any]) -> str:
 
 
 def split(spelling: str) -> tuple[str, dict[str, str]]:
-    """A name, and the parameters that were spelled with it. The inverse of ``spell``."""
+    """A name and its parameters: the inverse of ``spell``."""
     parts = spelling.split("/")
     given = [part for part in parts if ":" in part]
     return "/".join(part for part in parts if ":" not in part), dict(part.split(":", 1) for part in given)
 
 
 def read_parameters(model: type[P], given: Mapping[str, str], what: str) -> P:
-    """Parameters as a ``model``. Raises ``UserError`` for a wrong name or value; ``what`` has them, for people."""
+    """Parameters as a ``model``. Raises ``UserError`` for a wrong name or value; ``what`` says in the message whose
+    parameters they are.
+    """
     for name in given:
         if not model.model_fields:
             raise UserError(f"{what} has no parameters, but {name!r} is given")
@@ -50,7 +52,7 @@ def read_parameters(model: type[P], given: Mapping[str, str], what: str) -> P:
 
 
 def _spelled(value: Any) -> Any:
-    """A name as it is, or with parameters as YAML has them."""
+    """A plain name as it is; a name with parameters, as YAML has them, in one string."""
     if isinstance(value, str):
         return spell(*split(value)) if ":" in value else value
     if not isinstance(value, dict):
@@ -65,4 +67,4 @@ def _spelled(value: Any) -> Any:
 
 
 Named = Annotated[str, BeforeValidator(_spelled)]
-"""A name, with parameters if wanted."""
+"""A name, with or without parameters."""

@@ -1,24 +1,31 @@
-"""YAML files read and parsed: limits on what they hold, secrets refused, one message for what is wrong."""
+"""Reading and parsing YAML files: limits on size and nesting, no secrets, one message for everything that is wrong."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
 
-from tasks.config.fields import Frozen
+from tasks.config.fields import LANGUAGE, NAME, Frozen
 from tasks.errors import UserError
 from tasks.secrets import holds_secret, secret_format, secrets, values_to_find
 
 M = TypeVar("M", bound="Frozen")
 MOST_BYTES, MOST_VALUES, DEEPEST = 4 * 1024 * 1024, 200_000, 40
-"""A YAML file, what it holds when its aliases are written out, and how deep it nests: far more than a study or task of
-a thousand labels needs."""
+"""Limits on a YAML file: bytes, values with aliases written out, levels of nesting. A study or task of a thousand
+labels needs far less."""
+
+PATTERNS = {
+    NAME: "use letters, digits, '.', '_' and '-' only, and begin with a letter or digit",
+    LANGUAGE: "write a code of two letters, such as en or de",
+}
+"""What the patterns of fields mean."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses what a few lines can blow up: aliases of aliases, and nesting without an end."""
+    """Refuses aliases of aliases and deep nesting, with which a few lines could use all memory."""
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -26,14 +33,14 @@ class _Loader(yaml.SafeLoader):
         self._depth = self._values = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        """A node, counted with all that its aliases stand for."""
+        """A node. An alias counts with all values that it stands for."""
         self._depth += 1
         if self._depth > DEEPEST:
             raise yaml.YAMLError(f"it nests deeper than {DEEPEST}")
         alias, before = self.check_event(yaml.AliasEvent), self._values
         node = super().compose_node(parent, index)
         if alias and id(node) not in self._sizes:
-            raise yaml.YAMLError("an alias stands inside what it names")
+            raise yaml.YAMLError("an alias is inside the value that it stands for")
         self._values += self._sizes[id(node)] if alias else 1
         self._sizes.setdefault(id(node), self._values - before)
         if self._values > MOST_VALUES:
@@ -45,8 +52,8 @@ class _Loader(yaml.SafeLoader):
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
-    Raises ``UserError`` when it is missing, not UTF-8, malformed, too large, no mapping, or holds a secret, be it in a
-    comment: a study's and a watch's first one is shown by Prefect.
+    Raises ``UserError`` if it is missing, not UTF-8, malformed, too large, not a mapping, or contains a secret.
+    Comments are checked, too, because Prefect shows the first one of a study or watch.
     """
     try:
         with path.open("rb") as file:
@@ -63,26 +70,31 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = str(getattr(error, "problem", error)).partition("\n")[0]
-        raise UserError(f"{str(path)!r} is not valid YAML{where}: {problem}") from None
+        hint = "; put a text that contains ': ' into quotes" if problem.startswith("mapping values") else ""
+        raise UserError(f"{str(path)!r} is not valid YAML{where}: {problem}{hint}") from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, the 31st of February
         raise UserError(f"{str(path)!r} holds a value that YAML cannot read: {error}") from None
+    if value is None:
+        raise UserError(f"{str(path)!r} is empty; write fields such as `name: mine` into it")
     if not isinstance(value, dict):
-        raise UserError(f"{str(path)!r} must hold a mapping of fields, not {type(value).__name__}")
+        raise UserError(
+            f"{str(path)!r} must be a mapping of fields such as `name: mine`, but is a {type(value).__name__}"
+        )
     try:
         json.dumps(value, ensure_ascii=False, skipkeys=True, default=str).encode()
-    except UnicodeEncodeError:  # YAML has escapes for it: no prompt, key or file could hold it
+    except UnicodeEncodeError:  # YAML has escapes for it, but no prompt, key or file can contain it
         raise UserError(f"{str(path)!r} contains an invalid character (a lone surrogate); remove it") from None
     refuse_secrets(value, path.name)
     values = values_to_find()
     for number, line in enumerate(text.split("\n"), start=1):
-        comment = line.partition("#")[2]  # links outside were judged by their fields
+        comment = line.partition("#")[2]  # links in fields were checked with their fields
         if kind := secret_format(line, values, links=False) or secret_format(comment, values):
             raise _secret_error(path.name, f"line {number}", kind)
     return value
 
 
 def refuse_secrets(value: Any, where: str) -> None:
-    """Raises one ``UserError`` that names the fields of a study, task, watch or form that hold a secret."""
+    """Raises one ``UserError`` that names the fields of a study, task, watch or form that contain a secret."""
     if found := dict(secrets(value)):
         raise _secret_error(where, " and ".join(f"field {place!r}" for place in found), next(iter(found.values())))
 
@@ -104,7 +116,14 @@ def parse(model: type[M], value: dict[str, Any], where: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise UserError(f"{where}: " + "; ".join(_complaint(model, item) for item in error.errors())) from None
+        raise UserError(f"{where}: " + "; ".join(_complaint(model, item) for item in _causes(error))) from None
+
+
+def _causes(error: ValidationError) -> list[Any]:
+    """The errors, without lists that pydantic calls too short because some of their entries are wrong."""
+    items = error.errors()
+    wrong = {item["loc"][:-1] for item in items}
+    return [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
 
 
 def _complaint(model: type[Frozen], item: Any) -> str:
@@ -116,7 +135,27 @@ def _complaint(model: type[Frozen], item: Any) -> str:
         return f"unknown field {place!r}. Allowed: {allowed}"
     if item["type"] == "missing":
         return f"field {place!r} is missing"
-    message = item["msg"].removeprefix("Value error, ")
-    if isinstance(item["input"], dict | list | tuple):  # who wrote it knows it, and it may be long
+    message = _advice(item["type"], item.get("ctx", {})) or item["msg"].removeprefix("Value error, ")
+    if isinstance(item["input"], dict | list | tuple):  # not repeated, because it may be long
         return f"field {place!r}: {message}" if place else message
     return f"field {place!r}: {message} (got {item['input']!r})"
+
+
+def _advice(kind: str, context: Mapping[str, Any]) -> str | None:
+    """What to write instead, where pydantic's own message for an error of this kind is hard to understand."""
+    match kind:
+        case "tuple_type":
+            return "write a list, such as [a, b]"
+        case "dict_type" | "model_type":
+            return "write a mapping, such as {name: value}"
+        case "string_type":
+            return "write a text, in quotes if YAML reads it as something else"
+        case "too_short":
+            return f"give at least {context['min_length']}"
+        case "string_pattern_mismatch":
+            return PATTERNS.get(context["pattern"])
+        case "union_tag_invalid":
+            return f"{context['discriminator']} {context['tag']!r} is unknown. Allowed: {context['expected_tags']}"
+        case "union_tag_not_found":
+            return f"field {context['discriminator']} is missing"
+    return None

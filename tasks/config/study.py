@@ -1,4 +1,4 @@
-"""A study: the grid of cells and the rules they share."""
+"""A study: the grid of cells and the rules that they share."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.config.classifier import EMBEDDED_CLASSIFIER, Classifier, ClassifierConfig
-from tasks.config.fields import File, Frozen, Identified, OptionalFile, hub_or_folder
+from tasks.config.fields import NAME, File, Frozen, Identified, OptionalFile, hub_or_folder
 from tasks.config.generator import EMBEDDED_GENERATOR, Generator, GeneratorConfig
 from tasks.config.parameters import Named
 from tasks.config.reading import parse, read_yaml
 from tasks.config.task import TextColumns
+from tasks.errors import UserError
 
 PERSONAS = (
     "You are a careful expert who follows definitions to the letter.",
@@ -19,34 +20,36 @@ PERSONAS = (
     "You are a busy parent who reads quickly and trusts first impressions.",
     "You are a sceptical engineer who doubts what is not stated outright.",
 )
-"""Roles of annotators, unless a study names others."""
+"""Roles of annotators and judges, unless a study names others."""
 RENAMED = {"baselines": "untrained", "baseline_rows": "untrained_rows"}
 """Fields of a study by their names of earlier versions."""
 
 
 class ImportConfig(TextColumns, Identified):
-    """Synthetic rows that somebody else made, from a file or a hub data set: one of ``file`` and ``path``."""
+    """Synthetic rows that somebody else made, in a file (``file``) or in a hub data set (``path``)."""
 
     name: str = Field(min_length=1, max_length=80)
-    """What they are called in results, in the place of a generator."""
+    """Name of the import in results, where generated rows have their LLM's name."""
     task: str
-    """Name of the study's task that they are for."""
+    """Name of the study's task that the rows belong to."""
     file: OptionalFile = None
     """CSV, TSV, JSONL or Parquet, relative to the study file."""
     path: Annotated[str | None, AfterValidator(hub_or_folder)] = None
-    """Hub repository, or a local folder of data files."""
+    """Hugging Face hub repository, or a local folder of data files."""
     config: str | None = None
     """Configuration (subset) of the hub data set."""
     revision: str | None = None
-    """Commit of the hub data set; null is not reproducible."""
+    """Commit of the hub data set; null reads the newest one, which is not reproducible."""
     split: str = "train"
     """Split of the hub data set."""
     cost_usd: float | None = Field(default=None, ge=0)
-    """What all rows of the source cost; each text that is looked at counts with its share. Null where nobody knows."""
+    """What all rows of the source cost, in dollars; each text that is read counts with its share. Null if unknown."""
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Its name: a task has one import of a name, whose columns and place differ from task to task."""
+        """The import's name. A task has one import of each name; the columns and files of the name differ from task to
+        task.
+        """
         return {"name": self.name}
 
     @model_validator(mode="after")
@@ -60,87 +63,90 @@ class ImportConfig(TextColumns, Identified):
 
 
 class SubjectivityConfig(Frozen):
-    """Who says how subjective texts and tasks are, where the data's own raters do not."""
+    """Who rates how subjective texts and tasks are, if the data has no raters of its own."""
 
     annotators: tuple[Generator, ...] = ()
-    """LLMs that label test rows, each once in the role of every persona; none: only tasks whose data has raters get an
-    agreement."""
+    """LLMs that label test rows, each of them once in the role of each persona. Without annotators, only tasks whose
+    data has raters get an agreement."""
     personas: tuple[str, ...] = Field(default=PERSONAS, min_length=1)
-    """Roles that annotators and judges take, as sentences that begin a prompt."""
+    """Roles that annotators and judges take: sentences, one of which begins each prompt."""
     items: int = Field(default=100, gt=0)
     """Test rows of each task that annotators label."""
     judges: tuple[Generator, ...] = ()
-    """LLMs that compare pairs of tasks: which is the more objective one?"""
+    """LLMs that compare pairs of tasks and say which one is more objective."""
     comparisons: int = Field(default=540, gt=0)
-    """Pairs of tasks that all judges together are shown; 540 in the paper."""
+    """Number of comparisons of two tasks, of all judges together; 540 in the paper."""
     judgements: OptionalFile = None
-    """CSV with columns ``judge``, ``objective`` and ``subjective`` (task names): human judgements, relative to the
-    study file; used beside the judges'."""
+    """CSV file of human judgements with columns ``judge``, ``objective`` and ``subjective`` (task names), relative to
+    the study file. They are used together with those of ``judges``."""
 
 
 class StudyConfig(Frozen):
-    """A grid of cells (task x mode x generator x classifier x seed) and the rules they share."""
+    """A grid of cells (task x mode x generator x classifier x seed) and the rules that they share."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    name: str = Field(pattern=NAME, max_length=80)
     """Names the MLflow experiment, the report folder and the Prefect deployment."""
     tasks: tuple[File, ...] = Field(min_length=1)
-    """Catalog ids, or paths of task YAMLs relative to the study file."""
+    """Names of shipped tasks (``synthgap tasks`` lists them), or paths of task YAMLs relative to the study file."""
     modes: tuple[Named, ...] = Field(min_length=1)
-    """Where training rows come from: real, zero_shot, few_shot, ...; ``mix/50`` generates half of them, and
+    """Where training rows come from: real, zero_shot, few_shot, ... With ``mix/50``, half of the rows are generated;
     ``{few_shot: {examples: 8}}`` is a mode with a parameter."""
     generators: tuple[Generator, ...] = (GeneratorConfig(model=EMBEDDED_GENERATOR),)
-    """LLMs by litellm name, with parameters if wanted."""
+    """LLMs, each by its litellm name or as an object with further fields."""
     classifiers: tuple[Classifier, ...] = (ClassifierConfig(model=EMBEDDED_CLASSIFIER),)
-    """Classifiers to train."""
+    """Classifiers to train, each by its name or as an object with further fields."""
     filters: tuple[Named, ...] | None = None
-    """What rejects generated texts, in this order, such as ``[duplicate, {near_duplicate: {jaccard: 0.8}}]``; null
-    takes the default filters. Texts with nothing in them are rejected first in any case."""
+    """Filters that reject generated texts, in this order, such as ``[duplicate, {near_duplicate: {jaccard: 0.8}}]``;
+    null takes the default filters. Empty texts are always rejected first."""
     seeds: tuple[int, ...] = Field(default=(0, 1, 2), min_length=1)
-    """One training per seed; gaps are paired by seed."""
+    """Each cell is trained once for each seed; gaps are paired by seed."""
     rows_per_label: int = Field(default=100, gt=0)
-    """Training rows for each label, synthetic and real alike; as many as there are of a label with fewer real ones."""
+    """Training rows for each label, synthetic and real alike. A label that has fewer real rows gets that many."""
     synthesis_per: Literal["study", "seed"] = "study"
-    """``study``: one draw of training rows serves all seeds; ``seed``: a fresh draw for every seed."""
+    """``study``: all seeds use the same draw of training rows; ``seed``: each seed has a draw of its own."""
     test_rows: int | None = Field(default=1000, gt=0)
-    """Real test rows, stratified by label; null takes them all."""
+    """Number of real test rows, stratified by label; null takes all."""
     reference_rows: int | None = Field(default=2000, ge=0)
-    """Rows of the full-real reference in their natural label shares; null takes all training rows, 0 leaves it out."""
+    """Rows of ``real_full``, the reference with real rows in their natural label shares; null takes all training rows,
+    0 leaves it out."""
     pool_share: float = Field(default=0.1, gt=0, lt=1)
     """Share of the real training rows that few-shot prompts may show."""
     pool_rows_per_label: int | None = Field(default=None, gt=0)
-    """Most of them for each label; null lets the share alone decide."""
+    """Most real rows of each label that prompts may show; null: only ``pool_share`` limits them."""
     imports: tuple[ImportConfig, ...] = ()
-    """Synthetic rows that others made, for the mode ``imported``."""
+    """Synthetic rows from elsewhere, for the mode ``imported``."""
     extra_texts: float = Field(default=2.0, ge=0)
-    """Texts beyond those wanted, as a multiple, to replace rejected ones; what then lacks is reported short."""
+    """Most additional texts that are asked for to replace rejected ones, as a multiple of the rows wanted. If rows are
+    still missing then, the results say so."""
     budget_usd: float | None = Field(default=1.0, ge=0)
-    """Most dollars that one run may spend on LLM calls; null sets no limit."""
+    """Most dollars that a run may spend on LLM calls; null sets no limit."""
     budget_tokens: int | None = Field(default=None, ge=0)
-    """Most tokens, read and written, that one run may spend on LLM calls; null sets no limit."""
-    account: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=120)
-    """Ledger that all runs with this account share; the budgets then are those of all of them together. Null: each run
-    has its own."""
-    log_models: bool = False
-    """Train the model of a task's best training rows once more, log it to MLflow and register it as the task's
-    champion, where it is better beyond chance than the one that is registered."""
+    """Most tokens, read and written, that a run may use in LLM calls; null sets no limit."""
+    account: str | None = Field(default=None, pattern=NAME, max_length=120)
+    """Name of a ledger. All runs with the same account share it, and the budgets limit all of them together. Null: each
+    run has its own."""
+    log_models: bool = True
+    """After the run, log the model of each task's best generated or imported rows to MLflow. It is registered as the
+    task's champion if it is better than the registered one beyond chance."""
     untrained: tuple[str, ...] = ("majority",)
-    """Rows of comparison that need no training data: majority (the most frequent label), llm_zero_shot and llm_few_shot
-    (each generator classifies the test rows itself, which costs calls)."""
+    """Arms for comparison that train nothing: majority (always the most frequent label), llm_zero_shot and llm_few_shot
+    (each generator classifies the test rows itself, which costs LLM calls)."""
     untrained_rows: int | None = Field(default=200, gt=0)
-    """Test rows that an LLM classifies, stratified by label; null takes all of the study's."""
+    """Number of test rows that an LLM classifies, stratified by label; null takes all test rows of the study."""
     subjectivity: SubjectivityConfig | None = None
-    """How subjective tasks and texts are found to be; null uses the data's own raters where there are any."""
+    """Who rates how subjective tasks and texts are; null uses the raters of the data, if it has any."""
     tolerance: float = Field(default=0.02, gt=0, lt=1)
-    """Loss of macro-F1 that you would accept for not labelling; the verdict is about it."""
+    """Loss of macro-F1 (0.02 is 2 points) that you would accept for not labelling. The verdict compares the gap with
+    it."""
     trainings: int = Field(default=1, gt=0)
-    """Trainings at once, each in a process of its own."""
+    """Number of trainings at a time, each in a process of its own."""
     syntheses: int = Field(default=2, gt=0)
-    """Syntheses at once; each has its generator's concurrency within."""
+    """Number of syntheses at a time; ``concurrency`` of the generator limits the calls of each."""
 
     @model_validator(mode="before")
     @classmethod
     def _current_names(cls, fields: Any) -> Any:
-        """Fields of older studies, which stored results and people's files still have, under their names of today."""
+        """Renames the fields of older study files and stored results to their present names."""
         if not isinstance(fields, dict):
             return fields
         for old, new in RENAMED.items():
@@ -174,7 +180,10 @@ class Study(Frozen):
 def load_study(path: Path) -> Study:
     """The study in a YAML file. Raises ``UserError`` for anything in it that cannot be used."""
     path = path.resolve()
-    config = parse(StudyConfig, read_yaml(path), f"study {path.name}")
+    fields = read_yaml(path)
+    if "labels" in fields and "modes" not in fields:
+        raise UserError(f"{str(path)!r} is a task, not a study; list it under `tasks:` in a study file")
+    config = parse(StudyConfig, fields, f"study {path.name}")
     classifiers = tuple(_in_folder(classifier, path.parent) for classifier in config.classifiers)
     imports = tuple(_from_folder(item, path.parent) for item in config.imports)
     changed = {"classifiers": classifiers, "imports": imports, "subjectivity": _with_file(config, path.parent)}

@@ -6,20 +6,21 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, Field, field_validator
 
-from tasks.config.fields import File, Frozen, OptionalFile, hub_or_folder, string_keys
+from tasks.config.fields import LANGUAGE, NAME, File, Frozen, OptionalFile, hub_or_folder, string_keys
 
 
 class TextColumns(Frozen):
     """Which columns of a table hold texts and labels, and how raw labels become label names."""
 
     text: str = "text"
-    """Column that holds the text; a list of tokens is joined with spaces."""
+    """Column that holds the text. A list of tokens is joined with spaces."""
     label: str = "label"
-    """Column that holds the label; of a list-valued one, rows whose labels come to exactly one name are used."""
+    """Column that holds the label. If its values are lists, only rows whose list gives exactly one label are used."""
     label_map: dict[str, str] = Field(default_factory=dict)
-    """Raw label value (as a string) to label name; empty takes the values, or a class label's names, as they are."""
+    """Label name for values of the column (as strings). A value that is not listed is a label name itself, or the
+    number of a class that the hub data set names."""
     only_mapped: bool = False
-    """Leave out rows whose label is not in ``label_map`` (a part of a larger data set) instead of refusing them."""
+    """Leave out rows whose value is not in ``label_map``, to use a part of a larger data set."""
 
     @field_validator("label_map", mode="before")
     @classmethod
@@ -28,10 +29,10 @@ class TextColumns(Frozen):
 
 
 class Columns(TextColumns):
-    """The same, and which column holds how many raters agreed."""
+    """Which columns of a table hold texts, labels and the agreement of raters."""
 
     agreement: str | None = None
-    """Column with the share of annotators behind the label, 0 to 1."""
+    """Column with the share of human raters who chose the label, 0 to 1."""
 
 
 class FileSource(Columns):
@@ -41,7 +42,7 @@ class FileSource(Columns):
     train: File
     """CSV, TSV, JSONL or Parquet, relative to the task YAML."""
     test: OptionalFile = None
-    """Same; null splits the test set off the training file."""
+    """The same for test rows; null splits test rows off the training file (``test_share``)."""
 
 
 class HubSource(Columns):
@@ -49,19 +50,19 @@ class HubSource(Columns):
 
     kind: Literal["hub"]
     path: Annotated[str, AfterValidator(hub_or_folder)]
-    """Repository, such as ``stanfordnlp/imdb``; a local folder of data files is read the same way."""
+    """Repository, such as ``stanfordnlp/imdb``, or a local folder of data files (``./rows``)."""
     config: str | None = None
     """Configuration (subset) of the data set."""
     revision: str | None = None
-    """Commit; null is not reproducible and the loader says so."""
+    """Commit; null reads the newest one, which is not reproducible, and a message says so."""
     train: str = "train"
     """Name of the split with training rows."""
     test: str | None = "test"
-    """Name of the split with test rows; null splits them off the training rows."""
+    """Name of the split with test rows; null splits them off the training rows (``test_share``)."""
 
 
 class WheelSource(Frozen):
-    """A member of a package wheel, read in place."""
+    """Files in a Python package (wheel), which are read from the archive without installing it."""
 
     kind: Literal["wheel"]
     package: str
@@ -69,7 +70,7 @@ class WheelSource(Frozen):
     version: str
     """Exact version."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Of the wheel file."""
+    """SHA-256 of the wheel file, in hex."""
     members: tuple[str, ...] = Field(min_length=1)
     """Paths inside the wheel."""
     reader: str
@@ -78,7 +79,7 @@ class WheelSource(Frozen):
     @field_validator("package")
     @classmethod
     def _package_name(cls, name: str) -> str:
-        """Only a name: as a requirement, pip takes options, addresses and files, too."""
+        """Accepts a name only, because pip would also accept options, addresses and files as a requirement."""
         try:
             canonicalize_name(name, validate=True)
         except InvalidName:
@@ -101,30 +102,30 @@ Source = Annotated[FileSource | HubSource | WheelSource, Field(discriminator="ki
 class TaskConfig(Frozen):
     """A classification task: what its texts and labels are, and where real rows come from."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
-    """Identifies the task in results; a catalog file's stem equals it."""
+    name: str = Field(pattern=NAME, max_length=80)
+    """Name of the task in studies and results. The file of a shipped task is called ``<name>.yaml``."""
     title: str
-    """One line for people."""
+    """Title in reports: one line."""
     text: str
     """What one text is, as a noun phrase for prompts: ``a text message (SMS)``."""
     context: str
-    """Context prompt: sets the scene for the LLM."""
+    """Sentences that begin each prompt: what situation the LLM should imagine."""
     labels: dict[str, str] = Field(min_length=2)
-    """Label name to what it means, a noun phrase for prompts."""
+    """For each label name what it means, as a noun phrase for prompts."""
     max_words: int = Field(default=60, gt=0)
-    """Longest text to ask for; a text over twice this is rejected as over-long."""
+    """Most words that the LLM is asked for. A text of more than twice as many is rejected (filter ``over_long``)."""
     style: str = ""
-    """How such texts are written, for prompts."""
-    language: str | None = Field(default="en", pattern=r"^[a-z]{2}$")
-    """ISO 639-1 code of the texts' language (``"no"`` in quotes); generated texts in another are rejected. Null accepts
-    any."""
+    """How such texts are written, as a phrase for prompts: ``short and informal``."""
+    language: str | None = Field(default="en", pattern=LANGUAGE)
+    """Language of the texts as an ISO 639-1 code such as ``de`` (Norwegian needs quotes: ``"no"``). Generated texts in
+    another language are rejected. Null accepts any language."""
     sources: tuple[Source, ...] = Field(min_length=1)
-    """Tried in order: the first one that is available here is used. Before them, unless one is ``files``, comes the
-    data directory of the settings."""
+    """Where real rows come from. The first available source is used. If none is of kind ``files``, the data directory
+    (``SYNTHGAP_DATA_DIR``) is tried first."""
     test_share: float = Field(default=0.2, gt=0, lt=1)
-    """Share split off as test rows where the source has no official test split."""
+    """Share of the rows that is split off as test rows if the source has no test rows, 0 to 1."""
     licence: str = "not stated"
-    """Licence of the real rows, as their source states it."""
+    """Licence of the real rows, as the source states it."""
     citation: str = ""
     """How to cite the real rows."""
 

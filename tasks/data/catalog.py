@@ -1,35 +1,35 @@
-"""Tasks by name: those that come with the package, a YAML each, and the user's own by path."""
+"""Tasks by name: the shipped ones, a YAML each, and the user's own by path."""
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tasks.config import FileSource, TaskConfig, parse, read_yaml
-from tasks.errors import UserError
+from tasks.errors import unknown
 
 CATALOG = Path(__file__).parent / "catalog"
+OR_PATH = "or the path of a task YAML"
 
 
 def names() -> list[str]:
-    """Ids of the catalog's tasks, sorted."""
+    """Names of the shipped tasks, sorted."""
     return sorted(path.stem for path in CATALOG.glob("*.yaml"))
 
 
 def find_task(reference: str, folder: Path) -> TaskConfig:
-    """The task that a study means by ``reference``: a catalog id, or a path of a YAML relative to ``folder``.
+    """The task that a study means by ``reference``: a shipped task's name, or a YAML's path relative to ``folder``.
 
-    An id always means the catalog's task, whatever files lie about; a path (it ends in .yaml or .yml) always means
-    the file, even one whose ``name`` is a catalog id. Raises ``UserError`` when it is neither or the file is wrong.
+    A name always means the shipped task, whatever files exist; a path (it ends in .yaml or .yml) always means the file,
+    even one whose ``name`` is that of a shipped task. Raises ``UserError`` if it is neither or the file is wrong.
     """
     if reference in names():
         return read_task(CATALOG / f"{reference}.yaml")
     path = Path(reference).expanduser()
     path = path if path.is_absolute() else folder / path
     if path.suffix.lower() not in (".yaml", ".yml"):
-        raise _unknown(reference, "it is no catalog id, and no path that ends in .yaml")
+        raise unknown("task", reference, names(), "it is no shipped task, and no path that ends in .yaml", OR_PATH)
     if not path.is_file():
-        raise _unknown(reference, f"no such file: {str(path)!r}")
+        raise unknown("task", reference, names(), f"no such file: {str(path)!r}", OR_PATH)
     return read_task(path)
 
 
@@ -39,7 +39,7 @@ def read_task(path: Path) -> TaskConfig:
 
 
 def make_task(value: Mapping[str, Any], path: Path) -> TaskConfig:
-    """The task that a YAML at ``path`` describes; its files are looked for from the YAML's folder."""
+    """The task that a YAML at ``path`` describes; paths of its files are relative to the YAML's folder."""
     task = parse(TaskConfig, dict(value), f"task {path.name}")
     sources = [
         source.model_copy(update=_absolute(source, path.parent)) if isinstance(source, FileSource) else source
@@ -51,11 +51,3 @@ def make_task(value: Mapping[str, Any], path: Path) -> TaskConfig:
 def _absolute(source: FileSource, folder: Path) -> dict[str, str]:
     named = {"train": source.train, "test": source.test}
     return {name: str(folder / Path(file).expanduser()) for name, file in named.items() if file is not None}
-
-
-def _unknown(reference: str, reason: str) -> UserError:
-    near = difflib.get_close_matches(reference, names(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UserError(
-        f"unknown task {reference!r}: {reason}.{hint} Allowed: {', '.join(names())}, or the path of a task YAML"
-    )

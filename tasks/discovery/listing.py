@@ -1,6 +1,6 @@
-"""Which LLMs a provider serves, asked of the provider itself.
+"""Asks a provider which LLMs it serves.
 
-An error or an empty answer raises: it says nothing about models, least of all that they were retired.
+An error or an empty answer raises an exception, because it says nothing about models, and not that they were retired.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ List = Callable[[ProviderConfig], tuple[GeneratorConfig, ...]]
 
 
 def list_generators(provider: ProviderConfig) -> tuple[GeneratorConfig, ...]:
-    """The provider's LLMs that its patterns let through, by name. Raises ``RunError`` when it does not tell."""
+    """The provider's LLMs that match its patterns, sorted by name. Raises ``RunError`` if it lists none."""
     names = sorted(set(_names(provider)))
     if not names:
         raise RunError(f"provider {provider.name!r} lists no models")
@@ -24,7 +24,7 @@ def list_generators(provider: ProviderConfig) -> tuple[GeneratorConfig, ...]:
 
 
 def wanted(model: str, provider: ProviderConfig) -> bool:
-    """Whether the provider's patterns let an LLM through."""
+    """Whether an LLM matches the provider's patterns."""
 
     def match(patterns: tuple[str, ...]) -> bool:
         return any(fnmatchcase(name_of(model), pattern) for pattern in patterns)
@@ -40,9 +40,9 @@ def name_of(model: str) -> str:
 def lists_others_only(
     model: str, api_base: str | None, list_: List = list_generators, api_key_env: str | None = None
 ) -> bool:
-    """Whether whoever is asked for an LLM tells which ones it serves, and this is not one of them.
+    """Whether the provider of an LLM lists other LLMs and not this one.
 
-    A wrong address, or one that does not answer, lists nothing, which proves nothing.
+    A wrong address, or one that does not answer, lists nothing; no conclusion is drawn from that.
     """
     try:
         listed = list_(ProviderConfig(name=model.partition("/")[0], api_base=api_base, api_key_env=api_key_env))
@@ -61,5 +61,5 @@ def _names(provider: ProviderConfig) -> list[str]:
 
 
 def _full(name: str, provider: ProviderConfig) -> str:
-    """As litellm names it; an endpoint of one's own speaks OpenAI's protocol whoever runs it."""
+    """The LLM's litellm name. An endpoint of one's own uses OpenAI's protocol, whatever its name is."""
     return f"{speaks(provider.name, provider.api_base) if provider.api_base else provider.name}/{name}"

@@ -1,8 +1,8 @@
-"""What is known of every LLM that a provider ever listed: one record each in the store.
+"""What is known about every LLM that a provider has listed: one record each in the store.
 
-A record says what *we* did with an LLM, so a provider's outage, a lost database or another machine changes nothing: an
-LLM that is not listed today stays known, and its past results stay. Like results, records go by the model's name,
-wherever it is served.
+A record says what synthgap did with an LLM, so an outage of a provider, a lost database or another machine changes
+nothing: an LLM that is not listed today stays known, and its results stay. Records, like results, are found by the
+name of the model, whichever server it is on.
 """
 
 import contextlib
@@ -25,69 +25,69 @@ Status = Literal["studied", "failed", "ready", "triggered", "stopped", "broken",
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One LLM.
+    """One LLM and its status.
 
-    It was ``studied`` before there was a watch; or tried, and ``failed`` or found ``ready``; then its study was
-    ``triggered``, and was perhaps ``stopped`` by the month's budget or ``broken`` off by a failure, until a later check
-    triggers it again; in the end its provider ``retired`` it.
+    ``studied``: used by a study before there was a watch. ``failed`` or ``ready``: the result of the smoke test.
+    ``triggered``: its study was started. ``stopped`` or ``broken``: the month's budget or a failure ended the study; a
+    later check triggers it again. ``retired``: its provider no longer serves it.
     """
 
     model: str
     provider: str
-    """Who listed it last: a provider's name or an endpoint's address; empty before anybody did."""
+    """The provider that listed it last: a name or an endpoint's address; empty if none did."""
     status: Status
     since: str
     """ISO time of the last change of status."""
     attempts: int = 0
-    """Smoke tests so far, and studies that a failure broke off."""
+    """Number of smoke tests, and of studies that a failure ended."""
     note: str = ""
     """Why it failed, or how it ended."""
 
     @property
     def generator(self) -> GeneratorConfig:
-        """The LLM as its provider's study names it: what it wrote is kept under its endpoint's address."""
+        """The LLM as a study lists it: its answers are stored under its endpoint's address."""
         return GeneratorConfig(model=self.model, api_base=self.provider if "://" in self.provider else None)
 
 
 @dataclass(frozen=True)
 class _Generated:
-    """What is read of the record of a synthesis."""
+    """The fields that are read of a synthesis' record."""
 
     generator: str
 
 
 @dataclass(frozen=True)
 class _Studied:
-    """What is read of a stored synthesis."""
+    """The fields that are read of a stored synthesis."""
 
     synthesis: _Generated
 
 
 def recall(store: Store, model: str) -> Known | None:
-    """What is known of an LLM; null when no provider ever listed it."""
+    """The record of an LLM; null if there is none."""
     return store.record(KIND, content_key(model), Known)
 
 
 def remember(store: Store, known: Known) -> Known:
-    """Keep what is known now, in the place of what was."""
+    """Store a record in place of the former one."""
     store.put(KIND, content_key(known.model), known)
     return known
 
 
 def everyone(store: Store) -> Iterator[Known]:
-    """All LLMs of which there is a record."""
+    """All LLMs that have a record."""
     for key in store.keys(KIND):
         if found := store.record(KIND, key, Known):
             yield found
 
 
 def mark_triggered(store: Store, known: Known) -> Known:
-    """Note that the study of an LLM was started."""
+    """Record that the study of an LLM was started."""
     return remember(store, replace(known, status="triggered", since=timestamp(), note=""))
 
 
 def take_over(store: Store, now: str) -> None:
-    """Make records of the LLMs that studies used before there was a watch: they are not new."""
+    """Make records of the LLMs that studies used before there was a watch, because they are not new."""
     found = (store.record(SYNTHESES, key, _Studied) for key in store.keys(SYNTHESES))
     for model in {item.synthesis.generator for item in found if item}:
         if recall(store, model) is None:
@@ -95,9 +95,9 @@ def take_over(store: Store, now: str) -> None:
 
 
 def retire(store: Store, model: str, why: str, now: str) -> Known | None:
-    """Note that a known LLM is no longer served; a name without a record is a misspelt one.
+    """Record that a known LLM is no longer served. Returns null for a name without a record, which is misspelt.
 
-    Null then. What it wrote stays, and goes on being compared.
+    The texts of the LLM stay and are still compared.
     """
     take_over(store, now)
     known = recall(store, model)
@@ -105,7 +105,7 @@ def retire(store: Store, model: str, why: str, now: str) -> Known | None:
 
 
 def mark_retired(challenges: Iterable[Challenge], store: Store) -> tuple[Challenge, ...]:
-    """The challenges, with a mark on LLMs that are not served any more: the best so far may no longer be available."""
+    """The challenges, with those LLMs marked that are no longer served: the best so far may be one of them."""
 
     def retired(maker: str) -> bool:
         known = recall(store, maker.rpartition(" · ")[2].partition(" (")[0])  # without mode and settings
@@ -119,9 +119,9 @@ def mark_retired(challenges: Iterable[Challenge], store: Store) -> tuple[Challen
 
 @contextlib.contextmanager
 def noting_retired(store: Store, list_: List = list_generators) -> Iterator[None]:
-    """Where a provider says meanwhile that it does not serve an LLM (any more), note that; the error goes on.
+    """If a provider says during the block that it does not serve an LLM, record this; the error is raised again.
 
-    It is believed where it lists others and not this one: a wrong address answers 404 to everything.
+    It is recorded only if the provider lists other LLMs and not this one: a wrong address answers 404 to everything.
     """
     try:
         yield

@@ -1,8 +1,8 @@
 """The study that a new LLM is run in: the watch's own, with the new LLM and those whose rows are in the store.
 
-Only the new one is asked anything. An LLM that is gone or has become expensive stands beside it with the rows that it
-wrote earlier; an LLM that would have to be asked again is left out. How the study ended is noted, so that a later look
-goes on with what a budget or a failure left undone.
+Only the new LLM is called. An LLM that is no longer served, or has become expensive, is compared by the rows that it
+wrote earlier; an LLM that would have to be called again is left out. How the study ended is recorded, so that a later
+check continues what a budget or a failure left unfinished.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +26,8 @@ def study_of_new_llm(
 ) -> StudyConfig:
     """The watch's ``study`` with ``model`` added, paid from the watch's ledger of the month (``2026-11``).
 
-    ``data`` has the study's real rows. Annotators and judges are asked nothing for it: their answers are used where all
-    of them are there already. Raises ``UserError`` for a model that none of the watch's providers ever listed.
+    ``data`` has the study's real rows. Annotators and judges are not called: their answers are used if all of them are
+    stored. Raises ``UserError`` for a model that none of the watch's providers has listed.
     """
     store = Store(settings.store_url)
     known = recall(store, model)
@@ -65,22 +65,22 @@ def note_end(
     started: str,
     settings: Settings,
 ) -> Known | None:
-    """Note how a ``study_of_new_llm`` ended, by what the store still lacks of it: ``results`` only say why.
+    """Record how a ``study_of_new_llm`` ended, by what the store still lacks; ``results`` say only why.
 
-    ``started`` is the ISO time by which its month was chosen. Null for an LLM that was retired meanwhile.
+    ``started`` is the ISO time that determined the month. Returns null for an LLM that was retired during the study.
     """
     plan = make_plan(study, data, settings)
-    if all(item.stored for group in (plan.syntheses, plan.trials, plan.untrained) for item in group):
+    if plan.all_stored:
         return _note(model, "triggered", "", settings, started)
     limit = next((item["stopped"] for item in results["syntheses"] if item["stopped"]), "")
-    if limit or results["status"] == "ok":  # nothing failed: an LLM that classifies has met the limit
+    if limit or results["status"] == "ok":  # nothing failed: an LLM that classifies has reached the limit
         why = f"{limit or 'the budget is reached'}; a look in the next month lets its study go on"
         return _note(model, "stopped", why, settings, started)
     return note_broken(model, next(_errors(results), "its study is unfinished"), started, settings)
 
 
 def note_broken(model: str, why: str, started: str, settings: Settings) -> Known | None:
-    """Note that a failure broke off the study of an LLM: the next check lets it go on."""
+    """Record that a failure ended the study of an LLM: the next check continues it."""
     return _note(model, "broken", why, settings, started)
 
 

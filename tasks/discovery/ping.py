@@ -1,4 +1,4 @@
-"""One short call that shows whether an LLM is still served. That a provider does not list it proves nothing."""
+"""One short call that shows whether an LLM is still served. An LLM that is not listed may still be served."""
 
 from dataclasses import replace
 
@@ -15,10 +15,10 @@ LONGEST = 16
 
 
 def ping_model(generator: GeneratorConfig, ledger: Ledger | None, complete: CompletionFunction | None = None) -> None:
-    """Send one short call and drop the answer.
+    """Send one short call and ignore the answer.
 
-    Raises ``GoneError`` where the provider says that it does not serve the model, ``RunError`` where nothing can be
-    said: no answer, or a budget that allows no call.
+    Raises ``GoneError`` if the provider says that it does not serve the model, ``RunError`` if this stays unknown: no
+    answer, or a budget that allows no call.
     """
     loop.run(_ask(Request(GREETING, generator, LONGEST, seed=0), ledger, complete or connect(generator)))
 

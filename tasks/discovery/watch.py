@@ -1,8 +1,8 @@
 """One check of all providers: which LLMs are new, which of them produce usable texts, which are no longer served.
 
 A model is new if the store has no record of it. A new LLM must write a few rows of the study's first task before
-anything larger is started for it; the study finds those calls in its journal and does not make them again. One that
-was retired and is listed again must answer once, because its smoke test would be answered by the journal.
+its study is started; the study finds those calls in its journal and does not repeat them. An LLM that was retired and
+is listed again must answer one call, because the journal would answer its smoke test.
 """
 
 import logging
@@ -21,12 +21,12 @@ from tasks.store import Store
 LOGGER = logging.getLogger("synthgap")
 
 MOST_ATTEMPTS = 5
-"""Smoke tests and studies of an LLM that fails them, one in each check: a failure may be temporary."""
+"""Most failed smoke tests and studies of an LLM, one in each check: a failure may be temporary."""
 SERVED = ("studied", "triggered", "stopped", "broken")
-"""Status of an LLM that is missed when it is not listed any more."""
+"""Statuses of LLMs that are checked for retirement when they are no longer listed."""
 
 Write = Callable[[SynthesisJob], Synthesis]
-"""Generates the few rows of a smoke test. Raises ``RunError``; ``GoneError`` where the model is not served."""
+"""Generates the few rows of a smoke test. Raises ``RunError``, or ``GoneError`` if the model is not served."""
 Ask = Callable[[GeneratorConfig], None]
 """Sends one short call. Raises like ``Write``."""
 
@@ -40,17 +40,17 @@ class ProviderCheck:
     failed: list[Known] = field(default_factory=list)
     """New ones that failed the smoke test."""
     passed_over: dict[str, str] = field(default_factory=dict)
-    """New ones that were not tried, with the reason; tried again at the next check."""
+    """New ones that were not tested, with the reason; the next check tests them."""
     waiting: list[Known] = field(default_factory=list)
     """LLMs whose study is unfinished and is not triggered now."""
     retired: list[Known] = field(default_factory=list)
     silent: dict[str, str] = field(default_factory=dict)
-    """Providers that did not tell, with the reason: nothing is concluded from that."""
+    """Providers that listed nothing, with the reason; nothing is concluded from that."""
     listed: int = 0
-    """LLMs that providers listed and patterns let through."""
+    """Listed LLMs that match the patterns."""
 
     def table(self) -> list[dict[str, str]]:
-        """A line for everything that is worth telling."""
+        """A line for each LLM or provider that needs attention."""
         rows = [
             {"LLM": known.model, "provider": known.provider, "outcome": outcome, "why": known.note}
             for outcome, group in self._groups.items()
@@ -77,7 +77,7 @@ class ProviderCheck:
 
 
 def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
-    """What new LLMs are tried with: the first rows that a study has generated for a task. Raises ``UserError``."""
+    """The synthesis of the smoke test: the first rows that the study generates for a task. Raises ``UserError``."""
     job = next((job for job in synthesis_jobs(config, data) if job.imported is None), None)
     if job is None:
         raise UserError(
@@ -89,7 +89,7 @@ def sample_job(config: StudyConfig, data: TaskData) -> SynthesisJob:
 
 @dataclass(frozen=True)
 class _Check:
-    """One check under way: what is asked and tried, by what means, and what was found."""
+    """A running check: its inputs, the functions it calls, and what it found."""
 
     config: WatchConfig
     sample: SynthesisJob
@@ -115,7 +115,7 @@ class _Check:
             self._take_up(generator, known or Known(generator.model, provider.address, "failed", self.now))
 
     def _recall(self, provider: ProviderConfig, model: str) -> Known | None:
-        """What is known of an LLM, with who lists it now. One that failed at a former address starts anew."""
+        """The record of an LLM, with the provider that lists it now. A failure at a former address is forgotten."""
         known = recall(self.store, model)
         if known is None or known.provider == provider.address:
             return known
@@ -133,15 +133,15 @@ class _Check:
             (self.found.ready if tried.status == "ready" else self.found.failed).append(remember(self.store, tried))
 
     def _reason_against(self, generator: GeneratorConfig) -> str:
-        """Why an LLM is not tried now; empty when it is."""
+        """Why an LLM is not tested now; empty if it is."""
         most = self.config.most_new
         taken_up = len(self.found.ready) + len(self.found.failed)
         return _too_expensive(generator, self.config) or (
-            f"{most} new LLMs are taken up at one look (most_new)" if taken_up >= most else ""
+            f"{most} new LLMs are tested in one check (most_new)" if taken_up >= most else ""
         )
 
     def _try(self, generator: GeneratorConfig, known: Known) -> Known | str:
-        """The record after a smoke test; why there was none where the budget ended it: that says nothing of the LLM."""
+        """The record after a smoke test; or the reason if the budget ended it, which says nothing about the LLM."""
         record = replace(known, status="failed", since=self.now, attempts=known.attempts + 1)
         try:
             made = self.write(_smoke_test(self.sample, generator, self.config.smoke_rows_per_label))
@@ -156,7 +156,7 @@ class _Check:
         return replace(record, status="ready", note="")
 
     def _ask_again(self, generator: GeneratorConfig, known: Known) -> Known | str:
-        """The record of a retired LLM that is served again; why it stays retired."""
+        """The record of a retired LLM that is served again; or the reason why it stays retired."""
         try:
             self.ask(generator)
         except (RunError, UserError) as error:
@@ -164,10 +164,10 @@ class _Check:
         return replace(known, status="ready", since=self.now, note="it was retired and is back")
 
     def handle_unlisted(self, provider: ProviderConfig, listed: set[str]) -> None:
-        """Retire LLMs that this provider no longer lists, where a call shows that it no longer serves them."""
+        """Retire LLMs that this provider no longer lists, if a call shows that it no longer serves them."""
         for known in everyone(self.store):
             missed = known.status in SERVED and known.provider == provider.address and known.model not in listed
-            if not missed or not wanted(known.model, provider):  # patterns hide models, which then are not missed
+            if not missed or not wanted(known.model, provider):  # models that the patterns hide are not missing
                 continue
             try:
                 self.ask(provider.generator(known.model))
@@ -183,7 +183,7 @@ class _Check:
 
 
 def _goes_on(known: Known, now: str) -> bool:
-    """Whether a study is to be triggered (again): its event got lost, there is a new month's budget, or it broke."""
+    """Whether a study is triggered (again): its event was lost, a new month has a new budget, or it failed."""
     if known.status == "stopped":
         return known.since[:7] < now[:7]
     return known.status == "ready" or known.attempts < MOST_ATTEMPTS

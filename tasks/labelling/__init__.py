@@ -1,1 +1,1 @@
-"""Questions to LLMs with a closed set of answers: labels of texts, and which of two tasks is the more objective one."""
+"""Questions to LLMs with a closed set of answers: labels of texts, and which of two tasks is more objective."""

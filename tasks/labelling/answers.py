@@ -1,4 +1,4 @@
-"""Reads from an LLM's answer which of a closed set of options it names: leniently, but without guessing.
+"""Parses which of a closed set of options an LLM's answer names: leniently, but without guessing.
 
 An answer that names no option, or several, counts as none.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 MOST_CHARACTERS = 100_000
 """Longest answer that is read; a longer one names no option."""
 MARKS = " \t\r\n\"'`“”‘’«»*_()[]{}<>.,;:!"
-"""What may surround an option's name."""
+"""Characters that may surround an option's name."""
 LEAD = re.compile(
     r"^[\s*_\"'`]*(?:(?:the|my)\s+)?(?:(?:correct|best|final)\s+)?(?:answer|label|category|class|option|choice)\b"
     r"(?:\s+is\b)?[\s*_]*[:=]?",
@@ -20,7 +20,7 @@ NUMBER = re.compile(r"(?:no\.?\s*|#\s*)?(\d{1,3})(?:\s*[.):\-]+\s*|\s+|$)(.*)", 
 
 
 def listing(options: Sequence[str], meanings: Sequence[str]) -> str:
-    """The options with what they mean, a line each; numbered, unless an option is a number itself."""
+    """The options with their meanings, one on each line; numbered, unless an option is a number itself."""
     marks = [f"{i}." for i in range(1, len(options) + 1)] if _numbered(options) else ["-"] * len(options)
     return "\n".join(f"{mark} {name}: {text}" for mark, name, text in zip(marks, options, meanings, strict=True))
 
@@ -31,10 +31,10 @@ def grammar(options: Sequence[str]) -> str:
 
 
 def parse(text: str, options: Sequence[str]) -> str | None:
-    """The option that an answer names; null where its first line names none, or another line another one.
+    """The option that an answer names; null if its first line names none, or if another line names another one.
 
-    Taken: the name in any case, in quotes or marks, with a full stop, after "Answer:" and the like, or the option's
-    number in the order of ``options``, alone or before its name.
+    Accepted are the name in any case, in quotes or marks, with a full stop, after "Answer:" and the like, or the
+    option's number in the order of ``options``, alone or before its name.
     """
     if len(text) > MOST_CHARACTERS:
         return None

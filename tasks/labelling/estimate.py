@@ -1,7 +1,7 @@
-"""What untrained arms, annotators and judges would still cost, before anything is spent, and what they did cost.
+"""What untrained arms, annotators and judges would still cost, before anything is spent, and what they have cost.
 
-What the store or a journal holds is paid for. The embedded LLM reads an opening once for each slot in use, every other
-LLM is paid for all that a prompt holds.
+Answers in the store or in a journal are already paid for. The embedded LLM reads the common beginning of the prompts
+once for each slot in use; for every other LLM, each prompt is paid for in full.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,28 +32,28 @@ class _Size:
 
 
 def estimate_untrained(job: UntrainedJob, data: TaskData, settings: Settings) -> Estimate:
-    """What an untrained cell would still take; nothing for one that asks no LLM or is in the store."""
+    """What an untrained cell would still cost; nothing if it asks no LLM or is in the store."""
     if job.generator is None or stored_untrained(job, data, settings) is not None:
         return NOTHING
     return _estimate(interview(job, data), settings)
 
 
 def estimate_panel(data: TaskData, config: SubjectivityConfig, test_rows: int | None, settings: Settings) -> Estimate:
-    """What a task's annotators would still take."""
+    """What the annotators of a task would still cost."""
     if stored_votes(data, config, test_rows, settings) is not None:
         return NOTHING
     return total(_estimate(asked, settings) for asked in panel(data, config, test_rows))
 
 
 def estimate_judges(data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings) -> Estimate:
-    """What the judges of tasks would still take."""
+    """What the judges of tasks would still cost."""
     if stored_judgements(data, config, settings) is not None:
         return NOTHING
     return total(_estimate(asked, settings) for asked, _ in judge_interviews(data, config))
 
 
 def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
-    """What interviews took so far, by their journals on this machine."""
+    """What interviews have cost so far, by their journals on this machine."""
     entries = [entry for item in asked for entry in read_journal(item.journal(settings)).values()]
     return Spent(
         len(entries),

@@ -1,8 +1,8 @@
 """An interview: questions to one LLM with a common opening and a common set of options.
 
-The opening (role, instructions, options, examples) is the same for all of them and comes first, what is asked about
-comes last, so that a prefix cache reads the opening once. A journal holds one interview, a question is named by its
-own text: more questions cost only those that are new.
+The opening (role, instructions, options, examples) is the same for all questions and comes first; the item comes last.
+A prefix cache therefore reads the opening once. A journal belongs to one interview, and the key of a question is its
+text: if questions are added, only the new ones are asked.
 """
 
 from dataclasses import dataclass
@@ -17,21 +17,21 @@ from tasks.records import content_key
 from tasks.settings import Settings
 
 VERSION = 1
-"""Raised by hand when a change of code changes what answers mean."""
+"""Raise it when a change of the code changes what answers mean."""
 EMBEDDED_IN_FLIGHT = 2
-"""Calls of the embedded LLM at once: each slot in use reads the opening for itself (docs/LOG.md)."""
+"""Calls of the embedded LLM at a time: each slot in use reads the opening separately (docs/LOG.md)."""
 CHARACTERS_PER_WORD = 8
 """Also cuts texts in a language without spaces."""
 
 
 @dataclass(frozen=True)
 class Interview:
-    """What one LLM is asked."""
+    """All questions to one LLM with the same opening."""
 
     name: str
-    """For people."""
+    """Name for people."""
     llm: GeneratorConfig
-    """As the study has it; how it samples here is ``generator``."""
+    """The LLM as the study lists it; ``generator`` has the settings that are used here."""
     opening: tuple[Message, ...]
     options: tuple[str, ...]
     """In the order in which the opening lists them."""
@@ -40,9 +40,9 @@ class Interview:
 
     @cached_property
     def generator(self) -> GeneratorConfig:
-        """The LLM with settings for one most likely answer; a grammar limits the embedded one to the options."""
+        """The LLM with settings for the most likely answer; a grammar limits the embedded LLM to the options."""
         params = dict(self.llm.params)
-        if embedded.is_embedded(self.llm.model):  # its defaults are for writing: hot, one line, soon at an end
+        if embedded.is_embedded(self.llm.model):  # its defaults are for generating texts
             params |= {"grammar": grammar(self.options), "logit_bias": {}, "min_p": 0.0, "repeat_penalty": 1.0}
         fields = {"temperature": 0.0, "completions": 1, "texts_per_call": 1, "params": params}
         return self.llm.model_copy(update=fields)
@@ -54,13 +54,13 @@ class Interview:
 
     @property
     def in_flight(self) -> int:
-        """Most calls at once."""
+        """Most calls at a time."""
         most = EMBEDDED_IN_FLIGHT if embedded.is_embedded(self.llm.model) else self.llm.concurrency
         return min(self.llm.concurrency, most)
 
     @cached_property
     def key(self) -> str:
-        """Key of the journal: all that shapes the calls but the question, and the server that is asked."""
+        """Key of the journal: everything that affects the calls except the question, and the server that is called."""
         return content_key(
             {
                 "version": VERSION,
@@ -74,22 +74,22 @@ class Interview:
         )
 
     def journal(self, settings: Settings) -> Path:
-        """Where its completed calls are."""
+        """The journal of its completed calls."""
         return settings.home / "journals" / f"{self.key}.jsonl"
 
     def request(self, question: str) -> Request:
-        """The call that puts a question."""
+        """The call that asks a question."""
         messages = (*self.opening, {"role": "user", "content": question})
         return Request(messages, self.generator, self.max_tokens, int(call_id(question)[:7], 16))
 
 
 def call_id(question: str) -> str:
-    """Names a question in its journal."""
+    """Key of a question in its journal."""
     return content_key(question)
 
 
 def cut(text: str, words: int) -> str:
-    """At most so many words of a text, on one line."""
+    """The first ``words`` words of a text, on one line."""
     whole = " ".join(text.split())
     short = " ".join(whole.split(" ")[:words])[: words * CHARACTERS_PER_WORD].rstrip()
     return whole if short == whole else f"{short} ..."

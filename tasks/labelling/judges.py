@@ -1,8 +1,8 @@
-"""Judges of tasks: LLMs in several roles see two tasks and say which of them is the more objective one.
+"""Judges of tasks: LLMs in several roles see two tasks and say which of them is more objective.
 
-As Li et al. 2023 (arXiv 2310.07849, section 3) asked crowd workers, with their definition of objective. Each judge sees
-a pair in both orders with the same examples, and has judged it only when it names the same task in both: LLMs tend to
-name what stands first (Zheng et al. 2023, arXiv 2306.05685), which says nothing about the tasks.
+Li et al. 2023 (arXiv 2310.07849, section 3) asked crowd workers in the same way; their definition of objective is used.
+Each judge sees a pair in both orders with the same examples. The pair counts as judged only if the judge names the same
+task in both orders, because LLMs tend to name the first one (Zheng et al. 2023, arXiv 2306.05685).
 """
 
 import logging
@@ -29,10 +29,10 @@ LOGGER = logging.getLogger("synthgap")
 KIND = "judgements"
 JUDGEMENTS = "judgements.jsonl"
 SHOTS, EXAMPLE_WORDS, MOST_EXAMPLES = 2, 25, 16
-"""Examples of each label, their words at most, and examples of a task at most."""
+"""Examples of each label, most words of an example, and most examples of a task."""
 OPTIONS = ("A", "B")
 VERSION = 2
-"""Raised by hand when answers come to other judgements."""
+"""Raise it when the same answers lead to other judgements."""
 DEFINITION = (
     "A classification task is objective if its labels are decided on clear, identifiable features in the text, without "
     "personal interpretation. It is subjective if different people may choose different labels, by their own "
@@ -43,29 +43,29 @@ DEFINITION = (
 
 @dataclass(frozen=True)
 class Comparison:
-    """One pair of tasks as a judge sees it."""
+    """One pair of tasks, as shown to a judge."""
 
     judge: Role
     first: TaskData
     second: TaskData
     round: int
-    """How often this judge saw the pair before; each time there are other examples."""
+    """How often this judge was shown the pair before; each time with other examples."""
 
     @property
     def question(self) -> str:
-        """What the judge reads."""
+        """The question to the judge."""
         shown = (describe(data, self.round) for data in (self.first, self.second))
         return "\n\n".join(f"Task {name}: {text}" for name, text in zip(OPTIONS, shown, strict=True))
 
     def judgement(self, option: str) -> Judgement:
-        """The judgement that an option stands for."""
+        """The judgement that an option means."""
         names = self.first.task.name, self.second.task.name
         objective, subjective = names if option == OPTIONS[0] else names[::-1]
         return Judgement(self.judge.name, objective, subjective)
 
 
 def describe(data: TaskData, round_: int) -> str:
-    """A task as judges see it: title, what a text is, labels with meanings and a few examples of the pool."""
+    """A task as shown to judges: title, what a text is, labels with their meanings, and a few examples of the pool."""
     task, rng = data.task, random.Random(f"{data.task.name}:{round_}")
     groups = by_label(data.pool)
     lines = [f"{task.title}\nEach text is {task.text}. The labels:"]
@@ -78,10 +78,10 @@ def describe(data: TaskData, round_: int) -> str:
 
 
 def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comparison, ...]:
-    """``config.comparisons`` comparisons, as even over pairs as can be, and over judges within the pairs.
+    """``config.comparisons`` comparisons, spread as evenly as possible over pairs, and over judges within each pair.
 
-    A pair comes in both orders, one after the other, so that of an odd number the last is left out. None for fewer than
-    two tasks or without judges. Raises ``UserError`` when two judges are called the same.
+    The two orders of a pair follow each other; if the number is odd, the last comparison is left out. None for fewer
+    than two tasks or without judges. Raises ``UserError`` if two judges have the same name.
     """
     judges = roles(config.judges, config.personas)
     pairs = list(combinations(data, 2))
@@ -92,7 +92,7 @@ def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comp
     found: list[Comparison] = []
     unit = 0
     while len(found) + 2 <= config.comparisons:
-        turn, place = divmod(unit, len(pairs))  # every pair once a turn, each time with the next judge
+        turn, place = divmod(unit, len(pairs))  # each turn goes through all pairs once, each time with the next judge
         judge, round_ = judges[(turn + place) % len(judges)], turn // len(judges)
         first, second = rng.sample(pairs[place], 2)
         found += [Comparison(judge, first, second, round_), Comparison(judge, second, first, round_)]
@@ -101,11 +101,11 @@ def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comp
 
 
 JudgeInterviews = list[tuple[Interview, tuple[Comparison, ...]]]
-"""Judges with what each of them is asked."""
+"""Judges with the comparisons that each of them is asked for."""
 
 
 def judge_interviews(data: Sequence[TaskData], config: SubjectivityConfig) -> JudgeInterviews:
-    """An interview for each judge. Comparisons with the same first task stand together, so that it is read once."""
+    """An interview for each judge. Comparisons with the same first task follow each other, for the prefix cache."""
     by_judge: dict[str, list[Comparison]] = defaultdict(list)
     for comparison in schedule(data, config):
         by_judge[comparison.judge.name].append(comparison)
@@ -120,14 +120,14 @@ def judge_interviews(data: Sequence[TaskData], config: SubjectivityConfig) -> Ju
 
 
 def judgements_key(asked: JudgeInterviews) -> str:
-    """Content key of the judgements: who was asked what."""
+    """Content key of the judgements: the judges and their questions."""
     return content_key([VERSION, *([interview.key, interview.name, interview.questions] for interview, _ in asked)])
 
 
 def stored_judgements(
     data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings
 ) -> tuple[Judgement, ...] | None:
-    """The judgements if all were made, or null when the store has none."""
+    """The judgements if all of them were made; null if the store has none."""
     return _find(Store(settings.store_url), judgements_key(judge_interviews(data, config)))
 
 
@@ -141,9 +141,9 @@ def judge(
 ) -> tuple[Judgement, ...]:
     """Have the judges compare pairs of tasks, or find their judgements in the store; none for fewer than two tasks.
 
-    One judgement for each pair that a judge answered alike in both orders; how many pairs it did not is stored and
-    logged. Where the budget is reached, the judgements so far are returned but not stored, and a later run goes on.
-    Raises ``RunError`` when an LLM fails.
+    There is one judgement for each pair that a judge decided in the same way in both orders; the number of other pairs
+    is stored and logged. If the budget is reached, the judgements so far are returned but not stored, and a later run
+    continues. Raises ``RunError`` if an LLM fails.
     """
     asked = judge_interviews(data, config)
     if not asked:
@@ -177,7 +177,7 @@ def judge(
             "pairs": pairs,
             "decided": len(made),
             "unanswered": {replies.interview.name: replies.unanswered for replies in found},
-            "first_share": sum(firsts) / len(firsts) if firsts else None,  # 0.5 without a bias of position
+            "first_share": sum(firsts) / len(firsts) if firsts else None,  # 0.5 if the position has no effect
         }
         store.put(KIND, key, manifest, {JUDGEMENTS: made})
         if len(made) < pairs:
@@ -192,7 +192,7 @@ def judge(
 
 
 def _decided(answers: Sequence[tuple[Comparison, str | None]]) -> list[Judgement]:
-    """A judgement for each pair that its judge answered in both orders, alike."""
+    """A judgement for each pair that its judge decided in the same way in both orders."""
     by_pair: dict[tuple[str, int, frozenset[str]], list[Judgement | None]] = defaultdict(list)
     for comparison, option in answers:
         names = frozenset((comparison.first.task.name, comparison.second.task.name))

@@ -1,6 +1,7 @@
-"""The panel of annotators: LLMs in several roles label the same test rows, where the data has no human raters.
+"""The panel of annotators: LLMs in several roles label the same test rows, if the data has no human raters.
 
-As Li et al. 2023 (arXiv 2310.07849, section 5) had crowd workers do: their agreement says how subjective a text is.
+Crowd workers did this for Li et al. 2023 (arXiv 2310.07849, section 5): their agreement measures how subjective a text
+is.
 """
 
 from collections.abc import Sequence
@@ -28,14 +29,14 @@ def rated_rows(data: TaskData, config: SubjectivityConfig, test_rows: int | None
 
 
 def panel(data: TaskData, config: SubjectivityConfig, test_rows: int | None) -> tuple[Interview, ...]:
-    """An interview for each annotator, named after its rater. Raises ``UserError`` when two are named the same."""
+    """An interview for each annotator, by the name of the rater. Raises ``UserError`` if two have the same name."""
     rows = rated_rows(data, config, test_rows)
     annotators = roles(config.annotators, config.personas)
     return tuple(labelling(data.task, role.llm, rows, role.name, role.persona) for role in annotators)
 
 
 def votes_key(interviews: Sequence[Interview]) -> str:
-    """Content key of a panel's votes: who was asked what."""
+    """Content key of a panel's votes: the annotators and their questions."""
     return content_key([[interview.key, interview.name, interview.questions] for interview in interviews])
 
 
@@ -47,7 +48,7 @@ def read_votes(store: Store, key: str) -> tuple[Rating, ...]:
 def stored_votes(
     data: TaskData, config: SubjectivityConfig, test_rows: int | None, settings: Settings
 ) -> tuple[Rating, ...] | None:
-    """The votes of a panel that finished, or null when the store has none."""
+    """The votes of a finished panel; null if the store has none."""
     return _find(Store(settings.store_url), votes_key(panel(data, config, test_rows)))
 
 
@@ -69,8 +70,9 @@ def annotate(
 ) -> tuple[Rating, ...]:
     """Have every annotator label the same test rows, or find the votes in the store; none without annotators.
 
-    An answer that names no label is no vote; its share is stored for each rater. Where the budget is reached, the votes
-    so far are returned but not stored, and a later run goes on. Raises ``RunError`` when an LLM fails.
+    An answer that names no label is no vote; the share of such answers is stored for each rater. If the budget is
+    reached, the votes so far are returned but not stored, and a later run continues. Raises ``RunError`` if an LLM
+    fails.
     """
     interviews = panel(data, config, test_rows)
     if not interviews:

@@ -1,4 +1,4 @@
-"""People's judgements of tasks, from a CSV of the user."""
+"""Human judgements of tasks, from a CSV file of the user."""
 
 import csv
 from collections.abc import Collection
@@ -11,10 +11,10 @@ COLUMNS = ("judge", "objective", "subjective")
 
 
 def read_judgements(path: Path, tasks: Collection[str]) -> tuple[Judgement, ...]:
-    """The judgements in a CSV with columns ``judge``, ``objective`` and ``subjective``, a comparison each row.
+    """The judgements in a CSV with columns ``judge``, ``objective`` and ``subjective``, one comparison in each row.
 
-    Raises ``UserError`` that names the file, and the line of a row that cannot be used: a task that is not one of
-    ``tasks``, a task compared with itself, nobody as the judge.
+    Raises ``UserError`` with the file and the line of a row that cannot be used: a task that is not in ``tasks``, a
+    task that is compared with itself, or no judge.
     """
     if path.suffix.lower() != ".csv" or not path.is_file():
         raise UserError(f"cannot read judgements {str(path)!r}: no such file, or not a .csv")

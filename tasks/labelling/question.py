@@ -1,4 +1,4 @@
-"""An interview that labels texts of a task: in a role or none, with or without labelled examples."""
+"""An interview that labels texts of a task: with or without a role, with or without labelled examples."""
 
 import random
 from collections.abc import Sequence
@@ -13,28 +13,28 @@ from tasks.llm.calls import Message
 from tasks.records import Example, TaskData, content_key, readable
 
 ITEM_WORDS = 150
-"""Words of a text that is to be labelled; the rest is cut off."""
+"""Most words of a text that is labelled; the rest is cut off."""
 EXAMPLE_WORDS, ALL_EXAMPLES_WORDS = 40, 400
-"""Words of an example at most, and of all together: a slot of the embedded LLM holds 2,048 tokens."""
+"""Most words of an example, and of all examples together: a slot of the embedded LLM has 2,048 tokens."""
 SHOTS, MOST_EXAMPLES = 3, 12
-"""Examples of each label, and of all labels together; each label has one in any case."""
+"""Most examples of each label, and of all labels together; each label has at least one."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """An LLM in the role of somebody: an annotator or a judge."""
+    """An LLM in a role: an annotator or a judge."""
 
     llm: GeneratorConfig
     persona: str
 
     @property
     def name(self) -> str:
-        """Names the rater or judge in records."""
+        """Name of the rater or judge in records."""
         return readable(self.llm.model, self.persona)
 
 
 def roles(llms: Sequence[GeneratorConfig], personas: Sequence[str]) -> tuple[Role, ...]:
-    """Every LLM in the role of every persona. Raises ``UserError`` when two are called the same."""
+    """Every LLM in the role of every persona. Raises ``UserError`` if two have the same name."""
     found = [Role(llm, persona) for llm in llms for persona in personas]
     for what, names in (("model", [llm.model for llm in llms]), ("persona", list(personas))):
         if repeated := [name for name in names if names.count(name) > 1]:
@@ -45,7 +45,7 @@ def roles(llms: Sequence[GeneratorConfig], personas: Sequence[str]) -> tuple[Rol
 def examples(data: TaskData) -> tuple[Example, ...]:
     """The rows of the pool that prompts show, the same for all texts, in an order that mixes the labels.
 
-    Raises ``UserError`` when the pool has no row of a label.
+    Raises ``UserError`` if the pool has no row of a label.
     """
     labels = list(data.task.labels)
     groups = by_label(data.pool)
@@ -64,8 +64,10 @@ def labelling(
     persona: str = "",
     shown: Sequence[Example] = (),
 ) -> Interview:
-    """An interview that asks for the label of each row. A persona has an order of labels of its own, against bias for
-    the first; without one they stand in the task's order.
+    """An interview that asks for the label of each row.
+
+    Each persona sees the labels in another order, to reduce a bias for the first one; without a persona, the order is
+    that of the task.
     """
     options = list(task.labels)
     if persona:

@@ -1,6 +1,6 @@
-"""Puts an interview's questions to its LLM, except those that the journal has answers to, until the budget is reached.
+"""Asks the questions of an interview that its journal does not answer, until the budget is reached.
 
-A failure ends the work, but only after the calls under way were answered and journaled: they are paid for.
+A failure ends the interview only after the calls in flight were answered and journaled, because they are paid for.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ from tasks.store import Store
 LOGGER = logging.getLogger("synthgap")
 
 Step = Callable[[int], None]
-"""Is told how many questions of the interview are answered."""
+"""Called with the number of questions of the interview that are answered."""
 Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One completed call. ``option`` is null where it named none."""
+    """One completed call. ``option`` is null if the answer names none."""
 
     option: str | None
     entry: Entry
@@ -40,13 +40,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Replies:
-    """What an interview came to."""
+    """The result of an interview."""
 
     interview: Interview
     replies: tuple[Reply | None, ...]
-    """One for each question; null for those that were not asked."""
+    """One reply for each question; null for questions that were not asked."""
     stopped: str = ""
-    """Why some were not asked; empty when all were."""
+    """Why some questions were not asked; empty if all were."""
 
     @property
     def unanswered(self) -> float | None:
@@ -56,7 +56,7 @@ class Replies:
 
 
 class _InterviewRun:
-    """The questions of one interview under way."""
+    """A running interview."""
 
     def __init__(self, interview: Interview, journal: Journal, metered: MeteredCalls, step: Step) -> None:
         self.stopped = ""
@@ -74,7 +74,7 @@ class _InterviewRun:
     async def run(self) -> None:
         """Ask all missing questions.
 
-        Raises what the first failed call raised, and ``RunError`` where too many answers are empty.
+        Raises what the first failed call raised, and ``RunError`` if too many answers are empty.
         """
         self._look()
         try:
@@ -109,7 +109,7 @@ class _InterviewRun:
         return not (self._failed or self.stopped)
 
     def _look(self) -> None:
-        """Go through the answers in the order of the questions. Raises ``RunError`` where too many have no text."""
+        """Check the answers in the order of the questions. Raises ``RunError`` if too many have no text."""
         while self._next is not None and (entry := self._journal.entries.get(self._next)) is not None:
             self._empty_answers.add(entry, [entry.answers[0].text])
             self._next = next(self._looked, None)
@@ -128,9 +128,9 @@ def run_interview(
     complete: CompletionFunction | None = None,
     step: Step = lambda done: None,
 ) -> Replies:
-    """Ask an interview's questions, except those that its journal answers; ``complete`` null asks through litellm.
+    """Ask the questions of an interview that its journal does not answer, through litellm if ``complete`` is null.
 
-    Raises ``RunError`` when the LLM fails or another one answers; every completed call is in the journal then.
+    Raises ``RunError`` if the LLM fails or another LLM answers; every completed call is then in the journal.
     """
 
     def usable(entry: Entry) -> bool:
@@ -160,10 +160,10 @@ def run_interviews(
     ledger: Ledger | None = None,
     complete: CompletionFunction | None = None,
 ) -> list[Replies]:
-    """Run several interviews, one after the other. ``progress`` makes a report of questions answered and a note.
+    """Run several interviews, one after the other. ``progress`` makes a report from the answered questions and a note.
 
-    Raises like ``run_interview``, after a report that it failed. A budget that is reached, and answers that name no
-    option, are logged.
+    Raises like ``run_interview``, after reporting the failure. If the budget is reached, or answers name no option,
+    this is logged.
     """
     done, found = 0, []
     try:
@@ -181,7 +181,7 @@ def run_interviews(
 
 def _step(before: int, progress: Callable[[int, str], Progress], report: Report, done: int) -> None:
     state = progress(before + done, "")
-    if not state.finished:  # the end is told when the answers are stored
+    if not state.finished:  # the end is reported when the answers are stored
         report(state)
 
 

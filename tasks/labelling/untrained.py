@@ -1,7 +1,7 @@
 """Cells that train nothing: the most frequent label, and the LLM that classifies the test rows itself.
 
-They are trials like others: scored on (a part of) the same test rows, their predictions stored by item. An answer that
-names no label is a wrong one: it is predicted as ``UNANSWERED``, which no task has for a label.
+They are trials like the others: scored on (a part of) the same test rows, with their predictions stored by item. An
+answer that names no label is wrong: its prediction is ``UNANSWERED``, which is not a label of any task.
 """
 
 from collections.abc import Sequence
@@ -38,9 +38,9 @@ from tasks.training.evaluate import evaluate
 from tasks.training.trial import KIND, PREDICTIONS, Prediction, find_trial, item_key
 
 VERSION = 1
-"""Raised by hand when a change of code changes what is predicted."""
+"""Raise it when a change of the code changes predictions."""
 UNANSWERED = ""
-"""Predicted where an LLM named no label."""
+"""Prediction if an LLM named no label."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Untrained:
     """One way to classify without training."""
 
     classifier: str
-    """Names it in results."""
+    """Name in results."""
     title: str
     """A few words for tables and figures."""
     shows_examples: bool = False
@@ -56,7 +56,7 @@ class Untrained:
 
     @property
     def facts(self) -> ModeFacts:
-        """What results need to know of it."""
+        """What results need to know about it."""
         return ModeFacts(self.title, frozenset(), "the study's real rows")
 
 
@@ -72,9 +72,9 @@ class UntrainedJob(CellJob):
     """One untrained cell of one task; everything but the real rows."""
 
     generator: GeneratorConfig | None
-    """Null where no LLM is asked."""
+    """Null if no LLM is asked."""
     untrained_rows: int | None
-    """Of the test rows, those that an LLM is asked about; null for all."""
+    """Number of test rows that an LLM is asked about; null for all."""
 
     @property
     def kind(self) -> Untrained:
@@ -94,7 +94,7 @@ def check_untrained(config: StudyConfig) -> None:
 
 
 def untrained_jobs(config: StudyConfig, task: TaskConfig) -> tuple[UntrainedJob, ...]:
-    """The untrained cells of a task, for the first seed: nothing about them is random. Raises ``UserError``."""
+    """The untrained cells of a task, for the first seed only: nothing in them is random. Raises ``UserError``."""
     check_untrained(config)
     return tuple(
         UntrainedJob(
@@ -120,7 +120,7 @@ def untrained_arm(
 
 
 def stored_untrained(job: UntrainedJob, data: TaskData, settings: Settings) -> Trial | None:
-    """The finished trial of a job, or null when the store has none. Raises ``UserError`` like ``examples``."""
+    """The finished trial of a job; null if the store has none. Raises ``UserError`` like ``examples``."""
     return _find(job, Store(settings.store_url), untrained_key(job, data))
 
 
@@ -134,8 +134,8 @@ def classify(
 ) -> Trial:
     """Classify the test rows of one untrained cell, or find them in the store.
 
-    Where the budget is reached, the rows that were answered are scored (``n_test`` says how many; they are a random
-    part), and a later run goes on. A failure gives a trial with status ``failed`` and its reason; it is not stored.
+    If the budget is reached, the answered rows are scored (``n_test`` is their number; they are a random part), and a
+    later run continues. A failure gives a trial with status ``failed`` and the reason; it is not stored.
     """
     store = Store(settings.store_url)
     try:
@@ -145,7 +145,7 @@ def classify(
             asking = settings, ledger, complete, report
             made = _by_llm(job, data, key, *asking) if job.generator else _majority(job, data, key)
             found = _save(job, store, *made)
-    except GoneError:  # who asks notes that an LLM is gone
+    except GoneError:  # the caller records that the LLM is gone
         raise
     except (RunError, UserError) as error:
         return job.failed(str(error))
@@ -154,7 +154,7 @@ def classify(
 
 
 def untrained_key(job: UntrainedJob, data: TaskData) -> str:
-    """Content key of an untrained cell's trial, from whatever shapes its predictions and scores."""
+    """Content key of an untrained cell's trial, from everything that affects its predictions and scores."""
     rows = _rows(job, data)
     how = interview(job, data).key if job.generator else count_labels(data.train, job.task.labels)
     tested = sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in rows)
@@ -162,7 +162,7 @@ def untrained_key(job: UntrainedJob, data: TaskData) -> str:
 
 
 def interview(job: UntrainedJob, data: TaskData) -> Interview:
-    """What the LLM of a job is asked. Raises ``UserError`` for a job that asks none."""
+    """The questions to the LLM of a job. Raises ``UserError`` for a job that asks none."""
     if job.generator is None:
         raise UserError(f"untrained arm {job.arm.mode!r} asks no LLM")
     return labelling(job.task, job.generator, _rows(job, data), job.cell, shown=_shown(job, data))
@@ -173,13 +173,13 @@ def _shown(job: UntrainedJob, data: TaskData) -> tuple[Example, ...]:
 
 
 def _rows(job: UntrainedJob, data: TaskData) -> list[Example]:
-    """The rows to classify, in a random order, so that the part that a budget allows is a random one."""
+    """The rows to classify, in random order, so that a budget leaves a random part of them."""
     wanted = [n for n in (job.test_rows, job.untrained_rows if job.generator else None) if n is not None]
     return ranked(test_sample(data, min(wanted, default=None)), "asked")
 
 
 Made = tuple[str, list[Prediction], Sequence[Example], dict[str, Any]]
-"""Key, predictions, training rows that were seen, and more of the trial."""
+"""Key, predictions, training rows that were used, and further fields of the trial."""
 
 
 def _majority(job: UntrainedJob, data: TaskData, key: str) -> Made:
@@ -223,7 +223,7 @@ def _by_llm(
 
 
 def _taken(replies: Replies) -> dict[str, Any]:
-    """What the answers took, and what share of them named no label."""
+    """What the answers cost, and the share of them that named no label."""
     entries = [reply.entry for reply in replies.replies if reply is not None]
     times = [entry.seconds for entry in entries if entry.seconds is not None]
     return {

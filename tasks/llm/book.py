@@ -1,7 +1,7 @@
-"""What a ledger's file holds: what is spent and what is reserved, as a typed record that is checked when it is read.
+"""The content of a ledger's file: what is spent and what is reserved, as a typed record that is checked on reading.
 
-The file is one JSON object whose last field is a check sum of all before it. It holds one sum of reservations for each
-process, not each reservation, so its size does not grow with the calls at once.
+The file is one JSON object, whose last field is a checksum of everything before it. It has one sum of reservations for
+each process, not one entry for each reservation, so its size does not grow with the number of calls in flight.
 """
 
 import hashlib
@@ -22,34 +22,34 @@ from tasks.llm import sessions
 from tasks.versions import is_version
 
 SCHEMA = 2
-"""Version of a ledger's file; 1 had no number and no check sum, and held each reservation by itself."""
+"""Version of a ledger's file. Version 1 had no number and no checksum, and an entry for each reservation."""
 SUM = ', "sum": '
-"""What comes after the book in its file: a check sum of it."""
+"""The end of the file, after the book: its checksum."""
 ENCODER = json.JSONEncoder(default=vars)
-"""Made once, since a book is written twice a call."""
+"""Made once, because a book is written twice for each call."""
 LONGEST_CALL = 3600.0
 """Seconds after which a reservation of another machine counts as spent."""
 
 Amount = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
-"""Dollars or seconds: no limit holds where one is negative or NaN."""
+"""Dollars or seconds. Negative values and NaN are refused, because no limit would work with them."""
 Tokens = Annotated[int, Strict(), Field(ge=0)]
 Whole = Annotated[int, Strict()]
 
 
 @dataclass
 class Held:
-    """The reservations of one process, all together."""
+    """The sum of the reservations of one process."""
 
     usd: Amount
     tokens: Tokens
     attempts: Whole
-    """How many reservations they are."""
+    """Number of reservations."""
     session: str | None
-    """Names the process; null in a book of version 1, which knew a process by its number alone."""
+    """Session of the process; null in a book of version 1, which has only the process id."""
     host: str
     pid: Whole
     time: Amount
-    """When the last one was made, in seconds since 1970."""
+    """When the last reservation was made, in seconds since 1970."""
 
 
 @dataclass
@@ -60,11 +60,11 @@ class Book:
     spent_usd: Amount = 0.0
     tokens: Tokens = 0
     estimated_usd: Amount = 0.0
-    """The part of what is spent that is not known but is the most that it can have been."""
+    """The part of the spending that is not known; each such call counts with its maximum."""
     estimated_tokens: Tokens = 0
     reserved: dict[str, Held] = field(default_factory=dict)
     unpriced: list[str] = field(default_factory=list)
-    """Models without a price that were asked."""
+    """Models without a price that were called."""
 
     def spend(self, usd: float, tokens: int, estimated: bool) -> None:
         """Count as spent."""
@@ -77,7 +77,7 @@ class Book:
     def hold(self, usd: float, tokens: int, session: str) -> str:
         """Add a reservation to the sum of this process; returns the name of the sum."""
         mine = (name for name, held in self.reserved.items() if held.session == session)
-        name = next(mine, None) or uuid.uuid4().hex  # never that of a sum that was counted as spent before
+        name = next(mine, None) or uuid.uuid4().hex  # never the name of a sum that was counted as spent
         host, pid, now = socket.gethostname(), os.getpid(), time.time()
         held = self.reserved.setdefault(name, Held(0.0, 0, 0, session, host, pid, now))
         held.usd += usd
@@ -87,7 +87,7 @@ class Book:
         return name
 
     def release(self, name: str, usd: float, tokens: int) -> None:
-        """Take a reservation out of a sum, where that was not counted as spent meanwhile."""
+        """Subtract a reservation from a sum, unless the sum was counted as spent in the meantime."""
         held = self.reserved.get(name)
         if held is None:
             return
@@ -98,7 +98,7 @@ class Book:
             del self.reserved[name]
 
     def expire_reservations(self, folder: Path) -> None:
-        """Count what dead processes had reserved as spent; ``folder`` holds the locks of the living ones."""
+        """Count the reservations of dead processes as spent; ``folder`` has the locks of live ones."""
         here = socket.gethostname()
         for name, held in list(self.reserved.items()):
             if held.host != here:
@@ -113,7 +113,7 @@ class Book:
 
 
 def to_text(book: Book) -> str:
-    """A book as JSON, without its check sum."""
+    """A book as JSON, without its checksum."""
     return ENCODER.encode(book)
 
 
@@ -123,7 +123,7 @@ def sealed(text: str) -> bytes:
 
 
 def from_file(content: bytes, path: Path) -> tuple[Book, str]:
-    """The book in a ledger's file, and its text without the check sum; no text of a version before this one.
+    """The book in a ledger's file, and its text without the checksum; no text if the version is older.
 
     Raises ``DamagedError``, and ``RunError`` for a newer version.
     """
@@ -147,7 +147,7 @@ def from_file(content: bytes, path: Path) -> tuple[Book, str]:
 
 
 def _of_version_1(found: dict[str, Any]) -> dict[str, Any]:
-    """A book of version 1, whose reservations stand for themselves, as one of this version."""
+    """A book of version 1, with an entry for each reservation, converted to this version."""
     reserved = found.get("reserved")
     if not isinstance(reserved, dict):
         raise DamagedError("reserved is no object")

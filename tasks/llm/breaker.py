@@ -1,19 +1,19 @@
-"""When a provider that only fails is left alone, and for how long (circuit breaker)."""
+"""When calls to a provider that only fails are stopped, and for how long (circuit breaker)."""
 
 FAILURES_TO_OPEN = 10
 """Failures in a row that open the circuit."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
-"""Seconds that it stays open, doubled each time that the call after it fails as well."""
+"""Seconds that the circuit stays open, doubled each time that the next call fails as well."""
 
 
 class Breaker:
-    """Failures in a row of one provider."""
+    """Counts failures in a row of one provider."""
 
     def __init__(self) -> None:
         self.failures = 0
-        """Calls that failed since one was answered."""
+        """Failed calls since the last answered one."""
         self.breaks = 0
-        """Times that the circuit opened since then."""
+        """How often the circuit opened since then."""
         self._pause = FIRST_PAUSE
 
     def answered(self) -> None:
@@ -22,7 +22,7 @@ class Breaker:
         self._pause = FIRST_PAUSE
 
     def failed(self, closed: bool) -> float | None:
-        """A call failed; ``closed`` while calls are kept back already. Returns seconds to do that, null for not."""
+        """A call failed; ``closed`` if calls are already held back. Returns the seconds to hold calls back, or null."""
         self.failures += 1
         if self.failures < FAILURES_TO_OPEN or closed:
             return None
@@ -32,5 +32,5 @@ class Breaker:
 
     @property
     def open(self) -> bool:
-        """Whether there were so many failures in a row that calls are kept back."""
+        """Whether calls are held back because of many failures in a row."""
         return self.failures >= FAILURES_TO_OPEN

@@ -1,7 +1,6 @@
-"""What one LLM call is: the request that shapes it and the completion that comes back.
+"""One LLM call: the request and the completion.
 
-These two records are all that the engine knows of any provider; a ``CompletionFunction`` is passed in, so tests pass a
-fake.
+The rest of the code knows nothing else about providers. A ``CompletionFunction`` is passed in, so tests pass a fake.
 """
 
 import json
@@ -24,7 +23,7 @@ MOST_MESSAGE_TOKENS = 16
 TEXT_TOKENS = 8
 """Tokens that surround a text: its number or quotes, and the end of the answer."""
 LONGEST_ANSWER = 4
-"""Tokens allowed per word asked for: twice the words asked for, at up to two tokens a word."""
+"""Tokens allowed for each word asked for: twice the words, at up to two tokens a word."""
 WAITING = 0.25
 """Calls that are prepared (rendered and reserved) beyond those in flight, as a share of these. A prepared call can be
 sent as soon as another one is answered, before that answer is written to the disk and filtered."""
@@ -43,17 +42,17 @@ class Attempts(Protocol):
     """Pays for the attempts of a call. The first one is reserved before the call is passed on."""
 
     async def reserve(self) -> None:
-        """Set aside what the next attempt may cost, where that is not done yet; raises ``BudgetReachedError``."""
+        """Reserve what the next attempt may cost, if that is not done yet; raises ``BudgetReachedError``."""
 
     def lost(self) -> None:
-        """Count the attempt under way as paid for: it may be billed, though its answer was lost."""
+        """Count the current attempt as paid for: it may be billed, although its answer was lost."""
 
 
 class Unpaid:
     """For a call outside of any budget."""
 
     async def reserve(self) -> None:
-        """Nothing to set aside."""
+        """Nothing to reserve."""
 
     def lost(self) -> None:
         """Nothing to count."""
@@ -61,21 +60,21 @@ class Unpaid:
 
 @dataclass(frozen=True)
 class Request:
-    """One call. Everything in it but the generator's limits, ``wanted`` and ``attempts`` shapes the answer."""
+    """One call. Everything except the generator's limits, ``wanted`` and ``attempts`` affects the answer."""
 
     messages: tuple[Message, ...]
     generator: GeneratorConfig
     max_tokens: int
-    """Of each answer."""
+    """Most tokens of each answer."""
     seed: int
     completions: int = 1
-    """Answers wanted."""
+    """Number of answers."""
     response_format: Mapping[str, Any] | None = None
-    """Schema of each answer, as OpenAI's API takes it; null where none is asked for."""
+    """JSON schema of each answer, in the form of OpenAI's API; null for free text."""
     wanted: Callable[[], bool] = field(default=always, compare=False, repr=False)
-    """Whether the call is still needed; asked right before it is sent, perhaps long after it was prepared."""
+    """Whether the call is still needed; called right before it is sent, perhaps long after it was prepared."""
     attempts: Attempts = field(default_factory=Unpaid, compare=False, repr=False)
-    """Told of every attempt beyond the first, and of those whose answer was lost."""
+    """Notified of every attempt after the first, and of those whose answer was lost."""
 
     @property
     def prompt_hash(self) -> str:
@@ -96,15 +95,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One of the answers that a call gave."""
+    """One answer of a call."""
 
     text: str
-    """Empty when the provider answered without one (content filter)."""
+    """Empty if the provider returned no text (content filter)."""
     finish_reason: str
     """``stop``, ``length`` (cut off at ``max_tokens``), ``content_filter``, ..."""
 
     def __post_init__(self) -> None:
-        for name in ("text", "finish_reason"):  # half a character cannot be stored, hashed or sent again
+        for name in ("text", "finish_reason"):  # a lone surrogate cannot be stored, hashed or sent again
             object.__setattr__(self, name, encodable(str(getattr(self, name))))
 
 
@@ -118,22 +117,23 @@ class Completion:
     tokens_in: int
     tokens_out: int
     cost_usd: float | None
-    """Null when the price is unknown."""
+    """Null if the price is unknown."""
     estimated: bool = False
-    """The provider did not say how many tokens it took, so they are the most that there can have been."""
+    """The provider did not report its tokens; the numbers are the most that it can have used."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", encodable(self.model))
 
 
 CompletionFunction = Callable[[Request], Awaitable[Completion]]
-"""Sends one request. Raises ``RunError`` when it cannot be answered, its own retries included, and may raise
-``UnwantedError`` instead of sending what is not wanted any more. Before it repeats an attempt, it tells the request's
-``attempts``; an attempt of which it says nothing was not billed where it raises one of these, else it may have been."""
+"""Sends one request. Raises ``RunError`` if it is not answered after all retries, and may raise ``UnwantedError``
+instead of sending a request that is no longer wanted. It notifies the request's ``attempts`` before it repeats an
+attempt. If it raises one of these errors, attempts that were not notified were not billed; otherwise they may have
+been."""
 
 
 def sampling(generator: GeneratorConfig) -> dict[str, Any]:
-    """The parameters that a generator samples with: a packaged model's tuned ones, then those the user set."""
+    """A generator's sampling parameters: the tuned ones of a packaged model, then those that the user set."""
     params = embedded.defaults(generator.model) if embedded.is_embedded(generator.model) else {}
     if generator.texts_per_call > 1:
         params.pop("grammar", None)  # it is for one line
@@ -143,13 +143,13 @@ def sampling(generator: GeneratorConfig) -> dict[str, Any]:
 
 
 def completions(generator: GeneratorConfig) -> int:
-    """Answers that a generator draws from one prompt."""
+    """Number of answers that a generator draws from one prompt."""
     default = embedded.COMPLETIONS if embedded.is_embedded(generator.model) else 1
     return generator.completions or default
 
 
 def in_flight(generator: GeneratorConfig) -> int:
-    """Most calls of a synthesis at once: those in flight, and some that are prepared."""
+    """Most calls of a synthesis at a time: those in flight, and some that are prepared."""
     if embedded.is_embedded(generator.model):
         return min(generator.concurrency, embedded.SLOTS // completions(generator) + embedded.WAITING)
     return generator.concurrency + math.ceil(WAITING * generator.concurrency)

@@ -1,7 +1,7 @@
 """The packaged LLM: llama.cpp inside this process, answering as a litellm provider.
 
-The only importer of xllamacpp. One server a process, started at the first call and stopped at exit; its slots keep
-what they last read, so that prompts with a common beginning read it once.
+The only importer of xllamacpp. There is one server in a process, started by the first call and stopped at exit. Its
+slots keep what they read last, so the common beginning of several prompts is read once.
 """
 
 import asyncio
@@ -29,15 +29,15 @@ LINE = r'root ::= [^ \n] [^\n]* "\n"?'
 """Grammar (GBNF) of an answer: one line that begins with something."""
 
 SLOTS = 16
-"""Calls decoded at once. On two cores 16 give half as many tokens again per second as one."""
+"""Calls decoded at a time. On two cores, 16 give 1.5 times as many tokens a second as one."""
 WAITING = 2
-"""Calls that wait for a slot: more calls would make rows that may no longer be needed."""
+"""Calls that wait for a slot; more could make rows that are no longer needed."""
 CONTEXT = 2048
 """Tokens of prompt and answer that one slot holds."""
 COMPLETIONS = 4
 """Texts drawn from one prompt: reading it costs as much as writing a text (docs/LOG.md)."""
 TOKENS_PER_WORD = 1.5
-"""Longest answer per word asked for: what runs on is cut and trimmed to its last full sentence."""
+"""Most tokens of an answer for each word asked for; a longer answer is cut and trimmed to its last full sentence."""
 PROMPT_RATE, ANSWER_RATE = 450.0, 100.0
 """Tokens read and written per second on two cores, for time estimates before anything was measured: a rough fit to the
 CPU times of 96 texts at one and at four from a prompt (docs/LOG.md)."""
@@ -49,11 +49,11 @@ def is_embedded(model: str) -> bool:
 
 
 def defaults(model: str) -> dict[str, Any]:
-    """How a packaged model samples, unless the study says otherwise. Raises ``UserError`` for an unknown one.
+    """Default sampling parameters of a packaged model. Raises ``UserError`` for an unknown one.
 
-    Chosen by reading texts, never by scores: hot enough not to write one text over and over, with ``min_p`` cutting off
-    what makes a small model lose the thread, a repetition penalty against its loops, and a push towards the end of the
-    text, which it puts off: without it a quarter of the headlines are cut off (docs/LOG.md). The grammar: one line.
+    They were chosen by reading texts, never by scores: a temperature that gives different texts, ``min_p`` against
+    incoherent texts, a repetition penalty against loops, and a bias towards the end of the text, without which a
+    quarter of the headlines are cut off (docs/LOG.md). The grammar limits an answer to one line.
     """
     _entry(model)
     return {
@@ -75,7 +75,7 @@ def _entry(model: str) -> tuple[str, str, str]:
 
 
 def weights(model: str) -> Path:
-    """The GGUF file of a packaged model. Raises ``RunError`` when its package is not installed."""
+    """The GGUF file of a packaged model. Raises ``RunError`` if its package is not installed."""
     module, package, file = _entry(model)
     spec = importlib.util.find_spec(module)  # found, not imported: the package would import the `llm` command line
     for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -92,15 +92,15 @@ class Server:
         with _yielding():
             import xllamacpp
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        threads = max(1, cores // 2)  # on two cores one is as fast as two, and leaves the other to the training
+        threads = max(1, cores // 2)  # on two cores, one thread is as fast as two and leaves a core to trainings
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.model_alias = {model.removeprefix(f"{PROVIDER}/")}
         params.n_parallel = SLOTS
         params.n_ctx = SLOTS * CONTEXT
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-        params.cpuparams.poll = params.cpuparams_batch.poll = 0  # spinning threads starve the training beside them
-        params.cache_ram_mib = 0  # prompts differ in their examples: saving whole ones costs more than it spares
+        params.cpuparams.poll = params.cpuparams_batch.poll = 0  # threads that wait actively slow down a training
+        params.cache_ram_mib = 0  # prompts differ in their examples: saving whole prompts costs more than it saves
         params.verbosity = -1
         with _quiet():
             self._native = xllamacpp.Server(params)
@@ -118,13 +118,13 @@ class Server:
         return answer
 
     def close(self) -> None:
-        """Drop waiting calls, let running ones end, free the model."""
+        """Cancel waiting calls, let running ones end, free the model."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._native = None
 
 
 def _tokens_out(answer: dict[str, Any]) -> int:
-    """Tokens written: llama.cpp counts the first text alone, so the others count by their characters at its rate."""
+    """Tokens written. llama.cpp counts those of the first text only; the others are estimated by their characters."""
     first, *others = (len(choice["message"]["content"]) for choice in answer["choices"])
     counted: int = answer["usage"]["completion_tokens"]
     return counted + round(sum(others) * counted / max(1, first))
@@ -145,9 +145,9 @@ def server(model: str) -> Server:
 
 @contextlib.contextmanager
 def _yielding() -> Iterator[None]:
-    """Let waiting threads sleep: spinning threads double the CPU time while a training runs.
+    """Let waiting threads sleep: threads that wait actively double the CPU time while a training runs.
 
-    OpenMP reads the setting when it is loaded; processes started later shall not inherit it.
+    OpenMP reads the setting when it is loaded; processes that are started later do not inherit it.
     """
     name = "OMP_WAIT_POLICY"
     if name in os.environ:

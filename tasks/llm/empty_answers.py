@@ -1,4 +1,4 @@
-"""Answers in a row that hold no text. After enough of them no more calls are made, because each of them is paid for.
+"""Answers in a row without any text. After enough of them no more calls are made, because each of them is paid for.
 
 They are counted in the order of the calls, not of the answers, so that a resumed run ends in the same way from its
 journal alone. A text that filters reject counts as a text.
@@ -22,27 +22,28 @@ REFUSAL = re.compile(
 )
 """An answer that declines to write a text."""
 IN_A_ROW = 10
-"""Answers without a text, one after the other, after which no more is asked."""
+"""Answers in a row without a text after which no more calls are made."""
 CHANCE = 1e-6
-"""Where answers without a text were common before, as many are needed as come by chance once in a million times."""
+"""If answers without a text were common before: the limit is the number in a row that occurs by chance once in a
+million times."""
 
 
 class EmptyAnswers:
-    """The answers without a text that came last."""
+    """Counts answers in a row without a text."""
 
     def __init__(self) -> None:
         self.with_text = 0
         """Answers with a text."""
-        self._others = 0  # those without that came before one with
+        self._others = 0  # answers without a text before the last answer with one
         self._last: list[str] = []
 
     @property
     def in_a_row(self) -> int:
-        """Answers without a text that came last."""
+        """Number of answers without a text since the last one with a text."""
         return len(self._last)
 
     def add(self, entry: Entry, texts: Sequence[str]) -> None:
-        """Take the next answer into account, and the texts that were found in it."""
+        """Count the next answer and the texts in it."""
         if has_text(texts):
             self.with_text += 1
             self._others += len(self._last)
@@ -52,13 +53,13 @@ class EmptyAnswers:
 
     @property
     def enough(self) -> bool:
-        """Whether so many in a row cannot be chance."""
+        """Whether there are too many in a row to be chance."""
         share = self._others / (self._others + self.with_text + 1)
         needed = max(IN_A_ROW, math.ceil(math.log(CHANCE) / math.log(share))) if share else IN_A_ROW
         return len(self._last) >= needed
 
     def reason(self, max_tokens: int, paid: Tally, journal: Path) -> str:
-        """Why no more is asked, what was spent on these calls, and how to have them made again."""
+        """Why no more calls are made, what these calls cost, and how to repeat them."""
         kinds = Counter(self._last)
         told = {
             "length": f"{kinds['length']} cut off at {max_tokens} tokens",
@@ -73,7 +74,7 @@ class EmptyAnswers:
 
 
 def has_text(texts: Iterable[str]) -> bool:
-    """Whether one of the texts is there and does not decline to write one."""
+    """Whether one of the texts is not empty and no refusal."""
     return any(text.strip() and not REFUSAL.search(text) for text in texts)
 
 

@@ -1,4 +1,4 @@
-"""What calls would take, before they are made."""
+"""Estimated calls, tokens, cost and time, before calls are made."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from tasks.records import known_sum
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is still to be asked; zeros for a synthesis that is in the store."""
+    """What is still missing; zeros for a synthesis that is in the store."""
 
     calls: int
     tokens_in: int
     tokens_out: int
     cost_usd: float | None
-    """Null when the price is unknown."""
+    """Null if the price is unknown."""
     seconds: float | None
-    """Null when nothing is known of the generator's speed."""
+    """Null if nothing is known about the generator's speed."""
 
 
 NOTHING = Estimate(0, 0, 0, 0.0, 0.0)
 
 
 def total(estimates: Iterable[Estimate]) -> Estimate:
-    """All of them together; a price or time that is unknown for one is unknown for all."""
+    """The sum of estimates. A price or time that is unknown for one of them is unknown for the sum."""
     found = list(estimates)
     return Estimate(
         sum(item.calls for item in found),

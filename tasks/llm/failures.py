@@ -1,4 +1,4 @@
-"""What an error of a call means: whether it is repeated, whether it may be billed, and what a person is told."""
+"""What an error of a call means: whether the call is repeated, whether it may be billed, and the message."""
 
 import re
 from collections.abc import Iterator
@@ -12,21 +12,21 @@ from tasks.llm.library import exceptions
 from tasks.llm.providers import NO_KEY_SENT, key_of
 
 LOST_BY_PROXY = (408, 502, 504, *range(520, 528))
-"""What stands between a provider and us answers when it has waited too long or the provider's answer broke: that may be
-billed. A provider's own error, with any other status, is not."""
+"""Statuses of proxies that waited too long for a provider or lost its answer: the call may be billed. An error of the
+provider itself, with any other status, is not billed."""
 SPENT_UP = re.compile(
     r"insufficient_quota|billing_hard_limit_reached|credit balance is too low|insufficient (?:balance|credits)",
     re.IGNORECASE,
 )
-"""What a provider says to a customer who has no money left there; waiting does not help."""
+"""Messages of providers for an account without money; waiting does not help."""
 PAYMENT_REQUIRED, REFUSED = 402, (400, 403, 429)
 NO_CAPACITY = (429, 503)
-"""Statuses of an answer that refuses a call for now: nothing was done for it."""
+"""Statuses that refuse a call for the moment: the provider did nothing for it."""
 WAITED_OUT = (408, 409, 425, 429)
-"""Of the statuses that blame the request, those that may be others a little later."""
+"""Those of the statuses for client errors that may disappear after a while."""
 
 GONE = (404, 410)
-"""What a provider answers for a model that it does not serve, or not any more."""
+"""Statuses for a model that the provider does not serve, or no longer."""
 
 TRANSIENT = (
     exceptions.RateLimitError,
@@ -40,12 +40,12 @@ TRANSIENT = (
 
 
 def is_refused(error: BaseException) -> bool:
-    """Whether the provider has no capacity for the call. litellm also guesses that from what an answer says."""
+    """Whether the provider has no capacity for the call. litellm also guesses this from the text of an answer."""
     return isinstance(error, exceptions.RateLimitError) and _status(error) in NO_CAPACITY
 
 
 def may_be_billed(error: BaseException) -> bool:
-    """Whether a provider may have answered, though the answer is lost: unless it refused, or was not reached."""
+    """Whether a provider may have answered, although the answer is lost: unless it refused, or was not reached."""
     if isinstance(error, exceptions.AuthenticationError | exceptions.UnsupportedParamsError) or is_unreachable(error):
         return False
     status = _status(error)
@@ -53,7 +53,7 @@ def may_be_billed(error: BaseException) -> bool:
 
 
 def _status(error: BaseException) -> int | None:
-    """The status that an error answer came with; null where none came: litellm's errors make one up then."""
+    """The status of an error answer; null if there was no answer, for which litellm's errors invent a status."""
     for cause in _causes(error):
         if isinstance(cause, httpx.HTTPStatusError):
             return cause.response.status_code
@@ -68,13 +68,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def has_no_money(error: BaseException) -> bool:
-    """Whether the provider says that the account has no money left, rather than that it has no capacity for now."""
+    """Whether the provider says that the account has no money left, rather than no capacity at the moment."""
     status = _status(error)
     return status == PAYMENT_REQUIRED or (status in REFUSED and SPENT_UP.search(str(error)) is not None)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether a call may be answered if it is repeated."""
+    """Whether a repeated call may be answered."""
     status = _status(error)
     for_good = status is not None and 300 <= status < 500 and status not in WAITED_OUT
     return isinstance(error, TRANSIENT) and not for_good
@@ -88,9 +88,9 @@ def is_filtered(error: BaseException) -> bool:
 
 
 def is_unreachable(error: BaseException) -> bool:
-    """Whether no connection came about; litellm reports that as an internal error of the server.
+    """Whether no connection was made; litellm reports this as an internal error of the server.
 
-    One that broke later has the same error of httpx, but another of aiohttp: the request may have arrived.
+    A connection that broke later has the same error in httpx, but another one in aiohttp: the request may have arrived.
     """
     causes = list(_causes(error))
     broken = any(
@@ -102,7 +102,7 @@ def is_unreachable(error: BaseException) -> bool:
 
 
 def retry_after(error: Exception) -> float | None:
-    """Seconds after which a provider wants to be asked again; null where it does not say."""
+    """Seconds after which the provider asks to be called again; null if it does not say."""
     for headers in (
         getattr(error, "litellm_response_headers", None),
         getattr(getattr(error, "response", None), "headers", None),
@@ -114,7 +114,7 @@ def retry_after(error: Exception) -> float | None:
 
 
 def describe_failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str:
-    """What went wrong, in one line that holds nothing of a refused key."""
+    """What went wrong, in one line without any part of a refused key."""
     who = f"generator {generator.model!r}" + (f" at {generator.api_base}" if generator.api_base else "")
     if isinstance(error, exceptions.AuthenticationError):
         return f"{who}: the provider refuses the API key" + (NO_KEY_SENT if key_of(generator) == NO_KEY else "")

@@ -1,7 +1,7 @@
 """The one way to any LLM: litellm, with its own retries and fallbacks off and one retry layer, tenacity's.
 
-Import this module where a call is about to be made: litellm takes seconds. What a provider may be sent is decided in
-``providers``, what its errors mean in ``failures``, what its answers come to in ``responses``.
+Import this module only where a call is about to be made, because the import of litellm takes seconds. ``providers``
+decides what may be sent to a provider, ``failures`` what its errors mean, ``responses`` reads its answers.
 """
 
 import asyncio
@@ -35,19 +35,19 @@ from tasks.llm.responses import filtered_completion, read_completion, read_salva
 from tasks.llm.throttle import GivenUpError, Permit, Throttle
 
 ATTEMPTS = 6
-"""Times that a call is sent before it counts as failed; a refusal for want of capacity (429) is none of them."""
+"""How often a call is sent before it counts as failed. Refusals for lack of capacity (429) do not count."""
 UNREACHABLE_ATTEMPTS = 3
-"""Times for an endpoint to which no connection comes about."""
+"""The same for an endpoint to which no connection can be made."""
 BREAKS, UNREACHABLE_BREAKS = 6, 3
-"""Times that the circuit opens in a row, with pauses of a minute or of 6 seconds in all, until a provider that fails
+"""How often the circuit opens in a row, with pauses of a minute or of 6 seconds in total, before a provider that fails
 every call, or cannot be reached, is given up."""
 PATIENCE = 600.0
 """Seconds without any answer after which a provider that refuses calls is given up, and seconds for which a single call
 may be refused while others are answered."""
 REFUSALS = 10
-"""Times that such a call is refused at least, before it is given up."""
+"""Fewest refusals of such a call before it is given up."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0
-"""Seconds before a failed call is repeated, doubled each time, and the most of them."""
+"""Seconds before a failed call is repeated, doubled each time, and their maximum."""
 
 
 class _Embedded(litellm.CustomLLM):  # type: ignore[misc]
@@ -67,10 +67,10 @@ _ready = threading.Lock()
 
 
 def prepare(generator: GeneratorConfig) -> None:
-    """Check, before anything is asked, that a generator can be asked.
+    """Check that a generator can be called, before any call is made.
 
-    Raises ``RunError`` that names a missing API key or package, ``UserError`` for an unknown embedded model and for a
-    key or a parameter that may not go where it would.
+    Raises ``RunError`` for a missing API key or package, ``UserError`` for an unknown embedded model, and for a key or
+    parameter that must not be sent to its address.
     """
     with _ready:
         litellm.suppress_debug_info = True
@@ -98,7 +98,7 @@ _throttles: dict[tuple[Any, ...], Throttle] = {}
 
 
 def throttle(generator: GeneratorConfig) -> Throttle:
-    """The one throttle of this process for a model at an endpoint: all its syntheses share the provider's limits."""
+    """The throttle of this process for a model at an endpoint; all syntheses share the provider's limits."""
     limits = generator.concurrency, generator.requests_per_minute, generator.tokens_per_minute
     key = generator.model, generator.api_base, generator.api_key_env, *limits
     if key not in _throttles:
@@ -107,11 +107,11 @@ def throttle(generator: GeneratorConfig) -> Throttle:
 
 
 async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: float = PATIENCE) -> Completion:
-    """Send a request as soon as the provider's limits allow, repeating it while the provider is busy or out of reach.
+    """Send a request as soon as the provider's limits allow; repeat it while the provider is busy or unreachable.
 
-    ``first_wait`` and ``patience`` are in seconds. Raises ``RunError`` when it stays so, when the provider refuses the
-    request, or the key; ``UnwantedError`` when its turn comes after it is not wanted any more; ``BudgetReachedError``
-    when it may not be repeated.
+    ``first_wait`` and ``patience`` are in seconds. Raises ``RunError`` if the provider stays busy or unreachable, or
+    refuses the request or the key; ``UnwantedError`` if the request is no longer wanted when its turn comes;
+    ``BudgetReachedError`` if the budget does not allow to repeat it.
     """
     generator = request.generator
     if embedded.is_embedded(generator.model):  # has slots of its own and no limits
@@ -137,7 +137,7 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
 
 
 class _Attempts:
-    """When to give a call up: refusals count by time, because the throttle spaces them, failures by number."""
+    """When to give a call up: refusals are limited by time, because the throttle delays them, failures by number."""
 
     def __init__(self, gate: Throttle, first_wait: float, patience: float) -> None:
         self.failed = self.refused = 0
@@ -147,7 +147,7 @@ class _Attempts:
 
     @property
     def in_vain(self) -> bool:
-        """No call at all was answered since this one was first made."""
+        """Whether no call was answered since this one was first made."""
         return self._gate.last_answer <= self._begun
 
     def used_up(self, state: RetryCallState) -> bool:
@@ -168,7 +168,7 @@ class _Attempts:
         return self.failed >= (UNREACHABLE_ATTEMPTS if away else ATTEMPTS)
 
     async def sleep(self, _: float) -> None:
-        """Wait after a failure, longer with each of them; a refused call waits for its permit."""
+        """Wait after a failure, longer each time; a refused call waits for its permit instead."""
         if not self._was_refused:
             longer = self._first_wait * (2 ** (self.failed - 1) + random.random())
             await asyncio.sleep(min(LONGEST_WAIT, longer))
@@ -182,7 +182,7 @@ async def _send(request: Request, gate: Throttle) -> Completion:
 
 
 def _silent(request: Request, gate: Throttle, sent: float) -> str:
-    """What a call waits for that was sent, for people; empty where another was answered since."""
+    """What a sent call waits for, for people; empty if another call was answered since."""
     return "" if gate.last_answer > sent else f"{request.generator.model}, which has not answered yet"
 
 
@@ -191,7 +191,7 @@ async def _watched(request: Request, permit: Permit) -> Completion:
     heard: list[bytes] = []
     wire.HEARD.set(heard)
     try:
-        async with asyncio.timeout(seconds):  # in all: litellm's own time-out begins anew with every byte
+        async with asyncio.timeout(seconds):  # in total: litellm's own time-out starts again with every byte
             response = await litellm.acompletion(**_arguments(request))
         completion = read_completion(response, request)
     except TimeoutError:

@@ -1,10 +1,9 @@
-"""Whom a call goes to, and which key it may carry: a provider's key goes to the provider's own hosts only.
+"""Where a call goes, and which key it may carry: a provider's key goes to the provider's own hosts only.
 
-litellm sends a key that it finds in the environment (``OPENAI_API_KEY``) to whatever address a call names. So every
-call to an address carries a key that was chosen here: none, unless the address is the provider's own or the study names
-a variable that the operator released. A host that a provider rents to its customers is not the provider's own. What the
-operator's environment says is trusted: an address that it names for a provider (``OPENAI_BASE_URL``) is one of the
-provider's own.
+litellm sends a key of the environment (``OPENAI_API_KEY``) to any address that a call names. Therefore this module
+chooses the key of every call to an address: none, unless the address is the provider's own, or the study names a
+variable that the operator released. A host that a provider rents to its customers is not the provider's own. The
+operator's environment is trusted: an address that it names for a provider (``OPENAI_BASE_URL``) is the provider's own.
 """
 
 import ipaddress
@@ -18,14 +17,14 @@ from tasks.errors import RELEASED, RELEASED_NAMES, RunError, UserError, is_relea
 from tasks.llm import embedded
 
 NO_KEY = "none"
-"""Sent where there is no key: clients require one, and litellm would search the environment for one."""
+"""Sent if there is no key, because clients require one, and litellm would otherwise search the environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """A provider's hosts, in which ``*`` stands for a name without dots, and the variables that hold its keys.
+    """A provider's hosts, in which ``*`` means a name without dots, and the variables with its keys.
 
-    ``rented`` are hosts that the provider runs and its customers name: a key goes there where a study or the operator's
+    ``rented`` are hosts that the provider runs for its customers: a key goes there only if a study or the operator's
     environment says so.
     """
 
@@ -105,31 +104,31 @@ PROVIDERS: dict[str, Provider] = {
     "xai": Provider(("api.x.ai", "*.api.x.ai"), ("XAI_API_KEY",)),
     "zai": Provider(("api.z.ai",), ("ZAI_API_KEY",)),
 }
-"""Providers by litellm's name. One that is not listed has no hosts here: its key goes to no address of a study."""
+"""Providers by their litellm names. The key of a provider that is not listed goes to no address of a study."""
 LOCAL = {"ollama", "ollama_chat", "lm_studio", "llamafile", "docker_model_runner", "lemonade"}
-"""Providers that litellm looks for on this machine, unless an address says otherwise."""
+"""Providers that litellm calls on this machine, unless an address is given."""
 ONE_KEY = (
     frozenset(PROVIDERS) - {"bedrock", "databricks", "replicate", "sagemaker", "vertex_ai", "watsonx"}
     | LOCAL | {"custom_openai", "hosted_vllm", "litellm_proxy", "oobabooga"}
 )  # fmt: skip
-"""Providers whose calls to an address carry the key that they are given and nothing else out of the environment. Others
-sign calls, fetch a token or log in; they are not sent to an address that is not their own."""
+"""Providers whose calls to an address carry the given key and nothing else from the environment. Other providers sign
+calls, fetch a token or log in; they are called at their own addresses only."""
 OWN_SERVERS = {"hosted_vllm": "HOSTED_VLLM_API_KEY"}
-"""litellm's variable for the key of a server of one's own, which has no hosts of a provider."""
+"""litellm's variable for the key of a server of one's own, which belongs to no provider."""
 OPENAI_NAMES = re.compile(r"(?:ft:)?(?:gpt-|o[134](?:-|$)|chatgpt|davinci|babbage)")
-"""Beginnings of bare names of models that are OpenAI's. litellm knows bare names of other providers, too."""
+"""Beginnings of OpenAI's model names without a provider. litellm also knows such names of other providers."""
 
 
 def provider_of(model: str) -> str:
-    """The provider that a model's name begins with; a bare name is OpenAI's in almost all cases."""
+    """The provider at the beginning of a model's name; a name without one is OpenAI's in almost all cases."""
     name, slash, _ = model.partition("/")
     return name if slash else "openai"
 
 
 def destination(generator: GeneratorConfig) -> str | None:
-    """Whom a generator's calls go to, for people: a host, or a provider's name where that is all that is known.
+    """Where a generator's calls go, for people: a host, or a provider's name if no more is known.
 
-    Null for this machine: the packaged LLM, and whatever listens on loopback.
+    Null for this machine: the packaged LLM, and servers on loopback.
     """
     provider = provider_of(generator.model)
     if generator.api_base is None and "/" not in generator.model and not OPENAI_NAMES.match(generator.model):
@@ -155,7 +154,7 @@ def is_loopback(host: str) -> bool:
 
 
 def owner_of(provider: str, address: str) -> str | None:
-    """The provider whose host an address names, also a rented one; ``provider`` where several share it."""
+    """The provider of the host in an address, rented ones included; ``provider`` if several providers share it."""
     if _named_by_the_environment(provider, address):
         return provider
     names = (name for name in (provider, *PROVIDERS) if name in PROVIDERS)
@@ -163,18 +162,18 @@ def owner_of(provider: str, address: str) -> str | None:
 
 
 def is_own(provider: str, address: str) -> bool:
-    """Whether a provider's key goes to an address without being named."""
+    """Whether a provider's key is sent to an address without being named in the study."""
     return _named_by_the_environment(provider, address) or (
         provider in PROVIDERS and _is_at(address, PROVIDERS[provider].hosts)
     )
 
 
 def key_for(what: str, provider: str, address: str | None, variable: str | None) -> str | None:
-    """The key of a call to a provider, or to an address by the provider's protocol; null where litellm may choose.
+    """The key of a call to a provider, or to an address with the provider's protocol; null if litellm may choose.
 
-    ``what`` begins the message of an error. ``variable`` is the study's ``api_key_env``. Raises ``RunError`` where it
-    is not set, ``UserError`` where a study may not send it there, or where the provider's protocol would send more than
-    a key to a foreign address.
+    ``what`` begins the message of an error. ``variable`` is the study's ``api_key_env``. Raises ``RunError`` if it is
+    not set, ``UserError`` if a study must not send it there, or if the provider's protocol would send more than a key
+    to an address that is not its own.
     """
     owner = owner_of(provider, address) if address else provider
     if address and owner != provider and provider not in ONE_KEY:
@@ -202,7 +201,7 @@ def key_for(what: str, provider: str, address: str | None, variable: str | None)
 
 
 def _check_variable(what: str, variable: str, provider: str, owner: str | None, address: str | None) -> None:
-    """A study may come from anybody, so it can name only what the operator released, and a provider's own keys."""
+    """Checks a variable: a study may come from anyone, so it can name only released ones and a provider's own keys."""
     if is_released(variable, os.environ) or variable == OWN_SERVERS.get(provider):
         return
     if owner is None or not variable.startswith(_own_prefixes(owner)):
@@ -214,19 +213,19 @@ def _check_variable(what: str, variable: str, provider: str, owner: str | None, 
 
 
 def _own_prefixes(owner: str) -> tuple[str, ...]:
-    """Prefixes of variables that hold a provider's keys: ``AZURE_API_KEY_EASTUS`` is Azure's as well."""
+    """Prefixes of the variables with a provider's keys: ``AZURE_API_KEY_EASTUS`` is also Azure's."""
     if owner not in PROVIDERS:
         return (f"{_prefix(owner)}_",)
     return tuple(f"{key.partition('_')[0]}_" for key in PROVIDERS[owner].keys)
 
 
 def speaks(provider: str, address: str) -> str:
-    """The provider whose protocol an address is called with: its own at its own hosts, else OpenAI's."""
+    """The provider whose protocol is used for an address: its own at its own hosts, otherwise OpenAI's."""
     return provider if provider in PROVIDERS and provider in ONE_KEY and is_own(provider, address) else "openai"
 
 
 def own_key(provider: str) -> str | None:
-    """The key that the environment has for a provider; null where it has none."""
+    """The key of a provider in the environment; null if there is none."""
     keys = PROVIDERS[provider].keys if provider in PROVIDERS else ()
     found = (os.environ.get(name, "").strip() for name in keys if name.endswith(("KEY", "TOKEN")))
     return next(filter(None, found), None)

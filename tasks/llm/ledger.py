@@ -1,9 +1,9 @@
 """How much a run may spend on LLM calls: one ledger on disk, shared by all its processes.
 
-Before every attempt of a call its worst case is reserved, after it the true cost is settled, so what was spent never
-passes the limit. An attempt whose answer was lost may have been billed: its worst case counts as spent, and so does
-what a killed process had reserved. A ledger is written twice, its copy first, so that damage to one file loses nothing;
-where both are damaged nothing more is spent.
+Before every attempt of a call its worst case is reserved, and afterwards its true cost is settled, so the spending
+never exceeds the limit. An attempt whose answer was lost may have been billed: its worst case counts as spent, and so
+do the reservations of a killed process. A ledger is written twice, its copy first, so that damage to one file loses
+nothing; if both are damaged, nothing more is spent.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class BudgetReachedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Set aside what an attempt may cost at most."""
+    """Reserve the most that an attempt may cost."""
 
     usd: float
     tokens: int
@@ -41,32 +41,32 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What is set aside for an attempt."""
+    """What is reserved for an attempt."""
 
     holding: str
-    """In which of the ledger's sums it is."""
+    """Name of the ledger's sum that contains it."""
     worst: Reserve
 
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Put what an attempt did cost in the place of its reservation."""
+    """Replace a reservation by the cost of its attempt."""
 
     reservation: Reservation
     usd: float
     tokens: int
     estimated: bool = False
-    """These are the most that it can have cost; the true cost is unknown."""
+    """Whether these are upper bounds, because the true cost is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What a ledger holds as spent."""
+    """What a ledger counts as spent."""
 
     usd: float
     tokens: int
     estimated_usd: float
-    """The part of it that is not known but is the most that it can have been."""
+    """The part of it that consists of upper bounds."""
     estimated_tokens: int
 
 
@@ -75,7 +75,7 @@ Outcome = Reservation | BudgetReachedError | None
 
 
 class Ledger:
-    """The spending of one run, in dollars and tokens. A null limit sets none; spending is recorded all the same.
+    """The spending of one run, in dollars and tokens. Null means no limit; spending is recorded in any case.
 
     ``limit_usd`` and ``limit_tokens`` are the study's, ``cap_usd`` and ``cap_tokens`` those of the operator of
     this installation; the lower ones count.
@@ -95,9 +95,9 @@ class Ledger:
         self.limit_tokens = _lower(limit_tokens, cap_tokens)
 
     def reserve(self, worst_usd: float, worst_tokens: int = 0) -> Reservation | None:
-        """Set aside what a call may cost at most; returns what to settle, null when it must wait for calls under way.
+        """Reserve the most that a call may cost; returns the reservation, or null if it must wait for calls in flight.
 
-        Raises ``BudgetReachedError`` when a limit would be passed even if those cost nothing.
+        Raises ``BudgetReachedError`` if a limit would be exceeded even if those calls cost nothing.
         """
         [outcome] = self.book([Reserve(worst_usd, worst_tokens)])
         if isinstance(outcome, BudgetReachedError):
@@ -105,11 +105,11 @@ class Ledger:
         return outcome
 
     def settle(self, reservation: Reservation, cost_usd: float, tokens: int) -> None:
-        """Replace a reservation by what its call did cost."""
+        """Replace a reservation by the cost of its call."""
         self.book([Settle(reservation, cost_usd, tokens)])
 
     def book(self, changes: Sequence[Reserve | Settle]) -> list[Outcome]:
-        """Make several changes in one go, in their order; returns what each came to."""
+        """Make several changes in one write, in their order; returns the outcome of each."""
         outcomes: list[Outcome] = []
         with self._open() as book:
             for change in changes:
@@ -137,7 +137,7 @@ class Ledger:
         return Reservation(book.hold(worst.usd, worst.tokens, session_of(self.path.parent)), worst)
 
     def first_without_price(self, model: str) -> bool:
-        """Whether no process of this run has asked a model without a price before; it is noted now."""
+        """Whether this is the run's first call of a model without a price; the model is recorded."""
         with self._open() as book:
             if model in book.unpriced:
                 return False
@@ -151,7 +151,7 @@ class Ledger:
 
     @property
     def booked(self) -> Booked:
-        """What is spent so far, by all processes."""
+        """The spending so far, of all processes."""
         with self._open() as book:
             return Booked(book.spent_usd, book.tokens, book.estimated_usd, book.estimated_tokens)
 
@@ -183,9 +183,9 @@ class Ledger:
         return self.path.with_name(f"{self.path.name}.copy")
 
     def _read(self) -> tuple[Book, str]:
-        """The book, as an object and as text, from the copy where the file itself is damaged.
+        """The book, as an object and as text; from the copy if the file itself is damaged.
 
-        Raises ``RunError`` when both are.
+        Raises ``RunError`` if both are.
         """
         if not self.path.exists() and not self._copy.exists():
             return (book := Book()), to_text(book)
@@ -205,7 +205,7 @@ def _lower(one: N | None, other: N | None) -> N | None:
 
 
 def study_ledger(settings: Settings, config: StudyConfig, run: str) -> Ledger:
-    """The ledger of a study's run: its own, or that of the account that the study shares with others."""
+    """The ledger of a study's run: its own, or that of its account, which other studies may share."""
     limits = config.budget_usd, config.budget_tokens
     return open_account(settings, config.account, *limits) if config.account else open_ledger(settings, run, *limits)
 

@@ -1,4 +1,4 @@
-"""litellm, of which this module alone knows how to import it: it reads its settings from the environment then.
+"""The only import of litellm, which reads its settings from the environment when it is imported.
 
 The import takes seconds.
 """
@@ -6,8 +6,8 @@ The import takes seconds.
 import os
 
 for _name, _value in {
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it asks the network for prices at import
-    "EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER": "True",  # past OpenAI's client, which takes 3 ms of CPU a call
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it downloads prices when it is imported
+    "EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER": "True",  # without OpenAI's client, which takes 3 ms of CPU a call
     "LITELLM_LOG": "ERROR",
     "DO_NOT_TRACK": "1",
 }.items():

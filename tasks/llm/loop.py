@@ -1,6 +1,6 @@
-"""The one event loop of this process that all LLM calls run on, in a thread of its own.
+"""The event loop of this process on which all LLM calls run, in a thread of its own.
 
-All syntheses share it, so that connections stay open across them: litellm's clients work on one loop only.
+All syntheses share it, so that connections stay open between them: litellm's clients work on one loop only.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
-"""One paid call: its worst case is reserved, its answer journaled before anything else, its cost settled.
+"""One paid call: its worst case is reserved, its answer is journaled before anything else, its cost is settled.
 
-A model other than the one asked for ends the work, after its answer was journaled: it is paid for.
+If another model answers, the work ends, but only after the answer was journaled, because it is paid for.
 """
 
 import logging
@@ -24,7 +24,7 @@ LOGGER = logging.getLogger("synthgap")
 
 
 def connect(generator: GeneratorConfig) -> CompletionFunction:
-    """The way to a generator. Raises ``RunError`` or ``UserError`` when it cannot be asked at all."""
+    """The completion function of a generator. Raises ``RunError`` or ``UserError`` if it cannot be called."""
     from tasks.llm import gateway  # takes seconds
 
     gateway.prepare(generator)
@@ -32,7 +32,7 @@ def connect(generator: GeneratorConfig) -> CompletionFunction:
 
 
 def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
-    """What a generator's calls take from a ledger; says so where the budget cannot hold them.
+    """The spending of a generator's calls in a ledger; logs a warning if the budget cannot limit it.
 
     Raises ``UserError`` for a generator that an operator's cap does not allow.
     """
@@ -46,7 +46,7 @@ def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
 
 
 class MeteredCalls:
-    """One run's calls into one journal."""
+    """The calls of one run that go into one journal."""
 
     def __init__(self, journal: Journal, complete: CompletionFunction, spending: Spending) -> None:
         self._journal, self._complete, self._spending = journal, complete, spending
@@ -72,11 +72,11 @@ class MeteredCalls:
             payment.answered(completion)
             entry = self._entry(call, request, completion, time.monotonic() - begun)
             same = same_model(request.generator.model, entry.model)
-            self._failed = self._failed or not same  # from here on nothing more is sent
+            self._failed = self._failed or not same  # no more calls are sent
             try:
                 await self._journal.append(entry)
             except BaseException:
-                self._failed = True  # as by a full disk: what is sent now would be paid for and lost
+                self._failed = True  # such as a full disk: further answers would be paid for and lost
                 raise
         if not same:
             raise RunError(
@@ -89,7 +89,7 @@ class MeteredCalls:
         return not self._failed and wanted()
 
     async def settled(self) -> None:
-        """Wait until the ledger holds what every call did cost."""
+        """Wait until the ledger contains the cost of every call."""
         await self._spending.settled()
 
     def _entry(self, call: str, request: Request, completion: Completion, seconds: float) -> Entry:

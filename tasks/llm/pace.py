@@ -1,7 +1,7 @@
-"""How fast calls start: at the rate that a provider accepted before it refused one (429), tried upwards later.
+"""How fast calls start: at the rate that a provider accepted before it refused a call (429), which is raised later.
 
-A refusal is about calls per second. Where no call was accepted before it, nothing is known but that the provider is
-closed: calls pause, and no rate is set.
+A refusal concerns calls per second. If no call was accepted before it, the rate is unknown: calls pause, and no rate is
+set.
 """
 
 import math
@@ -9,30 +9,31 @@ from bisect import bisect_left
 from collections import deque
 
 REFUSED_CUT = 0.95
-"""What is left of the rate after a refusal: near the limit, since the next attempt to pass it is near, too."""
+"""Share of the rate that is kept after a refusal: close to the limit, because the rate is raised again soon."""
 LOOK_BACK, CROWDED = 2.0, 1.5
-"""Seconds before the first refused call began that tell of the rate, and the most crowded span in them that counts as
-the second which the provider accepted: the very first calls reach it tenths of a second after they start, while the
-client is still being set up, and a rate too low takes longer to mend than one a little too high."""
+"""The rate is that of the busiest span (second value, in seconds) within the time before the first refused call began
+(first value). The span counts as one second, because the very first calls arrive tenths of a second late, while the
+client is being set up, and because a rate that is too low takes longer to correct than one that is a little too
+high."""
 STEADY = 5.0
 """Seconds without a refusal before a faster rate is tried."""
 GROWTH, FASTEST_GROWTH = 0.01, 0.5
-"""Growth of the rate per second then, as a share of it; doubled every ``STEADY`` seconds, up to the second figure."""
+"""Growth of the rate a second, as a share of it; doubled every ``STEADY`` seconds, up to the second value."""
 REFUSALS_BY_THE_MINUTE = 3
-"""Refusals in a row, seconds apart, that show a provider to count by the minute: at the next one its rate is what the
-last minute let through."""
+"""Refusals in a row, seconds apart, after which the provider's limit is assumed to be one for a minute: at the next
+refusal, the rate is set to that of the last minute."""
 HORIZON = 60.0
-"""Seconds over which accepted calls are remembered."""
+"""Seconds for which accepted calls are remembered."""
 LONGEST_PAUSE = 60.0
-"""Most seconds that a refusal keeps calls back, whatever the provider wishes."""
+"""Most seconds that a refusal holds calls back, whatever the provider asks for."""
 
 
 class Pace:
-    """The rate of calls to one provider. Times are in seconds of one clock, ``now`` is when it begins."""
+    """The rate of calls to one provider. Times are in seconds of one clock; ``now`` is the time of the start."""
 
     def __init__(self, now: float) -> None:
         self.rate: float | None = None
-        """Calls that may start in a second; null until one was refused where others were accepted."""
+        """Calls that may start in a second; null until a call was refused after others had been accepted."""
         self._begun = now
         self._starts = deque[float]()  # of the last minute, without those that were refused
         self._refusals = 0  # in a row
@@ -49,7 +50,7 @@ class Pace:
             self._starts.popleft()
 
     def answered(self, started: float, now: float, closed_until: float) -> None:
-        """A call that began at ``started`` was answered. Calls were kept back until ``closed_until``."""
+        """A call that began at ``started`` was answered. Calls were held back until ``closed_until``."""
         if started > self._last_cut:
             self._refusals = 0
         steady = now - max(self._last_cut, closed_until) - STEADY
@@ -59,7 +60,7 @@ class Pace:
             self._last_change = now
 
     def refused(self, started: float, now: float, retry_after: float | None) -> float | None:
-        """A call that began at ``started`` was one too many. Returns seconds to keep all calls back, null for none."""
+        """A call that began at ``started`` was refused. Returns the seconds to hold all calls back, or null."""
         pause = None if retry_after is None else min(retry_after, LONGEST_PAUSE)
         if started in self._starts:
             self._starts.remove(started)
@@ -79,10 +80,10 @@ class Pace:
         return pause
 
     def _most_accepted(self) -> int:
-        """Calls of the most crowded span before the first refusal, those that were refused as well left out."""
+        """Number of calls in the busiest span before the first refusal, without refused ones."""
         starts = [start for start in self._starts if self._tells_from < start <= self._first_cut]
         return max((bisect_left(starts, start + CROWDED) - i for i, start in enumerate(starts)), default=0)
 
     def _of_last_minute(self, now: float) -> float:
-        """Calls a second that the last minute let through."""
+        """Accepted calls a second in the last minute."""
         return len(self._starts) / min(HORIZON, max(1.0, now - self._begun))

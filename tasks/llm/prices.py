@@ -1,7 +1,7 @@
 """What a token costs and what a model can do, from the table inside litellm's package, without importing litellm.
 
-A model that the table lacks has no price: null, never zero. Nor has one that the table says is free: only a study can
-say that. A price is that of the provider that is asked: the same name at another provider says nothing.
+A model that is not in the table has no price (null, never zero), and neither has one that the table lists as free: only
+a study can say that. The price is that of the provider that is called, never that of the same name at another provider.
 """
 
 import functools
@@ -23,25 +23,25 @@ from tasks.settings import Settings
 TABLE = "model_prices_and_context_window_backup.json"
 READ = re.compile(r"(?:cache_creation_)?input_(?:token_cost|cost_per_token|cost_per_audio_token)(?:_\w+)?")
 WRITTEN = re.compile(r"(?:output_cost_per_(?:token|reasoning_token|audio_token)|citation_cost_per_token)(?:_\w+)?")
-"""Prices per token, those of longer prompts and longer caches as well."""
+"""Prices of a token, including those of longer prompts and caches."""
 SERVICES = re.compile(r"_(?:batches|flex|priority|ultrafast|balanced|decisions)$")
-"""Ends of prices for another service than the usual one, which a call has to ask for (``service_tier``)."""
+"""Suffixes of prices for services other than the usual one, which a call must ask for (``service_tier``)."""
 SEARCHING = ("tools", "web_search_options")
 """Parameters that let a model search the web, which costs by the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars per token read and written, and the highest that they and a call can cost."""
+    """Dollars for a token read and written, and the most that tokens and a call can cost."""
 
     tokens_in: float
     tokens_out: float
     highest_in: float = 0.0
-    """Dollars per token of a long prompt, or one that is written to a cache, where that costs more."""
+    """Dollars for a token of a long prompt, or of one that is written to a cache, if that costs more."""
     highest_out: float = 0.0
-    """The same of an answer: long, or thought about."""
+    """The same for an answer that is long or contains reasoning."""
     call: float = 0.0
-    """Dollars that a call may cost beside its tokens."""
+    """Dollars that a call may cost in addition to its tokens."""
 
     @property
     def free(self) -> bool:
@@ -49,16 +49,16 @@ class Price:
         return not (self.tokens_in or self.tokens_out or self.highest_in or self.highest_out or self.call)
 
     def of(self, tokens_in: int, tokens_out: int) -> float:
-        """Dollars for so many tokens, as a rule."""
+        """Usual cost of a number of tokens, in dollars."""
         return tokens_in * self.tokens_in + tokens_out * self.tokens_out
 
     def most(self, tokens_in: int, tokens_out: int) -> float:
-        """Most dollars that a call of at most so many tokens can cost."""
+        """Most dollars that a call with at most these tokens can cost."""
         read, written = max(self.tokens_in, self.highest_in), max(self.tokens_out, self.highest_out)
         return tokens_in * read + tokens_out * written + self.call
 
     def or_more(self, other: "Price") -> "Price":
-        """The higher one of two, in every respect."""
+        """The higher of two prices, in every component."""
         return Price(
             max(self.tokens_in, other.tokens_in),
             max(self.tokens_out, other.tokens_out),
@@ -69,14 +69,14 @@ class Price:
 
 
 def price(generator: GeneratorConfig) -> Price | None:
-    """The price of a generator: the study's own, else the table's; zero for the embedded one, null when unknown."""
+    """The price of a generator: the study's, otherwise the table's; zero for the embedded LLM, null if unknown."""
     if generator.price:
         return Price(generator.price.input / 1e6, generator.price.output / 1e6)
     return listed_price(generator)
 
 
 def listed_price(generator: GeneratorConfig) -> Price | None:
-    """The price of a generator whatever the study says; null where the table has none, or none but zero."""
+    """The price of a generator in the table, whatever the study says; null if there is none, or only zero."""
     if is_embedded(generator.model):
         return Price(0.0, 0.0)
     searches = any(name in generator.params for name in SEARCHING)
@@ -84,9 +84,9 @@ def listed_price(generator: GeneratorConfig) -> Price | None:
 
 
 def counted_price(generator: GeneratorConfig, cap_usd: float | None, cap_tokens: int | None) -> Price | None:
-    """The price that a ledger counts by. Where an operator caps dollars, a study cannot say a lower one than the table.
+    """The price that a ledger uses. If the operator limits dollars, a study cannot state a lower price than the table.
 
-    Raises ``UserError`` for a model that such a cap cannot hold.
+    Raises ``UserError`` for a model that such a limit cannot cover.
     """
     own = price(generator)
     if cap_usd is None:
@@ -101,7 +101,7 @@ def counted_price(generator: GeneratorConfig, cap_usd: float | None, cap_tokens:
 
 
 def price_notes(asked: Iterable[GeneratorConfig], budget_usd: float | None, settings: Settings) -> list[str]:
-    """What a plan says of LLMs whose dollars nobody can count, one line each."""
+    """What a plan says about LLMs whose cost in dollars is unknown, one line each."""
     notes = []
     for generator in asked:
         try:
@@ -119,7 +119,7 @@ def price_notes(asked: Iterable[GeneratorConfig], budget_usd: float | None, sett
 
 @functools.cache
 def _listed(model: str, searches: bool, any_service: bool) -> Price | None:
-    """The table's price of a model that is asked with or without a search, and perhaps for a dearer service."""
+    """The table's price of a model, with or without web search, and perhaps for a more expensive service."""
     entry = next(_own_entries(model), None)
     if entry is None:
         return None
@@ -142,30 +142,30 @@ def _listed(model: str, searches: bool, any_service: bool) -> Price | None:
 
 
 def takes_schema(model: str) -> bool:
-    """Whether a model answers by a JSON schema, as the table says; the embedded one does."""
+    """Whether a model supports JSON schemas, by the table; the embedded LLM does."""
     return is_embedded(model) or any(entry.get("supports_response_schema") for entry in _entries(model))
 
 
 def _own_entries(model: str) -> Iterator[dict[str, Any]]:
-    """What the table says of a model at the very provider that is asked, who may stand before its name or not."""
+    """The table's entry of a model at the provider that is called, with or without the provider before its name."""
     provider, _, name = model.partition("/")
     table = _table()[0]
     if model in table:
         yield table[model]
-    named = rf"{re.escape(provider)}(?:[-_]\w.*)?"  # the table tells vertex_ai-language-models from vertex_ai
+    named = rf"{re.escape(provider)}(?:[-_]\w.*)?"  # the table has both vertex_ai-language-models and vertex_ai
     if name in table and re.fullmatch(named, table[name].get("litellm_provider") or ""):
         yield table[name]
 
 
 def _entries(model: str) -> Iterator[dict[str, Any]]:
-    """What the table says of a model, by its name with and without its provider."""
+    """The table's entry of a model, by its name with or without its provider."""
     for name in (model, model.partition("/")[2]):
         if name in _table()[0]:
             yield _table()[0][name]
 
 
 def price_map() -> str:
-    """Version and hash of the table that prices came from."""
+    """Version and hash of the table of prices."""
     return f"litellm {importlib.metadata.version('litellm')} sha256:{price_map_hash()[:16]}"
 
 

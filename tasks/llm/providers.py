@@ -1,4 +1,4 @@
-"""Whom a generator's calls go to: what is checked before any, which key they carry, and what providers serve."""
+"""Providers of generators: checks before the first call, the key of calls, and the models that they serve."""
 
 import contextlib
 import os
@@ -12,23 +12,23 @@ from tasks.llm.hosts import NO_KEY, key_for, own_key, provider_of, speaks
 from tasks.llm.library import all_litellm_params, exceptions, litellm
 
 NO_KEY_SENT = "; none was sent, since a provider's key goes to its own hosts only: name this server's in api_key_env"
-"""Said where an address that got no key wants one."""
+"""Hint if an address requires a key and got none."""
 NOT_CALLED = ("chatgpt", "github_copilot", "petals", "vllm")
-"""Providers that wait for a person to log in, or load a model into this process."""
+"""Providers that wait for a person to log in, or that load a model into this process."""
 AMBIENT = {"bedrock", "bedrock_converse", "sagemaker", "sagemaker_chat", "vertex_ai", "vertex_ai_beta"}
-"""Providers whose credentials may stand in a file, or belong to the machine: the first call says whether they do."""
+"""Providers whose credentials may be in a file or belong to the machine: only the first call shows it."""
 INSTEAD = {"AZURE_API_KEY": ("AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN", "AZURE_CLIENT_SECRET")}
-"""Variables that do where another one is not set."""
+"""Variables that can replace another one that is not set."""
 CONTROLS = frozenset(all_litellm_params) - {
     "api_version", "bos_token", "ensure_alternating_roles", "eos_token", "merge_reasoning_content_in_choices",
     "region_name", "supports_system_message", "use_chat_completions_api",
 }  # fmt: skip
-"""litellm's own parameters, which say how and where it calls, logs and bills, but for those that shape a prompt or an
-answer and those that a provider's address needs."""
+"""litellm's own parameters, which control how and where it calls, logs and bills, without those that affect a prompt or
+an answer and those that a provider's address needs."""
 
 
 def missing_variables(generator: GeneratorConfig) -> list[str]:
-    """Variables that litellm needs and nobody gave: it lists all of a provider's where one is not set."""
+    """Variables that litellm requires and that are not set. litellm lists all of a provider if one is missing."""
     names: list[str] = litellm.validate_environment(generator.model)["missing_keys"]
     given = {name.lower() for name in generator.params}
     return [
@@ -53,7 +53,7 @@ def check_call(generator: GeneratorConfig) -> None:
 
 
 def key_of(generator: GeneratorConfig) -> str | None:
-    """The key of a generator's calls; null where litellm takes the provider's own from the environment."""
+    """The key of a generator's calls; null if litellm takes the provider's own from the environment."""
     who, provider = f"generator {generator.model!r}", provider_name(generator.model)
     return key_for(who, provider, generator.api_base, generator.api_key_env)
 
@@ -61,17 +61,17 @@ def key_of(generator: GeneratorConfig) -> str | None:
 def provider_name(model: str) -> str:
     """The provider that litellm derives from a model's name."""
     if "/" not in model:
-        with contextlib.suppress(exceptions.BadRequestError):  # said where the name is checked
+        with contextlib.suppress(exceptions.BadRequestError):  # reported where the name is checked
             return str(litellm.get_llm_provider(model)[1])
     return provider_of(model)
 
 
 def list_models(provider: str, api_base: str | None, api_key_env: str | None = None) -> list[str]:
-    """Names of the models that a provider says it serves; an endpoint of one's own is asked for ``<api_base>/models``.
+    """Names of the models that a provider lists; of an endpoint of one's own, those of ``<api_base>/models``.
 
-    Raises ``RunError`` when it does not answer, refuses, or litellm cannot ask it, ``UserError`` like ``key_for``.
-    litellm's own ``get_valid_models`` would answer with an empty list then, or with a table of what there was when it
-    was released.
+    Raises ``RunError`` if the provider does not answer or refuses, or if litellm cannot ask it; ``UserError`` like
+    ``key_for``. litellm's own ``get_valid_models`` would return an empty list in these cases, or a table from the time
+    of its release.
     """
     asked = speaks(provider, api_base) if api_base else provider
     key = key_for(f"provider {provider!r}", asked, api_base, api_key_env)

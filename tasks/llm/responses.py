@@ -1,4 +1,4 @@
-"""What an answer of a provider comes to: its texts, its tokens and its cost, estimated upwards where nobody says."""
+"""Texts, tokens and cost of a provider's answer; what the provider does not report is estimated upwards."""
 
 import contextlib
 import math
@@ -13,11 +13,11 @@ from tasks.llm.prices import price
 from tasks.llm.salvage import salvaged
 
 LARGEST_WINDOW = 10_000_000
-"""Tokens that no model reads or writes in one call: who says more has not counted."""
+"""More tokens than any model reads or writes in one call: a higher number is wrong."""
 
 
 def read_completion(response: Any, request: Request) -> Completion:
-    """What an answer as litellm read it comes to."""
+    """The completion of an answer that litellm has parsed."""
     answers = tuple(
         Answer(choice.message.content or "", choice.finish_reason or "unknown") for choice in response.choices
     ) or (Answer("", "no_choice"),)
@@ -33,7 +33,7 @@ def read_completion(response: Any, request: Request) -> Completion:
 
 
 def read_salvaged(body: bytes, request: Request) -> Completion | None:
-    """What a whole answer comes to that litellm cannot read; null where it is no chat completion."""
+    """The completion of a complete answer that litellm cannot parse; null if it is no chat completion."""
     found = salvaged(body)
     if found is None:
         return None
@@ -44,9 +44,9 @@ def read_salvaged(body: bytes, request: Request) -> Completion | None:
 
 
 def _tokens(response: Any, request: Request, answers: Sequence[Answer], thought: int) -> tuple[int, int, bool]:
-    """Tokens read and written, and whether they are the most that there can have been, since nobody can tell.
+    """Tokens read and written, and whether they are upper bounds because the provider does not report them.
 
-    ``thought`` is the size of what the model thought before it answered, in bytes.
+    ``thought`` is the size of the model's reasoning, in bytes.
     """
     usage = getattr(response, "usage", None)
     read, written = (_counted(getattr(usage, name, None)) for name in ("prompt_tokens", "completion_tokens"))
@@ -58,12 +58,12 @@ def _tokens(response: Any, request: Request, answers: Sequence[Answer], thought:
 
 
 def _counted(tokens: object) -> int | None:
-    """A number of tokens that can be true; null for any other."""
+    """A plausible number of tokens; null for any other value."""
     return int(tokens) if isinstance(tokens, int | float) and 0 <= tokens <= LARGEST_WINDOW else None
 
 
 def _most_tokens(answer: Answer, max_tokens: int) -> int:
-    """Of an answer whose tokens nobody counted: no token is shorter than a byte. Without a text it may be thoughts."""
+    """Most tokens of an answer without a count: a token has at least a byte. It may be all reasoning."""
     if not answer.text or answer.finish_reason == "length":
         return max_tokens
     return len(answer.text.encode()) + calls.TEXT_TOKENS
@@ -77,13 +77,13 @@ def _cost(response: Any, generator: GeneratorConfig, tokens_in: int, tokens_out:
         return known.most(tokens_in, tokens_out)
     cost = 0.0
     if not generator.price:
-        with contextlib.suppress(Exception):  # plain Exception, for a provider whose prices litellm cannot count by
+        with contextlib.suppress(Exception):  # litellm raises it for providers whose prices it cannot apply
             cost = float(litellm.completion_cost(completion_response=response, model=generator.model))
     return cost if 0 < cost < math.inf else known.of(tokens_in, tokens_out)
 
 
 def filtered_completion(request: Request) -> Completion:
-    """What a refused prompt comes to: some providers bill it, as read."""
+    """The completion of a refused prompt: some providers bill it as read."""
     known, tokens = price(request.generator), request.most_tokens_in
     cost = known.most(tokens, 0) if known else None
     return Completion((Answer("", "content_filter"),), request.generator.model, tokens, 0, cost, estimated=True)

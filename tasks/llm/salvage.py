@@ -1,4 +1,4 @@
-"""The texts of a whole answer that litellm cannot read: it was given and is billed, so it is not asked for again."""
+"""The texts of a complete answer that litellm cannot parse. It is billed, so it is not asked for again."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from tasks.llm.calls import Answer
 
 
 def salvaged(body: bytes) -> tuple[tuple[Answer, ...], str] | None:
-    """The answers in the body of a chat completion, and the model that gave them; null where it is none."""
+    """The answers in the body of a chat completion, and its model; null if the body is none."""
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,6 +1,6 @@
-"""Which processes that share a ledger are alive: each holds the lock of a file of its own for as long as it lives.
+"""Which processes that share a ledger are alive: each holds the lock of a file of its own until it ends.
 
-A process's number would not do: another process may have it later.
+A process id is not enough, because a later process may get the same one.
 """
 
 import atexit
@@ -19,7 +19,7 @@ _naming = threading.Lock()
 
 
 def session_of(folder: Path) -> str:
-    """The name of this process in the ledgers of a folder; from now on it holds the lock of that name."""
+    """The name of this process in the ledgers of a folder. From then on the process holds the lock of that name."""
     key = folder, os.getpid()  # a forked process is another one
     with _naming:
         if key not in _sessions:
@@ -32,7 +32,7 @@ def session_of(folder: Path) -> str:
 
 
 def is_alive(folder: Path, session: str) -> bool:
-    """Whether the process of a session lives: the operating system drops its lock with it."""
+    """Whether the process of a session is alive: the operating system releases its lock when it ends."""
     if session == session_of(folder):
         return True
     path = _lock_path(folder, session)
@@ -49,7 +49,7 @@ def is_alive(folder: Path, session: str) -> bool:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is a process of that number."""
+    """Whether there is a process with that id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""What calls take from a ledger: the worst case of each attempt before it is made, its cost afterwards."""
+"""Books calls in a ledger: the worst case of each attempt before it is made, its cost afterwards."""
 
 import asyncio
 from pathlib import Path
@@ -14,21 +14,21 @@ from tasks.progress import LOGGER
 from tasks.waiting import Waits
 
 PATIENCE = 0.05
-"""Seconds between looks at a ledger that is full of reservations."""
+"""Seconds between checks of a ledger that is full of reservations."""
 
 
 class Spending:
-    """What the calls of one synthesis or interview take from a ledger, by their generator's price.
+    """The spending of one synthesis or interview in a ledger, by the price of its generator.
 
-    A generator that is free writes nothing into the ledger. Changes that come while the ledger is being written go into
-    it together, so that its lock and its rewriting cost less the more calls there are.
+    A free generator writes nothing to the ledger. Changes that arrive while the ledger is being written are written
+    together, so the cost of locking and rewriting for each call decreases with the number of calls.
     """
 
     def __init__(self, ledger: Ledger | None, price: Price | None, patience: float = LONGEST_CALL) -> None:
         counted = ledger is not None and ledger.limit_tokens is not None
         free = not counted and price is not None and price.free
         self.unenforceable = ledger is not None and ledger.limit_usd is not None and price is None
-        """There is a limit in dollars, but no price."""
+        """Whether there is a limit in dollars, but no price."""
         self.counts = ledger is not None and not free
         """Whether calls are recorded in the ledger."""
         self.price = price
@@ -42,13 +42,13 @@ class Spending:
         self._excess = False
 
     def payment(self, request: Request) -> "Payment":
-        """What a call takes, attempt by attempt."""
+        """The payment of a call, attempt by attempt."""
         return Payment(self, request)
 
     async def reserve(self, usd: float, tokens: int) -> Reservation:
-        """Reserve the worst case of an attempt; wait where calls under way hold the rest of the budget.
+        """Reserve the worst case of an attempt; wait while calls in flight have reserved the rest of the budget.
 
-        Returns what to settle it by; raises ``BudgetReachedError``.
+        Returns the reservation, which is settled later; raises ``BudgetReachedError``.
         """
         change = Reserve(usd, tokens)
         outcome = await self._booked(change) or await self._wait(change)
@@ -60,7 +60,7 @@ class Spending:
         """The result of a reservation, once other calls are settled."""
         try:
             with self._waits.said(lambda: "the last of the budget, which calls under way hold, maybe of others"):
-                async with asyncio.timeout(self._patience), self._turn:  # one of those that wait looks for all
+                async with asyncio.timeout(self._patience), self._turn:  # one waiting call checks for all
                     while (outcome := await self._booked(change)) is None:
                         await asyncio.sleep(PATIENCE)
                     return outcome
@@ -72,7 +72,7 @@ class Spending:
             )
 
     def warn_of_excess(self, model: str, cost: float, worst: float) -> None:
-        """Warn once that a call cost more than its computed maximum, by which the limit may be passed."""
+        """Warn once that a call cost more than its computed maximum, so that the limit may be exceeded."""
         if not self._excess:
             self._excess = True
             LOGGER.warning(
@@ -85,56 +85,56 @@ class Spending:
         self._book(Settle(reservation, usd, tokens, estimated))
 
     async def settled(self) -> None:
-        """Wait until the ledger holds all that was settled. Raises ``RunError`` where it cannot be written."""
+        """Wait until the ledger contains everything that was settled. Raises ``RunError`` if it cannot be written."""
         while self._write_task is not None and not self._write_task.done():
             await asyncio.wait([self._write_task])
         if self._error is not None:
             raise self._error
 
     async def _booked(self, change: Reserve) -> Outcome:
-        """What a reservation comes to. One that is made for a call that was cancelled meanwhile is given back."""
+        """The outcome of a reservation. If its call was cancelled in the meantime, the reservation is released."""
         done = self._book(change)
         try:
             return await done
         except asyncio.CancelledError:
             answered = done.done() and not done.cancelled() and done.exception() is None
             if answered and isinstance(outcome := done.result(), Reservation):
-                self.settle(outcome, 0.0, 0)  # it came in the moment in which the call was cancelled
+                self.settle(outcome, 0.0, 0)  # it was made at the moment in which the call was cancelled
             raise
 
     def _book(self, change: Reserve | Settle) -> "asyncio.Future[Outcome]":
-        """Have a change written, together with those that wait as well; the outcome is there when it is on disk."""
+        """Write a change together with other waiting ones; the outcome is returned when it is on disk."""
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((change, done))
         if self._write_task is None or self._write_task.done():
-            self._write_task = asyncio.create_task(self._write())  # its own task: nobody's cancellation tears a write
+            self._write_task = asyncio.create_task(self._write())  # a cancelled call must not interrupt it
         return done
 
     async def _write(self) -> None:
         while self._waiting:
-            await asyncio.sleep(0)  # for what others are about to add
+            await asyncio.sleep(0)  # other calls may add changes first
             mine, self._waiting = self._waiting, []
             try:
                 outcomes = await asyncio.to_thread(self._ledger.book, [change for change, _ in mine])
             except Exception as error:
                 for change, done in mine:
                     if isinstance(change, Settle):
-                        self._error = error  # the reservation stays; whoever waits for the end hears of it
+                        self._error = error  # the reservation stays; waiting for the end raises the error
                     elif not done.done():
                         done.set_exception(error)
                 continue
             for (_, done), outcome in zip(mine, outcomes, strict=True):
                 if not done.done():
                     done.set_result(outcome)
-                elif isinstance(outcome, Reservation):  # nobody waits for this reservation any more
+                elif isinstance(outcome, Reservation):  # no call waits for this reservation any more
                     self.settle(outcome, 0.0, 0)
 
 
 class Payment:
-    """What one call takes from the ledger. As a context it reserves the first attempt, and settles the last one.
+    """The payment of one call. As a context manager it reserves the first attempt and settles the last one.
 
-    An attempt that ended by an error that says so was not billed, nor was one that was not made; any other end, a
-    cancellation as well, may have come after the provider had the request.
+    An attempt was not billed if it was not made, or if its error says so. After any other end, a cancellation
+    included, the provider may have received the request.
     """
 
     def __init__(self, spending: Spending, request: Request) -> None:
@@ -165,17 +165,17 @@ class Payment:
             self._reservation = await self._spending.reserve(self._worst, self._tokens)
 
     def lost(self) -> None:
-        """Count the worst case of the attempt under way as spent."""
+        """Count the worst case of the current attempt as spent."""
         self._book(self._worst, self._tokens, estimated=True)
 
     def answered(self, completion: Completion) -> None:
-        """The attempt under way was answered: this is what it takes, whatever happens to the answer."""
+        """The current attempt was answered and has its cost, whatever happens to the answer."""
         self._completion = completion
 
     def _settle(self, completion: Completion) -> None:
         tokens = completion.tokens_in, completion.tokens_out
         cost, known = completion.cost_usd, self._spending.price
-        if known is not None and (cost is None or self._generator.price):  # which an operator's cap may not believe
+        if known is not None and (cost is None or self._generator.price):  # not counted under an operator's cap
             cost = max(cost or 0.0, known.most(*tokens) if completion.estimated else known.of(*tokens))
         if known is not None and (cost or 0.0) > self._worst:
             self._spending.warn_of_excess(self._generator.model, cost or 0.0, self._worst)

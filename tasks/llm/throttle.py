@@ -1,8 +1,8 @@
-"""The queue of calls to one provider: how many at once and how fast is found by asking, as hardly any provider says.
+"""The queue of calls to one provider. Concurrency and rate adapt to its responses, because few providers state limits.
 
-Three policies decide, each in a file of its own: ``window`` (calls in flight), ``pace`` (calls a second, after a
-refusal) and ``breaker`` (a provider that only fails). A provider that refused everything or failed ten times in a row
-is kept closed for a while and then tried with one call.
+There are three policies, each in a file of its own: ``window`` (calls in flight), ``pace`` (calls a second, after a
+refusal) and ``breaker`` (a provider that only fails). If a provider refused everything or failed ten times in a row,
+calls are held back for a while, and then it is tried with one call.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ LOGGER = logging.getLogger("synthgap")
 
 
 class GivenUpError(Exception):
-    """The provider failed too long, as the message says; a call that waited for its turn is not made."""
+    """The provider failed for too long, as the message says; waiting calls are not made."""
 
 
 class Permit:
-    """One call that may be made now; it tells how it went."""
+    """Permission to make one call now; its methods report the outcome."""
 
     def __init__(self, throttle: "Throttle", started: float) -> None:
         self._throttle, self._started = throttle, started
@@ -39,7 +39,7 @@ class Permit:
         self._throttle.answered(self._started)
 
     def refused(self, retry_after: float | None) -> None:
-        """The provider wants fewer calls; ``retry_after`` in seconds where it said when."""
+        """The provider wants fewer calls; ``retry_after`` in seconds, if the provider gave it."""
         self._throttle.refused(self._started, retry_after)
 
     def failed(self) -> None:
@@ -63,11 +63,11 @@ class Throttle:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.last_answer = clock()
-        """When a call was answered last, or when all began."""
+        """When a call was last answered; at first, the time of the start."""
         self.given_up = 0
-        """Times that the provider was given up."""
+        """How often the provider was given up."""
         self.waits = Waits()
-        """Says what the calls wait for."""
+        """Logs what the calls wait for."""
         self._name, self._clock = name, clock
         self._window, self._pace, self._breaker = Window(most), Pace(self.last_answer), Breaker()
         self._requests = AsyncLimiter(1, 60 / requests_per_minute) if requests_per_minute else None
@@ -79,7 +79,7 @@ class Throttle:
 
     @property
     def breaks(self) -> int:
-        """Times that the circuit opened since a call was answered."""
+        """How often the circuit opened since a call was answered."""
         return self._breaker.breaks
 
     @asynccontextmanager
@@ -118,7 +118,7 @@ class Throttle:
                 waiting.set_exception(GivenUpError(why))
 
     async def _limits(self, tokens: int, wanted: Callable[[], bool]) -> None:
-        """Wait for the limits that the user knows, one by one: who is not wanted any more then holds nobody up."""
+        """Wait for the limits that the user gave, one call at a time; unwanted calls delay no others."""
         async with self._at_limits:
             if not wanted():
                 raise UnwantedError
@@ -128,7 +128,7 @@ class Throttle:
                 await self._requests.acquire()
 
     def _reason(self) -> str:
-        """What keeps calls back, for people; empty where it is only other calls, which have a time-out each."""
+        """What holds calls back, for people; empty if it is only other calls, each of which has a time-out."""
         again = self._closed_until - self._clock()
         if again > 0 and self._breaker.open:
             failures = self._breaker.failures
@@ -142,7 +142,7 @@ class Throttle:
         self._wake()
 
     def _wake(self) -> None:
-        """Let waiting calls go, as many as may; come back by a timer where only time keeps them."""
+        """Let as many waiting calls go as may; set a timer if only time holds the others back."""
         self._drop_unwanted()
         while self._waiting and self._running < int(self._window.size):
             now = self._clock()
@@ -161,14 +161,14 @@ class Throttle:
             self._drop_unwanted()
 
     def _drop_unwanted(self) -> None:
-        """Take those out of the front of the queue that do not wait, or need not wait, any more."""
+        """Remove calls from the front of the queue that do not wait, or need not wait, any longer."""
         while self._waiting and (self._waiting[0][0].done() or not self._waiting[0][1]()):
             waiting, _ = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_exception(UnwantedError())
 
     def answered(self, started: float) -> None:
-        """A call that began at ``started`` was answered: more may follow."""
+        """A call that began at ``started`` was answered: more calls may be in flight."""
         now = self.last_answer = self._clock()
         self._breaker.answered()
         self._window.answered(started, now)
@@ -176,14 +176,14 @@ class Throttle:
         self._wake()
 
     def refused(self, started: float, retry_after: float | None) -> None:
-        """A call that began at ``started`` was one too many."""
+        """A call that began at ``started`` was refused."""
         self._close(self._pace.refused(started, self._clock(), retry_after))
         if self._pace.rate is None:
             self._window.one_call()
         LOGGER.debug("%s refuses calls; on with %s a second", self._name, self._pace.rate)
 
     def failed(self, started: float) -> None:
-        """A call that began at ``started`` failed: half as many at once, and a pause when nothing else happens."""
+        """A call that began at ``started`` failed: fewer calls in flight, and a pause if nothing else happens."""
         now = self._clock()
         self._window.failed(started, now)
         pause = self._breaker.failed(closed=self._closed_until > now)
@@ -193,6 +193,6 @@ class Throttle:
             self._window.one_call()
 
     def _close(self, pause: float | None) -> None:
-        """Keep all calls back for so many seconds."""
+        """Hold all calls back for some seconds."""
         if pause is not None:
             self._closed_until = max(self._closed_until, self._clock() + pause)

@@ -1,8 +1,8 @@
 """How many tokens a text has, without a network and without importing litellm.
 
-Counted by OpenAI's cl100k encoding, whose file comes in litellm's package; loading it takes half a second. Other LLMs
-count otherwise. An estimate needs no more: what earlier calls took tells it better, and what is billed is what the
-provider counted.
+Tokens are counted with OpenAI's cl100k encoding, whose file is part of litellm's package; loading it takes half a
+second. Other LLMs count differently, but this is only for estimates: earlier calls are a better basis where there are
+some, and the bill depends on the provider's count.
 """
 
 import functools
@@ -11,26 +11,26 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 ENCODING = "litellm_core_utils/tokenizers/9b5ad71b2ce5302211f9c61530b329a4922fc6a4"
-"""Of cl100k_base inside litellm's package, under the name that tiktoken's cache gives it."""
+"""File of cl100k_base in litellm's package, under its name in tiktoken's cache."""
 PATTERN = (
     r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]"""
     r"""|\s+(?!\S)|\s"""
 )
 """How cl100k_base splits a text before it is encoded, as in tiktoken_ext.openai_public."""
 CHARACTERS_PER_TOKEN = 4.0
-"""Of English text in common tokenizers: 3.8 to 4.5; used where the encoding's file is not there."""
+"""Characters of a token of English text, 3.8 to 4.5 in common tokenizers; used if the encoding's file is missing."""
 
 MESSAGE_TOKENS = 5
-"""Tokens that a chat format adds to a message, as a rule."""
+"""Tokens that a chat format usually adds to a message."""
 
 
 def count_tokens(text: str) -> float:
-    """About how many tokens a text has."""
+    """Approximate number of tokens of a text."""
     return _counter()(text)
 
 
 def count_messages(messages: Iterable[Mapping[str, str]]) -> int:
-    """About how many tokens a prompt has, those of the chat format included."""
+    """Approximate number of tokens of a prompt, those of the chat format included."""
     return round(sum(count_tokens(message["content"]) + MESSAGE_TOKENS for message in messages))
 
 

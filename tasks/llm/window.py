@@ -1,4 +1,4 @@
-"""How many calls are in flight at once: more while they are answered, half as many when one fails.
+"""How many calls are in flight: more while they are answered, half as many when one fails.
 
 Additive increase, multiplicative decrease (Chiu and Jain 1989), with doubling at first and up to where it failed last.
 """
@@ -6,10 +6,10 @@ Additive increase, multiplicative decrease (Chiu and Jain 1989), with doubling a
 import math
 
 FIRST_SIZE = 16
-"""Calls in flight to begin with; doubled with every round of answers until one fails or is refused."""
+"""Calls in flight at the start; doubled with every round of answers until one fails or is refused."""
 SPREAD = 0.4
-"""Share of an answer's time over which the calls of a round that is being doubled start, so that a first refusal is
-heard before all of them are sent."""
+"""While the window is doubled, the calls of a round start over this share of an answer's time, so that a first refusal
+arrives before all of them are sent."""
 
 
 class Window:
@@ -29,13 +29,13 @@ class Window:
         self.size = min(self._most, self.size + (1 if self.size < self._doubled_up_to else 1 / self.size))
 
     def failed(self, started: float, now: float) -> None:
-        """A call failed. Those that were under way at the last failure say nothing new."""
+        """A call failed. Calls that were in flight at the last failure are ignored."""
         if started > self._halved:
             self._halved = now
             self._doubled_up_to = self.size = max(1.0, self.size / 2)
 
     def one_call(self) -> None:
-        """Try the provider with a single call, and go on from there."""
+        """Start again with a single call."""
         self.size = 1.0
 
     @property

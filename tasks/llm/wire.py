@@ -1,7 +1,7 @@
 """The connections that litellm's calls go over: each request is sent once, and whole answers are kept.
 
-litellm itself sends a request again when its connection breaks, though the provider may have answered the first one,
-and bill it.
+litellm itself sends a request again if its connection breaks, although the provider may have answered the first one
+and may bill it.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ SENT_BY = frozenset(
         "openrouter", "perplexity", "together_ai", "xai",
     }
 )  # fmt: skip
-"""Providers whose calls litellm sends by a client that it is handed; some of the others take one of another kind."""
+"""Providers for which litellm uses a client that is passed to it; some others accept a client of another kind."""
 LONGEST_CLOSE = 1.0
-"""Seconds that the end of the process waits for its connections."""
+"""Seconds that the process waits for its connections when it ends."""
 DECODED = {b"content-encoding", b"content-length", b"transfer-encoding"}
-"""Headers that no longer hold once an answer is read and decoded."""
+"""Headers that are wrong once an answer is read and decoded."""
 
 
 class Wire(LiteLLMAiohttpTransport):  # type: ignore[misc]
-    """litellm's own transport, as its own clients would set it up, but for the errors at which they send again."""
+    """litellm's own transport, with the settings of its own clients, but without repeating requests."""
 
     def __init__(self) -> None:
         verify = get_ssl_configuration()
@@ -57,7 +57,7 @@ class Wire(LiteLLMAiohttpTransport):  # type: ignore[misc]
 
 @functools.cache
 def client() -> AsyncHTTPHandler | None:
-    """The one client of this process; null where the environment makes litellm use another transport."""
+    """The only client of this process; null if the environment makes litellm use another transport."""
     if not AsyncHTTPHandler.should_use_aiohttp_transport():
         return None
     made = AsyncHTTPHandler(transport=Wire())
@@ -66,6 +66,6 @@ def client() -> AsyncHTTPHandler | None:
 
 
 def _close(handler: AsyncHTTPHandler) -> None:
-    """Close the connections when the process ends: aiohttp warns of open ones."""
+    """Close the connections when the process ends, because aiohttp warns of open ones."""
     with contextlib.suppress(TimeoutError, RuntimeError):
         loop.run(asyncio.wait_for(handler.close(), LONGEST_CLOSE))

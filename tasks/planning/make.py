@@ -48,7 +48,7 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
             jobs += synthetic_jobs(config, rows, key, done or expected_synthesis(job))
         trials += [PlannedTrial(job, is_stored(job, rows, store)) for job in jobs]
     missing = [planned.job for planned in trials if not planned.stored]
-    seconds = seconds_to_train(missing, config.test_rows or max(len(rows.test) for rows in data), store)
+    seconds = seconds_to_train(missing, data, config.test_rows, store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]
     untrained, questions = planned_untrained(config, data, settings), planned_questions(config, data, settings)
     shown, asked = shown_texts(config, data, syntheses, untrained, questions)

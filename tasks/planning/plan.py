@@ -93,6 +93,12 @@ class Plan:
         """The trials that need no synthesis."""
         return tuple(planned.job for planned in self.trials if planned.job.arm.source is None)
 
+    @property
+    def all_stored(self) -> bool:
+        """Whether the store has every part of the grid."""
+        cells = (*(item.stored for item in self.trials), *(item.stored for item in self.untrained))
+        return all(item.stored for item in self.syntheses) and all(cells)
+
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain JSON; dollars are null when a price is unknown, minutes when no speed is known yet."""
         missing = [planned.estimate for planned in self.syntheses if not planned.stored]

@@ -2,7 +2,7 @@
 
 It is built once from the records of the rooms before this one. Page, terminal, Markdown, Prefect and MLflow read it, so
 that all of them show the same numbers. What is unknown is null, never zero and never NaN. docs/RESULTS.md is generated
-from the docstrings of this module and of ``tasks/records.py``.
+from the docstrings of this module and of ``tasks/records/``.
 """
 
 import dataclasses
@@ -211,16 +211,13 @@ class Results(BaseModel):
     def _storable(cls, value: Any) -> Any:
         return _storable(value)
 
-    @field_validator("tasks", "cells", "syntheses", "comparisons", "subjectivity")
+    @field_validator("cells", "syntheses", "comparisons", "subjectivity")
     @classmethod
     def _in_order(cls, value: Any, info: ValidationInfo) -> Any:
         config = info.data.get("config")
-        if config is None or info.field_name == "tasks":
+        if config is None:
             return value
-        if isinstance(value, Subjectivity):
-            tasks = sorted(value.tasks, key=lambda item: _task_place(config, item.task))
-            return dataclasses.replace(value, tasks=tuple(tasks), curves=_ordered(value.curves, config))
-        return _ordered(value, config)
+        return _subjectivity_in_order(value, config) if isinstance(value, Subjectivity) else _ordered(value, config)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -235,14 +232,17 @@ class Results(BaseModel):
         failed = any(item.status != "ok" for item in self.syntheses) or any(cell.status != "ok" for cell in self.cells)
         return "failed" if failed or self.failures or not self.cells else "ok"
 
-    def with_part(self, name: str, found: Any) -> "Results":
-        """The same with what an analysis found, in records or plain JSON: the field of that name, else an entry of
-        ``analyses``.
-        """
-        if name in type(self).model_fields:
-            return self.model_copy(update={name: found})
-        plain = _storable(to_jsonable_python(found))
-        return self.model_copy(update={"analyses": {**self.analyses, name: plain}})
+    def with_field(self, path: str, found: Any) -> "Results":
+        """The same with another value of a field, such as ``findings``, or ``subjectivity.curves``: a field of one."""
+        name, _, part = path.partition(".")
+        value = _storable(dataclasses.replace(getattr(self, name), **{part: found}) if part else found)
+        if isinstance(value, Subjectivity):  # a copy is not validated
+            value = _subjectivity_in_order(value, self.config)
+        return self.model_copy(update={name: value})
+
+    def with_analysis(self, name: str, found: Any) -> "Results":
+        """The same with an entry of ``analyses``: what an analysis found, as records or plain JSON."""
+        return self.model_copy(update={"analyses": {**self.analyses, name: _storable(to_jsonable_python(found))}})
 
     def analysis(self, name: str, of: type[T]) -> T | None:
         """What an analysis found that is in ``analyses``, as a record or, say, a ``tuple[Record, ...]``; null without
@@ -369,6 +369,11 @@ def _storable(value: Any) -> Any:
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return dataclasses.replace(value, **{name: _storable(item) for name, item in fields.items()})
     return value
+
+
+def _subjectivity_in_order(value: Subjectivity, config: StudyConfig) -> Subjectivity:
+    tasks = sorted(value.tasks, key=lambda item: _task_place(config, item.task))
+    return dataclasses.replace(value, tasks=tuple(tasks), curves=_ordered(value.curves, config))
 
 
 def _ordered(items: Iterable[Any], config: StudyConfig) -> tuple[Any, ...]:

@@ -4,8 +4,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasks.records import Judgement, Rating
 from tasks.reporting.results import Results
 from tasks.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisInputs:
+    """What sections compute their parts from beside the results: records of a run that results.json leaves out."""
+
+    store: Store
+    """Where the predictions and the rows are."""
+    agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By task and test row (``item_key``), the agreement of the data's own raters; tasks without raters have none."""
+    ratings: Mapping[str, Sequence[Rating]] = field(default_factory=dict)
+    """By task, the annotators' votes on test rows."""
+    judgements: Sequence[Judgement] = ()
+    """Comparisons of tasks by judges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +64,12 @@ class Section:
     sentences, figures and table."""
     title: str
     """Heading on the page."""
-    compute: Callable[[Results, Store], Any] | None = None
-    """Makes its part from the rest of the results and the store, as records or plain JSON. Null where the flow does."""
+    compute: Callable[[Results, AnalysisInputs], Any] | None = None
+    """Makes its part, as records or plain JSON, from the inputs and the results, which have the parts of the sections
+    before it. Null where it only shows what stages of the flow found."""
+    stored_in: str = ""
+    """Field of ``Results`` that holds its part, such as ``subjectivity.curves``; without one its part is an entry of
+    ``analyses``."""
     sentences: Callable[[Results], Sequence[str]] = lambda results: ()
     """What it means, for places without figures."""
     heading: str = ""

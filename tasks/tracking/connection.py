@@ -6,9 +6,10 @@ MLflow's own repeats are off: ``outage`` repeats calls.
 import contextlib
 import functools
 import os
+import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ def connect(uri: str) -> Any:
         "DO_NOT_TRACK": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to `synthgap run --json`
         "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+        "MLFLOW_UV_AUTO_DETECT": "false",  # a model gets no pyproject.toml of the folder that a study was started in
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # ours repeat a call; two layers would multiply
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     }.items():
@@ -68,6 +70,14 @@ def _away(error: BaseException) -> bool:
     if isinstance(error, MlflowException):  # one without a connection is an internal error to MLflow
         return bool(error.get_http_status_code() >= 500)
     return isinstance(error, NoConnection | Timeout)
+
+
+def log_files(client: Any, run_id: str, files: Mapping[str, str]) -> None:
+    """Log texts as files of a run, by their names."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in files.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        client.log_artifacts(run_id, folder)
 
 
 def check_alive(uri: str) -> None:

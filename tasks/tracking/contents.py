@@ -1,4 +1,4 @@
-"""What MLflow's runs hold: parameters, metrics, data sets and files of trials and studies, as MLflow takes them."""
+"""What MLflow's runs of studies and fine-tuned trials hold, and the forms in which MLflow takes it."""
 
 import csv
 import html
@@ -80,8 +80,8 @@ def _rows_of(trial: Trial, job: CellJob) -> dict[str, tuple[str, str, int]]:
 
 def prediction_files(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Labels by row and their counts as tables that MLflow's artifact viewer shows; test texts stay in the store."""
-    labels = sorted({label for pair in pairs for label in pair})
     counts = Counter(pairs)
+    labels = _labels(counts)
     matrix: list[list[Any]] = [
         ["true \\ predicted", *labels],
         *[[row, *[counts[row, col] for col in labels]] for row in labels],
@@ -89,7 +89,7 @@ def prediction_files(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return {
         "predictions.csv": _csv([("true", "predicted"), *pairs]),
         "confusion.csv": _csv(matrix),
-        "confusion.html": _heat(labels, counts),
+        "confusion.html": confusion_html(counts),
     }
 
 
@@ -99,8 +99,16 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
     return text.getvalue()
 
 
-def _heat(labels: Sequence[str], counts: Mapping[tuple[str, str], int]) -> str:
-    """The confusion matrix as an HTML table, shaded by the share of each true label (a picture costs 100 ms more)."""
+def _labels(counts: Mapping[tuple[str, str], int]) -> list[str]:
+    return sorted({label for pair in counts for label in pair})
+
+
+def confusion_html(counts: Mapping[tuple[str, str], int]) -> str:
+    """Counts of (true label, predicted label) as an HTML table, shaded by the share of each true label.
+
+    A picture costs 100 ms more.
+    """
+    labels = _labels(counts)
     head = "".join(f"<th scope=col>{html.escape(label)}</th>" for label in labels)
     body = ""
     for row in labels:
@@ -116,12 +124,12 @@ def _heat(labels: Sequence[str], counts: Mapping[tuple[str, str], int]) -> str:
     return f"<!doctype html><meta charset=utf-8><style>{style}</style><table>{caption}<tr><th>{head}</tr>{body}</table>"
 
 
-def as_metrics(values: Mapping[str, float | None]) -> list[Any]:
+def as_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Any]:
     """Unknown values (a price, the score of a failed trial) are left out, never logged as zero."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
-    return [Metric(_name(key), float(value), now, 0) for key, value in values.items() if value is not None]
+    return [Metric(_name(key), float(value), now, step) for key, value in values.items() if value is not None]
 
 
 def rounded(value: float | None) -> float | None:

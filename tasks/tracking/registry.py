@@ -1,18 +1,19 @@
 """MLflow's model registry: the model of a task's best training rows, under the task's name, with alias ``champion``.
 
 Whose model it is stands in tags of its version, with the trials that made it the best: so the registry itself says
-whom a new one has to beat, and the alias moves for one that is better beyond chance only. A model is logged in a worker
-process: MLflow's flavours know global state only (active run, tracking address), and transformers stays out of the
-process that runs the study.
+whom a new one has to beat, and the alias moves for one that is better beyond chance only. A fine-tuned model is the one
+that its trial left; where it left none (found in the store, trained on a cluster), it is trained once more. A probe is
+fitted once more, which takes moments, from embeddings that are stored.
 """
 
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from tasks import jsonl
 from tasks.analysis.decisions.champion import WON, Champion, champion_among, compare_with_champion
@@ -24,14 +25,17 @@ from tasks.reporting.results import RegisteredModel
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.tracking.connection import clear_errors, connect
-from tasks.training import worker
-from tasks.training.classifiers import can_save
+from tasks.training import synthgap_probe, worker
+from tasks.training.classifiers import saved_form
 from tasks.training.rows import training_rows
+from tasks.training.screening import Cell, save_probe
 from tasks.training.trial import train_model
 
 CHAMPION = "champion"
 RECORD = "synthgap.champion"
 """Tag of a version that holds its ``Champion``."""
+EXAMPLE = "a text to classify"
+"""Shows the form of the input; no text of the task, which may be real and private."""
 PACKAGES = ("transformers", "torch")
 """What a logged model needs to be loaded, at the versions that made it."""
 
@@ -41,10 +45,6 @@ def model_name(task: str) -> str:
     return re.sub(r"[/:]", "-", task)
 
 
-Cell = tuple[TrialJob, Trial]
-"""What was asked for and what came of it, logged to MLflow."""
-
-
 @dataclass(frozen=True)
 class Logging:
     """A model that is worth being logged: whose it is, what it has beaten, and how it is trained again."""
@@ -52,18 +52,20 @@ class Logging:
     champion: Champion
     challenge: Challenge
     job: TrialJob
-    run_id: str
-    """MLflow run of the cell."""
+    trial: Trial
+    """With the MLflow run that shows it."""
 
 
-def worth_logging(config: StudyConfig, cells: Sequence[Cell], settings: Settings) -> list[Logging]:
-    """For each task of a study the champion among its cells, where it beats the one in the registry or is the first.
+def worth_logging(
+    config: StudyConfig, jobs: Sequence[TrialJob], trials: Sequence[Trial], settings: Settings
+) -> list[Logging]:
+    """For each task of a study the champion among its trials, where it beats the one in the registry or is the first.
 
-    Raises ``RunError`` when MLflow cannot be reached.
+    ``jobs`` are what was asked for of the trained ones. Raises ``RunError`` when MLflow cannot be reached.
     """
     store = Store(settings.store_url)
-    classifiers = [item.model for item in config.classifiers if can_save(item)]
-    trials = [trial for _, trial in cells]
+    classifiers = [item.model for item in config.classifiers if saved_form(item)]
+    asked = {(job.arm, job.seed): job for job in jobs}
     found = []
     for task in dict.fromkeys(trial.task for trial in trials):
         champion = champion_among([trial for trial in trials if trial.task == task], task, classifiers, store)
@@ -71,9 +73,10 @@ def worth_logging(config: StudyConfig, cells: Sequence[Cell], settings: Settings
             continue
         challenge = compare_with_champion((task, "", champion.classifier), champion, registered(settings, task), store)
         if challenge and challenge.outcome in WON:
-            mine = [cell for cell in cells if champion.won_by(cell[1]) and cell[1].run_id]
-            job, trial = min(mine, key=lambda cell: cell[0].seed)  # the best by score would be chosen by test rows
-            found.append(Logging(champion, challenge, job, str(trial.run_id)))
+            mine = [trial for trial in trials if champion.won_by(trial) and trial.run_id]
+            if mine:  # none where its run could not be logged
+                trial = min(mine, key=lambda one: one.seed)  # the best by score would be chosen by test rows
+                found.append(Logging(champion, challenge, asked[trial.arm, trial.seed], trial))
     return found
 
 
@@ -96,17 +99,22 @@ def registered(settings: Settings, task: str) -> Champion | None:
             return Champion(f"version {version.version}", "", "", 0, {})
 
 
-def log_model(logging: Logging, settings: Settings) -> RegisteredModel:
-    """Train a model once more, log and register it, and make it the champion. Raises ``RunError``."""
+def log_model(logging: Logging, settings: Settings, kept: Path | None = None) -> RegisteredModel:
+    """Log and register a model, and make it the champion. ``kept`` is the folder in which its trial left it; without
+    one it is trained once more. Raises ``RunError``.
+    """
     store, job = Store(settings.store_url), logging.job
     data = read_data(store, job.data_key)
-    rows, test = training_rows(job, data, store), test_sample(data, job.test_rows)
-    with tempfile.TemporaryDirectory() as folder:
-        agreement = train_model(job, settings, rows, test, Path(folder))
-        version = register(settings, logging.run_id, job.task.name, logging.champion, Path(folder), rows[0].text)
-    with clear_errors(settings.mlflow_uri):
-        client = connect(settings.mlflow_uri)
-        client.set_model_version_tag(model_name(job.task.name), version, "synthgap.agreement", f"{agreement:.4f}")
+    rows = training_rows(job, data, store)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, agreement = kept or Path(temporary), 1.0
+        if kept is None:
+            test = test_sample(data, job.test_rows)
+            if saved_form(job.classifier) == "probe":
+                agreement = save_probe(Cell(job, rows, test), settings, folder)
+            else:
+                agreement = train_model(job, settings, rows, test, folder)
+        version = register(settings, logging, folder, agreement)
     return RegisteredModel(
         task=job.task.name,
         name=model_name(job.task.name),
@@ -118,44 +126,108 @@ def log_model(logging: Logging, settings: Settings) -> RegisteredModel:
     )
 
 
-def register(settings: Settings, run_id: str, task: str, champion: Champion, folder: Path, example: str) -> str:
-    """Log the model in ``folder`` on a cell's run, register it as a new version and give that the alias.
+def register(settings: Settings, logging: Logging, folder: Path, agreement: float) -> str:
+    """Log the model in ``folder`` on the run of its trial, register it as a new version and give that the alias.
 
-    ``example`` is a text of the kind that it classifies. Returns the version; it loads as ``models:/<task>@champion``.
-    Raises ``RunError``; the alias is moved last.
+    Returns the version; it loads as ``models:/<task>@champion``. Raises ``RunError``; the alias is moved last.
     """
+    champion, name = logging.champion, model_name(logging.job.task.name)
     with clear_errors(settings.mlflow_uri):
-        connect(settings.mlflow_uri)  # sets what MLflow reads from the environment, for the worker too
-        version = worker.call(_log, settings.mlflow_uri, run_id, model_name(task), str(folder), example)
         client = connect(settings.mlflow_uri)
+        save = SAVING[str(saved_form(logging.job.classifier))]
+        model = _log(client, str(logging.trial.run_id), folder, save)
+        _create_registered(client, name)
         about = f"{champion.classifier} trained on {champion.name}: mean macro-F1 {champion.macro_f1:.3f} over seeds"
-        client.update_model_version(model_name(task), version, about)
-        client.set_model_version_tag(model_name(task), version, RECORD, json.dumps(asdict(champion)))
-        client.set_registered_model_alias(model_name(task), CHAMPION, version)
-        return version
+        tags = {RECORD: json.dumps(asdict(champion)), "synthgap.agreement": f"{agreement:.4f}"}
+        made = client.create_model_version(
+            name,
+            model.artifact_location,  # not by the model's id, which a database looks up by MLflow's global address
+            logging.trial.run_id,
+            tags=tags,
+            description=about,
+            model_id=model.model_id,
+        )
+        client.set_registered_model_alias(name, CHAMPION, made.version)
+        return str(made.version)
 
 
-def _log(uri: str, run_id: str, name: str, folder: str, example: str) -> str:
-    """In a worker: the registered version."""
+def _log(client: Any, run_id: str, folder: Path, save: "Save") -> Any:
+    """The logged model of the run. Through the client alone: MLflow's flavours log by global state."""
+    from mlflow.entities import LoggedModelOutput
+
+    run = client.get_run(run_id)
+    made = client.create_logged_model(run.info.experiment_id, "model", run_id, params=run.data.params)
+    ids = {"artifact_path": made.artifact_location, "model_uuid": made.model_id, "model_id": made.model_id}
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            target = Path(temporary) / "model"
+            save(folder, target, {**ids, "run_id": run_id})
+            client.log_model_artifacts(made.model_id, str(target))
+        client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
+    except BaseException:
+        client.finalize_logged_model(made.model_id, "FAILED")
+        raise
+    return client.finalize_logged_model(made.model_id, "READY")
+
+
+def _create_registered(client: Any, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+Save = Callable[[Path, Path, Mapping[str, str]], None]
+"""Writes the model in a folder into a new folder as MLflow's own, with the ids of the logged model."""
+
+
+def _save_probe(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    package = json.loads((folder / synthgap_probe.ABOUT).read_text(encoding="utf-8"))["package"]
+    mlflow.pyfunc.save_model(
+        target,
+        loader_module=synthgap_probe.__name__.rpartition(".")[2],
+        data_path=folder,
+        code_paths=[str(synthgap_probe.__file__)],
+        mlflow_model=Model(**ids),
+        **_described([*PACKAGES, *([package] if package else [])]),
+    )
+
+
+def _save_transformers(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
+    worker.call(_save_pipeline, folder, target, ids)  # transformers stays out of the process of a study
+
+
+def _save_pipeline(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
     import logging
 
-    import mlflow
     import mlflow.transformers
     import transformers
+    from mlflow.models import Model
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # it misses a model card on the hub
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_experiment(experiment_id=mlflow.get_run(run_id).info.experiment_id)  # else the default one's ./mlruns
     # not the folder itself: MLflow 3.17 asks transformers 5 for a name that its table of tasks no longer holds
-    pipeline = transformers.pipeline("text-classification", model=folder, tokenizer=folder, device="cpu")
-    logged = mlflow.transformers.log_model(
-        transformers_model=pipeline,
-        name="model",
-        task="text-classification",
-        signature=mlflow.models.infer_signature([example], [{"label": "a label", "score": 0.5}]),
-        input_example=[example],
-        pip_requirements=[f"{package}=={metadata.version(package)}" for package in PACKAGES],
-        registered_model_name=name,
-        run_id=run_id,
+    source = str(folder)
+    pipeline = transformers.pipeline("text-classification", model=source, tokenizer=source, device="cpu")
+    mlflow.transformers.save_model(
+        pipeline, target, task="text-classification", mlflow_model=Model(**ids), **_described(PACKAGES)
     )
-    return str(logged.registered_model_version)
+
+
+SAVING: Mapping[str, Save] = {"probe": _save_probe, "transformers": _save_transformers}
+"""By the form in which a classifier leaves its model. Whatever a model needs is said here, nothing is inferred."""
+
+
+def _described(packages: Sequence[str]) -> dict[str, Any]:
+    from mlflow.models import infer_signature
+
+    return {
+        "signature": infer_signature([EXAMPLE], [{"label": "a label", "score": 0.5}]),
+        "input_example": [EXAMPLE],
+        "pip_requirements": [f"{package}=={metadata.version(package)}" for package in packages],
+    }

@@ -1,45 +1,70 @@
 """Ready-made views of a study's runs for MLflow's user interface, as it saves them itself: tags of the experiment.
 
 A person finds them under "Views" above the table of runs. MLflow has no interface for them; the format is that of the
-version that is pinned, and another version that does not know it shows its own table. Nothing here imports mlflow.
+version that is pinned, and another version that does not know it shows its own table. The view of the newest run is
+written at its end, the others with the experiment. Nothing here imports mlflow.
 """
 
 import base64
+import hashlib
 import json
 import time
 import zlib
 from collections.abc import Sequence
 from typing import Any
 
+from tasks.tracking.tags import KIND, PARENT, STUDY
+
 TAG = "mlflow.sharedViewState."
-BEST, TRIALS, RUNS = "synthgap-best", "synthgap-trials", "synthgap-runs"
-"""Keys of the views, as ``viewStateShareKey`` in an address."""
-TRIALS_ONLY = "params.task LIKE '%'"
-"""Runs of cells; the runs of whole studies have no task."""
-STUDIES_ONLY = "tags.`synthgap.study` LIKE '%'"
-WIDTHS = {"attributes.`Run Name`": 650, "metrics.`macro_f1`": 140, "metrics.`gap`": 150}
-"""Pixels, for the name of a group of trials, and for what MLflow writes beside a mean."""
+BEST, CURVES, TRIALS, RUNS = "synthgap-newest", "synthgap-curves", "synthgap-fine-tuned", "synthgap-runs"
+"""Keys of the views, as ``viewStateShareKey`` in an address. Experiments of earlier versions also have the views
+``synthgap-best`` and ``synthgap-trials`` of a run for each cell, which stay."""
+OURS = "synthgap"
+"""Field of a view with a hash of its state, by which one that a person changed is told apart."""
+WIDTHS = {"attributes.`Run Name`": 560, "metrics.`macro_f1`": 110, "metrics.`gap`": 110}
+"""Pixels, for the name of a curve."""
 CHARTS = ("macro_f1", "gap", "accuracy", "cost_usd")
+LINES = ("macro_f1", "gap", "accuracy")
+"""Over the number of rows."""
 SECTIONS = ("Scores", "Model metrics")
 """Of the page of charts; MLflow puts the metrics that have no chart in a view into its own section, the second."""
+SCORES = ("macro_f1", "gap", "gap_low", "gap_high", "accuracy", "n_train")
 
 
-def view_tags() -> dict[str, str]:
-    """All views by the tag of an experiment that holds them."""
-    scores = [_column("metrics", name) for name in ("macro_f1", "gap", "gap_low", "gap_high")]
-    sizes = [_column("metrics", name) for name in ("accuracy", "n_train")]
-    cell = [_column("params", name) for name in ("task", "mode", "generator", "classifier", "seed")]
+def common_views() -> dict[str, str]:
+    """The views that do not depend on a run, by the tag of an experiment that holds them."""
+    scores = [_column("metrics", name) for name in SCORES]
+    cell = [_column("params", name) for name in ("task", "mode", "generator", "classifier")]
+    trial = [_column("metrics", name) for name in ("macro_f1", "accuracy", "n_train", "seconds")]
     totals = [_column("metrics", name) for name in ("cells", "cells_failed", "calls", "cost_usd", "seconds")]
     by_score = {"orderByKey": _column("metrics", "macro_f1")}
-    grouped = {"groupBy": _by("arm"), "groupsExpanded": {}}
+    seed = _column("params", "seed")
     return {
-        TAG + BEST: _view("Which LLM and mode is best", TRIALS_ONLY, [*scores, *sizes], **by_score, **grouped),
-        TAG + TRIALS: _view("Trial by trial", TRIALS_ONLY, [*scores, *cell], **by_score),
-        TAG + RUNS: _view("Runs of the whole study", STUDIES_ONLY, totals),
+        TAG + CURVES: _view("Curves of all runs", _of_kind("curve"), [*scores, *cell], _bars()),
+        TAG + TRIALS: _view("Fine-tuned trials", _of_kind("trial"), [*trial, *cell, seed], _bars(), **by_score),
+        TAG + RUNS: _view("Runs of the whole study", f"tags.`{STUDY}` LIKE '%'", totals, _bars()),
     }
 
 
-def _view(name: str, where: str, shown: Sequence[str], **more: Any) -> str:
+def newest_view(run_id: str, lines: bool) -> dict[str, str]:
+    """The curves of one run of the study, best first, by the same tag; ``lines``: some have several sizes."""
+    scores = [_column("metrics", name) for name in SCORES]
+    below = f"{_of_kind('curve')} AND tags.`{PARENT}` = '{run_id}'"
+    charts = _lines() if lines else _bars()
+    by_score = {"orderByKey": _column("metrics", "macro_f1")}
+    return {TAG + BEST: _view("Newest run: which LLM and mode is best", below, scores, charts, **by_score)}
+
+
+def is_ours(view: str) -> bool:
+    """Whether a view is as it was written here; false where a person has changed it."""
+    try:
+        content = json.loads(view)
+        return bool(content[OURS] == _hash(content["state"]))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _view(name: str, where: str, shown: Sequence[str], charts: Sequence[dict[str, Any]], **more: Any) -> str:
     state = {
         "searchFilter": where,
         "orderByKey": "attributes.start_time",
@@ -55,33 +80,46 @@ def _view(name: str, where: str, shown: Sequence[str], **more: Any) -> str:
         "useGroupedValuesInCharts": True,
         "hideEmptyCharts": True,
         "runsHiddenMode": "FIRST_20_RUNS",
-        "compareRunCharts": [_chart(metric) for metric in CHARTS],
+        "compareRunCharts": list(charts),
         "compareRunSections": [{"uuid": name, "name": name, "display": True, "isReordered": True} for name in SECTIONS],
         "isAccordionReordered": True,
         **more,
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
-    now = int(time.time() * 1000)
-    return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"})
+    now, kept = int(time.time() * 1000), f"deflate;{packed}"
+    return json.dumps({"name": name, "createdAt": now, "updatedAt": now, "state": kept, OURS: _hash(kept)})
+
+
+def _hash(state: str) -> str:
+    return hashlib.sha256(state.encode()).hexdigest()[:16]
+
+
+def _of_kind(kind: str) -> str:
+    return f"tags.`{KIND}` = '{kind}'"
 
 
 def _column(kind: str, name: str) -> str:
     return f"{kind}.`{name}`"
 
 
-def _by(param: str) -> dict[str, Any]:
-    """Runs that have the same value of a parameter as one row, which shows the mean of each metric."""
-    return {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": param}]}
+def _bars() -> list[dict[str, Any]]:
+    return [_chart(metric, "BAR") for metric in CHARTS]
 
 
-def _chart(metric: str) -> dict[str, Any]:
+def _lines() -> list[dict[str, Any]]:
+    shape = {"xAxisKey": "step", "xAxisScaleType": "log", "scaleType": "linear", "displayPoints": True}
+    return [_chart(metric, "LINE", selectedMetricKeys=[metric], **shape) for metric in LINES]
+
+
+def _chart(metric: str, kind: str, **more: Any) -> dict[str, Any]:
     return {
         "uuid": f"synthgap-{metric}",
-        "type": "BAR",
+        "type": kind,
         "metricKey": metric,
         "displayName": metric,
         "metricSectionId": SECTIONS[0],
         "runsCountToCompare": 30,
         "deleted": False,
         "isGenerated": True,
+        **more,
     }

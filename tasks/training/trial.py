@@ -6,7 +6,7 @@ mode's or LLM's name are the same trial.
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from tasks.training.devices import device_name
 from tasks.training.evaluate import evaluate
 from tasks.training.hardware import cores, precision
 from tasks.training.request import Training
+from tasks.training.weights import part_of, settle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,31 +102,73 @@ def run_trial(
     *,
     trainings: int = 1,
     train: Train = train_in_worker,
+    weights: Path | None = None,
 ) -> Trial:
     """Train and test one cell, or find it in the store.
 
-    ``trainings`` is how many run at once: they share the cores. A training that fails gives a trial with status
+    ``trainings`` is how many run at once: they share the cores. A training leaves its model in ``weights``, in a folder
+    with the trial's key, where there is room. A training that fails gives a trial with status
     ``failed`` and its reason; it is not stored, so that the next run tries again. Raises ``RunError`` when the store
     cannot be used.
     """
     store = Store(settings.store_url)
-    key, seen = trial_key(job, train_rows, test_rows), count_labels(train_rows, job.task.labels)
-    found = find_trial(store, key)
+    key = trial_key(job, train_rows, test_rows)
+    found = stored_trial(store, key, job, train_rows, test_rows)
     if found is not None:
-        return job.ended(key, seen, len(test_rows), cached=True, **asdict(found.scores))
-    started = time.monotonic()
+        return found
+    started, part = time.monotonic(), part_of(weights, key)
     try:
-        predictions = _predict(job, train_rows, test_rows, max(1, cores() // trainings), train)
+        threads = max(1, cores() // trainings)
+        predictions = _predict(job, train_rows, test_rows, threads, train, str(part) if part else None)
     except (RunError, UserError) as error:
-        return job.ended(key, seen, len(test_rows), error=str(error), seconds=time.monotonic() - started)
+        return failed_trial(key, job, train_rows, test_rows, error, time.monotonic() - started)
+    trial = keep_trial(store, key, job, train_rows, predictions, time.monotonic() - started)
+    if part:
+        settle(part)
+    return trial
+
+
+def stored_trial(
+    store: Store, key: str, job: TrialJob, train_rows: Sequence[Example], test_rows: Sequence[Example]
+) -> Trial | None:
+    """The trial of a cell out of the store; null where it is not there."""
+    found = find_trial(store, key)
+    if found is None:
+        return None
+    seen = count_labels(train_rows, job.task.labels)
+    return job.ended(key, seen, len(test_rows), cached=True, **asdict(found.scores))
+
+
+def failed_trial(
+    key: str,
+    job: TrialJob,
+    train_rows: Sequence[Example],
+    test_rows: Sequence[Example],
+    error: Exception,
+    seconds: float = 0.0,
+) -> Trial:
+    """The trial of a cell whose training failed; it is not stored, so that the next run tries again."""
+    seen = count_labels(train_rows, job.task.labels)
+    return job.ended(key, seen, len(test_rows), error=str(error), seconds=seconds)
+
+
+def keep_trial(
+    store: Store,
+    key: str,
+    job: TrialJob,
+    train_rows: Sequence[Example],
+    predictions: Sequence[Prediction],
+    seconds: float,
+) -> Trial:
+    """Score a trained cell and put it into the store."""
     labels = list(job.task.labels)
     evaluation = asdict(evaluate([p.label for p in predictions], [p.predicted for p in predictions], labels))
     manifest = {"labels": labels, "classifier": resolve(job.classifier), "seed": job.seed}
     manifest |= {"precision": precision(), "device": device_name(), "confusion": evaluation.pop("confusion")}
-    manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(test_rows)}
-    scores = evaluation | {"seconds": round(time.monotonic() - started, 3)}
+    manifest |= {"config": job.classifier.model_dump(), "n_train": len(train_rows), "n_test": len(predictions)}
+    scores = evaluation | {"seconds": round(seconds, 3)}
     store.put(KIND, key, manifest | {"scores": scores}, {PREDICTIONS: predictions})
-    return job.ended(key, seen, len(test_rows), **scores)
+    return job.ended(key, count_labels(train_rows, job.task.labels), len(predictions), **scores)
 
 
 def train_model(
@@ -139,12 +182,20 @@ def train_model(
 ) -> float:
     """Train a finished cell once more, on the same rows with the same seed, and leave the model in ``folder``.
 
-    Models are not kept by trials, because a study has hundreds. Returns the share of test rows of which the model says
-    what the trial said: 1 on the same machine, less where arithmetic differs. Raises ``RunError`` when it fails.
+    Few trials keep their models (``weights``), because a study has hundreds. Returns ``agreement``. Raises ``RunError``
+    when it fails.
     """
-    store = Store(settings.store_url)
-    known = {item.item: item.predicted for item in needed_predictions(store, trial_key(job, train_rows, test_rows))}
     again = _predict(job, train_rows, test_rows, cores(), train, str(folder))
+    if not folder.is_dir() or not any(folder.iterdir()):
+        raise RunError(f"cannot write the model of {job.cell!r} to {str(folder)!r}; is the disk full?")
+    return agreement(Store(settings.store_url), trial_key(job, train_rows, test_rows), again)
+
+
+def agreement(store: Store, key: str, again: Sequence[Prediction]) -> float:
+    """The share of test rows of which a model that was trained again says what the trial said: 1 on the same machine,
+    less where arithmetic differs.
+    """
+    known = {item.item: item.predicted for item in needed_predictions(store, key)}
     return sum(known[item.item] == item.predicted for item in again) / len(again)
 
 
@@ -192,12 +243,11 @@ def _predict(
     train: Train,
     save_to: str | None = None,
 ) -> list[Prediction]:
-    labels = tuple(job.task.labels)
-    _check_rows(labels, train_rows, test_rows)
-    rows = sorted((row.text, row.label) for row in train_rows)  # the key knows no order, so neither does the training
+    check_rows(job.task.labels, train_rows, test_rows)
+    rows = in_order(train_rows)
     training = Training(
         config=job.classifier,
-        labels=labels,
+        labels=tuple(job.task.labels),
         texts=tuple(text for text, _ in rows),
         row_labels=tuple(label for _, label in rows),
         test_texts=tuple(row.text for row in test_rows),
@@ -206,22 +256,32 @@ def _predict(
         threads=threads,
         save_to=save_to,
     )
-    probabilities = train(training)
+    return predictions_of(job, test_rows, train(training))
+
+
+def in_order(train_rows: Sequence[Example]) -> list[tuple[str, str]]:
+    """Texts and labels as they are trained on: the key knows no order of rows, so neither does the training."""
+    return sorted((row.text, row.label) for row in train_rows)
+
+
+def predictions_of(job: TrialJob, test_rows: Sequence[Example], probabilities: "np.ndarray") -> list[Prediction]:
+    """What a trained classifier says of the test rows, from its probabilities (test rows, labels).
+
+    Raises ``RunError`` for numbers that are none.
+    """
     if not (probabilities >= 0).all():
         raise RunError(f"classifier {job.classifier.model!r} returned NaN probabilities; try a smaller learning_rate")
+    labels = tuple(job.task.labels)
     return [
-        Prediction(
-            item=item_key(row.text),
-            label=row.label,
-            predicted=labels[int(p.argmax())],
-            probabilities=tuple(round(float(value), 6) for value in p),
-            agreement=row.agreement,
+        Prediction(item_key(row.text), row.label, labels[best], tuple(values), row.agreement)
+        for row, best, values in zip(
+            test_rows, probabilities.argmax(axis=1).tolist(), probabilities.round(6).tolist(), strict=True
         )
-        for row, p in zip(test_rows, probabilities, strict=True)
     ]
 
 
-def _check_rows(labels: Sequence[str], train_rows: Sequence[Example], test_rows: Sequence[Example]) -> None:
+def check_rows(labels: Iterable[str], train_rows: Sequence[Example], test_rows: Sequence[Example]) -> None:
+    """Raises ``UserError`` for rows that nothing can be trained on or tested with."""
     if not test_rows:
         raise UserError("there are no test rows")
     present = [label for label, n in count_labels(train_rows, labels).items() if n]

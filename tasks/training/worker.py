@@ -6,6 +6,7 @@ kept for the next call, and ends with its parent, however that ends.
 """
 
 import atexit
+import importlib
 import logging
 import multiprocessing
 import os
@@ -28,16 +29,19 @@ LAUNCHER |= {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"}
 """What torchrun and MPI tell the processes that they start: transformers would wait for the others to train together.
 ``ACCELERATE_...``, from ``accelerate launch``, changes the precision and the device, too."""
 
+LIBRARIES = ("torch", "transformers.models.auto", "sklearn.linear_model")
+"""What nearly every training imports, which takes seconds."""
+
 _context = multiprocessing.get_context("spawn")
 
 
 class _Worker:
     """A child process that runs one call at a time."""
 
-    def __init__(self, gpu: Claim | None) -> None:
+    def __init__(self, gpu: Claim | None, early: bool = False) -> None:
         self.gpu = gpu
         self.pipe, theirs = _context.Pipe()
-        arguments = (theirs, gpu.device if gpu else None)
+        arguments = (theirs, gpu.device if gpu else None, early)
         self.process = _context.Process(target=_serve, args=arguments, daemon=True, name="synthgap-training")
         self.process.start()
         theirs.close()
@@ -96,6 +100,12 @@ class Pool:
         self._keep(worker)
         return result
 
+    def start(self) -> None:
+        """Start a worker that has its libraries imported when the first call comes, unless one is idle already."""
+        with self._lock:
+            if not self._idle:
+                self._idle.append(_Worker(self._choose(), early=True))
+
     def _next(self) -> _Worker:
         if not self._idle:
             return _Worker(self._choose())
@@ -119,11 +129,12 @@ class Pool:
 
 _pool = Pool(lambda: claim(visible_gpus(), Settings().home / "gpus"))
 call = _pool.call
+start = _pool.start
 stop_workers = _pool.stop
 atexit.register(stop_workers)
 
 
-def _serve(pipe: Connection, gpu: str | None) -> None:
+def _serve(pipe: Connection, gpu: str | None, early: bool) -> None:
     """The child's life: answer calls until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the parent's stdout may be a --json document
@@ -135,6 +146,10 @@ def _serve(pipe: Connection, gpu: str | None) -> None:
     if gpu is not None:
         os.environ[VISIBLE] = gpu  # before torch is imported, which looks once
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if early:
+        with suppress(Exception):  # the call that needs them will say what is wrong with them
+            for name in LIBRARIES:
+                importlib.import_module(name)
     while True:
         try:
             function, arguments = pipe.recv()

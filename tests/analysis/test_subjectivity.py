@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.analysis.compare import compare
-from tasks.analysis.subjectivity.rating import study_subjectivity
-from tasks.records import FilterCounts, Judgement, Rating, Synthesis, TaskSummary, Trial
+from tasks.analysis.subjectivity.rating import rate_tasks
+from tasks.config import StudyConfig
+from tasks.records import FilterCounts, Judgement, Rating, Spent, Synthesis, TaskSummary, Trial
+from tasks.reporting.results import Results, total
+from tasks.reporting.section import AnalysisInputs
+from tasks.reporting.sections import analysed, curves, subjectivity
 from tasks.store import Store
 from tests.analysis.walk import assert_finite
 from tests.arms import COUNTS, make_arm
@@ -71,30 +75,42 @@ def judged(names, n=200):
     return found
 
 
-def analyse(store, trials, names, *, agreement=None, ratings=None, judgements=()):
-    return study_subjectivity(
-        trials, compare(trials, store, 0.02), syntheses(names), summaries(names), store,
-        agreement=agreement or {}, ratings=ratings or {}, judgements=judgements,
-    )  # fmt: skip
+def analyse(store, trials, names, *, agreement=None, ratings=None, judgements=(), compared=None):
+    """What the sections of the report find in a study of these trials."""
+    results = Results(
+        created="2026-01-01T00:00:00+00:00",
+        config=StudyConfig(
+            name="study", tasks=names, modes=MODES, generators=["llm"], classifiers=["embedded/minilm-l6"]
+        ),
+        tasks=summaries(names),
+        cells=trials,
+        syntheses=syntheses(names),
+        comparisons=compare(trials, store, 0.02) if compared is None else compared,
+        totals=total([], trials, Spent(), None),
+    )
+    return analysed(results, AnalysisInputs(store, agreement or {}, ratings or {}, judgements))
 
 
 def test_a_whole_study(tmp_path):
     store, names = Store(str(tmp_path)), [f"t{i}" for i in range(6)]
     trials, ratings = build(store, names)
     found = analyse(store, trials, names, ratings=ratings, judgements=judged(names))
-    assert_finite(found)
-    assert [item.task for item in found.tasks] == names
-    assert [item.source for item in found.tasks] == ["annotators"] * 6
-    assert [item.raters for item in found.tasks] == [5.0] * 6
-    assert sorted(item.rank for item in found.tasks) == [1, 2, 3, 4, 5, 6]
-    assert found.tasks[0].rank < found.tasks[-1].rank
-    assert found.tasks[0].krippendorff_alpha > found.tasks[-1].krippendorff_alpha
-    assert found.tasks[0].fleiss_kappa == pytest.approx(found.tasks[0].krippendorff_alpha, abs=0.01)
-    assert found.tasks[0].mean_agreement.low > found.tasks[-1].mean_agreement.high
-    assert all(item.note == "" for item in found.tasks)
-    assert len(found.curves) == 18
-    assert len(found.correlations) == 4
-    assert all(c.spearman is not None and c.kendall is not None for c in found.correlations)
+    for section in (subjectivity.SECTION, curves.SECTION):  # results have null for what is no number
+        assert_finite(section.compute(found, AnalysisInputs(store, {}, ratings, judged(names))))
+    assert [item.task for item in found.subjectivity.tasks] == names
+    assert [item.source for item in found.subjectivity.tasks] == ["annotators"] * 6
+    assert [item.raters for item in found.subjectivity.tasks] == [5.0] * 6
+    assert sorted(item.rank for item in found.subjectivity.tasks) == [1, 2, 3, 4, 5, 6]
+    assert found.subjectivity.tasks[0].rank < found.subjectivity.tasks[-1].rank
+    assert found.subjectivity.tasks[0].krippendorff_alpha > found.subjectivity.tasks[-1].krippendorff_alpha
+    assert found.subjectivity.tasks[0].fleiss_kappa == pytest.approx(
+        found.subjectivity.tasks[0].krippendorff_alpha, abs=0.01
+    )
+    assert found.subjectivity.tasks[0].mean_agreement.low > found.subjectivity.tasks[-1].mean_agreement.high
+    assert all(item.note == "" for item in found.subjectivity.tasks)
+    assert len(found.subjectivity.curves) == 18
+    assert len(found.subjectivity.correlations) == 4
+    assert all(c.spearman is not None and c.kendall is not None for c in found.subjectivity.correlations)
     assert len(found.findings) == 6
 
 
@@ -102,7 +118,7 @@ def test_the_data_s_own_raters_come_first(tmp_path):
     store, names = Store(str(tmp_path)), ["t0", "t1"]
     trials, ratings = build(store, names)
     shares = {f"{i:04}": 0.6 if i % 3 else 1.0 for i in range(300)}
-    own, panel = analyse(store, trials, names, agreement={"t0": shares}, ratings=ratings).tasks
+    own, panel = analyse(store, trials, names, agreement={"t0": shares}, ratings=ratings).subjectivity.tasks
     assert (own.source, own.items, own.raters, own.krippendorff_alpha, own.fleiss_kappa) == (
         "raters", 300, None, None, None,
     )  # fmt: skip
@@ -117,22 +133,22 @@ def test_a_study_without_any_raters_gives_reasons_only(tmp_path):
     store, names = Store(str(tmp_path)), ["t0", "t1", "t2"]
     trials, _ = build(store, names)
     found = analyse(store, trials, names)
-    for item in found.tasks:
+    for item in found.subjectivity.tasks:
         assert (item.source, item.items, item.mean_agreement, item.strength, item.rank) == ("", 0, None, None, None)
         assert item.note == (
             "no agreement: the data has no raters, and no annotators gave a test row two votes; "
             "no strength: no pair of the study's tasks was judged"
         )
-    assert all(curve.points == () and curve.note for curve in found.curves)
-    assert all(c.spearman is None and c.note for c in found.correlations)
+    assert all(curve.points == () and curve.note for curve in found.subjectivity.curves)
+    assert all(c.spearman is None and c.note for c in found.subjectivity.correlations)
     verdicts = {finding.name: finding.verdict for finding in found.findings}
     assert verdicts["subjective_tasks"] == verdicts["subjective_texts"] == "undecided"
 
 
 def test_a_study_that_trained_nothing(tmp_path):
     found = analyse(Store(str(tmp_path)), [], ["t0"])
-    assert (found.curves, found.correlations, found.findings) == ((), (), ())
-    assert found.tasks[0].rank is None
+    assert (found.subjectivity.curves, found.subjectivity.correlations, found.findings) == ((), (), ())
+    assert found.subjectivity.tasks[0].rank is None
 
 
 votes = st.lists(
@@ -146,13 +162,11 @@ def test_ranks_are_a_permutation_and_no_number_is_nan(rated, compared):
     names = list("wxyz")
     ratings = {name: [Rating(f"{i}", f"r{k}", label) for task, i, k, label in rated if task == name] for name in names}
     judgements = [Judgement(judge, a, b) for a, b, judge in compared if a != b]
-    found = study_subjectivity(
-        [], [], [], summaries(names), Store("memory://none"), agreement={}, ratings=ratings, judgements=judgements
-    )
+    found = rate_tasks(names, {}, ratings, judgements)
     assert_finite(found)
-    ranks = [item.rank for item in found.tasks if item.rank is not None]
+    ranks = [item.rank for item in found if item.rank is not None]
     assert sorted(ranks) == list(range(1, len(ranks) + 1))
-    for item in found.tasks:
+    for item in found:
         assert (item.strength is None) == ("no strength" in item.note)
         assert item.rank is None or item.strength or item.mean_agreement
         assert item.mean_agreement is None or 0 <= item.mean_agreement.low <= item.mean_agreement.high <= 1
@@ -162,10 +176,6 @@ def test_ranks_are_a_permutation_and_no_number_is_nan(rated, compared):
 def test_a_large_study_is_fast_enough(tmp_path):
     store, names = Store(str(tmp_path)), [f"t{i}" for i in range(10)]
     trials, ratings = build(store, names, items=1000, seeds=5, classifiers=("c", "d", "e"))
-    comparisons = compare(trials[:0], store, 0.02)
     started = time.process_time()
-    study_subjectivity(
-        trials, comparisons, syntheses(names), summaries(names), store,
-        agreement={}, ratings=ratings, judgements=judged(names, 540),
-    )  # fmt: skip
+    analyse(store, trials, names, ratings=ratings, judgements=judged(names, 540), compared=())
     assert time.process_time() - started < 60  # 10 to 20 s of one quiet core

@@ -1,4 +1,4 @@
-"""A person's way through both interfaces: start a study from its form, watch it, read its answer, compare trials.
+"""A person's way through both interfaces: start a study from its form, watch it, read its answer, compare curves.
 
 Both are looked at as they open for somebody who is new to them; Prefect's opens in its second version.
 """
@@ -19,6 +19,8 @@ expect.set_options(timeout=180_000)  # a busy machine draws slowly
 Picture = Callable[..., None]
 TRIALS = 11
 """Two seeds of real rows and of each LLM in two modes, and the most frequent label."""
+CURVES = 6
+"""Each of these, whatever its seeds."""
 
 
 def prefect(up: Up, path: str = "") -> str:
@@ -163,15 +165,15 @@ def test_the_table_is_a_row_for_each_comparison(up: Up, page: Page, ended: str, 
     picture(page, "prefect-table")
 
 
-def test_the_summary_leads_to_mlflow_where_two_trials_are_compared(
+def test_the_summary_leads_to_mlflow_where_two_curves_are_compared(
     up: Up, page: Page, ended: str, picture: Picture
 ) -> None:
     [summary] = [one for one in artifacts(up, ended, "markdown") if one["data"].startswith("#")]
     page.goto(prefect(up, f"artifacts/artifact/{summary['id']}"))
     expect(page.get_by_text("can I train on synthetic data?").first).to_be_visible()
-    runs = opened(page.get_by_role("link", name="Trial by trial"))
+    runs = opened(page.get_by_role("link", name="Curves of all runs"))
     for writer in ("in-house-v1", "in-house-v2"):
-        name = f"sms_spam · few_shot · {writer} · probe minilm-l6 · seed 0"
+        name = f"sms_spam · few_shot · {writer} · probe minilm-l6"
         row = runs.locator(".ag-row").filter(has=runs.get_by_text(name, exact=True)).first
         row.get_by_role("checkbox").first.click()
     runs.get_by_role("button", name="Compare").click()
@@ -184,24 +186,26 @@ def test_the_summary_leads_to_mlflow_where_two_trials_are_compared(
 
 def test_a_view_of_mlflow_says_which_llm_and_mode_is_best(up: Up, page: Page, ended: str, picture: Picture) -> None:
     page.goto(linked(up, ended, "best"))
-    groups = page.get_by_text(re.compile("^Group: sms_spam · "))
-    expect(page.get_by_text("Group: sms_spam · real · 40 rows · probe/embedded/minilm-l6").first).to_be_visible()
-    expect(page.get_by_text("matching runs")).to_contain_text(str(TRIALS))
-    assert NEWER in groups.nth(1).inner_text(), "best first, and real rows before them"
+    curves = page.locator(".ag-row").get_by_text(re.compile("^sms_spam · "))
+    expect(curves.filter(has_text=re.compile("^sms_spam · real · probe minilm-l6$")).first).to_be_visible()
+    expect(page.get_by_text("matching runs")).to_contain_text(str(CURVES))
+    assert "in-house-v2" in curves.nth(1).inner_text(), "best first, and real rows before them"
     picture(page, "mlflow-best", width=1760)
     page.goto(linked(up, ended, "best") + "&compareRunsMode=CHART")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     picture(page, "mlflow-charts")
 
 
-def test_a_trial_leads_to_its_run(up: Up, page: Page, ended: str) -> None:
-    trials = [one for one in links(up, ended) if not one["key"]]
-    assert len(trials) == TRIALS and all(one["task_run_id"] for one in trials)
-    [trial] = [one for one in trials if f"few_shot · {NEWER}" in one["description"] and "seed 0" in one["description"]]
-    page.goto(prefect(up, f"runs/task-run/{trial['task_run_id']}?tab=Artifacts"))
-    expect(page.get_by_text(re.compile("macro-F1 0")).first).to_be_visible()
-    page.goto(address(trial))
-    expect(page.get_by_text("gap_low").first).to_be_visible()
+def test_a_curve_shows_its_replicates_as_a_table(up: Up, page: Page, ended: str, picture: Picture) -> None:
+    cells = up.results("new-llm")["cells"]
+    [curve] = {cell["run_id"] for cell in cells if cell["arm"]["mode"] == "real"}
+    experiment = re.search(r"experiments/(\d+)/", linked(up, ended, "best"))[1]
+    page.goto(f"{up.mlflow_url}/#/experiments/{experiment}/runs/{curve}/artifacts/replicates.json")
+    expect(page.get_by_text("macro_f1").first).to_be_visible()
+    for cell in cells:
+        if cell["run_id"] == curve:
+            expect(page.get_by_text(cell["key"]).first).to_be_visible()
+    picture(page, "mlflow-replicates")
 
 
 def test_the_report_is_a_page_of_mlflow(up: Up, page: Page, ended: str, picture: Picture) -> None:

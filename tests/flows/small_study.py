@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.endpoint import Endpoint
+from tests.endpoint import Endpoint, chat
 
 WORDS = {"ham": "see you at home later mate", "spam": "win a free prize call now to claim"}
 
@@ -22,11 +22,7 @@ class Writer(Endpoint):
     def reply(self, body: dict) -> tuple[int, dict[str, str], object]:
         label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
         name = hashlib.sha256(json.dumps([body["messages"], body["seed"]]).encode()).hexdigest()
-        text = f"{WORDS[label]} {name[:6]} {name[6:12]}"
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
-        names = {"id": "x", "object": "chat.completion", "created": 1, "model": "writer"}
-        return 200, {}, {**names, "choices": [choice], "usage": usage}
+        return chat(f"{WORDS[label]} {name[:6]} {name[6:12]}", model="writer")
 
 
 def write_study(place: Path, url: str, **change: object) -> Path:
@@ -56,7 +52,7 @@ def environment(place: Path, **ours: str) -> dict[str, str]:
 
 
 def start(study: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "flows.cli", "run", str(study), "--json"]
+    command = [sys.executable, "-m", "flows.cli", "run", str(study), "--json", "--again"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

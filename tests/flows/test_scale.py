@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -93,10 +92,11 @@ def test_on_postgres_the_results_are_those_on_sqlite(tmp_path: Path, writer: Wri
             run = place.ended(place.press("small"))
             assert run["state_type"] == "COMPLETED", run["state"]
             again = place.results("small")
-            assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in results["cells"]]
-            for cell in again["cells"]:
-                assert "true \\ predicted" in artifact(place, cell["run_id"], "confusion.csv")
-        assert len(mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])) == len(runs) + 1  # a parent; no twin of a cell
+            curves = {cell["run_id"] for cell in again["cells"]}
+            assert curves.isdisjoint(cell["run_id"] for cell in results["cells"])
+            for curve in curves:
+                assert "macro_f1" in artifact(place, curve, "replicates.json")
+        assert len(mlflow_runs(ours["SYNTHGAP_TRACKING_URI"])) == 2 * len(runs)  # each run of the study has its own
     assert [path.name for path in tmp_path.rglob("*.db")] == ["mlflow-login.db"]  # made anew at each start
     assert not (home / "mlflow-artifacts").exists()
     for secret in (postgres.PASSWORD, postgres.QUOTED, s3.SECRET):
@@ -137,7 +137,10 @@ def test_on_s3_the_results_are_those_in_a_folder(tmp_path: Path, writer: Writer,
     assert {f"store/trials/{key}/manifest.json" for key in trials} <= keys
     assert {key.rsplit("/", 1)[1] for key in keys if key.startswith("mlflow/small/")} == {
         *("study.yaml", "results.json", "report.html"),
-        *("predictions.csv", "confusion.csv", "confusion.html"),
+        *("replicates.json", "confusion.html"),
+        *("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt"),
+        *("input_example.json", "serving_input_example.json"),
+        *("probe.json", "coefficients.npz", "synthgap_probe.py"),
     }
     assert not (tmp_path / "home" / "store").exists()
     assert not (tmp_path / "home" / "mlflow-artifacts").exists()
@@ -157,16 +160,9 @@ def check_like_threads(results: dict, said: str, alone: tuple[Path, dict, str], 
     assert trial_lines(said) == trial_lines(alone[2])
     assert len(trial_lines(said)) == len(results["cells"])
     runs = mlflow_runs(f"sqlite:///{place / 'home' / 'mlflow.db'}")
-    assert len(runs) == len(results["cells"]) + 1
-    assert {cell["run_id"] for cell in results["cells"]} < {run.info.run_id for run in runs}
-    main = {process_of(run) for run in runs if "mlflow.parentRunId" not in run.data.tags}
-    workers = {process_of(run) for run in runs if run.data.params.get("classifier", "").startswith("probe/")}
-    assert workers
-    assert not workers & main  # trials were logged where they ran
-
-
-def process_of(run: Any) -> str:
-    return run.data.tags["synthgap.process"].split("/")[1]
+    curves = {cell["run_id"] for cell in results["cells"]}
+    assert len(runs) == len(curves) + 1
+    assert curves < {run.info.run_id for run in runs}
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])
@@ -175,6 +171,20 @@ def test_on_two_workers_the_results_are_those_of_threads(runner: str, tmp_path: 
     study = small_study.write_study(tmp_path, writer.url, trainings=2)
     results, said = small_study.run(study, small_study.environment(tmp_path, SYNTHGAP_RUNNER=runner))
     check_like_threads(results, said, alone, tmp_path)
+
+
+def test_many_probes_on_a_dask_cluster_are_those_of_one_process(tmp_path: Path, writer: Writer) -> None:
+    installed("dask", "prefect_dask")
+    grid = {"modes": ["real"], "seeds": list(range(200)), "synthesis_per": "seed", "trainings": 2, "reference_rows": 0}
+    found = []
+    for runner in ("threads", "dask"):
+        place = tmp_path / runner
+        study = small_study.write_study(place, writer.url, **grid, untrained=[], log_models=False)
+        results, said = small_study.run(study, small_study.environment(place, SYNTHGAP_RUNNER=runner))
+        assert len(trial_lines(said)) == len(results["cells"]) == 200
+        found.append({cell["seed"]: (cell["key"], cell["macro_f1"], cell["per_label"]) for cell in results["cells"]})
+    assert found[0] == found[1]
+    assert len({key for key, *_ in found[0].values()}) == 200
 
 
 @pytest.mark.parametrize("runner", ["dask", "ray"])
@@ -250,7 +260,8 @@ def test_a_worker_that_dies_in_a_training_costs_no_cell(tmp_path: Path, writer: 
     assert process.returncode == 0, said
     results = json.loads(out)
     assert small_study.scores(results) == small_study.scores(alone[1])
-    assert len(mlflow_runs(f"sqlite:///{tmp_path / 'home' / 'mlflow.db'}")) == len(results["cells"]) + 1
+    curves = {cell["run_id"] for cell in results["cells"]}
+    assert len(mlflow_runs(f"sqlite:///{tmp_path / 'home' / 'mlflow.db'}")) == len(curves) + 1
 
 
 def test_workers_that_cannot_train_are_refused_before_anything_is_asked(tmp_path: Path, writer: Writer) -> None:

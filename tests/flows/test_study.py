@@ -17,23 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.endpoint import Endpoint, chat
+from tests.flows.small_study import WORDS, write_study
+from tests.generation.conftest import WORDS as OTHER_WORDS
 
 pytestmark = pytest.mark.slow
-
-WORDS = {"ham": "see you at home later mate", "spam": "win a free prize call now to claim"}
-WORDS_OF_OTHERS = [
-    "apple",
-    "river",
-    "stone",
-    "cloud",
-    "train",
-    "window",
-    "paper",
-    "garden",
-    "silver",
-    "market",
-    "winter",
-]
 
 
 class Writer(Endpoint):
@@ -50,11 +37,7 @@ class Writer(Endpoint):
             label = "not_sarcastic" if "sarcastic" in said else "spam" if "free" in said.lower() else "ham"
             return chat("A" if "A or B" in said else label, model="writer")
         label = "spam" if "commercial" in json.dumps(body["messages"][1]) else "ham"
-        text = f"{WORDS[label]} {len(self.bodies)} {body['seed']}"
-        choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-        usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
-        names = {"id": "x", "object": "chat.completion", "created": 1, "model": "writer"}
-        return 200, {}, {**names, "choices": [choice], "usage": usage}
+        return chat(f"{WORDS[label]} {len(self.bodies)} {body['seed']}", model="writer")
 
 
 @pytest.fixture(scope="module")
@@ -77,24 +60,6 @@ def environment(place: Path) -> dict[str, str]:
         "OPENAI_API_KEY": "sk-planted-key",
     }
     return {**{name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}, **ours}
-
-
-def write_study(place: Path, url: str, **change: object) -> Path:
-    config = {
-        "name": "small",
-        "tasks": ["sms_spam"],
-        "modes": ["real", "few_shot"],
-        "generators": [{"model": "openai/writer", "api_base": url}],
-        "classifiers": ["probe/embedded/minilm-l6"],
-        "seeds": [0, 1],
-        "rows_per_label": 6,
-        "test_rows": 40,
-        "reference_rows": 20,
-        **change,
-    }
-    path = place / f"{config['name']}.yaml"
-    path.write_text(json.dumps(config))
-    return path
 
 
 def synthgap(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -159,15 +124,21 @@ def test_prefect_shows_progress_and_the_comparisons(first, place: Path) -> None:
     ]  # no link: MLflow has no address
 
 
-def test_a_second_run_asks_nothing_trains_nothing_and_finds_its_runs_again(first, place: Path, writer: Writer) -> None:
+def test_a_second_run_asks_nothing_trains_nothing_and_has_its_own_curves(first, place: Path, writer: Writer) -> None:
     asked = len(writer.bodies)
-    done = synthgap(place, "run", str(write_study(place, writer.url)), "--json")
+    study = str(write_study(place, writer.url))
+    shown = synthgap(place, "run", study, "--json")
+    assert json.loads(shown.stdout) == first
+    assert shown.stderr.startswith("Nothing has changed since these results were made")
+    done = synthgap(place, "run", study, "--json", "--again")
     again = json.loads(done.stdout)
     assert len(writer.bodies) == asked
     assert again["totals"]["cells_stored"] == again["totals"]["cells"] == 7
     assert "rror" not in done.stderr
     assert [cell["macro_f1"] for cell in again["cells"]] == [cell["macro_f1"] for cell in first["cells"]]
-    assert [cell["run_id"] for cell in again["cells"]] == [cell["run_id"] for cell in first["cells"]]
+    curves = {cell["run_id"] for cell in again["cells"]}
+    assert len(curves) == 4 and curves.isdisjoint(cell["run_id"] for cell in first["cells"])
+    assert again["models"] == []  # the champion is registered
 
 
 LOGGING = """
@@ -182,7 +153,7 @@ main()
 
 def test_a_run_loads_its_rows_and_plans_its_grid_once(first, place: Path, writer: Writer) -> None:
     log = place / "run.log"
-    command = [sys.executable, "-c", LOGGING, "run", str(write_study(place, writer.url)), "--json", str(log)]
+    command = [sys.executable, "-c", LOGGING, "run", str(write_study(place, writer.url)), "--again", str(log)]
     subprocess.run(command, env=environment(place), stdout=subprocess.DEVNULL, timeout=600, check=True)
     said = log.read_text().splitlines()
     assert sum(line.startswith("loaded sms_spam:") for line in said) == 1
@@ -222,7 +193,7 @@ def test_a_key_is_nowhere_on_disk(first, place: Path) -> None:
 
 def test_all_kinds_of_modes_share_what_they_can(first, place: Path, writer: Writer) -> None:
     theirs = [
-        f"{label},{' '.join(random.Random(f'{label} {i}').choices(WORDS_OF_OTHERS, k=8))}"
+        f"{label},{' '.join(random.Random(f'{label} {i}').choices(OTHER_WORDS, k=8))}"
         for label in WORDS
         for i in range(9)
     ]

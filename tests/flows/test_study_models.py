@@ -33,7 +33,7 @@ def writer() -> Iterator[Writer]:
 
 
 def run(place: Path, writer: Writer, code: int = 0, **change: Any) -> dict[str, Any]:
-    done = synthgap(place, "run", str(write_study(place, writer.url, **OPTIONS, **change)), "--json")
+    done = synthgap(place, "run", str(write_study(place, writer.url, **OPTIONS, **change)), "--json", "--again")
     assert done.returncode == code, done.stderr
     return dict(json.loads(done.stdout))
 
@@ -44,10 +44,10 @@ def version(place: Path) -> str:
 
 
 def test_a_failure_to_log_is_recorded_and_the_rest_of_the_study_stands(place: Path, writer: Writer) -> None:
-    assert run(place, writer)["models"] == []  # a study that does not ask for it logs none
+    assert run(place, writer, log_models=False)["models"] == []
     blocked = place / "home" / "mlflow-artifacts" / "small" / "models"  # a file where MLflow wants its folder
     blocked.touch()
-    found = run(place, writer, code=1, log_models=True)
+    found = run(place, writer, code=1)
     [failure] = found["failures"]
     assert failure["stage"] == f"log model · sms_spam · few_shot · openai/writer · {QUICK['model']} · seed 0"
     assert str(blocked) in failure["error"]
@@ -57,16 +57,35 @@ def test_a_failure_to_log_is_recorded_and_the_rest_of_the_study_stands(place: Pa
     blocked.unlink()
 
 
-def test_the_next_run_registers_the_champion_s_model(place: Path, writer: Writer) -> None:
+def test_the_next_run_registers_the_champion_s_model_trained_once_more(place: Path, writer: Writer) -> None:
     asked = len(writer.bodies)
-    [model] = run(place, writer, log_models=True)["models"]
+    [model] = run(place, writer)["models"]
     assert (model["task"], model["version"], model["seed"]) == ("sms_spam", "1", 0)
     assert model["agreement"] > 0.9
     assert version(place) == "1"
     assert len(writer.bodies) == asked
+    assert not (place / "home" / "weights").exists() or not list((place / "home" / "weights").iterdir())
 
 
 def test_the_champion_met_again_is_not_registered_again(place: Path, writer: Writer) -> None:
-    again = run(place, writer, log_models=True)
+    again = run(place, writer)
     assert again["models"] == again["challenges"] == []
     assert version(place) == "1"
+
+
+def test_a_model_that_its_trial_left_is_logged_as_it_is(tmp_path: Path, writer: Writer) -> None:
+    """Nothing is trained twice, and nothing is left of the weights."""
+    [model] = run(tmp_path, writer)["models"]
+    assert (model["version"], model["agreement"], version(tmp_path)) == ("1", 1.0, "1")
+    assert not list((tmp_path / "home" / "weights").iterdir())
+    [kept] = (tmp_path / "home" / "mlflow-artifacts").rglob("model.safetensors")
+    assert kept.stat().st_size > 10**6
+
+
+def test_a_probe_is_registered_like_any_other(tmp_path: Path, writer: Writer) -> None:
+    study = write_study(tmp_path, writer.url, **{**OPTIONS, "classifiers": ["probe/embedded/minilm-l6"]})
+    done = synthgap(tmp_path, "run", str(study), "--json")
+    assert done.returncode == 0, done.stderr
+    [model] = json.loads(done.stdout)["models"]
+    assert (model["classifier"], model["version"], model["agreement"]) == ("probe/embedded/minilm-l6", "1", 1.0)
+    assert [path.name for path in (tmp_path / "home" / "mlflow-artifacts").rglob("coefficients.npz")]

@@ -29,19 +29,20 @@ WORDS = [
     "winter",
     "bridge",
 ]
+TASK = TaskConfig(
+    name="mood",
+    title="Is a note glad or sad?",
+    text="a note",
+    context="Imagine that you write notes to friends.",
+    labels={"glad": "a note of somebody happy", "sad": "a note of somebody unhappy"},
+    max_words=20,
+    sources=(FileSource(train="train.csv"),),
+)
 
 
 @pytest.fixture
 def task() -> TaskConfig:
-    return TaskConfig(
-        name="mood",
-        title="Is a note glad or sad?",
-        text="a note",
-        context="Imagine that you write notes to friends.",
-        labels={"glad": "a note of somebody happy", "sad": "a note of somebody unhappy"},
-        max_words=20,
-        sources=(FileSource(train="train.csv"),),
-    )
+    return TASK
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.config import FileSource, TaskConfig
 from tasks.generation import form as form_module
 from tasks.generation import keys
 from tasks.generation.filter import FilterContext, normalise
@@ -25,19 +24,9 @@ from tasks.llm.journal import Entry, read_journal
 from tasks.records import Example, Row
 from tasks.reporting.export import export
 from tasks.store import Store
-from tests.generation.conftest import FakeLLM, sentence
+from tests.generation.conftest import TASK, FakeLLM, sentence
 from tests.reporting.conftest import build, make_study
 
-TASK = TaskConfig(
-    name="mood",
-    title="Is a note glad or sad?",
-    text="a note",
-    context="Imagine that you write notes to friends.",
-    labels={"glad": "a note of somebody happy", "sad": "a note of somebody unhappy"},
-    max_words=20,
-    language="en",
-    sources=(FileSource(train="train.csv"),),
-)
 LABELS = tuple(TASK.labels)
 PIECES = (
     *(". ", ".", "...)", "!?…", "\n", " ", "\r\n", "\x85", "\u2028", "\x1c", "\0", "\x1b", "\ufeff", "\u202e"),

@@ -1,5 +1,6 @@
 """A result of the analysis is a section: one list, and it is seen in every place."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tasks.records import Curve, CurvePoint, Interval
 from tasks.reporting.markdown import markdown
 from tasks.reporting.report import render
 from tasks.reporting.results import Results, read_results, to_json
-from tasks.reporting.section import Panel, Section, Table
+from tasks.reporting.section import AnalysisInputs, Panel, Section, Table
 from tasks.reporting.sections import SECTIONS, analysed, summary
 from tasks.reporting.terminal import study_view
 from tasks.store import Store
@@ -33,7 +35,7 @@ def spreads(results: Results) -> tuple[Spread, ...]:
     return results.analysis("spread", tuple[Spread, ...]) or ()
 
 
-def compute(results: Results, store: Store) -> list[Spread]:
+def compute(results: Results, inputs: AnalysisInputs) -> list[Spread]:
     scores = {task.name: [cell.macro_f1 for cell in results.cells if cell.task == task.name] for task in results.tasks}
     known = {task: [score for score in found if score is not None] for task, found in scores.items()}
     return [Spread(task, max(found) - min(found)) for task, found in known.items() if found]
@@ -61,7 +63,7 @@ def sections() -> tuple[Section, ...]:
 def found(results: Make, sections: tuple[Section, ...], tmp_path: Path) -> Results:
     """Read back from the file, as `synthgap report` does."""
     path = tmp_path / "results.json"
-    path.write_text(to_json(analysed(results(), Store(str(tmp_path)), sections)), encoding="utf-8")
+    path.write_text(to_json(analysed(results(), AnalysisInputs(Store(str(tmp_path))), sections)), encoding="utf-8")
     return read_results(path)
 
 
@@ -96,10 +98,34 @@ def test_sections_have_names_of_their_own_and_a_template_each() -> None:
     assert {path.stem for path in folder.glob("*.html")} == set(names)
 
 
-def test_a_part_that_results_name_is_typed(results: Make, tmp_path: Path) -> None:
-    found = analysed(results(tasks=3), Store(str(tmp_path)))
+def test_a_part_that_is_stored_in_a_field_is_typed(results: Make, tmp_path: Path) -> None:
+    found = analysed(results(tasks=3), AnalysisInputs(Store(str(tmp_path))))
     assert found.paper and {number.task for number in found.paper} == {"ag_news", "headline_sarcasm"}
+    assert [item.task for item in found.subjectivity.tasks] == [task.name for task in found.tasks]
+    assert {curve.arm for curve in found.subjectivity.curves} == {row.arm for row in found.comparisons}
     assert not found.analyses
+
+
+def test_a_section_of_a_field_s_name_replaces_no_field(results: Make, tmp_path: Path) -> None:
+    before = results()
+    cells = Section(name="cells", title="Cells", compute=lambda results, inputs: [{"cells": len(results.cells)}])
+    found = analysed(before, AnalysisInputs(Store(str(tmp_path))), [cells])
+    assert found.cells == before.cells and found.analyses["cells"] == ({"cells": len(before.cells)},)
+
+
+def test_a_section_computes_from_those_before_it(results: Make, tmp_path: Path) -> None:
+    first = Section(name="first", title="First", compute=lambda results, inputs: [1, 2])
+    second = Section(name="second", title="Second", compute=lambda results, inputs: sum(results.analyses["first"]))
+    found = analysed(results(), AnalysisInputs(Store(str(tmp_path))), [first, second])
+    assert found.analyses["second"] == 3
+
+
+def test_a_field_holds_what_a_file_can_hold_in_the_order_of_the_study(results: Make, study: Make) -> None:
+    found = results(tasks=2)
+    curves = [Curve(row.arm, (CurvePoint(0.5, 20, Interval(math.nan, 0.1, 0.2)),)) for row in found.comparisons]
+    placed = found.with_field("subjectivity.curves", curves[::-1]).subjectivity.curves
+    assert [curve.arm for curve in placed] == [row.arm for row in found.comparisons]
+    assert {point.accuracy.mean for curve in placed for point in curve.points} == {None}
 
 
 def test_a_study_without_anything_has_no_sentences(study: Make) -> None:

@@ -1,4 +1,4 @@
-"""MLflow on a real SQLite database and behind a real server: one run a cell, found again, never orphaned."""
+"""MLflow on a real SQLite database and behind a real server: runs of studies and trials, found, never orphaned."""
 
 import logging
 import os
@@ -24,6 +24,7 @@ from tasks.records import Comparison, Gap, Interval, Trial, TrialJob
 from tasks.reporting.results import Failure, Results, Totals
 from tasks.settings import Settings
 from tasks.tracking import runs, views
+from tasks.tracking.trials import log_trial
 from tests import postgres
 from tests.arms import make_arm
 from tests.mlflow_server import Server
@@ -68,20 +69,6 @@ def job(seed: int = 0) -> TrialJob:
     return TrialJob(ARM, TASK, seed, 1000, classifier, "d" * 32, "s" * 32, 0, counts)
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database, copied by each test: migrating takes seconds."""
-    home = tmp_path_factory.mktemp("migrated")
-    runs.prepare(Settings(home=home), "warm-up")
-    return home / "mlflow.db"
-
-
-@pytest.fixture
-def settings(tmp_path: Path, migrated: Path) -> Settings:
-    (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
-    return Settings(home=tmp_path)
-
-
 def client(settings: Settings) -> Any:
     from mlflow.tracking import MlflowClient
 
@@ -91,6 +78,12 @@ def client(settings: Settings) -> Any:
 def children(settings: Settings, experiment: str) -> list[Any]:
     found = client(settings).search_runs([experiment], "tags.`synthgap.key` LIKE '%'")
     return sorted(found, key=lambda run: str(run.info.run_name))
+
+
+def studies(settings: Settings, number: int, name: str = "small") -> list[runs.StudyRun]:
+    """Runs of one study, one after the other."""
+    experiment = runs.prepare(settings, name)
+    return [runs.StudyRun(experiment, runs.start_study(settings, experiment, CONFIG)) for _ in range(number)]
 
 
 def outcome(*cells: Trial, failed: bool = False) -> Results:
@@ -133,7 +126,7 @@ def test_a_wait_for_the_run_that_prepares_the_database_is_said(
 def test_a_study_from_start_to_end(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
     parent = runs.start_study(settings, experiment, CONFIG)
-    run_id = runs.log_trial(settings, experiment, parent, trial(), job(), lambda: PAIRS)
+    run_id = log_trial(settings, runs.StudyRun(experiment, parent), trial(), job(), lambda: PAIRS)
     runs.finish_study(settings, parent, outcome(), "<!doctype html>", "**note**")
 
     mlflow = client(settings)
@@ -164,29 +157,15 @@ def test_a_study_from_start_to_end(settings: Settings) -> None:
     assert {item.path for item in mlflow.list_artifacts(parent)} == {"study.yaml", "results.json", "report.html"}
 
 
-def test_each_trial_has_the_gap_of_its_comparison(settings: Settings) -> None:
-    experiment = runs.prepare(settings, "small")
-    parent = runs.start_study(settings, experiment, CONFIG)
-    made = [trial(0, arm=FEW), trial(1, arm=FEW), trial(2, arm=REAL), trial(3, arm=FEW, status="failed", macro_f1=None)]
-    ids = [runs.log_trial(settings, experiment, parent, one, job()) for one in made]
-    cells = [replace(one, run_id=run) for one, run in zip(made, ids, strict=True)]
-    runs.finish_study(settings, parent, outcome(*cells), "")
-    data = [client(settings).get_run(run).data for run in ids]
-    gaps = [[found.metrics.get(name) for name in ("gap", "gap_low", "gap_high")] for found in data]
-    assert gaps == [[-0.1, -0.2, 0.1], [-0.1, -0.2, 0.1], [None] * 3, [None] * 3]
-    assert [found.tags.get("synthgap.verdict") for found in data] == ["undecided", "undecided", None, None]
-    assert {found.params["arm"] for found in data[:2]} == {"sms_spam · few_shot · g · 100 rows · c"}
-
-
 def test_views_are_there_and_stay_as_somebody_changed_them(settings: Settings) -> None:
     experiment = runs.prepare(settings, "small")
-    best = views.TAG + views.BEST
-    client(settings).set_experiment_tag(experiment, best, "changed")
+    curves = views.TAG + views.CURVES
+    client(settings).set_experiment_tag(experiment, curves, "changed")
     client(settings).delete_experiment_tag(experiment, views.TAG + views.TRIALS)
     runs.prepare(settings, "small")
     tags = client(settings).get_experiment(experiment).tags
-    assert set(views.view_tags()) <= set(tags)
-    assert tags[best] == "changed"
+    assert set(views.common_views()) <= set(tags)
+    assert tags[curves] == "changed"
 
 
 def test_pages_are_those_of_a_server_and_show_no_password(tmp_path: Path) -> None:
@@ -197,60 +176,59 @@ def test_pages_are_those_of_a_server_and_show_no_password(tmp_path: Path) -> Non
     assert pages["Report"].partition("?")[0].endswith("/runs/abc/artifacts/report.html")
 
 
-def test_a_later_run_finds_its_cells_again(settings: Settings) -> None:
-    experiment = runs.prepare(settings, "small")
-    parents = [runs.start_study(settings, experiment, CONFIG) for _ in range(2)]
-    for parent in parents:
-        for seed in range(3):
-            runs.log_trial(settings, experiment, parent, trial(seed), job(seed))
-    found = children(settings, experiment)
-    assert len(found) == 3
-    assert {run.data.tags["mlflow.parentRunId"] for run in found} == {parents[1]}
+def test_a_trial_that_a_later_run_finds_in_the_store_keeps_its_run(settings: Settings) -> None:
+    first, later = studies(settings, 2)
+    ids = [[log_trial(settings, run, trial(seed), job(seed)) for seed in range(3)] for run in (first, later)]
+    assert ids[0] == ids[1] and len(set(ids[0])) == 3
+    found = children(settings, first.experiment_id)
+    assert {run.data.tags["mlflow.parentRunId"] for run in found} == {first.run_id}
 
 
 def test_same_rows_in_two_cells_are_two_runs(settings: Settings) -> None:
-    experiment = runs.prepare(settings, "small")
-    parent = runs.start_study(settings, experiment, CONFIG)
+    [run] = studies(settings, 1)
     for mode in ("real", "real_full"):
-        runs.log_trial(settings, experiment, parent, trial(arm=replace(ARM, mode=mode)), job())
-    assert len(children(settings, experiment)) == 2
+        log_trial(settings, run, trial(arm=replace(ARM, mode=mode)), job())
+    assert len(children(settings, run.experiment_id)) == 2
 
 
-def test_a_failed_cell_is_failed_and_its_success_takes_its_place(settings: Settings) -> None:
-    experiment = runs.prepare(settings, "small")
-    first = runs.start_study(settings, experiment, CONFIG)
+def test_a_failed_trial_is_failed_and_its_success_is_a_run_of_the_study_that_had_it(settings: Settings) -> None:
+    first, second = studies(settings, 2)
     broken = trial(status="failed", error="out of memory", macro_f1=None, accuracy=None, per_label={}, n_train=0)
-    runs.log_trial(settings, experiment, first, broken, job())
-    (run,) = children(settings, experiment)
-    assert run.info.status == "FAILED"
-    assert run.data.tags["synthgap.error"] == "out of memory"
-    assert "macro_f1" not in run.data.metrics
+    log_trial(settings, first, broken, job())
+    [failed] = children(settings, first.experiment_id)
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["synthgap.error"] == "out of memory"
+    assert "macro_f1" not in failed.data.metrics
+    good = client(settings).get_run(log_trial(settings, second, trial(), job()))
+    assert (good.info.status, good.data.tags["mlflow.parentRunId"]) == ("FINISHED", second.run_id)
+    assert client(settings).get_run(failed.info.run_id).info.status == "FAILED"
 
-    second = runs.start_study(settings, experiment, CONFIG)
-    runs.log_trial(settings, experiment, second, trial(), job())
-    (run,) = children(settings, experiment)
-    assert run.info.status == "FINISHED"
-    assert run.data.tags["synthgap.error"] == ""
-    assert run.data.metrics["macro_f1"] == 0.8
+
+def test_a_run_that_a_dead_worker_began_is_gone_on_with(settings: Settings) -> None:
+    """A worker of a cluster, which did not begin the study."""
+    experiment = runs.prepare(settings, "small")
+    elsewhere = client(settings).create_run(experiment).info.run_id
+    tags = {"synthgap.key": trial().key, "synthgap.cell": trial().cell, "mlflow.parentRunId": elsewhere}
+    begun = client(settings).create_run(experiment, tags=tags).info.run_id
+    assert log_trial(settings, runs.StudyRun(experiment, elsewhere), trial(), job()) == begun
+    assert client(settings).get_run(begun).info.status == "FINISHED"
 
 
 def test_threads_do_not_mix_parents(settings: Settings) -> None:
-    experiments = [runs.prepare(settings, name) for name in ("one", "two")]
-    parents = [runs.start_study(settings, experiment, CONFIG) for experiment in experiments]
+    places = [study for name in ("one", "two") for study in studies(settings, 1, name)]
 
     together = Barrier(6)  # trials that end at the same moment and share their data sets
 
     def log(number: int) -> str:
-        which = number % 2
         together.wait(60)
-        return runs.log_trial(settings, experiments[which], parents[which], trial(number), job(number))
+        return log_trial(settings, places[number % 2], trial(number), job(number))
 
     with ThreadPoolExecutor(6) as pool:
         assert len(set(pool.map(log, range(24)))) == 24
-    for experiment, parent in zip(experiments, parents, strict=True):
-        found = children(settings, experiment)
+    for place in places:
+        found = children(settings, place.experiment_id)
         assert len(found) == 12
-        assert {run.data.tags["mlflow.parentRunId"] for run in found} == {parent}
+        assert {run.data.tags["mlflow.parentRunId"] for run in found} == {place.run_id}
 
 
 def test_orphans_of_dead_processes_are_ended_and_others_left(settings: Settings) -> None:
@@ -348,7 +326,7 @@ def test_through_a_real_server(tmp_path: Path, server: str, capsys: pytest.Captu
     for _ in range(2):
         parent = runs.start_study(settings, experiment, CONFIG)
         for seed in range(3):
-            run_id = runs.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
+            run_id = log_trial(settings, runs.StudyRun(experiment, parent), trial(seed), job(seed), lambda: PAIRS)
         runs.finish_study(settings, parent, outcome(), "<!doctype html>")
     assert len(children(settings, experiment)) == 3
     assert "ham,8,0" in Path(client(settings).download_artifacts(run_id, "confusion.csv")).read_text()
@@ -367,7 +345,7 @@ def test_a_server_that_is_away_for_a_while_costs_time_and_nothing_else(
 
     def log(seed: int) -> str:
         time.sleep(seed / 4)  # some end before the outage, some in it, some at its edge
-        return runs.log_trial(settings, experiment, parent, trial(seed), job(seed), lambda: PAIRS)
+        return log_trial(settings, runs.StudyRun(experiment, parent), trial(seed), job(seed), lambda: PAIRS)
 
     with ThreadPoolExecutor(4) as pool:
         logged = [pool.submit(log, seed) for seed in range(16)]

@@ -68,10 +68,9 @@ def update_champions(trials: Sequence[Trial], store: Store) -> tuple[Challenge, 
     A champion that is beaten (the whole interval of the paired gap above 0) is replaced in the store. Where there is
     none, the best by mean score becomes the first. The champion is not compared with itself.
     """
-    finished = (trial for trial in trials if trial.arm.source and trial.arm.trained and trial.status == "ok")
     of_mode: dict[Place, list[Group]] = {}
     of_all: dict[Place, list[Group]] = {}
-    for arm, group in by_arm(finished).items():
+    for arm, group in by_arm(filter(_competes, trials)).items():
         of_mode.setdefault((arm.task, arm.mode, arm.classifier.name), []).append(group)
         of_all.setdefault((arm.task, "", arm.classifier.name), []).append(group)
     return tuple(
@@ -80,6 +79,12 @@ def update_champions(trials: Sequence[Trial], store: Store) -> tuple[Challenge, 
         for group in sorted(rivals, key=_mean, reverse=True)
         if (challenge := _challenge(store, place, group)) is not None
     )
+
+
+def places_of(trials: Sequence[Trial]) -> list[Place]:
+    """The places that trials compete for, sorted."""
+    arms = [trial.arm for trial in trials if _competes(trial)]
+    return sorted({(arm.task, mode, arm.classifier.name) for arm in arms for mode in (arm.mode, "")})
 
 
 def champion_among(trials: Sequence[Trial], task: str, classifiers: Sequence[str], store: Store) -> Champion | None:
@@ -97,6 +102,10 @@ def compare_with_champion(
         return None
     challenge = Challenge(*place, candidate.name, champion.name if champion else None, "first")
     return _compared(challenge, candidate, champion, store) if champion else challenge
+
+
+def _competes(trial: Trial) -> bool:
+    return bool(trial.arm.source and trial.arm.trained and trial.status == "ok")
 
 
 def _mean(group: Group) -> float:

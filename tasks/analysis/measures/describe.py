@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from tasks.analysis.measures import diversity, embedding, similarity
-from tasks.analysis.measures.embedding import Embed, embed, embed_in_worker
+from tasks.analysis.measures.embedding import embed
 from tasks.analysis.measures.matching import REFERENCE_TEXTS, match, matched_texts, shuffled
 from tasks.analysis.measures.sampling import Measured
 from tasks.records import Example, Row, TaskData, content_key
 from tasks.settings import Settings
 from tasks.store import Store
+from tasks.training.embeddings import Encode
 from tasks.training.hardware import precision
 
 KIND = "descriptions"
@@ -39,7 +40,7 @@ def describe_synthesis(
     rows_per_label: int,
     settings: Settings,
     *,
-    encode: Embed = embed_in_worker,
+    encode: Encode | None = None,
 ) -> tuple[Measures, Measures]:
     """(diversity, similarity) of a synthesis's kept rows, of which ``rows_per_label`` were asked for.
 
@@ -50,7 +51,7 @@ def describe_synthesis(
 
 
 def describe_real(
-    data: TaskData, rows_per_label: int, settings: Settings, *, encode: Embed = embed_in_worker
+    data: TaskData, rows_per_label: int, settings: Settings, *, encode: Encode | None = None
 ) -> tuple[Measures, Measures]:
     """(diversity, similarity) of as many real training rows, against the same reference as syntheses."""
     real = match(data, rows_per_label)
@@ -58,7 +59,7 @@ def describe_real(
 
 
 def describe(
-    texts_described: Sequence[str], texts_real: Sequence[str], settings: Settings, *, encode: Embed = embed_in_worker
+    texts_described: Sequence[str], texts_real: Sequence[str], settings: Settings, *, encode: Encode | None = None
 ) -> tuple[Measures, Measures]:
     """(diversity, similarity) by the name of the measure, and where it was estimated, ``<name>_error``.
 
@@ -77,7 +78,7 @@ def describe(
     return found.diversity, found.similarity
 
 
-def _measure(described: list[str], real: list[str], store: Store, encode: Embed) -> _Described:
+def _measure(described: list[str], real: list[str], store: Store, encode: Encode | None) -> _Described:
     if not described:
         return _Described({}, {})
     ours = embed(described, store, encode=encode)

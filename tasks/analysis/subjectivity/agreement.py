@@ -5,7 +5,7 @@ that all name one label leave no chance agreement to correct for.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from tasks.training.trial import item_key
 MIN_VOTES = 2
 """Votes below which an item has no agreement: a single rater has nobody to agree with."""
 
+Agreement = Mapping[str, float]
+"""Item to the share of its raters who chose the most frequent label."""
 Votes = Mapping[str, Mapping[str, int]]
 """Item to label to how many raters chose it, for items with at least ``MIN_VOTES`` votes."""
 
@@ -37,6 +39,13 @@ def count_votes(ratings: Iterable[Rating]) -> dict[str, dict[str, int]]:
 def vote_agreement(votes: Votes) -> dict[str, float]:
     """a_i = max_y sum_k 1(r_ik = y) / K_i of each item, between 1 / K_i and 1 (Li et al. 2023)."""
     return {item: max(counts.values()) / sum(counts.values()) for item, counts in votes.items()}
+
+
+def item_agreement(
+    tasks: Iterable[str], agreement: Mapping[str, Agreement], ratings: Mapping[str, Sequence[Rating]]
+) -> dict[str, Agreement]:
+    """By task, ``agreement`` of the data's own raters where it has any, else that of the annotators' ``ratings``."""
+    return {task: agreement.get(task) or vote_agreement(count_votes(ratings.get(task, ()))) for task in tasks}
 
 
 def krippendorff_alpha(votes: Votes) -> float | None:

@@ -15,6 +15,7 @@ from tasks.analysis.matched_real import Pair, find_real
 from tasks.analysis.predictions import Answers, Read, align, reader, shared_items
 from tasks.analysis.statistics.intervals import slope_interval
 from tasks.analysis.statistics.paired import Aligned, score_interval
+from tasks.analysis.subjectivity.agreement import Agreement
 from tasks.modes import MATCHED_REAL
 from tasks.records import Curve, CurvePoint, Interval, Trial, by_arm
 from tasks.store import Store
@@ -25,9 +26,6 @@ MIN_ITEMS = 20
 """Fewest test rows of a point, and fewest that its last point leaves out for a slope."""
 DECIMALS = 6
 """Agreements are shares: 2/3 is the same threshold however it was rounded."""
-
-Agreement = Mapping[str, float]
-"""Item to the share of its raters who chose the most frequent label."""
 
 
 def make_curves(trials: Sequence[Trial], agreement: Mapping[str, Agreement], store: Store) -> tuple[Curve, ...]:

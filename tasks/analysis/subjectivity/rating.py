@@ -1,80 +1,47 @@
-"""How subjective tasks and texts are, whether the gap goes with it, and what that says of the paper's findings.
+"""How subjective the tasks of a study are, by raters' agreement and by comparisons of tasks.
 
-It is computed from records and stored predictions alone, so computing it again costs nothing.
+It is computed from records alone, so computing it again costs nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tasks.analysis.statistics.intervals import mean_interval
-from tasks.analysis.subjectivity.agreement import count_votes, fleiss_kappa, krippendorff_alpha, vote_agreement
-from tasks.analysis.subjectivity.association import DECIMALS, correlate
-from tasks.analysis.subjectivity.curves import Agreement, make_curves
-from tasks.analysis.subjectivity.findings import find
-from tasks.analysis.subjectivity.ranking import Ranking, rank_tasks
-from tasks.records import (
-    Comparison,
-    Correlation,
-    Curve,
-    Finding,
-    Interval,
-    Judgement,
-    Rating,
-    Synthesis,
-    TaskSubjectivity,
-    TaskSummary,
-    Trial,
+from tasks.analysis.subjectivity.agreement import (
+    Agreement,
+    count_votes,
+    fleiss_kappa,
+    krippendorff_alpha,
+    vote_agreement,
 )
-from tasks.store import Store
+from tasks.analysis.subjectivity.association import DECIMALS
+from tasks.analysis.subjectivity.ranking import Ranking, rank_tasks
+from tasks.records import Interval, Judgement, Rating, TaskSubjectivity
 
 
-@dataclass(frozen=True)
-class StudySubjectivity:
-    """All that a study says about subjectivity."""
-
-    tasks: tuple[TaskSubjectivity, ...]
-    """In the order of the study's tasks."""
-    curves: tuple[Curve, ...]
-    correlations: tuple[Correlation, ...]
-    findings: tuple[Finding, ...]
-
-
-def study_subjectivity(
-    trials: Sequence[Trial],
-    comparisons: Sequence[Comparison],
-    syntheses: Sequence[Synthesis],
-    tasks: Sequence[TaskSummary],
-    store: Store,
-    *,
+def rate_tasks(
+    tasks: Sequence[str],
     agreement: Mapping[str, Agreement],
     ratings: Mapping[str, Sequence[Rating]],
     judgements: Sequence[Judgement],
-) -> StudySubjectivity:
-    """What makes the gap grow, by this study.
+) -> tuple[TaskSubjectivity, ...]:
+    """How subjective each task is, in the given order.
 
     Args:
-        trials: All cells; the predictions of finished ones are read from the store.
-        comparisons: What ``compare`` made of them.
-        syntheses: With diversity and similarity.
-        tasks: The study's tasks, with the diversity of their real rows.
-        store: Where the predictions are.
+        tasks: Names.
         agreement: By task, ``rater_agreement`` of its test rows; tasks whose data has no raters have none.
         ratings: By task, the annotators' votes on test rows; used where the data has no raters.
-        judgements: Comparisons of tasks.
+        judgements: Comparisons of tasks. Raises ``UserError`` for one that compares a task with itself.
 
     """
-    ranking = rank_tasks([task.name for task in tasks], judgements)
-    votes = {task.name: count_votes(ratings.get(task.name, ())) for task in tasks}
-    by_task = {name: agreement.get(name) or vote_agreement(counted) for name, counted in votes.items()}
+    ranking = rank_tasks(tasks, judgements)
     measured = [
-        _by_raters(name, agreement[name]) if agreement.get(name) else _by_annotators(name, votes[name])
-        for name in by_task
+        _by_raters(task, agreement[task])
+        if agreement.get(task)
+        else _by_annotators(task, count_votes(ratings.get(task, ())))
+        for task in tasks
     ]
-    subjectivity = _ranked([_compared(item, ranking) for item in measured])
-    curves = make_curves(trials, by_task, store)
-    correlations = correlate(comparisons, subjectivity)
-    findings = find(comparisons, syntheses, tasks, curves, subjectivity)
-    return StudySubjectivity(subjectivity, curves, correlations, findings)
+    return _ranked([_compared(item, ranking) for item in measured])
 
 
 def _by_raters(name: str, agreement: Agreement) -> TaskSubjectivity:

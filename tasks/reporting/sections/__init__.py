@@ -6,7 +6,7 @@ A new result of the analysis is a file here, a template if it needs one, and its
 from collections.abc import Sequence
 
 from tasks.reporting.results import Results
-from tasks.reporting.section import Section
+from tasks.reporting.section import AnalysisInputs, Section
 from tasks.reporting.sections import (
     champions,
     comparisons,
@@ -19,7 +19,6 @@ from tasks.reporting.sections import (
     subjectivity,
     texts,
 )
-from tasks.store import Store
 
 SECTIONS = (
     scores.SECTION,
@@ -35,11 +34,16 @@ SECTIONS = (
 )
 
 
-def analysed(results: Results, store: Store, sections: Sequence[Section] = SECTIONS) -> Results:
-    """The results with the parts that sections compute."""
+def analysed(results: Results, inputs: AnalysisInputs, sections: Sequence[Section] = SECTIONS) -> Results:
+    """The results with the parts that sections compute, one after the other in the order of the list.
+
+    Raises ``RunError`` where a finished trial's predictions are gone or damaged.
+    """
     for section in sections:
         if section.compute:
-            results = results.with_part(section.name, section.compute(results, store))
+            found = section.compute(results, inputs)
+            path, name = section.stored_in, section.name
+            results = results.with_field(path, found) if path else results.with_analysis(name, found)
     return results
 
 

@@ -10,7 +10,16 @@ from tasks.reporting.grouping import by_mode, in_order, pairs, task_names, title
 from tasks.reporting.modes import all_synthetic, llm, mode_name
 from tasks.reporting.phrases import among, sentence, times
 from tasks.reporting.results import Results
-from tasks.reporting.section import Group, Panel, Section
+from tasks.reporting.section import AnalysisInputs, Group, Panel, Section
+
+
+def compute(results: Results, inputs: AnalysisInputs) -> tuple[Curve, ...]:
+    """One curve an arm, by the data's own raters, or else the annotators."""
+    from tasks.analysis.subjectivity.agreement import item_agreement  # scipy is slow to import
+    from tasks.analysis.subjectivity.curves import make_curves
+
+    tasks = [task.name for task in results.tasks]
+    return make_curves(results.cells, item_agreement(tasks, inputs.agreement, inputs.ratings), inputs.store)
 
 
 def of_tasks(results: Results, classifier: str, generator: str | None) -> dict[str, list[Curve]]:
@@ -104,4 +113,11 @@ def _variables(results: Results) -> dict[str, Any]:
     }
 
 
-SECTION = Section(name="curves", title="Accuracy over agreement", sentences=slopes, variables=_variables)
+SECTION = Section(
+    name="curves",
+    title="Accuracy over agreement",
+    compute=compute,
+    stored_in="subjectivity.curves",
+    sentences=slopes,
+    variables=_variables,
+)

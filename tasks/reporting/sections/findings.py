@@ -1,8 +1,17 @@
 """The findings of the paper, held against this study's numbers."""
 
+from tasks.records import Finding
 from tasks.reporting.phrases import count, listed
 from tasks.reporting.results import Results
-from tasks.reporting.section import Section, Table
+from tasks.reporting.section import AnalysisInputs, Section, Table
+
+
+def compute(results: Results, inputs: AnalysisInputs) -> tuple[Finding, ...]:
+    """All findings that the study has the modes for."""
+    from tasks.analysis.subjectivity.findings import find  # scipy is slow to import, and places only show the findings
+
+    found = results.subjectivity
+    return find(results.comparisons, results.syntheses, results.tasks, found.curves, found.tasks)
 
 
 def tally(results: Results) -> str:
@@ -23,6 +32,8 @@ def table(results: Results) -> Table | None:
 SECTION = Section(
     name="findings",
     title="The paper’s findings on your tasks",
+    compute=compute,
+    stored_in="findings",
     table=table,
     variables=lambda results: {"tally": tally(results)},
 )

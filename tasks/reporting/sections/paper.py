@@ -54,6 +54,7 @@ def _lost_or_won(loss: float) -> str:
 SECTION = Section(
     name="paper",
     title="Beside the paper’s numbers",
-    compute=lambda results, store: beside(results.comparisons),
+    compute=lambda results, inputs: beside(results.comparisons),
+    stored_in="paper",
     variables=lambda results: {"published": published(results), "lost": losses(results)},
 )

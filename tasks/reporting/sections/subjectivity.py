@@ -9,8 +9,8 @@ from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure, value_axis
 from tasks.reporting.grouping import classifiers, rating, task_names, titles
 from tasks.reporting.modes import Look, all_synthetic, llm, mode_name, place
 from tasks.reporting.phrases import count, signed
-from tasks.reporting.results import Results
-from tasks.reporting.section import Panel, Section
+from tasks.reporting.results import Results, Subjectivity
+from tasks.reporting.section import AnalysisInputs, Panel, Section
 
 Measure = Literal["strength", "disagreement"]
 """Of the subjectivity of tasks: by comparisons of tasks, or by the disagreement of raters."""
@@ -32,6 +32,16 @@ class Numbered:
     mode: str
     gap: Gap
     hollow: bool
+
+
+def compute(results: Results, inputs: AnalysisInputs) -> Subjectivity:
+    """How subjective the tasks are, and how gaps go with it; the section of the curves adds those."""
+    from tasks.analysis.subjectivity.association import correlate  # scipy is slow to import
+    from tasks.analysis.subjectivity.rating import rate_tasks
+
+    names = [task.name for task in results.tasks]
+    rated = rate_tasks(names, inputs.agreement, inputs.ratings, inputs.judgements)
+    return Subjectivity(rated, correlations=correlate(results.comparisons, rated))
 
 
 def axis(results: Results) -> Measure | None:
@@ -185,6 +195,8 @@ def _variables(results: Results) -> dict[str, Any]:
 SECTION = Section(
     name="subjectivity",
     title="Subjectivity of the tasks",
+    compute=compute,
+    stored_in="subjectivity",
     sentences=lambda results: [*ends(results), *correlations(results)],
     variables=_variables,
 )

@@ -2,8 +2,8 @@
 prefix; a name without a known prefix is an encoder that is fine-tuned.
 
 A kind is a module with ``PREFIX``, ``check(config)``, ``resolve(config)`` (what shapes a training, for content keys,
-without torch), ``fit_predict(training)``, which runs in a worker process, and ``SAVES`` (whether it can leave its
-model).
+without torch), ``fit_predict(training)``, which runs in a worker process, and ``SAVES``: the form in which it leaves
+its model in ``training.save_to`` (``transformers`` or ``probe``), or null where it cannot.
 """
 
 import importlib
@@ -33,9 +33,14 @@ def check_classifier(config: ClassifierConfig) -> None:
     kind_of(config).check(config)
 
 
-def can_save(config: ClassifierConfig) -> bool:
-    """Whether a training can leave its model in a folder."""
-    return bool(kind_of(config).SAVES)
+def saved_form(config: ClassifierConfig) -> str | None:
+    """The form in which a training can leave its model in a folder; null where it cannot."""
+    return kind_of(config).SAVES or None
+
+
+def is_fine_tuned(config: ClassifierConfig) -> bool:
+    """Whether a training changes the encoder itself, which takes minutes: such a trial is shown by itself."""
+    return saved_form(config) == "transformers"
 
 
 def resolve(config: ClassifierConfig) -> dict[str, Any]:

@@ -4,9 +4,12 @@ One rule of training length for all modes and sizes: ``epochs`` passes, but neve
 steps, because fine-tuning on few rows fails mostly by stopping too early (Mosbach et al. 2021).
 """
 
+import logging
 import math
 import random
+import shutil
 import tempfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.config import EMBEDDED_CLASSIFIER, ClassifierConfig
@@ -37,8 +40,8 @@ MICRO_BATCHES = 2
 """Parts of a batch that go through the encoder one by one on a CPU, like lengths together: the same gradient with less
 padding (docs/LOG.md)."""
 
-SAVES = True
-"""A training can leave its model in a folder."""
+SAVES = "transformers"
+"""A training can leave its model in a folder, as transformers saves it."""
 
 WARMUP_SHARE = 0.1
 WEIGHT_DECAY = 0.01
@@ -101,11 +104,20 @@ def fit_predict(training: Training) -> "np.ndarray":
             raise RunError(f"training diverged: its loss is {loss} at learning_rate {rate:g}; try a lower one")
         encoders.check_finite(model, encoder.name, "after training")
         if training.save_to:
-            model.config.id2label = dict(enumerate(training.labels))
-            model.config.label2id = {label: i for i, label in enumerate(training.labels)}
-            model.save_pretrained(training.save_to)
-            tokenizer.save_pretrained(training.save_to)
+            _save(model, tokenizer, training.labels, training.save_to)
         return _predict(trainer, encoders.tokenize(tokenizer, training.test_texts, training.config.max_length))
+
+
+def _save(model: Any, tokenizer: Any, labels: Sequence[str], folder: str) -> None:
+    """Leave the model with its labels; a disk that is full costs the model and not the trial."""
+    model.config.id2label = dict(enumerate(labels))
+    model.config.label2id = {label: i for i, label in enumerate(labels)}
+    try:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    except Exception:  # libraries below have errors of their own
+        logging.getLogger(__name__).exception("a model could not be written")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folder: str, on_gpu: bool) -> Any:

@@ -3,11 +3,16 @@
 It has no random part: trials of different seeds differ only where their rows do.
 """
 
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.config import ClassifierConfig
-from tasks.errors import UserError
-from tasks.training import encoders
+from tasks.errors import RunError, UserError
+from tasks.training import encoders, synthgap_probe
+from tasks.training.embeddings import Embedder, find_embedder
 from tasks.training.request import Training
 
 if TYPE_CHECKING:
@@ -19,8 +24,8 @@ PREFIX = "probe/"
 PENALTY = 10.0
 """Inverse strength of the L2 penalty on embeddings of length one (docs/LOG.md)."""
 
-SAVES = False
-"""A probe is for screening: it leaves no model."""
+SAVES = "probe"
+"""``fit_and_save`` can leave the coefficients in a folder."""
 
 UNUSED = ("epochs", "learning_rate", "batch_size", "min_steps")
 
@@ -38,8 +43,13 @@ def check(config: ClassifierConfig) -> None:
 
 def resolve(config: ClassifierConfig) -> dict[str, Any]:
     """What shapes a training, defaults filled in."""
-    encoder = encoders.find_encoder(config.model.removeprefix(PREFIX), config.revision)
-    return {**encoder.identity, "max_length": config.max_length}
+    embedder = embedder_of(config)
+    return {**embedder.encoder.identity, "max_length": embedder.max_length}
+
+
+def embedder_of(config: ClassifierConfig) -> Embedder:
+    """What makes the vectors that a probe is fitted on."""
+    return find_embedder(config.model.removeprefix(PREFIX), config.max_length, config.revision)
 
 
 def fit_predict(training: Training) -> "np.ndarray":
@@ -47,16 +57,96 @@ def fit_predict(training: Training) -> "np.ndarray":
 
     A label without training rows gets probability 0. Raises ``RunError`` when the encoder cannot be loaded.
     """
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import normalize
-
     encoder = encoders.find_encoder(training.config.model.removeprefix(PREFIX), training.config.revision)
     texts = [*training.texts, *training.test_texts]
-    vectors = encoders.embed(encoder, texts, training.config.max_length, training.precision, training.threads)
-    vectors = normalize(vectors.astype(np.float64))
-    model = LogisticRegression(C=PENALTY, max_iter=2000).fit(vectors[: len(training.texts)], training.row_labels)
-    probabilities = np.zeros((len(training.test_texts), len(training.labels)))
-    columns = [training.labels.index(label) for label in model.classes_]
-    probabilities[:, columns] = model.predict_proba(vectors[len(training.texts) :])
+    vectors = _normal(encoders.embed(encoder, texts, training.config.max_length, training.precision, training.threads))
+    model = _fit(vectors[: len(training.texts)], training.row_labels)
+    return _probabilities(model, vectors[len(training.texts) :], training.labels)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One probe to fit among many: rows of a common table of vectors."""
+
+    rows: tuple[int, ...]
+    """Training rows."""
+    row_labels: tuple[str, ...]
+    test_rows: tuple[int, ...]
+
+
+Fitted = tuple["np.ndarray", float]
+"""Probabilities of the test rows, float64 (rows, labels), and seconds."""
+
+
+def fit_predict_each(vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequence[str]) -> list[Fitted | RunError]:
+    """Fit probes on rows of ``vectors`` (texts, width), one after the other on one core: such small problems take
+    longer on two. A fit that fails gives its error and stops no other.
+    """
+    from sklearn import config_context
+    from threadpoolctl import threadpool_limits
+
+    table = _normal(vectors)
+    found: list[Fitted | RunError] = []
+    with threadpool_limits(1), config_context(skip_parameter_validation=True):
+        for fit in fits:
+            started = time.monotonic()
+            try:
+                model = _fit(table[list(fit.rows)], fit.row_labels)
+                probabilities = _probabilities(model, table[list(fit.test_rows)], labels)
+            except Exception as error:  # numbers that are not finite, among others
+                found.append(RunError(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"))
+            else:
+                found.append((probabilities, time.monotonic() - started))
+    return found
+
+
+def fit_and_save(
+    config: ClassifierConfig, folder: Path, vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequence[str]
+) -> list[Fitted | RunError]:
+    """Fit the probe of the only one of ``fits``, leave it in ``folder`` (``synthgap_probe``), and predict with it."""
+    import numpy as np
+
+    [fit] = fits
+    table = _normal(vectors)
+    model = _fit(table[list(fit.rows)], fit.row_labels)
+    weights, intercepts = model.coef_, model.intercept_
+    if len(weights) == 1:  # two labels: one row, for the second; the first's logit is 0
+        weights, intercepts = np.vstack([0 * weights, weights]), np.append(0.0, intercepts)
+    embedder = embedder_of(config)
+    encoder = embedder.encoder
+    module, package = encoders.EMBEDDED.get(encoder.name, (encoder.source, None))
+    about = synthgap_probe.About(
+        encoder=module,
+        package=package,
+        revision=encoder.revision,
+        fingerprint=encoder.fingerprint,
+        folder=encoder.local,
+        max_length=embedder.max_length,
+        labels=tuple(map(str, model.classes_)),
+    )
+    synthgap_probe.save(folder, about, weights, intercepts)
+    return [(_probabilities(model, table[list(fit.test_rows)], labels), 0.0)]
+
+
+def _normal(vectors: "np.ndarray") -> "np.ndarray":
+    """The vectors at length one, float64."""
+    import numpy as np
+
+    wide = vectors.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    normal: np.ndarray = wide / np.where(lengths == 0, 1, lengths)
+    return normal
+
+
+def _fit(vectors: "np.ndarray", row_labels: Sequence[str]) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=PENALTY, max_iter=2000).fit(vectors, row_labels)
+
+
+def _probabilities(model: Any, vectors: "np.ndarray", labels: Sequence[str]) -> "np.ndarray":
+    import numpy as np
+
+    probabilities = np.zeros((len(vectors), len(labels)))
+    probabilities[:, [labels.index(label) for label in model.classes_]] = model.predict_proba(vectors)
     return probabilities

@@ -12,6 +12,7 @@ from flows.deployed import study
 from flows.operations import deployments
 from flows.operations.deployments import study_deployment, study_deployments, watch_deployment
 from flows.operations.registration import offer_modes
+from tasks.data.catalog import CATALOG
 from tasks.errors import UserError
 from tasks.settings import Settings
 
@@ -24,6 +25,7 @@ def write(folder: Path, name: str = "mine", **change: Any) -> Path:
         "generators": ["openai/m", "embedded/smollm2-135m-instruct"],
         **change,
     }
+    (folder / "tickets.yaml").write_text((CATALOG / "sms_spam.yaml").read_text().replace("sms_spam", "tickets"))
     path = folder / f"{name}.yaml"
     path.write_text(f"# First line,\n# second line.\n{json.dumps(config)}")
     return path
@@ -52,6 +54,21 @@ def test_a_broken_file_and_a_name_taken_are_complaints_and_the_others_are_regist
     assert [entry["name"] for entry in entries] == ["mine"]
     assert len(complaints) == 2
     assert "broken.yaml" in complaints[0] and "twin.yaml" in complaints[1] and "'mine'" in complaints[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tasks": ["./gone.yaml"]}, "no such file"),
+        ({"modes": ["reel"]}, "Did you mean 'real'"),
+        ({"filters": ["x"]}, "x"),
+    ],
+)
+def test_a_study_with_an_unknown_name_is_a_complaint_that_names_its_file(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError, match=rf"study mine\.yaml: .*{said}"):
+        study_deployment("mine", write(tmp_path, **change))
 
 
 def test_prefect_yaml_is_in_step_with_the_study_files() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from flows.operations.process import end_processes, marked_processes
 from flows.operations.services import worker_name
+from tasks.data.catalog import CATALOG
 from tasks.settings import Settings
 from tests.flows.home import KEY, SECONDS, Up, until
 from tests.provider import MODEL, ROOT, Provider, provider
@@ -88,6 +89,17 @@ def test_the_form_refuses_what_can_never_be(up: Up, bad: dict[str, Any]) -> None
     assert next(iter(bad)) in refusal.value.read().decode()
 
 
+def test_a_study_is_registered_when_its_missing_task_file_is_there(up: Up, endpoint: Provider) -> None:
+    task = up.path / "studies" / "tickets" / "tickets.yaml"
+    up.study(endpoint, "waits", tasks=["./tickets/tickets.yaml"])
+    until(lambda: any("study waits.yaml" in line for line in up.state.complaints), "the missing file is named")
+    assert "waits" not in up.deployments()
+    task.parent.mkdir()
+    task.write_text((CATALOG / "sms_spam.yaml").read_text().replace("name: sms_spam", "name: tickets"))
+    until(lambda: "waits" in up.deployments(), "the study is registered")
+    until(lambda: not up.state.complaints, "nothing is left to complain about")
+
+
 def test_a_run_that_dies_with_its_worker_goes_on_and_pays_nothing_twice(up: Up, endpoint: Provider) -> None:
     up.study(endpoint, "killed", rows_per_label=20)
     until(lambda: "killed" in up.deployments(), "the new study file is registered")
@@ -137,7 +149,7 @@ def test_what_no_form_can_know_is_one_clear_line(up: Up) -> None:
 
 
 def test_a_run_of_the_command_line_is_seen_on_the_same_servers(up: Up) -> None:
-    done = up.run("run", "small", "--json")
+    done = up.run("run", "small", "--json", "--again")
     assert done.returncode == 0, done.stderr
     [cell] = [cell for cell in json.loads(done.stdout)["cells"] if cell["arm"]["mode"] == "zero_shot"]
     assert cell["run_id"] in {run["info"]["run_id"] for run in up.mlflow_runs("small")}

@@ -1,0 +1,209 @@
+"""Embeddings of texts, made once and kept in the store: for probes, measures, and whatever else reads vectors.
+
+They are kept in shards, one for each batch of texts that were new: an immutable artifact of two NumPy files, which can
+be read as memory maps. A shard's key begins with a hash of everything that shapes a vector but the text, so a listing
+finds all that there are. Several processes and machines can add shards at once; at worst a text is in two of them. An
+interrupted run loses the batch that it was at. A damaged shard is reported and removed, and its texts are embedded
+again when they are needed.
+"""
+
+import contextlib
+import hashlib
+import io
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
+
+from tasks.errors import RunError
+from tasks.records import ID_LENGTH, content_key
+from tasks.store import Store
+from tasks.training import encoders, worker
+from tasks.training.hardware import Precision, cores, precision
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Vectors: TypeAlias = "NDArray[np.float32]"
+Encode = Callable[[Sequence[str]], Vectors]
+"""Embeds texts: float32 (texts, width)."""
+
+KIND = "vectors"
+TEXTS, VECTORS = "texts.npy", "vectors.npy"
+"""Files of a shard: hashes of its texts, uint8 (texts, 16), sorted; and their vectors, float32 (texts, width)."""
+VERSION = 1
+"""Raised by hand when a change of code changes vectors by more than rounding."""
+SHARD_TEXTS = 2048
+"""Texts of a shard at most, which bounds memory and what an interruption loses."""
+HASH_BYTES = 16
+
+_embedding = threading.Lock()
+"""Stages that run at once often need the same texts: the second one finds them."""
+_texts: dict[tuple[str, str], tuple[bytes, ...]] = {}
+"""Hashes of the texts of the shards that this process has seen, by store and key."""
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """What shapes a text's vector: the mean of an encoder's last hidden states."""
+
+    encoder: encoders.Encoder
+    max_length: int
+    """Tokens after which a text is cut."""
+    precision: Precision
+
+    @cached_property
+    def key(self) -> str:
+        """Begins the keys of its shards."""
+        shaped_by = {**self.encoder.identity, "max_length": self.max_length, "precision": self.precision}
+        return content_key({"version": VERSION, "pooling": "mean", **shaped_by})[:ID_LENGTH]
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts in a worker process, on all cores; this process stays free of torch."""
+        vectors: Vectors = worker.call(
+            encoders.embed, self.encoder, list(texts), self.max_length, self.precision, cores()
+        )
+        return vectors
+
+
+def find_embedder(name: str, max_length: int, revision: str | None = None) -> Embedder:
+    """The embedder of an encoder on this machine. Raises ``UserError`` like ``encoders.find_encoder``."""
+    return Embedder(encoders.find_encoder(name, revision), max_length, precision())
+
+
+def embed(texts: Sequence[str], embedder: Embedder, store: Store, *, encode: Encode | None = None) -> Vectors:
+    """(texts, width) float32 vectors, not normalised; each distinct text that the store lacks is embedded and kept.
+
+    ``encode`` stands in for the encoder. Raises ``RunError`` when the encoder or the store cannot be used.
+    """
+    import numpy as np
+
+    names = [_name(text) for text in texts]
+    with _embedding:
+        found = _stored(set(names), embedder, store)
+        missing = {name: text for name, text in zip(names, texts, strict=True) if name not in found}
+        for batch in _batches(sorted(missing)):
+            vectors = _add([(name, missing[name]) for name in batch], embedder, store, encode or embedder.encode)
+            found |= zip(batch, vectors, strict=True)
+    width = len(next(iter(found.values()))) if found else 0
+    embedded = np.empty((len(names), width), np.float32)
+    for row, name in enumerate(names):
+        embedded[row] = found[name]
+    return embedded
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """What a shard's manifest says of its making."""
+
+    characters: int
+    seconds: float
+
+
+def stored_texts(texts: Sequence[str], embedder: Embedder, store: Store) -> int:
+    """How many of the texts the store has vectors of."""
+    wanted = {_name(text) for text in texts}
+    total = len(wanted)
+    for key in _shards(embedder, store):
+        wanted.difference_update(_texts_of(store, key))
+    return total - len(wanted)
+
+
+def seconds_per_character(embedder: Embedder, store: Store) -> float | None:
+    """How long the shards of an embedder took; null where there are none."""
+    made = [found for key in _shards(embedder, store) if (found := store.record(KIND, key, Speed))]
+    characters = sum(shard.characters for shard in made)
+    return sum(shard.seconds for shard in made) / characters if characters else None
+
+
+def _name(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:HASH_BYTES]
+
+
+def _batches(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for start in range(0, len(names), SHARD_TEXTS):
+        yield names[start : start + SHARD_TEXTS]
+
+
+def _shards(embedder: Embedder, store: Store) -> list[str]:
+    return [key for key in store.keys(KIND) if key.startswith(embedder.key)]
+
+
+def _stored(names: set[bytes], embedder: Embedder, store: Store) -> dict[bytes, Vectors]:
+    """Vectors of those of the texts that the store has, by the texts' hashes."""
+    found: dict[bytes, Vectors] = {}
+    for key in _shards(embedder, store):
+        rows = [(row, name) for row, name in enumerate(_texts_of(store, key)) if name in names and name not in found]
+        if rows and (vectors := _vectors_of(store, key)) is not None:
+            chosen = vectors[[row for row, _ in rows]]  # a copy: the shard's other vectors are let go
+            found |= zip((name for _, name in rows), chosen, strict=True)
+            store.touch(KIND, key)
+    return found
+
+
+def _add(batch: Sequence[tuple[bytes, str]], embedder: Embedder, store: Store, encode: Encode) -> Vectors:
+    import numpy as np
+
+    names, texts = [name for name, _ in batch], [text for _, text in batch]
+    started = time.monotonic()
+    vectors = encode(texts)
+    made: dict[str, object] = {
+        "texts": len(texts),
+        "characters": sum(map(len, texts)),
+        "seconds": round(time.monotonic() - started, 3),
+    }
+    made |= {"encoder": embedder.encoder.identity, "max_length": embedder.max_length, "precision": embedder.precision}
+    hashes = np.frombuffer(b"".join(names), np.uint8).reshape(-1, HASH_BYTES)
+    key = embedder.key + content_key([name.hex() for name in names])[:ID_LENGTH]
+    store.put(KIND, key, made, {TEXTS: _to_bytes(hashes), VECTORS: _to_bytes(vectors)})
+    return vectors
+
+
+def _texts_of(store: Store, key: str) -> tuple[bytes, ...]:
+    """Hashes of a shard's texts, in its order; none where it is damaged or gone. Kept in memory: a shard never changes,
+    and an object store would be asked for all of them by every stage.
+    """
+    if (store.url, key) not in _texts:
+        try:
+            content = store.file(KIND, key, TEXTS)
+        except FileNotFoundError:
+            _remove(store, key)
+            return ()
+        header = 10 + int.from_bytes(content[8:10], "little")  # read without NumPy, which a plan need not import
+        starts = range(header, len(content), HASH_BYTES)
+        _texts[store.url, key] = tuple(content[start : start + HASH_BYTES] for start in starts)
+    return _texts[store.url, key]
+
+
+def _vectors_of(store: Store, key: str) -> "Vectors | None":
+    """A shard's vectors; null where it is damaged or gone."""
+    import numpy as np
+
+    try:
+        vectors: Vectors = np.load(io.BytesIO(store.file(KIND, key, VECTORS)), allow_pickle=False)
+        if len(vectors) == len(_texts_of(store, key)):
+            return vectors
+        store.damaged(KIND, key, f"{VECTORS} has another number of rows than {TEXTS}")
+    except FileNotFoundError:
+        pass
+    except (ValueError, EOFError) as error:
+        store.damaged(KIND, key, f"{VECTORS}: {error}")
+    _remove(store, key)
+    return None
+
+
+def _remove(store: Store, key: str) -> None:
+    """Let go of a damaged shard, so that it is not reported again."""
+    with contextlib.suppress(RunError):  # whoever may read need not be allowed to delete
+        store.delete(KIND, key)
+
+
+def _to_bytes(array: "NDArray[np.generic]") -> bytes:
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
