@@ -97,6 +97,10 @@ bench-overhead: setup
 bench-startup: setup
 	$(BIN)/python -m benchmarks.startup
 
+# Minutes; fails where 10,000 cells take over 30 s to plan or two minutes to compare, or memory grows past 2 GiB.
+bench-large: setup
+	$(BIN)/python -m benchmarks.large
+
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup
 	$(BIN)/uv pip compile --quiet --config-file deployments/lock/uv.toml \

@@ -175,7 +175,7 @@ def run(place: Path, **fields: Any) -> tuple[dict[str, Any], float, float]:
         seconds = time.perf_counter() - start
         if process.returncode:
             said.seek(0)
-            raise SystemExit(f"the study ended with {process.returncode}:\n{said.read().decode()[-2000:]}")
+            raise SystemExit(f"the study ended with {process.returncode}:\n{said.read().decode()[-4000:]}")
     return json.loads(results), seconds, most[0] / 2**30
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,15 +75,15 @@ def plan(
     if not fetch:
         os.environ["HF_HUB_OFFLINE"] = "1"
     try:
-        content = plan_study(_load(study), Settings() if fetch else Settings(fetch=False)).as_dict()
+        found = plan_study(_load(study), Settings() if fetch else Settings(fetch=False))
     except UnavailableError as error:
         raise RunError(f"{error}" + ("" if fetch else ". `synthgap plan --fetch` downloads what a run would")) from None
     if as_json:
-        print(json.dumps(content))
+        print(json.dumps(found.as_dict()))
     else:
         from tasks.reporting.terminal import plan_table, show
 
-        show(plan_table(content))
+        show(plan_table(found))
 
 
 @app.command()
@@ -206,13 +207,13 @@ def store(context: typer.Context, as_json: JsonOption = False, days: DaysOption 
     from tasks.inventory import take_inventory
     from tasks.settings import Settings
 
-    content = take_inventory(Settings()).as_dict(time.time(), days)
+    usage = take_inventory(Settings()).usage(time.time(), days)
     if as_json:
-        print(json.dumps(content))
+        print(json.dumps(asdict(usage)))
     else:
-        from tasks.reporting.terminal import inventory_tables, show
+        from tasks.reporting.terminal import show, usage_tables
 
-        show(inventory_tables(content))
+        show(usage_tables(usage))
 
 
 @store_app.command()
@@ -230,14 +231,13 @@ def prune(
 
     settings = Settings()
     settings.check_home()
-    found = (inventory.prune if apply else inventory.plan_pruning)(settings, days, journals)
-    content = {**found.as_dict(), "applied": apply}
+    pruning = (inventory.prune if apply else inventory.plan_pruning)(settings, days, journals)
     if as_json:
-        print(json.dumps(content))
+        print(json.dumps(pruning.as_dict()))
     else:
         from tasks.reporting.terminal import pruning_table, show
 
-        show(pruning_table(content))
+        show(pruning_table(pruning))
 
 
 @app.command()

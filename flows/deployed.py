@@ -1,7 +1,7 @@
 """A study as Prefect's user interface starts it: the study file, and a form that changes its values for one run.
 
-Prefect makes the form out of the signature and its docstring. One flow serves all deployments; a deployment fills in
-what its study file says. It is loaded by its module's name, so that Prefect neither copies code nor changes
+Prefect makes the form from the signature and its docstring. One flow serves all deployments; a deployment fills in the
+values of its study file. The flow is loaded by its module's name, so that Prefect neither copies code nor changes
 ``sys.path``; what makes a study run is imported when one begins.
 """
 
@@ -38,23 +38,23 @@ def study(
     budget_usd: Annotated[float, Field(ge=0)] | None,
     tolerance: Annotated[float, Field(gt=0, lt=1)],
 ) -> State[Any]:
-    """Generate, train, test, compare, report. What was done before is found again and costs nothing.
+    """Generate, train, test, compare, report. Finished work is reused and costs nothing.
 
     Args:
-        study: The study file that this deployment belongs to; leave it as it is. What the fields below do not show is
-            as the file says.
-        tasks: Classification tasks of the catalog (`synthgap tasks` describes them).
+        study: The study file of this deployment; do not change it. Values that this form does not show are taken from
+            the file.
+        tasks: Tasks that come with synthgap (`synthgap tasks` describes them).
         own_tasks: Tasks of your own: paths of task YAMLs in the study file's folder or in SYNTHGAP_HOME.
-        modes: Where training rows come from. `real` is what the others are compared with.
+        modes: Where training rows come from. The other modes are compared with `real`.
         generators: LLMs that write rows, by litellm name: `embedded/smollm2-135m-instruct` needs no key,
-            `openai/gpt-4o-mini` needs OPENAI_API_KEY where the worker runs. A name that the study file has keeps what
-            the file says about it.
-        classifiers: What is trained: `embedded/minilm-l6`, `probe/embedded/minilm-l6` (seconds; only a linear layer),
-            or an encoder of the Hugging Face hub such as `FacebookAI/roberta-base`.
-        seeds: One training for each seed. Gaps are paired by seed; more seeds make intervals narrower.
+            `openai/gpt-4o-mini` needs OPENAI_API_KEY where the worker runs. A model of the study file keeps its
+            settings from the file.
+        classifiers: Classifiers to train: `embedded/minilm-l6`, `probe/embedded/minilm-l6` (seconds; only a linear
+            layer), or an encoder of the Hugging Face hub such as `FacebookAI/roberta-base`.
+        seeds: Each cell is trained once for each seed. Gaps are paired by seed; more seeds make intervals narrower.
         rows_per_label: Training rows for each label, synthetic and real alike.
         budget_usd: Most dollars that this run may spend on LLM calls. None sets no limit.
-        tolerance: Loss of macro-F1 that you would accept for not labelling (0.02 is two points), for the verdict.
+        tolerance: Loss of macro-F1 (0.02 is 2 points) that you would accept for not labelling; the verdict uses it.
 
     """
     values = dict(locals())

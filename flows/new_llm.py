@@ -47,6 +47,6 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
             note_broken(model, str(error), now, settings)
             raise
         results: Any = state.result(raise_on_failure=False)  # what it carries, whether it failed or not
-        known = note_end(chosen, data, model, results.model_dump(), now, settings)
+        known = note_end(chosen, data, model, results.syntheses, results.errors, now, settings)
     said = f"; {known.note}" if known and known.note else ""
     return state.model_copy(update={"message": f"{state.message}{said}"})

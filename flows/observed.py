@@ -89,8 +89,8 @@ def shown_alive() -> Iterator[None]:
 @contextmanager
 def study_progress(plan: Plan) -> Iterator[None]:
     """A progress artifact of the whole grid, on the page of the flow run."""
-    tally = Tally(syntheses=len(plan.syntheses), trials=len(plan.trials) + len(plan.untrained))
-    LOGGER.info("%s, %d LLM calls to make", tally.share().words, plan.as_dict()["totals"]["calls"])
+    tally = Tally(syntheses=len(plan.syntheses), trials=len(plan.cells))
+    LOGGER.info("%s, %d LLM calls to make", tally.share().words, plan.totals.calls)
     LOGGER.addHandler(tally)
     try:
         with _followed(tally.share, artifact_key(f"{plan.study.name}-progress")):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from flows.launch import launch
 from flows.operations.environment import use_prefect_home
@@ -62,7 +62,7 @@ def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Sett
     """Run a planned study as a Prefect flow, on the server of ``up``, another that is configured, or its own."""
     use_prefect_home(settings)
     quiet_prefect()
-    with prefect_server(settings.home / "prefect-server.log") as server, _display(plan.as_dict()):
+    with prefect_server(settings.home / "prefect-server.log") as server, _display(plan):
         if settings.runner == "threads" and not all(planned.stored for planned in plan.trials):
             worker.start()  # it imports torch, this process Prefect and MLflow, while the server starts
         from flows.study import run_flow
@@ -83,7 +83,7 @@ def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Sett
 
 
 @contextmanager
-def _display(plan: dict[str, Any]) -> Iterator[None]:
+def _display(plan: Plan) -> Iterator[None]:
     """Feeds the live display from the log records of the stages, for as long as the flow runs."""
     with terminal.Display(plan) as display:
         handler = _ToDisplay(display)

@@ -1,7 +1,7 @@
 """Where trainings run: threads of this process, or a Dask or Ray cluster, chosen by one setting.
 
-Only trainings and measures of texts go to a cluster. LLM calls stay in this process: one throttle finds the rate that a
-provider allows, and the journal is a local file. A worker gets records and keys, and reads rows from the store.
+Only trainings and measures of texts go to a cluster. LLM calls stay in this process: one throttle adapts to each
+provider's limit, and the journal is a local file. A worker gets records and keys, and reads rows from the store.
 """
 
 import multiprocessing
@@ -51,10 +51,10 @@ class Trainers:
 
 @contextmanager
 def trainers(settings: Settings, run: runs.StudyRun, data_key: str, trainings: int) -> Iterator[Trainers]:
-    """The runner that the settings name, started; a study trains ``trainings`` cells at once on a machine.
+    """The runner of the settings, started; a study trains ``trainings`` cells at a time on a machine.
 
-    Raises ``UserError`` where its package is not installed, ``RunError`` where nobody answers, or a worker does not see
-    the store (by the key of real rows), the MLflow run or Prefect.
+    Raises ``UserError`` if its package is not installed, ``RunError`` if the cluster does not answer, or if a worker
+    cannot reach the store (by the key of real rows), the MLflow run or Prefect.
     """
     api = PREFECT_API_URL.value()
     with STARTS[settings.runner](settings.runner_address, trainings, (settings, run, data_key, api)) as started:
@@ -128,7 +128,7 @@ STARTS: dict[str, Callable[..., Any]] = {"threads": _threads, "dask": _dask, "ra
 
 
 def complaint(settings: Settings, run: runs.StudyRun, data_key: str, api: str) -> str:
-    """Why this process, a worker of a cluster, cannot train for a study; empty where it can."""
+    """Why this process, a worker of a cluster, cannot train for a study; empty if it can."""
     if multiprocessing.current_process().daemon:
         return (
             "it is a daemon, which may not start a training process; "

@@ -138,7 +138,7 @@ def trial_stage(
 
 @task(name="screen", task_run_name="screen · {name}", cache_policy=NO_CACHE)
 def screen_stage(name: str, jobs: Sequence[TrialJob], settings: Settings) -> list[Trial] | State[list[Trial]]:
-    """Fit and test a batch of probes of one task (``unsearched``), or find them in the store.
+    """Fit and test a batch of probes of one task, or find them in the store.
 
     The state carries all trials in the order of the jobs; where some have failed, it says which.
     """

@@ -43,7 +43,7 @@ from tasks.records import (
     readable,
 )
 from tasks.reporting import publish
-from tasks.reporting.results import Failure, Planned, RegisteredModel, Results, total
+from tasks.reporting.results import Failure, RegisteredModel, Results, total
 from tasks.reporting.unchanged import inputs_key, keep_inputs
 from tasks.settings import Settings
 from tasks.tracking import runs
@@ -128,7 +128,7 @@ def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State
             models=models,
             failures=found.failures,
             totals=total(found.syntheses, found.trials, questions, ledger.booked),
-            estimate=Planned(**plan.as_dict()["totals"]),
+            estimate=plan.totals,
         )
         results = stages.analyse_stage(results, keys, found.ratings, found.judgements, settings)
         stages.report_stage(results, parent, settings)
@@ -173,9 +173,10 @@ def _run_grid(
             new = [job for key, job in named.items() if key not in cells]  # syntheses may ask for the same real rows
             cells.update(named)
             for batch in batches(job for job in new if is_screened(job.classifier)):
-                name = readable(batch[0].task.name, batch[0].arm.source_label, batch[0].arm.classifier.label)
-                title = f"{name} · {len(batch)} cells"
-                submit(stages.screen_stage, {"name": title, "jobs": stages.unsearched(batch)}, batch, *after)
+                arm, modes = batch[0].arm, ", ".join(dict.fromkeys(job.arm.mode for job in batch))
+                title = readable(arm.task, modes, arm.source_label, arm.classifier.label, f"{len(batch)} cells")
+                jobs_sent = batch if trainers.remote else stages.unsearched(batch)  # Dask takes the wrapper apart
+                submit(stages.screen_stage, {"name": title, "jobs": jobs_sent}, batch, *after)
             for job in (job for job in new if not is_screened(job.classifier)):
                 place = weights.place(job) if config.log_models and not trainers.remote else None  # another home there
                 fields = {"job": job, "run": parent, "trainings": trainers.at_once, "weights": place}

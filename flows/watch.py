@@ -1,7 +1,7 @@
-"""A watch as a Prefect flow: list the providers' LLMs, try new ones, announce those that write usable texts.
+"""A watch as a Prefect flow: list the providers' LLMs, test new ones, send an event for those that pass.
 
 An LLM counts as triggered only when Prefect's server has the event; an event that could not be sent is sent again by
-the next run of the watch. If a provider does not answer, the others are asked all the same, and the run ends Failed.
+the next run of the watch. If a provider does not answer, the others are still asked, and the run ends as Failed.
 """
 
 from functools import partial
@@ -31,10 +31,10 @@ from tasks.store import Store, check_places
 
 @flow(name="watch", flow_run_name="{watch}")
 def watch(watch: str) -> State[Any]:
-    """Ask providers which LLMs they serve, try the new ones on a few rows, and have the study run for those that write.
+    """Ask providers which LLMs they serve, test new ones on a few rows, and start the study for those that pass.
 
     Args:
-        watch: The watch file that this deployment belongs to; leave it as it is.
+        watch: The watch file of this deployment; do not change it.
 
     """
     settings = Settings()

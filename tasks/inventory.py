@@ -10,15 +10,14 @@ import functools
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tasks.analysis.decisions.champion import KIND as CHAMPIONS
 from tasks.llm.journal import read_journal
 from tasks.locks import no_study_running
-from tasks.reporting import publish
-from tasks.reporting.results import References, read_references
+from tasks.results_file import RESULTS, References, read_references
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -72,6 +71,45 @@ class Item:
     """Studies whose last results refer to it, and ``champions``."""
 
 
+@dataclass(frozen=True, slots=True)
+class KindUsage:
+    """Artifacts of one kind, or entries of the home folder. Sizes are bytes."""
+
+    place: Literal["store", "home"]
+    kind: str
+    about: str
+    """What it is, for people."""
+    number: int
+    bytes: int
+    bytes_unused: int
+    """Not used for the given number of days."""
+    bytes_unreferenced: int | None
+    """No last results and no champion refer to it; null where nothing could."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyUsage:
+    """What a study's last results refer to."""
+
+    study: str
+    created: str
+    """When its last results were made, as ISO text."""
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Sizes by kind and by study, for people and programs."""
+
+    home: str
+    store: str
+    days: float
+    """Days without use after which something counts as unused."""
+    bytes: int
+    kinds: tuple[KindUsage, ...]
+    studies: tuple[StudyUsage, ...]
+
+
 @dataclass(frozen=True)
 class Inventory:
     """Everything that is there."""
@@ -82,34 +120,35 @@ class Inventory:
     studies: Mapping[str, str]
     """Study to when its last results were made, as ISO text."""
 
-    def as_dict(self, now: float, days: float) -> dict[str, Any]:
-        """Sizes in bytes by kind and by study, for people and programs."""
+    def usage(self, now: float, days: float) -> Usage:
+        """Sizes by kind and by study; ``now`` is in seconds since 1970."""
         kinds = dict.fromkeys((item.place, item.kind) for item in self.items)
-        return {
-            "home": self.home,
-            "store": self.store,
-            "days": days,
-            "bytes": _size(self.items),
-            "kinds": [self._kind(place, kind, now - days * DAY_S) for place, kind in kinds],
-            "studies": [
-                {"study": name, "created": created, "bytes": _size(item for item in self.items if name in item.studies)}
+        return Usage(
+            home=self.home,
+            store=self.store,
+            days=days,
+            bytes=_size(self.items),
+            kinds=tuple(self._kind(place, kind, now - days * DAY_S) for place, kind in kinds),
+            studies=tuple(
+                StudyUsage(name, created, _size(item for item in self.items if name in item.studies))
                 for name, created in self.studies.items()
-            ],
-        }
+            ),
+        )
 
-    def _kind(self, place: str, kind: str, before: float) -> dict[str, Any]:
+    def _kind(self, place: Literal["store", "home"], kind: str, before: float) -> KindUsage:
         found = [item for item in self.items if (item.place, item.kind) == (place, kind)]
-        return {
-            "place": place,
-            "kind": kind,
-            "about": ABOUT.get(kind, ""),
-            "number": len(found),
-            "bytes": _size(found),
-            "bytes_unused": _size(item for item in found if item.used < before),
-            "bytes_unreferenced": _size(item for item in found if not item.studies)
-            if kind in (*FREED, JOURNALS)
-            else None,
-        }
+        free = _size(item for item in found if not item.studies) if kind in (*FREED, JOURNALS) else None
+        unused = _size(item for item in found if item.used < before)
+        return KindUsage(place, kind, ABOUT.get(kind, ""), len(found), _size(found), unused, free)
+
+
+@dataclass(frozen=True, slots=True)
+class KindPruned:
+    """What pruning frees of one kind, or would."""
+
+    kind: str
+    number: int
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -121,17 +160,25 @@ class Pruning:
     """Artifacts that nothing refers to and that stay, because the calls that made them are in no journal here."""
     journals_usd: float | None
     """What the calls in the freed journals cost; null where a price is unknown."""
+    applied: bool = False
+    """Whether it was freed."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Numbers and sizes in bytes by kind."""
+    @property
+    def bytes(self) -> int:
+        """Size of all of it."""
+        return _size(self.items)
+
+    @property
+    def kinds(self) -> tuple[KindPruned, ...]:
+        """Numbers and sizes by kind."""
         kinds = dict.fromkeys(item.kind for item in self.items)
         of = {kind: [item for item in self.items if item.kind == kind] for kind in kinds}
-        return {
-            "bytes": _size(self.items),
-            "kinds": [{"kind": kind, "number": len(found), "bytes": _size(found)} for kind, found in of.items()],
-            "kept_paid": self.kept_paid,
-            "journals_usd": self.journals_usd,
-        }
+        return tuple(KindPruned(kind, len(found), _size(found)) for kind, found in of.items())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Without the single items, as plain JSON."""
+        sums = {"bytes": self.bytes, "kinds": [asdict(kind) for kind in self.kinds]}
+        return {**sums, "kept_paid": self.kept_paid, "journals_usd": self.journals_usd, "applied": self.applied}
 
 
 def take_inventory(settings: Settings) -> Inventory:
@@ -187,11 +234,11 @@ def prune(settings: Settings, days: float, journals: bool) -> Pruning:
             else:
                 for file in _files_of_journal(settings, item.key):
                     file.unlink(missing_ok=True)
-    return pruning
+    return replace(pruning, applied=True)
 
 
 def _last_results(settings: Settings) -> Iterator[tuple[str, References]]:
-    for path in sorted((settings.home / "studies").glob(f"*/{publish.RESULTS}")):
+    for path in sorted((settings.home / "studies").glob(f"*/{RESULTS}")):
         yield path.parent.name, read_references(path)
 
 

@@ -5,8 +5,15 @@ pass as a parameter.
 """
 
 import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
+
+FIRST, AGAIN = 5.0, 15.0
+"""Seconds after which it is said how far long work is, and said again."""
 
 LOGGER = logging.getLogger("synthgap")
 LOGGER.setLevel(logging.INFO)  # not the root logger's WARNING: Prefect gives handlers, not a level; in workers, too
@@ -42,3 +49,17 @@ def announce(progress: Progress, *, relayed: bool = False) -> None:
     """
     level = logging.ERROR if progress.failed else logging.INFO if progress.finished else logging.DEBUG
     LOGGER.log(level, "%s", progress, extra={"progress": progress, "send_to_api": not relayed})
+
+
+def counted(items: Iterable[T], total: int, what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[T]:
+    """The items, with a line of log about how many of ``total`` are done where they take long.
+
+    For work outside of stages, whose progress no display shows: it is a warning, because those are printed everywhere.
+    """
+    begun = clock()
+    due = begun + FIRST
+    for done, item in enumerate(items):
+        if (now := clock()) >= due:
+            due = now + AGAIN
+            LOGGER.warning("%s: %s of %s done, %.0f s so far", what, f"{done:,}", f"{total:,}", now - begun)
+        yield item

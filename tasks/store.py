@@ -9,6 +9,7 @@ that a listing once said is remembered: other processes and machines write to th
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -48,6 +49,8 @@ READS, PAUSE_S = 3, 0.1
 """Times that a file is read until it counts as damaged, and seconds between them: it may be written at the moment."""
 PART = 8 * 2**20
 """Bytes of a file that are read, and hashed or sent, at once."""
+AT_ONCE = 500
+"""Manifests that are read at once; bounds memory."""
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
 """Have no folders to make, and replace a whole object or nothing."""
 
@@ -107,6 +110,13 @@ class Store:
         protocols = {protocol} if isinstance(protocol, str) else set(protocol)
         self._local, self._folders = "file" in protocols, not protocols & OBJECT_STORES
 
+    def __eq__(self, other: object) -> bool:
+        """Two of one place are the same: what is read from one is what the other holds."""
+        return isinstance(other, Store) and self.url == other.url
+
+    def __hash__(self) -> int:
+        return hash(self.url)
+
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
         """The manifest of a finished artifact, or null when there is none. Its files are not looked at."""
         try:
@@ -124,6 +134,27 @@ class Store:
         except DamagedError as error:
             self.damaged(kind, key, f"{MANIFEST}: {error}")
             return None
+
+    def finished(self, kind: str, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that have a finished artifact. Files are not looked at.
+
+        Manifests are read many at once where the store can do that: an object store takes its time for each.
+        """
+        found = set()
+        wanted = iter(keys)
+        while some := list(itertools.islice(wanted, AT_ONCE)):
+            with self._clear_errors(f"read {kind} from"):
+                contents = self.fs.cat_ranges([self._path(kind, key, MANIFEST) for key in some], None, None)
+            for key, content in zip(some, contents, strict=True):
+                if isinstance(content, FileNotFoundError):
+                    continue
+                with self._clear_errors(f"read {kind}/{key} from"):
+                    if isinstance(content, Exception):
+                        raise content
+                with contextlib.suppress(FileNotFoundError):
+                    self._opened(kind, key, content)
+                    found.add(key)
+        return found
 
     def put(
         self,
@@ -268,6 +299,10 @@ class Store:
         content = self._read(kind, key, MANIFEST)
         if content is None:
             raise FileNotFoundError(f"there is no {kind}/{key}")
+        return self._opened(kind, key, content)
+
+    def _opened(self, kind: str, key: str, content: bytes) -> tuple[dict[str, Any], _Envelope]:
+        """A manifest's content as ``_open`` gives it. Raises ``FileNotFoundError`` for a damaged one."""
         try:
             return _unsealed(content, f"{kind}/{key} in the store {self.url!r}")
         except DamagedError as error:
@@ -291,7 +326,7 @@ class Store:
                 _, stored = self._open(kind, key)
                 if stored.files is not None and name not in stored.files:
                     raise FileNotFoundError(f"{kind}/{key} has no {name}")
-                found = self._opened(kind, key, name)
+                found = self._file_of(kind, key, name)
                 if found is None and stored.files is None:
                     raise FileNotFoundError(f"{kind}/{key} has no {name}")
                 if found is not None:
@@ -304,7 +339,7 @@ class Store:
                         return
             raise self.damaged(kind, key, f"{name} is not as it was written")
 
-    def _opened(self, kind: str, key: str, name: str) -> IO[bytes] | None:
+    def _file_of(self, kind: str, key: str, name: str) -> IO[bytes] | None:
         """A file of an artifact, or a copy of one that lies on another machine; null where there is none."""
         path = self._path(kind, key, name)
         try:

@@ -2,11 +2,13 @@
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import benchmarks
 from tests.provider import ROOT, provider
@@ -35,6 +37,21 @@ def test_a_client_tells_what_its_calls_took():
         assert endpoint.stats()["answered"] == 16
     assert [record["calls"] for record in records] == [8, 8]
     assert all(record["cpu"] > 0 and record["texts"] == 8 for record in records)
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium here")
+def test_a_picture_is_as_large_as_its_window_and_a_page_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text("<p style='height: 900px'>short</p>")
+    for options, size in (([], (1200, 1500)), (["--width", "390", "--height", "300", "--whole", "--dark"], None)):
+        run("benchmarks.picture", str(page), str(tmp_path / "p.png"), *options)
+        taken = Image.open(tmp_path / "p.png").size
+        assert taken == size or (size is None and taken[0] == 390 and taken[1] > 900)
+    page.write_text("<p style='width: 2000px'>wide</p>")
+    command = [sys.executable, "-m", "benchmarks.picture", str(page), str(tmp_path / "p.png")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and "the page is wider than 1200 pixels" in done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in Path(benchmarks.__path__[0]).glob("*.py")))

@@ -221,7 +221,7 @@ def test_sizes_by_kind_and_study_add_up(settings: Settings, put) -> None:
     put("trials", "free", scores={})
     path = journal(settings, "calls")
     file = results(settings, "mine", ["s"], ["t"])
-    found = inventory.take_inventory(settings).as_dict(time.time(), 30)
+    found = asdict(inventory.take_inventory(settings).usage(time.time(), 30))
     kinds = {row["kind"]: row for row in found["kinds"]}
     files = [item for item in settings.home.rglob("*") if item.is_file()]
     assert found["bytes"] == sum(row["bytes"] for row in kinds.values()) == sum(item.stat().st_size for item in files)
@@ -234,7 +234,7 @@ def test_sizes_by_kind_and_study_add_up(settings: Settings, put) -> None:
     for item in files:
         sizes[item.parent.name] += item.stat().st_size
     expected = sizes["s"] + sizes["t"] + path.stat().st_size + file.stat().st_size
-    assert found["studies"] == [{"study": "mine", "created": "2026-01-02T03:04:05+00:00", "bytes": expected}]
+    assert found["studies"] == ({"study": "mine", "created": "2026-01-02T03:04:05+00:00", "bytes": expected},)
 
 
 def test_nothing_is_there_before_the_first_run(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.errors import RunError, without_password
 from tasks.files import replacing
-from tasks.records import Example, content_key, count_labels, readable
+from tasks.records import Example, canonical, content_key, count_labels, key_of_parts, readable
 from tasks.store import Store
 
 json_values = st.recursive(
@@ -123,3 +123,20 @@ def test_a_large_file_takes_its_place_whole_or_not_at_all(tmp_path: Path) -> Non
         draft.write_text("half")
         raise ValueError("torn")
     assert path.read_text() == "second" and list(tmp_path.iterdir()) == [path]
+
+
+@given(st.dictionaries(st.text(), json_values))
+def test_a_key_of_parts_is_that_of_the_whole(value: dict[str, object]) -> None:
+    assert key_of_parts({name: canonical(item) for name, item in value.items()}) == content_key(value)
+
+
+def test_finished_artifacts_are_told_from_others_at_once(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    for key in ("a", "b", "damaged"):
+        store.put("trials", key, {"n": key})
+    store.fs.pipe_file(f"{store.root}/trials/damaged/manifest.json", b"{}}")
+    assert store.finished("trials", ["a", "none", "damaged", "b"]) == {"a", "b"}
+    assert "trials/damaged" in caplog.text
+    assert store.finished("trials", []) == set()
+    newer = store.fs.cat_file(f"{store.root}/trials/a/manifest.json").replace(b'"schema": 1', b'"schema": 99')
+    store.fs.pipe_file(f"{store.root}/trials/a/manifest.json", newer)
+    assert store.finished("trials", ["a", "b"]) == {"b"}  # changed by hand, so that its hash is wrong

@@ -134,3 +134,11 @@ def test_a_store_is_found_writable_and_nothing_is_left(url: str) -> None:
     assert store.fs.find(store.root) == []
     with pytest.raises(RunError, match="cannot write to the store"):
         Store("s3://mispelt/prefix").check_writable()
+
+
+def test_finished_artifacts_are_told_from_others_at_once(url: str) -> None:
+    store = Store(url)
+    for key in ("a", "b", "damaged"):
+        store.put("trials", key, {"n": key})
+    store.fs.pipe_file(f"{store.root}/trials/damaged/manifest.json", b"{}}")
+    assert store.finished("trials", ["a", "none", "damaged", "b"]) == {"a", "b"}

@@ -17,7 +17,8 @@ from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
 from tasks.llm.journal import open_journal, read_journal
 from tasks.reporting.publish import last_results
-from tasks.reporting.results import SCHEMA, read_results
+from tasks.reporting.results import read_results
+from tasks.results_file import SCHEMA
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.trial import find_trial, read_predictions

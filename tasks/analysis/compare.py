@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tasks.analysis.decisions.verdict import FEWEST_ROWS, Facts, count, good_enough, verdict
 from tasks.analysis.matched_real import Pair, find_real
-from tasks.analysis.predictions import Read, align, reader, shared_items, sides
+from tasks.analysis.predictions import Predictions, label_names, shared_items
 from tasks.analysis.statistics import paired
 from tasks.analysis.statistics.paired import Aligned
 from tasks.modes import mode_facts
+from tasks.progress import counted
 from tasks.records import Comparison, Trial, by_arm
 from tasks.store import Store
 
@@ -31,9 +33,13 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     all gaps (Holm). Raises ``ValueError`` where trained classifiers to be compared were tested on different rows,
     ``RunError`` where predictions are gone or damaged.
     """
-    real, read = find_real(trials), reader(store)
+    real, predictions = find_real(trials), Predictions(store)
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
-        found = [_compare(group, real.pairs(group), read, tolerance) for group in by_arm(trials).values()]
+        arms = by_arm(trials).values()
+        found = [
+            _compare(group, real.pairs(group), predictions, tolerance)
+            for group in counted(arms, len(arms), "comparing arms")
+        ]
     corrected = iter(paired.holm([item.comparison.gap.p for item in found if item.comparison.gap]))
     concluded = []
     for item in found:
@@ -44,7 +50,7 @@ def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Co
     return tuple(concluded)
 
 
-def _compare(group: list[Trial], pairs: list[Pair], read: Read, tolerance: float) -> Compared:
+def _compare(group: list[Trial], pairs: list[Pair], predictions: Predictions, tolerance: float) -> Compared:
     finished = [trial for trial in group if trial.status == "ok"]
     failed = [trial for trial in group if trial.status != "ok"]
     comparison = Comparison(
@@ -60,7 +66,7 @@ def _compare(group: list[Trial], pairs: list[Pair], read: Read, tolerance: float
     facts = Facts(trials=len(group), failed=len(failed), error=failed[0].error or "unknown" if failed else "")
     if not finished:
         return Compared(comparison, facts)
-    sample, single = _sample(finished, read)
+    [sample], single = _samples([finished], predictions)
     comparison = replace(
         comparison,
         macro_f1=paired.score_interval(sample, "macro_f1"),
@@ -69,7 +75,8 @@ def _compare(group: list[Trial], pairs: list[Pair], read: Read, tolerance: float
         latency_s=_mean([trial.latency_s for trial in finished]),
     )
     facts = replace(facts, rows=len(sample.labels), single=single)
-    return _with_gap(Compared(comparison, facts), pairs, read, tolerance) if pairs else Compared(comparison, facts)
+    compared = Compared(comparison, facts)
+    return _with_gap(compared, pairs, predictions, tolerance) if pairs else compared
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -77,31 +84,36 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if len(known) == len(values) else None
 
 
-def _with_gap(found: Compared, pairs: list[Pair], read: Read, tolerance: float) -> Compared:
+def _with_gap(found: Compared, pairs: list[Pair], predictions: Predictions, tolerance: float) -> Compared:
     """The gap of the pairs on the test rows that all have; without one where these are too few."""
     arm = found.comparison.arm
-    both, single = _sample([trial for pair in pairs for trial in pair], read, shared=not arm.trained)
-    all_rows = len(read(pairs[0][1].key))
-    facts = replace(found.facts, paired_rows=len(both.labels), all_rows=all_rows, single=single, real_trials=len(pairs))
-    if len(both.labels) < FEWEST_ROWS:
+    (ours, theirs), single = _samples(list(zip(*pairs, strict=True)), predictions, shared=not arm.trained)
+    rows, all_rows = len(ours.labels), len(predictions.of(pairs[0][1].key).items)
+    facts = replace(found.facts, paired_rows=rows, all_rows=all_rows, single=single, real_trials=len(pairs))
+    if rows < FEWEST_ROWS:
         return Compared(found.comparison, facts)
     rows = round(sum(trial.n_train for _, trial in pairs) / len(pairs))
     against = f"{pairs[0][1].classifier} trained on {count(rows, 'real row')}"
-    comparison = replace(found.comparison, gap=paired.gap(*sides(both), tolerance), against=against)
+    comparison = replace(found.comparison, gap=paired.gap(ours, theirs, tolerance), against=against)
     on_purpose = arm.trained and mode_facts(arm.mode).compared_to == "the study's real rows"
     other_size = on_purpose and comparison.n_train != rows
     return Compared(comparison, replace(facts, real_rows=rows if other_size else None))
 
 
-def _sample(trials: Sequence[Trial], read: Read, shared: bool = False) -> tuple[Aligned, tuple[str, ...]]:
-    """The predictions of the trials, a row each, on one set of test items in one order, and labels that one item has.
+def _samples(
+    groups: Sequence[Sequence[Trial]], predictions: Predictions, shared: bool = False
+) -> tuple[list[Aligned], tuple[str, ...]]:
+    """The predictions of each group of trials, all on the same test items, and labels that one item has.
 
     ``shared`` takes the items that all trials have; otherwise all must have the same.
     """
-    answers = [read(trial.key) for trial in trials]
+    trials = [trial for group in groups for trial in group]
+    answers = [predictions.of(trial.key) for trial in trials]
     items = shared_items(answers)
-    if not shared and any(len(of) != len(items) for of in answers):
+    if not shared and any(len(of.items) != len(items) for of in answers):
         cells = ", ".join(trial.cell for trial in trials)
         raise ValueError(f"trials tested on different rows cannot be compared: {cells}")
-    sample, labels = align(answers, items, trials[0].label_counts), [answers[0][item][0] for item in items]
-    return sample, tuple(name for name in sorted(set(labels)) if labels.count(name) == 1)
+    names = label_names(answers, trials[0].label_counts)
+    samples = [predictions.sample(tuple(trial.key for trial in group), items, names) for group in groups]
+    tested = np.bincount(samples[0].labels, minlength=len(names))
+    return samples, tuple(name for name, n in zip(names, tested, strict=True) if n == 1)

@@ -1,6 +1,6 @@
 """Real rows of a task: the first source that is available here, cleaned and split; and their place in the store.
 
-Nothing is imported here that takes long: the hub's library only when a hub data set is read.
+No slow import happens here: the hub's library is imported only when a hub data set is read.
 """
 
 import logging
@@ -26,7 +26,7 @@ KIND = "data"
 ROWS = "rows.jsonl"
 
 Place = Literal["train", "pool", "test"]
-"""Where a row stands; one of the pool is a training row as well."""
+"""Which split a row is in; a row of the pool is a training row as well."""
 
 
 class Line(NamedTuple):
@@ -40,14 +40,14 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class _Manifest:
-    """What is read of stored real rows."""
+    """The fields that are read of stored real rows."""
 
     task: TaskConfig
     source: str
 
 
 def save_data(store: Store, data: TaskData) -> str:
-    """Put real rows into the store, unless they are there; returns their key."""
+    """Put real rows into the store, unless they are in it; returns their key."""
     key = data.key
     if store.verified(KIND, key):
         store.touch(KIND, key)
@@ -61,7 +61,7 @@ def save_data(store: Store, data: TaskData) -> str:
 
 
 def read_data(store: Store, key: str) -> TaskData:
-    """Real rows out of the store. Raises ``RunError`` when they are not there."""
+    """Real rows from the store. Raises ``RunError`` if they are missing."""
     manifest = store.record(KIND, key, _Manifest)
     if manifest is None:
         raise _missing(store, key)
@@ -89,7 +89,7 @@ def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int
 
     The pool is a share of each label's training rows, at most ``pool_rows`` of a label.
 
-    Raises ``UserError`` for rows that do not fit the task, ``UnavailableError`` when no source can be had here.
+    Raises ``UserError`` for rows that do not fit the task, ``UnavailableError`` if no source is available here.
     """
     data = split(task, read(task, settings), pool_share, pool_rows)
     sizes = len(data.train), len(data.pool), len(data.test)
@@ -98,7 +98,7 @@ def load(task: TaskConfig, settings: Settings, pool_share: float, pool_rows: int
 
 
 def read(task: TaskConfig, settings: Settings) -> Reading:
-    """The rows of the data directory, else of the first available source; a source passed over is noted."""
+    """The rows of the data directory, or of the first available source; notes name unavailable sources."""
     folder = folder_of(task, settings)
     if folder is not None:
         return read_folder(folder)

@@ -30,7 +30,7 @@ NOUNS = (
 )  # fmt: skip
 """Text columns whose name says what a text is."""
 MOST_LABELS = 200
-"""A column with more values than this holds texts, numbers or ids rather than labels."""
+"""A column with more different values contains texts, numbers or ids rather than labels."""
 LONGEST_LABEL = 100
 POOL_SHARE = 0.1
 
@@ -74,8 +74,8 @@ sources:
 def new_task(name: str, train: Path, test: Path | None, text: str | None, label: str | None, out: Path) -> Path:
     """Write ``NAME.yaml`` into the folder ``out`` for the rows in ``train`` and ``test``, and return its path.
 
-    ``text`` and ``label`` name the columns; null finds them by their usual names. Raises ``UserError`` when that
-    fails, when the rows make no task, when the name is a catalog id, or when the file exists already.
+    ``text`` and ``label`` name the columns; null finds them by their usual names. Raises ``UserError`` if that
+    fails, if the rows make no task, if the name is that of a shipped task, or if the file exists already.
     """
     if name in names():
         raise UserError(f"{name!r} is a task of the catalog; choose another name, so that results do not mix them up")
@@ -156,13 +156,13 @@ def _labels(source: FileSource, reading: Reading) -> list[str]:
 
 
 def _relative(file: str, folder: Path) -> str:
-    """Relative where the file lies below the YAML, so that both can move together; absolute elsewhere."""
+    """Relative if the file is below the YAML's folder, so that both can be moved together; otherwise absolute."""
     path = Path(file)
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else file
 
 
 def _quoted(value: str) -> str:
-    """A double-quoted YAML scalar: JSON's escapes are YAML's."""
+    """A double-quoted YAML scalar: YAML accepts JSON's escapes."""
     return json.dumps(value, ensure_ascii=False)
 
 

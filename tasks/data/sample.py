@@ -1,5 +1,6 @@
 """Seeded choices of real rows: same data, same draw, same rows, and a larger choice contains a smaller one."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
@@ -7,31 +8,43 @@ from tasks.data.split import SPLIT_SEED, by_label, ranked
 from tasks.errors import UserError, unknown
 from tasks.records import Example, TaskData
 
+DRAWS, SAMPLES = 32, 16
+"""Orders of rows, and samples, that stay in memory: cells and syntheses of one draw ask for the same ones."""
+
 
 def matched_rows(data: TaskData, label_counts: Mapping[str, int], draw: int) -> tuple[Example, ...]:
     """As many training rows of each label as asked, drawn at random.
 
     Raises ``UserError`` when a label is unknown or has fewer rows than asked.
     """
-    groups = by_label(data.train)
+    groups = _ranked_by_label(data, draw)
     chosen: list[Example] = []
     for label, count in label_counts.items():
         if label not in data.task.labels:
             raise unknown(f"label of task {data.task.name!r}", label, data.task.labels)
-        if count > len(groups[label]):
+        available = groups.get(label, [])
+        if count > len(available):
             raise UserError(
                 f"task {data.task.name!r}: {count} real training rows of label {label!r} asked, "
-                f"{len(groups[label])} available; ask for at most that many rows_per_label"
+                f"{len(available)} available; ask for at most that many rows_per_label"
             )
-        chosen += ranked(groups[label], f"matched:{draw}")[:count]
+        chosen += available[:count]
     return tuple(chosen)
 
 
+@functools.lru_cache(maxsize=DRAWS)
+def _ranked_by_label(data: TaskData, draw: int) -> dict[str, list[Example]]:
+    """All training rows of each label in the order of a draw, of which matched rows are the beginnings."""
+    return {label: ranked(rows, f"matched:{draw}") for label, rows in by_label(data.train).items()}
+
+
+@functools.lru_cache(maxsize=SAMPLES)
 def natural_rows(data: TaskData, n: int | None, draw: int) -> tuple[Example, ...]:
     """``n`` training rows in their natural label shares, at least one of each label; all of them when fewer or null."""
     return _stratified(data, data.train, n, f"natural:{draw}", "reference_rows")
 
 
+@functools.lru_cache(maxsize=SAMPLES)
 def test_sample(data: TaskData, n: int | None) -> tuple[Example, ...]:
     """``n`` test rows in their natural label shares, at least one of each label; all of them when fewer or null.
 

@@ -15,12 +15,12 @@ from tasks.errors import UserError
 from tasks.records import Example, TaskData
 
 SPLIT_SEED = 20231207
-"""Fixed, so that no study's seeds move a row from train to test."""
+"""Fixed, so that the seeds of a study do not move rows from train to test."""
 
 
 @dataclass
 class Dropped:
-    """Rows that cleaning took out, by reason."""
+    """Rows that cleaning removed, by reason."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -29,12 +29,12 @@ class Dropped:
 
 
 def same_text(text: str) -> str:
-    """What two texts have in common when only case and whitespace tell them apart."""
+    """The text without its case and whitespace: the same for texts that differ in these only."""
     return " ".join(text.casefold().split())
 
 
 def ranked(rows: Iterable[Example], salt: str) -> list[Example]:
-    """Rows in a random order that only their texts and the salt decide."""
+    """Rows in a random order that depends on their texts and the salt only."""
     start = hashlib.sha256(salt.encode() + b"\n")
 
     def rank(row: Example) -> bytes:
@@ -56,7 +56,8 @@ def by_label(rows: Iterable[Example]) -> dict[str, list[Example]]:
 def split(task: TaskConfig, reading: Reading, pool_share: float, pool_rows: int | None = None) -> TaskData:
     """Clean rows in train, pool (at most ``pool_rows`` of a label) and test, every label of the task in each.
 
-    Raises ``UserError`` for labels that the task does not list or a split lacks, and for files with nothing to learn.
+    Raises ``UserError`` for labels that the task does not list or that a split lacks, and for files without anything to
+    learn.
     """
     dropped = Dropped()
     train = clean(task, reading.train, reading.train_name, dropped)
@@ -74,7 +75,7 @@ def split(task: TaskConfig, reading: Reading, pool_share: float, pool_rows: int 
 
 
 def clean(task: TaskConfig, rows: Sequence[Example], name: str, dropped: Dropped) -> list[Example]:
-    """Rows with stripped, distinct texts and listed labels; a text with two labels teaches neither and goes."""
+    """Rows with stripped, distinct texts and listed labels; texts with two labels are removed."""
     _check_listed(task, rows, name)
     if not rows:
         raise UserError(f"task {task.name!r}: {name} has no rows")

@@ -5,9 +5,8 @@ wrote earlier; an LLM that would have to be called again is left out. How the st
 check continues what a budget or a failure left unfinished.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from tasks.config import GeneratorConfig, StudyConfig, WatchConfig
 from tasks.discovery.memory import Known, Status, everyone, recall, remember
@@ -16,7 +15,7 @@ from tasks.generation.synthesize import stored_synthesis
 from tasks.planning.cost import planned_questions, planned_untrained
 from tasks.planning.grid import synthesis_jobs
 from tasks.planning.make import make_plan
-from tasks.records import TaskData
+from tasks.records import Synthesis, TaskData
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -61,22 +60,24 @@ def note_end(
     study: StudyConfig,
     data: Sequence[TaskData],
     model: str,
-    results: Mapping[str, Any],
+    syntheses: Sequence[Synthesis],
+    errors: Sequence[str],
     started: str,
     settings: Settings,
 ) -> Known | None:
-    """Record how a ``study_of_new_llm`` ended, by what the store still lacks; ``results`` say only why.
+    """Record how a ``study_of_new_llm`` ended, by what the store still lacks.
 
-    ``started`` is the ISO time that determined the month. Returns null for an LLM that was retired during the study.
+    ``syntheses`` and ``errors`` of its parts say why something is missing. ``started`` is the ISO time that determined
+    the month. Returns null for an LLM that was retired during the study.
     """
     plan = make_plan(study, data, settings)
     if plan.all_stored:
         return _note(model, "triggered", "", settings, started)
-    limit = next((item["stopped"] for item in results["syntheses"] if item["stopped"]), "")
-    if limit or results["status"] == "ok":  # nothing failed: an LLM that classifies has reached the limit
+    limit = next((item.stopped for item in syntheses if item.stopped), "")
+    if limit or not errors:  # nothing failed: an LLM that classifies has reached the limit
         why = f"{limit or 'the budget is reached'}; a look in the next month lets its study go on"
         return _note(model, "stopped", why, settings, started)
-    return note_broken(model, next(_errors(results), "its study is unfinished"), started, settings)
+    return note_broken(model, errors[0], started, settings)
 
 
 def note_broken(model: str, why: str, started: str, settings: Settings) -> Known | None:
@@ -91,8 +92,3 @@ def _note(model: str, status: Status, why: str, settings: Settings, now: str) ->
         return None
     attempts = known.attempts + (status == "broken")
     return remember(store, replace(known, status=status, since=now, attempts=attempts, note=why))
-
-
-def _errors(results: Mapping[str, Any]) -> Iterator[str]:
-    parts = (*results["failures"], *results["syntheses"], *results["cells"])
-    return (str(part["error"]) for part in parts if part.get("error"))

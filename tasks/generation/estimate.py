@@ -5,7 +5,7 @@ they took on the same task; before there are any, those of rendered prompts are 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from tasks.generation import keys
@@ -39,12 +39,47 @@ class _Past:
     tokens_out_per_text: float | None = None
 
 
-def estimate(job: SynthesisJob, data: TaskData, settings: Settings) -> Estimate:
-    """What a synthesis would still ask for and cost; calls that the journal holds are paid for."""
-    store = Store(settings.store_url)
-    if job.imported is not None or store.get("syntheses", keys.synthesis_key(job, data)) is not None:
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What earlier syntheses took together."""
+
+    requested: int = 0
+    kept: int = 0
+    calls: int = 0
+    seconds: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    def __add__(self, made: Synthesis) -> "_Sums":
+        return _Sums(
+            self.requested + made.yields.requested,
+            self.kept + made.yields.kept,
+            self.calls + made.calls,
+            self.seconds + made.seconds,
+            self.tokens_in + made.tokens_in,
+            self.tokens_out + made.tokens_out,
+        )
+
+
+Experience = Mapping[tuple[str, ...], _Sums]
+"""Sums of earlier syntheses by (mode, generator), and by (mode, generator, task)."""
+
+
+def experience(store: Store) -> Experience:
+    """What all syntheses in a store took: read once for all estimates of a plan."""
+    sums: dict[tuple[str, ...], _Sums] = {}
+    for found in store.past("syntheses", StoredSynthesis):
+        made = found.synthesis
+        for place in ((made.mode, made.generator), (made.mode, made.generator, made.task)):
+            sums[place] = sums.get(place, _Sums()) + made
+    return sums
+
+
+def estimate(job: SynthesisJob, data: TaskData, settings: Settings, earlier: Experience) -> Estimate:
+    """What a synthesis that the store lacks would still ask for and cost; calls that the journal holds are paid for."""
+    if job.imported is not None:
         return NOTHING
-    past = _past(job, store)
+    past = _past(job, earlier)
     template = keys.template_of(job)
     journal = settings.home / "journals" / f"{keys.calls_key(job, data)}.jsonl"
     wanted = min(1 / past.kept_share, 1 + job.extra_texts) * sum(job.rows.values())
@@ -70,28 +105,24 @@ def _prompt_tokens(job: SynthesisJob, data: TaskData, turns: int) -> float:
     return sum(sizes) / len(sizes)
 
 
-def _past(job: SynthesisJob, store: Store) -> _Past:
-    """What is known from the store: of the same task where there is something, else of any."""
-    stored = [found.synthesis for found in store.past("syntheses", StoredSynthesis)]
-    found = [item for item in stored if (item.mode, item.generator) == (job.mode, job.generator.model)]
-    same_task = _summary([item for item in found if item.task == job.task.name])
+def _past(job: SynthesisJob, past: Experience) -> _Past:
+    """What is known of the same task where there is something, else of any."""
+    maker = job.mode, job.generator.model
+    same_task = _means(past.get((*maker, job.task.name)))
     if same_task:
         return same_task
-    other = _summary(found) or _Past()
+    other = _means(past.get(maker)) or _Past()
     return replace(other, tokens_in_per_call=None, tokens_out_per_text=None)
 
 
-def _summary(found: Sequence[Synthesis]) -> _Past | None:
-    requested = sum(item.yields.requested for item in found)
-    kept = sum(item.yields.kept for item in found)
-    calls = sum(item.calls for item in found)
-    if not requested or not kept or not calls:
+def _means(sums: _Sums | None) -> _Past | None:
+    if sums is None or not sums.requested or not sums.kept or not sums.calls:
         return None
     return _Past(
-        kept_share=kept / requested,
-        seconds_per_text=sum(item.seconds for item in found) / requested,
-        tokens_in_per_call=sum(item.tokens_in for item in found) / calls,
-        tokens_out_per_text=sum(item.tokens_out for item in found) / requested,
+        kept_share=sums.kept / sums.requested,
+        seconds_per_text=sums.seconds / sums.requested,
+        tokens_in_per_call=sums.tokens_in / sums.calls,
+        tokens_out_per_text=sums.tokens_out / sums.requested,
     )
 
 

@@ -19,7 +19,7 @@ from tasks.generation.pipeline import FilterPipeline, Text
 from tasks.generation.row_file import RowFile
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
-from tasks.records import Example, SynthesisJob, TaskData, content_key_of_many
+from tasks.records import Example, SynthesisJob, TaskData, canonical, canonical_list, key_of_parts
 from tasks.settings import Settings
 
 SESSION = "import"
@@ -37,8 +37,9 @@ def import_key(job: SynthesisJob, data: TaskData) -> str:
     """Key of the data set that an import comes to: its rows, how many are wanted by which draw, and the filters."""
     item = _import_of(job)
     rows = sorted((row.text, row.label) for row in read_import(item, job.task))
-    rest = {"name": item.name, "cost": item.cost_usd, "draw": job.draw, **keys.filter_parts(job, data)}
-    return content_key_of_many("imported", rows, rest)
+    parts = {"name": item.name, "cost": item.cost_usd, "draw": job.draw}
+    small = {name: canonical(value) for name, value in parts.items()} | keys.filter_parts(job, data)
+    return key_of_parts({**small, "imported": canonical_list(rows)})
 
 
 def filter_import(job: SynthesisJob, data: TaskData, settings: Settings) -> FilterPipeline:

@@ -6,7 +6,6 @@ wanted and what rejects them. So more rows, or another filter, cost only the cal
 
 import functools
 import random
-from typing import Any
 
 from tasks.errors import UserError
 from tasks.generation.filter import text_hash
@@ -17,7 +16,7 @@ from tasks.generation.modes import find_mode
 from tasks.llm import calls
 from tasks.llm.calls import Request
 from tasks.llm.prices import takes_schema
-from tasks.records import Example, SynthesisJob, TaskData, content_key
+from tasks.records import Example, SynthesisJob, TaskData, canonical, content_key, key_of_parts
 
 SAMPLES = 3
 """Prompts of each label that go into a key, so that a changed prompt is never taken for the old one."""
@@ -67,22 +66,22 @@ def calls_key(job: SynthesisJob, data: TaskData) -> str:
     """Key of the journal: template, prompts, pool, model with its parameters and the server that is asked, draw."""
     template = template_of(job)
     firsts = [request(job, data, label, i * template.turns) for label in job.task.labels for i in range(SAMPLES)]
-    return content_key(
-        {
-            "writer": [template.name, template.version, template.turns],
-            "prompts": [[first.messages, first.max_tokens, first.seed] for first in firsts],
-            "second_turn": [request(job, data, label, 1, ("",)).messages for label in job.task.labels]
-            if template.turns > 1
-            else [],
-            "pool": data.pool if template.uses_pool else [],
-            "model": job.generator.model,
-            "sampling": calls.sampling(job.generator),
-            "completions": calls.completions(job.generator),
-            "schema": form_of(job).schema,
-            "draw": job.draw,
-            **({"endpoint": server} if (server := job.generator.endpoint or job.generator.api_base) else {}),
-        }
-    )
+    parts = {
+        "writer": [template.name, template.version, template.turns],
+        "prompts": [[first.messages, first.max_tokens, first.seed] for first in firsts],
+        "second_turn": [request(job, data, label, 1, ("",)).messages for label in job.task.labels]
+        if template.turns > 1
+        else [],
+        "pool": [],
+        "model": job.generator.model,
+        "sampling": calls.sampling(job.generator),
+        "completions": calls.completions(job.generator),
+        "schema": form_of(job).schema,
+        "draw": job.draw,
+        **({"endpoint": server} if (server := job.generator.endpoint or job.generator.api_base) else {}),
+    }
+    shown = {"pool": _pool_json(data)} if template.uses_pool else {}
+    return key_of_parts({name: canonical(value) for name, value in parts.items()} | shown)
 
 
 @functools.lru_cache(maxsize=64)
@@ -93,22 +92,29 @@ def test_hashes(test: tuple[Example, ...]) -> frozenset[str]:
 
 def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
     """Key of the data set: its calls, rows wanted, calls allowed, filters, and the texts that filters compare with."""
-    return content_key(
-        {
-            "calls": calls_key(job, data),
-            "extra_texts": job.extra_texts,
-            **filter_parts(job, data),
-        }
-    )
+    parts = {"calls": calls_key(job, data), "extra_texts": job.extra_texts}
+    return key_of_parts({name: canonical(value) for name, value in parts.items()} | filter_parts(job, data))
 
 
-def filter_parts(job: SynthesisJob, data: TaskData) -> dict[str, Any]:
-    """What affects a data set besides its texts: rows wanted, filters, and the texts that filters compare with."""
-    return {
+def filter_parts(job: SynthesisJob, data: TaskData) -> dict[str, str]:
+    """What affects a data set besides its texts, as canonical JSON: rows wanted, filters, and the texts that filters
+    compare with.
+    """
+    parts = {
         "rows_per_label": job.rows if job.fewer else job.rows_per_label,
         "filters": [[item.spelling, item.version] for item in find_filters(job.filters)],
         "longest": job.task.max_words,
         "language": job.task.language,
-        "pool": data.pool,
-        "test": test_hashes(data.test),
     }
+    written = {name: canonical(value) for name, value in parts.items()}
+    return written | {"pool": _pool_json(data), "test": _test_json(data)}
+
+
+@functools.lru_cache(maxsize=8)  # all syntheses of a task have it in their keys
+def _pool_json(data: TaskData) -> str:
+    return canonical(data.pool)
+
+
+@functools.lru_cache(maxsize=8)
+def _test_json(data: TaskData) -> str:
+    return canonical(test_hashes(data.test))

@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.config import Frozen, TaskConfig
 from tasks.config.parameters import NONE, read_parameters
+from tasks.data.split import by_label
 from tasks.generation.form import ONE_TEXT, Form
 from tasks.llm.calls import Message
 from tasks.records import ComparedTo, Example, ModeFacts, RowKind, TaskData
@@ -119,8 +120,5 @@ def generated(
     data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int
 ) -> tuple[Example, ...]:
     """The first generated rows of each label, as many as wanted or as there are."""
-    return tuple(
-        row
-        for label, count in label_counts.items()
-        for row in [row for row in rows if row.label == label][:count]
-    )  # fmt: skip
+    groups = by_label(rows)
+    return tuple(row for label, count in label_counts.items() for row in groups[label][:count])

@@ -6,6 +6,7 @@ once for each slot in use; for every other LLM, each prompt is paid for in full.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tasks.config import SubjectivityConfig
 from tasks.labelling.interview import Interview, call_id
@@ -53,8 +54,14 @@ def estimate_judges(data: Sequence[TaskData], config: SubjectivityConfig, settin
 
 
 def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
-    """What interviews have cost so far, by their journals on this machine."""
-    entries = [entry for item in asked for entry in read_journal(item.journal(settings)).values()]
+    """What the questions of interviews have cost so far, by their journals on this machine.
+
+    A journal may hold more: questions of other studies with the same opening.
+    """
+    wanted: dict[Path, set[str]] = {}
+    for item in asked:
+        wanted.setdefault(item.journal(settings), set()).update(map(call_id, item.questions))
+    entries = [entry for path, calls in wanted.items() for call, entry in read_journal(path).items() if call in calls]
     return Spent(
         len(entries),
         sum(entry.tokens_in for entry in entries),

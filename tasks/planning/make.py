@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from tasks.config import Study, StudyConfig
 from tasks.data.load import load
-from tasks.generation.estimate import estimate
+from tasks.generation.estimate import estimate, experience
 from tasks.generation.synthesize import stored_synthesis
+from tasks.llm.estimate import NOTHING
 from tasks.llm.prices import price_notes
 from tasks.planning.cost import planned_questions, planned_untrained
 from tasks.planning.exposure import shown_texts, stored_elsewhere
@@ -14,11 +15,13 @@ from tasks.planning.grid import modes_of, real_jobs, summarise, synthesis_jobs, 
 from tasks.planning.names import resolve
 from tasks.planning.plan import Plan, PlannedSynthesis, PlannedTrial
 from tasks.planning.unmade import expected_synthesis
+from tasks.progress import counted
 from tasks.records import TaskData
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.estimate import seconds_to_train
-from tasks.training.rows import is_stored
+from tasks.training.rows import trial_keys
+from tasks.training.trial import KIND as TRIALS
 
 LOGGER = logging.getLogger("synthgap")
 
@@ -39,14 +42,17 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     store = Store(settings.store_url)
     syntheses: list[PlannedSynthesis] = []
     trials: list[PlannedTrial] = []
+    earlier = experience(store)
     for rows in data:
-        key = rows.key
-        jobs = list(real_jobs(config, rows, key))
-        for job in synthesis_jobs(config, rows):
-            done, used_by = stored_synthesis(job, rows, settings), tuple(modes_of(config, job.mode))
-            syntheses.append(PlannedSynthesis(job, used_by, done is not None, estimate(job, rows, settings)))
-            jobs += synthetic_jobs(config, rows, key, done or expected_synthesis(job))
-        trials += [PlannedTrial(job, is_stored(job, rows, store)) for job in jobs]
+        jobs, wanted = list(real_jobs(config, rows, rows.key)), list(synthesis_jobs(config, rows))
+        for job in counted(wanted, len(wanted), f"planning the syntheses of {rows.task.name}"):
+            made, used_by = stored_synthesis(job, rows, settings), tuple(modes_of(config, job.mode))
+            costs = NOTHING if made else estimate(job, rows, settings, earlier)
+            syntheses.append(PlannedSynthesis(job, used_by, made is not None, costs))
+            jobs += synthetic_jobs(config, rows, rows.key, made or expected_synthesis(job))
+        keys = dict(counted(trial_keys(jobs, rows, store), len(jobs), f"planning the cells of {rows.task.name}"))
+        stored = store.finished(TRIALS, dict.fromkeys(key for key in keys.values() if key))
+        trials += [PlannedTrial(job, keys[place] in stored) for place, job in enumerate(jobs)]
     missing = [planned.job for planned in trials if not planned.stored]
     seconds = seconds_to_train(missing, data, config.test_rows, store)
     notes = [f"{rows.task.name}: {note}" for rows in data if (note := summarise(config, rows).note)]

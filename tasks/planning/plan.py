@@ -60,6 +60,22 @@ class Shown:
     """A host or provider; null for this machine."""
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the plan expected of the run before anything was spent."""
+
+    calls: int | None = None
+    """LLM calls."""
+    tokens_in: int | None = None
+    """Tokens read by LLMs."""
+    tokens_out: int | None = None
+    """Tokens written by LLMs."""
+    cost_usd: float | None = None
+    """Null when a price is unknown."""
+    minutes: float | None = None
+    """Null when a classifier's speed is unknown."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run of the study would do."""
@@ -94,39 +110,39 @@ class Plan:
         return tuple(planned.job for planned in self.trials if planned.job.arm.source is None)
 
     @property
+    def cells(self) -> tuple[PlannedTrial | PlannedUntrained, ...]:
+        """All cells, those that train nothing last."""
+        return (*self.trials, *self.untrained)
+
+    @property
     def all_stored(self) -> bool:
         """Whether the store has every part of the grid."""
-        cells = (*(item.stored for item in self.trials), *(item.stored for item in self.untrained))
-        return all(item.stored for item in self.syntheses) and all(cells)
+        return all(item.stored for item in (*self.syntheses, *self.cells))
+
+    @property
+    def totals(self) -> Planned:
+        """What is still to be done. Minutes are as if nothing ran beside anything else: on one machine all of it
+        shares the same cores.
+        """
+        missing = [planned.estimate for planned in self.syntheses if not planned.stored]
+        missing += [planned.estimate for planned in self.untrained if not planned.stored]
+        asked = total([*missing, *(planned.estimate for planned in self.questions)])
+        seconds = known_sum([self.training_seconds, asked.seconds])
+        minutes = None if seconds is None else round(seconds / 60, 1)
+        return Planned(asked.calls, asked.tokens_in, asked.tokens_out, asked.cost_usd, minutes)
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as plain JSON; dollars are null when a price is unknown, minutes when no speed is known yet."""
-        missing = [planned.estimate for planned in self.syntheses if not planned.stored]
-        missing += [planned.estimate for planned in self.untrained if not planned.stored]
-        missing += [planned.estimate for planned in self.questions]
-        totals = total(missing)
-        stored = [*(planned.stored for planned in self.trials), *(planned.stored for planned in self.untrained)]
         return {
             "study": self.study.name,
             "notes": list(self.notes),
-            "cells": [*map(_cell, self.trials), *map(_cell, self.untrained)],
+            "cells": [_cell(planned) for planned in self.cells],
             "syntheses": [_synthesis(planned) for planned in self.syntheses],
             "questions": [*map(_classification, self.untrained), *map(_questions, self.questions)],
-            "trials": {"total": len(stored), "stored": sum(stored)},
+            "trials": {"total": len(self.cells), "stored": sum(planned.stored for planned in self.cells)},
             "shown": [{**asdict(item), "leaves": item.to is not None} for item in self.shown],
-            "totals": {
-                "calls": totals.calls,
-                "tokens_in": totals.tokens_in,
-                "tokens_out": totals.tokens_out,
-                "cost_usd": totals.cost_usd,
-                "minutes": self._minutes(totals),
-            },
+            "totals": asdict(self.totals),
         }
-
-    def _minutes(self, totals: Estimate) -> float | None:
-        """As if nothing ran beside anything else: on one machine all of it shares the same cores."""
-        seconds = known_sum([self.training_seconds, totals.seconds])
-        return None if seconds is None else round(seconds / 60, 1)
 
 
 def _cell(planned: PlannedTrial | PlannedUntrained) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from tasks.config import TaskConfig
 from tasks.records.names import content_key
@@ -46,7 +47,11 @@ class TaskData:
     source: str
     """What was read, for people: package and member, hub id and revision, or file names."""
 
-    @property
+    def __hash__(self) -> int:
+        """Quick, because choices of rows are kept by their task's data: reading all texts would take as long."""
+        return hash((self.task.name, self.source, len(self.train), len(self.pool), len(self.test)))
+
+    @cached_property
     def key(self) -> str:
         """Content key of the task and its rows, wherever they came from.
 

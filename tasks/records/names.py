@@ -3,33 +3,41 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 
 def content_key(value: Any) -> str:
-    """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON (sorted keys, UTF-8)."""
-    return hashlib.sha256(_canonical(value).encode()).hexdigest()[:32]
+    """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
 
 
-def content_key_of_many(name: str, items: Iterable[Any], rest: Mapping[str, Any]) -> str:
-    """The content key of ``{name: [*items], **rest}``, whose JSON need not fit into memory."""
-    digest = hashlib.sha256()
-    for number, field in enumerate(sorted({name, *rest})):
-        digest.update(f"{',' if number else '{'}{_canonical(field)}:".encode())
-        if field == name:
-            digest.update(b"[")
-            for place, item in enumerate(items):
-                digest.update(f"{',' if place else ''}{_canonical(item)}".encode())
-            digest.update(b"]")
-        else:
-            digest.update(_canonical(rest[field]).encode())
+def key_of_parts(parts: Mapping[str, str | Iterable[str]]) -> str:
+    """``content_key`` of a mapping whose values are canonical JSON already, so that many keys share a large one.
+
+    A value may come in pieces (``canonical_list``), so that it need not fit into memory.
+    """
+    digest = hashlib.sha256(b"{")
+    for place, name in enumerate(sorted(parts)):
+        digest.update(f"{',' if place else ''}{canonical(name)}:".encode())
+        value = parts[name]
+        for piece in [value] if isinstance(value, str) else value:
+            digest.update(piece.encode())
     digest.update(b"}")
     return digest.hexdigest()[:32]
 
 
-def _canonical(value: Any) -> str:
+def canonical_list(items: Iterable[Any]) -> Iterator[str]:
+    """The canonical JSON of a list of ``items``, in pieces."""
+    yield "["
+    for place, item in enumerate(items):
+        yield f"{',' if place else ''}{canonical(item)}"
+    yield "]"
+
+
+def canonical(value: Any) -> str:
+    """``value`` as canonical JSON: sorted keys, no spaces, all characters as they are."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 

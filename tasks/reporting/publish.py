@@ -14,10 +14,10 @@ from tasks.jsonl import encodable
 from tasks.reporting import terminal
 from tasks.reporting.report import render
 from tasks.reporting.results import Results, read_results, to_json
+from tasks.results_file import RESULTS
 from tasks.settings import Settings, shared_files
 from tasks.store import Store, needed
 
-RESULTS = "results.json"
 REPORT = "report.html"
 
 

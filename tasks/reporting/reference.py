@@ -15,7 +15,8 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tasks.config import StudyConfig
-from tasks.reporting.results import SCHEMA, Results
+from tasks.reporting.results import Results
+from tasks.results_file import SCHEMA
 
 HEAD = f"""# results.json
 

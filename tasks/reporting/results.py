@@ -10,23 +10,22 @@ import math
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, computed_field, field_validator
-from pydantic_core import from_json, to_jsonable_python
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, computed_field, field_validator
+from pydantic_core import to_jsonable_python
 
 from tasks.analysis.subjectivity.paper import Published
 from tasks.config import StudyConfig
-from tasks.errors import RunError
 from tasks.jsonl import encodable, from_value
 from tasks.llm.ledger import Booked
 from tasks.llm.prices import price_map_hash
 from tasks.modes import REFERENCE, own_name
+from tasks.planning.plan import Planned
 from tasks.records import (
     Arm,
     Challenge,
@@ -43,7 +42,7 @@ from tasks.records import (
     known_sum,
 )
 from tasks.reporting.migration import migrated
-from tasks.versions import check_version, is_version
+from tasks.results_file import SCHEMA, damage_as_error, read_content
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -61,8 +60,6 @@ PACKAGES = (
     "prefect",
     "mlflow",
 )
-SCHEMA = 2
-"""Version of results.json; one of version 0 does not say it. Raised when an older synthgap would misread the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,22 +89,6 @@ class Totals:
     Null in results of older versions."""
     booked_estimated_usd: float | None = None
     """The part of ``booked_usd`` that is an upper bound."""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What the plan expected of the run before anything was spent."""
-
-    calls: int | None = None
-    """LLM calls."""
-    tokens_in: int | None = None
-    """Tokens read by LLMs."""
-    tokens_out: int | None = None
-    """Tokens written by LLMs."""
-    cost_usd: float | None = None
-    """Null when a price is unknown."""
-    minutes: float | None = None
-    """Null when a classifier's speed is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +210,14 @@ class Results(BaseModel):
     @property
     def status(self) -> Literal["ok", "failed"]:
         """``failed`` where a cell, a synthesis or another stage failed, or where there is no cell."""
-        failed = any(item.status != "ok" for item in self.syntheses) or any(cell.status != "ok" for cell in self.cells)
-        return "failed" if failed or self.failures or not self.cells else "ok"
+        return "failed" if self.errors else "ok"
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Why the status is ``failed``, one for each part that failed: other stages, syntheses, cells."""
+        parts: list[Synthesis | Trial] = [*self.syntheses, *self.cells]
+        failed = [item.error or "no error message" for item in parts if item.status != "ok"]
+        return (*(item.error for item in self.failures), *failed, *([] if self.cells else ["the study has no cell"]))
 
     def with_field(self, path: str, found: Any) -> "Results":
         """The same with another value of a field, such as ``findings``, or ``subjectivity.curves``: a field of one."""
@@ -270,54 +257,9 @@ def read_results(path: Path | str) -> Results:
 
     Raises ``FileNotFoundError`` where there is none, ``RunError`` where it is damaged or of a newer version.
     """
-    with _damage_as_error(path):
-        content, schema = _content(path)
+    with damage_as_error(path):
+        content, schema = read_content(path)
         return Results.model_validate(migrated(content, schema))
-
-
-@dataclass(frozen=True, slots=True)
-class References:
-    """What results refer to in the store."""
-
-    created: str
-    """ISO time of the run."""
-    keys: tuple[str, ...]
-    """Of syntheses and trials."""
-
-
-def read_references(path: Path | str) -> References:
-    """What the results in a file refer to, also where this version would refuse their study.
-
-    Raises like ``read_results``.
-    """
-    with _damage_as_error(path):
-        content, _ = _content(path)
-        keys = [row["key"] for part in ("syntheses", "cells") for row in content[part]]
-        return References(str(content["created"]), tuple(dict.fromkeys(filter(None, keys))))
-
-
-@contextmanager
-def _damage_as_error(path: Path | str) -> Iterator[None]:
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except (ValueError, LookupError, AttributeError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-    else:
-        return
-    raise RunError(f"the results in {str(path)!r} are damaged ({reason}); run the study again: stored work is kept")
-
-
-def _content(path: Path | str) -> tuple[Any, int]:
-    """The object in a file and its version. Raises ``RunError`` for a newer one."""
-    content = from_json(Path(path).read_bytes())
-    schema = content.get("schema", 0)
-    if not is_version(schema):
-        raise ValueError("schema: no version")
-    check_version(f"{str(path)!r}", schema, SCHEMA, "run the study again in another SYNTHGAP_HOME")
-    return content, schema
 
 
 def source_of(row: Any) -> str | None:

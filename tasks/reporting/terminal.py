@@ -5,9 +5,9 @@ what goes on.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
@@ -21,9 +21,15 @@ from tasks.progress import Progress
 from tasks.records import Comparison, short
 from tasks.reporting.grouping import in_order
 from tasks.reporting.modes import MARKS, answer, place
+from tasks.reporting.phrases import count
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS, summary
+
+if TYPE_CHECKING:  # the inventory imports numpy, which takes longer than a table
+    from tasks.inventory import Pruning, Usage
+    from tasks.llm.estimate import Estimate
+    from tasks.planning.plan import Plan, Planned, Shown
 
 STYLES = {"yes": "green", "no": "red", "undecided": "yellow", "none": "dim"}
 VERDICTS = {"confirmed": "green", "refuted": "red", "undecided": "yellow"}
@@ -104,40 +110,51 @@ def study_view(results: Results, sections: Sequence[Section] = SECTIONS) -> Rend
     return Group(*parts)
 
 
-def plan_table(plan: Mapping[str, Any]) -> RenderableType:
-    """A plan's syntheses with their price tags, its trials, and what is still to be done."""
+def plan_table(plan: "Plan") -> RenderableType:
+    """A plan's syntheses and questions with their estimates, its trials, and what is still to be done."""
     table = _table(
         "task", "mode", "generator", ">draw", ">calls", ">tokens in", ">tokens out", ">cost", ">time", "stored"
     )
-    asked = [row for row in plan["questions"] if row["calls"] or (row["stored"] and row["generator"])]
-    for row in (*plan["syntheses"], *asked):
-        generator, draw = short(row["generator"] or ""), str(row.get("draw", ""))
-        cells = [row["task"] or "all", row["mode"], generator, draw, *_spend(row, row["seconds"])]
-        table.add_row(*map(Text, cells), Text("yes" if row["stored"] else "no"), style="dim" if row["stored"] else "")
-    totals, trials = plan["totals"], plan["trials"]
-    minutes = totals["minutes"]
+
+    def add(names: Sequence[str], estimate: "Estimate", stored: bool) -> None:
+        cells = [*names, *_spend(estimate, estimate.seconds)]
+        table.add_row(*map(Text, cells), Text("yes" if stored else "no"), style="dim" if stored else "")
+
+    for synthesis in plan.syntheses:
+        job = synthesis.job
+        names = (job.task.name, job.mode, short(job.source.label), str(job.draw))
+        add(names, synthesis.estimate, synthesis.stored)
+    for cell in plan.untrained:
+        arm = cell.job.arm
+        if cell.estimate.calls or (cell.stored and arm.source_label):
+            add((arm.task, arm.mode, short(arm.source_label or ""), ""), cell.estimate, cell.stored)
+    for questions in plan.questions:
+        if questions.estimate.calls:
+            add((questions.task or "all", questions.who, "", ""), questions.estimate, False)
+    minutes = plan.totals.minutes
     table.add_section()
-    table.add_row("still to do", "", "", "", *_spend(totals, None if minutes is None else 60 * minutes), "")
-    modes = sorted({row["mode"] for row in plan["cells"]})
-    tasks = {row["task"] for row in plan["cells"]}
-    lines = f"{trials['total']} trials ({len(tasks)} tasks; {', '.join(modes)}), {trials['stored']} of them stored"
-    said = [*plan["notes"], *_leaving(plan["shown"])]
-    return Group(Text(f"Study {plan['study']}: {lines}"), table, *map(Text, said))
+    table.add_row("still to do", "", "", "", *_spend(plan.totals, None if minutes is None else 60 * minutes), "")
+    arms = [cell.job.arm for cell in plan.cells]
+    modes, tasks = sorted({arm.mode for arm in arms}), {arm.task for arm in arms}
+    stored = sum(cell.stored for cell in plan.cells)
+    heading = f"Study {plan.study.name}: {count(len(arms), 'trial')} ({count(len(tasks), 'task')}; {', '.join(modes)})"
+    said = [*plan.notes, *_leaving(plan.shown)]
+    return Group(Text(f"{heading}, {stored} of them stored"), table, *map(Text, said))
 
 
-def _leaving(shown: Sequence[Mapping[str, Any]]) -> list[str]:
+def _leaving(shown: "Sequence[Shown]") -> list[str]:
     """A line for everybody who would get real texts, and for the descriptions of tasks, which hold none."""
     lines = []
-    for to in dict.fromkeys(item["to"] for item in shown if item["leaves"]):
-        theirs = [item for item in shown if item["to"] == to]
-        tasks = dict.fromkeys(item["task"] for item in theirs)
+    for to in dict.fromkeys(item.to for item in shown if item.to is not None):
+        theirs = [item for item in shown if item.to == to]
+        tasks = dict.fromkeys(item.task for item in theirs)
         texts = [
-            f"{task}: " + ", ".join(f"up to {item['texts']} ({item['what']})" for item in found)
+            f"{task}: " + ", ".join(f"up to {item.texts:,} ({item.what})" for item in found)
             for task in tasks
-            if (found := [item for item in theirs if item["task"] == task and item["texts"]])
+            if (found := [item for item in theirs if item.task == task and item.texts])
         ]
-        lines.append(f"To {to} would go real texts of {'; '.join(texts)}" if texts else
-                     f"To {to} would go no real text, only what describes {', '.join(tasks)}")  # fmt: skip
+        lines.append(f"Real texts that would be sent to {to}: {'; '.join(texts)}" if texts else
+                     f"No real text would be sent to {to}, only the description of {', '.join(tasks)}")  # fmt: skip
     return lines or ["No real text leaves this machine."]
 
 
@@ -161,40 +178,37 @@ def checks_table(checks: Iterable[Finding]) -> RenderableType:
     return table
 
 
-def inventory_tables(inventory: Mapping[str, Any]) -> RenderableType:
+def usage_tables(usage: "Usage") -> RenderableType:
     """What the home folder and the store hold, by kind and by study."""
-    unused = f">unused {inventory['days']:g} days"
-    kinds = _table("where", "kind", "what it is", ">number", ">size", unused, ">no results refer to")
-    for row in sorted(inventory["kinds"], key=lambda row: (row["place"] != "store", -row["bytes"])):
-        free = row["bytes_unreferenced"]
-        sizes = [decimal(row["bytes"]), decimal(row["bytes_unused"]), "–" if free is None else decimal(free)]
-        kinds.add_row(*map(Text, (row["place"], row["kind"], row["about"], f"{row['number']:,}", *sizes)))
+    unused = f">unused for {usage.days:g} days"
+    kinds = _table("where", "kind", "what it is", ">number", ">size", unused, ">not in any results")
+    for kind in sorted(usage.kinds, key=lambda kind: (kind.place != "store", -kind.bytes)):
+        free = kind.bytes_unreferenced
+        sizes = [decimal(kind.bytes), decimal(kind.bytes_unused), "–" if free is None else decimal(free)]
+        kinds.add_row(*map(Text, (kind.place, kind.kind, kind.about, f"{kind.number:,}", *sizes)))
     studies = _table("study", "last run", ">size of what its results refer to")
-    for row in sorted(inventory["studies"], key=lambda row: -row["bytes"]):
-        studies.add_row(*map(Text, (row["study"], row["created"], decimal(row["bytes"]))))
-    heading = f"Home {inventory['home']}, store {inventory['store']}: {decimal(inventory['bytes'])}"
+    for study in sorted(usage.studies, key=lambda study: -study.bytes):
+        studies.add_row(*map(Text, (study.study, study.created, decimal(study.bytes))))
+    heading = f"Home {usage.home}, store {usage.store}: {decimal(usage.bytes)}"
     parts: list[RenderableType] = [Text(heading), kinds]
-    return Group(*parts, studies) if inventory["studies"] else Group(*parts)
+    return Group(*parts, studies) if usage.studies else Group(*parts)
 
 
-def pruning_table(pruning: Mapping[str, Any]) -> RenderableType:
+def pruning_table(pruning: "Pruning") -> RenderableType:
     """What pruning freed, or would free."""
     table = _table("kind", ">number", ">size")
-    for row in pruning["kinds"]:
-        table.add_row(*map(Text, (row["kind"], f"{row['number']:,}", decimal(row["bytes"]))))
-    lines = [
-        f"Freed {decimal(pruning['bytes'])}." if pruning["applied"] else f"Would free {decimal(pruning['bytes'])}."
-    ]
-    if any(row["kind"] == "journals" for row in pruning["kinds"]):
-        usd = pruning["journals_usd"]
+    for row in pruning.kinds:
+        table.add_row(*map(Text, (row.kind, f"{row.number:,}", decimal(row.bytes))))
+    lines = [f"{'Freed' if pruning.applied else 'Would free'} {decimal(pruning.bytes)}."]
+    if any(row.kind == "journals" for row in pruning.kinds):
+        usd = pruning.journals_usd
         lines.append(f"The calls in these journals cost {'an unknown amount' if usd is None else f'${usd:,.2f}'}.")
-    if pruning["kept_paid"]:
-        lines.append(
-            f"{pruning['kept_paid']:,} more stay: the LLM calls that made them are in no journal of this home."
-        )
-    if not pruning["applied"] and pruning["kinds"]:
-        lines.append("Nothing was removed; add --apply to do it.")
-    return Group(table, *map(Text, lines)) if pruning["kinds"] else Group(*map(Text, lines))
+    if pruning.kept_paid:
+        kept = "artifact without results is" if pruning.kept_paid == 1 else "artifacts without results are"
+        lines.append(f"{pruning.kept_paid:,} {kept} kept: no journal in this home has the LLM calls that made them.")
+    if not pruning.applied and pruning.items:
+        lines.append("Nothing was removed. Add --apply to remove it.")
+    return Group(table, *map(Text, lines)) if pruning.items else Group(*map(Text, lines))
 
 
 class Display:
@@ -203,10 +217,10 @@ class Display:
     ``update`` and ``message`` may be called from any thread.
     """
 
-    def __init__(self, plan: Mapping[str, Any], console: Console | None = None) -> None:
+    def __init__(self, plan: "Plan", console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._plain = not self._console.is_terminal
-        self._totals = {"synthesize": len(plan["syntheses"]), "trial": plan["trials"]["total"]}
+        self._totals = {"synthesize": len(plan.syntheses), "trial": len(plan.cells)}
         self._active: dict[tuple[str, str], Progress] = {}
         self._ended: dict[str, set[str]] = {stage: set() for stage in STAGES}
         self._failed: dict[str, set[str]] = {stage: set() for stage in STAGES}
@@ -299,9 +313,9 @@ def _gap(row: Comparison) -> list[str]:
     return [f"{100 * gap.mean:+.1f}", f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}"] if gap else ["–", "–"]
 
 
-def _spend(row: Mapping[str, Any], seconds: float | None) -> list[str]:
-    counts = [f"{row[name]:,}" for name in ("calls", "tokens_in", "tokens_out")]
-    cost = "unknown" if row["cost_usd"] is None else f"${row['cost_usd']:,.2f}"
+def _spend(planned: "Estimate | Planned", seconds: float | None) -> list[str]:
+    counts = [f"{number:,}" for number in (planned.calls, planned.tokens_in, planned.tokens_out)]
+    cost = "unknown" if planned.cost_usd is None else f"${planned.cost_usd:,.2f}"
     return [*counts, cost, "unknown" if seconds is None else _duration(seconds)]
 
 

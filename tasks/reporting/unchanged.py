@@ -25,6 +25,7 @@ from tasks.planning.plan import Plan
 from tasks.records import TaskData, Trial, content_key
 from tasks.reporting import publish
 from tasks.reporting.results import Results, package_versions
+from tasks.results_file import RESULTS
 from tasks.settings import Settings
 from tasks.store import Store
 from tasks.training.classifiers import resolve
@@ -87,7 +88,7 @@ def inputs_key(
 def keep_inputs(inputs: str, study: str, settings: Settings) -> None:
     """Note what a study's results on disk were computed from. Raises ``RunError`` when the disk refuses."""
     folder = publish.folder_of(study, settings)
-    kept = _Kept(inputs, _hash(folder / publish.RESULTS))
+    kept = _Kept(inputs, _hash(folder / RESULTS))
     with writing("the results to", folder):
         replace_file(folder / FILE, jsonl.encode(kept))
 
@@ -106,7 +107,7 @@ def unchanged_results(plan: Plan, data: Sequence[TaskData], settings: Settings) 
         return None
     try:
         kept = jsonl.from_line((folder / FILE).read_bytes(), _Kept)
-        if kept.results != _hash(folder / publish.RESULTS) or not (folder / publish.REPORT).is_file():
+        if kept.results != _hash(folder / RESULTS) or not (folder / publish.REPORT).is_file():
             return None
         results = publish.last_results(config.name, settings)
         of_task = {rows.task.name: rows for rows in data}

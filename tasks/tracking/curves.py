@@ -134,7 +134,8 @@ def point(
 
 def table(curve: SizeCurve) -> str:
     """The replicates, as MLflow's page shows a table (the form of pandas' ``orient="split"``)."""
-    rows = [[trial.arm.size, *(getattr(trial, name) for name in COLUMNS[1:])] for trial in curve.trials]
+    trials = [replace(one, macro_f1=rounded(one.macro_f1), accuracy=rounded(one.accuracy)) for one in curve.trials]
+    rows = [[trial.arm.size, *(getattr(trial, name) for name in COLUMNS[1:])] for trial in trials]
     return json.dumps({"columns": COLUMNS, "data": rows})
 
 

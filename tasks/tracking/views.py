@@ -83,6 +83,7 @@ def _view(name: str, where: str, shown: Sequence[str], charts: Sequence[dict[str
         "compareRunCharts": list(charts),
         "compareRunSections": [{"uuid": name, "name": name, "display": True, "isReordered": True} for name in SECTIONS],
         "isAccordionReordered": True,
+        "globalLineChartConfig": {"xAxisKey": "step", "lineSmoothness": 0, "selectedXAxisMetricKey": ""},
         **more,
     }
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
@@ -107,7 +108,8 @@ def _bars() -> list[dict[str, Any]]:
 
 
 def _lines() -> list[dict[str, Any]]:
-    shape = {"xAxisKey": "step", "xAxisScaleType": "log", "scaleType": "linear", "displayPoints": True}
+    shape: dict[str, Any] = {"xAxisKey": "step", "xAxisScaleType": "log", "scaleType": "linear"}
+    shape |= {"displayPoints": True, "lineSmoothness": 0, "useGlobalLineSmoothing": False}
     return [_chart(metric, "LINE", selectedMetricKeys=[metric], **shape) for metric in LINES]
 
 
@@ -120,6 +122,6 @@ def _chart(metric: str, kind: str, **more: Any) -> dict[str, Any]:
         "metricSectionId": SECTIONS[0],
         "runsCountToCompare": 30,
         "deleted": False,
-        "isGenerated": True,
+        "isGenerated": False,  # of its own charts MLflow makes lines where a metric has steps
         **more,
     }

@@ -4,6 +4,7 @@ The key holds the rows and whatever shapes the training, not where the rows came
 mode's or LLM's name are the same trial.
 """
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import RunError, UserError
-from tasks.records import Example, Trial, TrialJob, content_key, count_labels
+from tasks.records import Example, Trial, TrialJob, canonical, count_labels, key_of_parts
 from tasks.settings import Settings
 from tasks.store import Store, needed
 from tasks.training import worker
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 TRAINING_VERSION = 1
 """Raised by hand when a change of code changes what a training gives."""
+
+LIKE_ROWS = 4
+"""Sets of rows whose part of a key stays in memory: cells that differ in seed or classifier follow each other."""
 
 KIND = "trials"
 PREDICTIONS = "predictions.jsonl"
@@ -81,17 +85,25 @@ def train_in_worker(training: Training) -> "np.ndarray":
 
 def trial_key(job: TrialJob, train_rows: Sequence[Example], test_rows: Sequence[Example]) -> str:
     """Content key of a trial, from whatever shapes its scores. The order of rows does not."""
-    return content_key(
-        {
-            "version": TRAINING_VERSION,
-            "train": sorted((row.text, row.label) for row in train_rows),
-            "test": sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in test_rows),
-            "labels": list(job.task.labels),
-            "classifier": resolve(job.classifier),
-            "seed": job.seed,
-            "precision": precision(),
-        }
-    )
+    parts = {
+        "version": TRAINING_VERSION,
+        "labels": list(job.task.labels),
+        "classifier": resolve(job.classifier),
+        "seed": job.seed,
+        "precision": precision(),
+    }
+    rows = {"train": _trained_json(tuple(train_rows)), "test": _tested_json(tuple(test_rows))}
+    return key_of_parts({name: canonical(value) for name, value in parts.items()} | rows)
+
+
+@functools.lru_cache(maxsize=LIKE_ROWS)
+def _trained_json(rows: tuple[Example, ...]) -> str:
+    return canonical(sorted((row.text, row.label) for row in rows))
+
+
+@functools.lru_cache(maxsize=LIKE_ROWS)
+def _tested_json(rows: tuple[Example, ...]) -> str:
+    return canonical(sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in rows))
 
 
 def run_trial(

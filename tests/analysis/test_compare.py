@@ -7,6 +7,7 @@ import pytest
 
 from tasks.analysis.compare import compare
 from tasks.config import ClassifierConfig, GeneratorConfig
+from tasks.progress import counted
 from tasks.records import Trial, configured
 from tasks.store import Store
 from tests.arms import make_arm
@@ -272,3 +273,24 @@ def test_rows_of_two_sizes_are_two_comparisons(study):
     ]  # fmt: skip
     for item, real in ((found[1], found[0]), (found[3], found[2]), (found[4], found[2])):
         assert item.gap.mean == pytest.approx(item.macro_f1.mean - real.macro_f1.mean)
+
+
+def test_arms_that_share_their_real_rows_are_compared_as_each_would_be_alone(study):
+    trial, store = study
+    seeds = (0, 1, 2)
+    real = [trial("real", s, 0.9) for s in seeds]
+    arms = [[trial("few_shot", s, share, generator=f"llm {share}") for s in seeds] for share in (0.6, 0.8, 0.85)]
+    together = compare([*real, *(one for arm in arms for one in arm)], store, 0.02)
+    alone = [compare([*real, *arm], store, 0.02)[1] for arm in arms]
+    for one, other in zip(together[1:], alone, strict=True):
+        assert one.macro_f1 == other.macro_f1 and one.accuracy == other.accuracy
+        assert dataclasses.replace(one.gap, p_corrected=0.0) == dataclasses.replace(other.gap, p_corrected=0.0)
+
+
+def test_a_long_comparison_says_how_far_it_is(caplog):
+    clock = iter([0.0, 1.0, 4.9, 5.0, 6.0, 19.9, 20.0])
+    assert list(counted("abcdef", 6, "comparing arms", lambda: next(clock))) == list("abcdef")
+    assert [record.getMessage() for record in caplog.records] == [
+        "comparing arms: 2 of 6 done, 5 s so far",
+        "comparing arms: 5 of 6 done, 20 s so far",
+    ]

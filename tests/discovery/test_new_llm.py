@@ -113,28 +113,23 @@ def test_an_llm_that_no_provider_listed_is_refused(study: Study, settings: Setti
         chosen(study, settings)
 
 
-def ended(status: str = "ok", stopped: str = "", error: str = "") -> dict[str, object]:
-    """Results as far as they say how a study ended."""
-    return {
-        "status": status,
-        "failures": [],
-        "syntheses": [{"stopped": stopped}],
-        "cells": [{"error": None}, {"error": error}],
-    }
-
-
 @pytest.mark.parametrize(
-    ("results", "status", "why", "attempts"),
+    ("limit", "errors", "status", "why", "attempts"),
     [
-        (ended(stopped="the budget of $10 is reached"), "stopped", "of $10 is reached; a look in the next month", 1),
-        (ended("failed", "the budget of $10 is reached", "no rows"), "stopped", "of $10", 1),
-        (ended(), "stopped", "the budget is reached; a look", 1),
-        (ended("failed", error="status 503"), "broken", "status 503", 2),
+        ("the budget of $10 is reached", (), "stopped", "of $10 is reached; a look in the next month", 1),
+        ("the budget of $10 is reached", ("no rows",), "stopped", "of $10", 1),
+        ("", (), "stopped", "the budget is reached; a look", 1),
+        ("", ("status 503", "no rows"), "broken", "status 503", 2),
     ],
 )
-def test_a_study_that_lacks_something_is_noted_with_the_reason(study, settings, results, status, why, attempts) -> None:
+def test_a_study_that_lacks_something_is_noted_with_the_reason(
+    study, settings, limit, errors, status, why, attempts
+) -> None:
     meet(NEW, settings)
-    known = note_end(chosen(study, settings), load_tasks(study, settings), NEW, results, NOW, settings)
+    config, data = chosen(study, settings), load_tasks(study, settings)
+    job = next(iter(synthesis_jobs(config, data[0])))
+    syntheses = [replace(expected_synthesis(job), stopped=stopped) for stopped in ("", limit)]
+    known = note_end(config, data, NEW, syntheses, errors, NOW, settings)
     assert known == recall(Store(settings.store_url), NEW)
     assert (known.status, known.since, known.attempts) == (status, NOW, attempts)
     assert why in known.note

@@ -246,13 +246,12 @@ def test_plan_downloads_nothing_and_says_how_to(tmp_path: Path, source: dict[str
 def test_plan_says_who_would_see_real_texts(synthgap, tmp_path: Path) -> None:
     writers = ["openai/gpt-4o-mini", {"model": "openai/x", "api_base": "http://127.0.0.1:1/v1"}]
     said = synthgap("plan", study(tmp_path, generators=writers)).stdout
-    assert re.search(
-        r"To openai \(api\.openai\.com\) would go real texts of sms_spam: up to \d+ \(few-shot pool\)", said
-    )
+    sent = r"Real texts that would be sent to openai \(api\.openai\.com\): sms_spam: up to \d+ \(few-shot pool\)"
+    assert re.search(sent, said)
     assert "127.0.0.1" not in said and "No real text" not in said
     assert "No real text leaves this machine." in synthgap("plan", study(tmp_path, generators=writers[1:])).stdout
     only_described = synthgap("plan", study(tmp_path, modes=["real", "zero_shot"], generators=writers)).stdout
-    assert "To openai (api.openai.com) would go no real text, only what describes sms_spam" in only_described
+    assert "No real text would be sent to openai (api.openai.com), only the description of sms_spam" in only_described
 
 
 def test_a_named_variable_that_is_not_set_shows_before_anything_is_started(synthgap, tmp_path) -> None:

@@ -105,7 +105,7 @@ def test_a_text_costs_its_share_of_the_source(make_import, data, settings):
 
 
 def test_a_plan_asks_for_nothing(make_import, data, settings):
-    assert estimate(make_import(GOOD), data, settings) == Estimate(0, 0, 0, 0.0, 0.0)
+    assert estimate(make_import(GOOD), data, settings, {}) == Estimate(0, 0, 0, 0.0, 0.0)
 
 
 def test_a_label_of_which_nothing_is_left_says_why(make_import, data, settings):

@@ -8,13 +8,14 @@ from dataclasses import replace
 import pytest
 
 from tasks.config import FileSource, GeneratorConfig
-from tasks.generation.estimate import estimate
+from tasks.generation.estimate import estimate, experience
 from tasks.generation.keys import calls_key, request, synthesis_key
 from tasks.generation.synthesize import synthesize
 from tasks.llm.embedded import is_embedded
 from tasks.llm.prices import price, price_map
 from tasks.llm.tokens import count_tokens
 from tasks.records import Example
+from tasks.store import Store
 
 
 def test_more_rows_other_tests_and_limits_keep_the_calls(make_job, data):
@@ -71,12 +72,11 @@ def test_requests_are_a_function_of_draw_label_and_index(make_job, data):
 
 def test_an_estimate_is_quick_and_learns_from_what_was_seen(make_job, data, settings, llm):
     start = time.process_time()
-    before = estimate(make_job(), data, settings)
+    before = estimate(make_job(), data, settings, {})
     assert time.process_time() - start < 1.5
     assert before.calls >= 10 and before.tokens_in > 0 and before.cost_usd is None and before.seconds is None
     synthesize(make_job(), data, settings, complete=llm)
-    assert estimate(make_job(), data, settings).calls == 0
-    after = estimate(make_job(rows=10), data, settings)
+    after = estimate(make_job(rows=10), data, settings, experience(Store(settings.store_url)))
     assert after.calls == 10 and after.seconds is not None
     assert after.tokens_in == 10 * 10  # the fake says that a call reads 10 tokens and writes 8
     assert 10 * 8 <= after.tokens_out < 10 * 12  # calls whose texts were not needed any more are paid for, too
@@ -84,9 +84,9 @@ def test_an_estimate_is_quick_and_learns_from_what_was_seen(make_job, data, sett
 
 def test_tokens_of_prompts_are_counted_before_anything_was_asked(make_job, data, settings):
     prompt = request(make_job(), data, "glad", 0).messages
-    calls = estimate(make_job(extra=0.0), data, settings).calls
+    found = estimate(make_job(extra=0.0), data, settings, {})
     characters = sum(len(message["content"]) for message in prompt)
-    assert calls * characters / 8 < estimate(make_job(extra=0.0), data, settings).tokens_in < calls * characters / 2
+    assert found.calls * characters / 8 < found.tokens_in < found.calls * characters / 2
 
 
 def test_tokens_are_counted_as_openai_counts_them():
@@ -106,7 +106,7 @@ def test_another_server_writes_a_journal_of_its_own_unless_it_is_said_to_be_the_
 
 
 def test_an_estimate_never_expects_more_calls_than_are_allowed(make_job, data, settings):
-    assert estimate(make_job(extra=0.0), data, settings).calls == 10
+    assert estimate(make_job(extra=0.0), data, settings, {}).calls == 10
 
 
 def test_prices_are_known_unknown_or_nothing():

@@ -3,10 +3,10 @@
 import pytest
 
 from tasks.config import SubjectivityConfig
-from tasks.labelling.estimate import estimate_judges, estimate_panel, estimate_untrained
+from tasks.labelling.estimate import estimate_judges, estimate_panel, estimate_untrained, spent
 from tasks.labelling.judges import judge
 from tasks.labelling.panel import annotate
-from tasks.labelling.untrained import classify
+from tasks.labelling.untrained import classify, interview
 from tasks.llm.tokens import count_tokens
 from tests.generation.conftest import FakeLLM
 from tests.labelling.conftest import BrokenError, breaks_after
@@ -53,3 +53,12 @@ def test_panel_and_judges(tasks, settings) -> None:
     judge(tasks, asked, settings, complete=llm)
     assert estimate_panel(tasks[0], asked, None, settings).calls == 0
     assert estimate_judges(tasks, asked, settings).calls == 0
+
+
+def test_what_was_spent_leaves_out_questions_of_other_studies_in_the_same_journal(job, data, settings, llm) -> None:
+    few, all_ = (interview(job(n=n, **PRICED), data) for n in (6, None))
+    assert few.journal(settings) == all_.journal(settings)
+    classify(job(**PRICED), data, settings, complete=llm)  # another study asks about all test rows
+    assert (spent([few], settings).calls, spent([all_], settings).calls) == (6, 24)
+    assert spent([few, all_], settings) == spent([all_], settings)  # a call that serves two arms is paid for once
+    assert spent([few], settings).tokens_in * 4 == spent([all_], settings).tokens_in

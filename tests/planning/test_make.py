@@ -1,18 +1,26 @@
 """The grid over made-up tasks: which syntheses and trials a study comes to, and what two modes share."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from tasks.config import Study, StudyConfig, load_study
 from tasks.errors import UserError
+from tasks.generation.synthesize import synthesize
 from tasks.planning.grid import by_mode, real_jobs, summarise, synthesis_jobs, synthetic_jobs
 from tasks.planning.make import make_plan, plan_study
 from tasks.planning.names import resolve
 from tasks.planning.unmade import expected_synthesis
 from tasks.records import TaskData, by_arm
 from tasks.settings import Settings
+from tasks.store import Store
+from tasks.training.rows import training_rows, trial_keys
+from tasks.training.trial import trial_key
 from tests.data.conftest import SHARED, make_data
 
 STUDIES = sorted((Path(__file__).parents[2] / "deployments" / "studies").glob("*.yaml"))
@@ -231,8 +239,6 @@ def test_judges_see_texts_of_all_tasks(data: TaskData, settings: Settings) -> No
 
 
 def test_a_store_elsewhere_gets_all_real_rows(data: TaskData, settings: Settings) -> None:
-    import fsspec
-
     fsspec.register_implementation("elsewhere", fsspec.get_filesystem_class("memory"), clobber=True)
     remote = settings.model_copy(update={"store": "elsewhere://me:hunter2@bucket/x"})
     rows = len(data.train) + len(data.test)
@@ -283,3 +289,67 @@ def test_a_mode_has_one_name_however_a_study_spells_it(data: TaskData, settings:
     plan = make_plan(config, (data,), settings)
     [synthesis] = by_mode(config, [made(config, data)])
     assert {planned.job.arm.mode for planned in plan.trials} == {"real", synthesis.mode} == {"real", "few_shot"}
+
+
+class Counted(MemoryFileSystem):
+    """A store in memory that counts what is read."""
+
+    protocol = "counted"
+    store: ClassVar[dict[str, object]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+    reads: ClassVar[Counter[str]] = Counter()
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        self.reads[self._strip_protocol(path)] += 1
+        return super().cat_file(path, start, end, **kwargs)
+
+    def open(self, path, mode="rb", **kwargs):
+        self.reads[self._strip_protocol(path)] += mode == "rb"
+        return super().open(path, mode, **kwargs)
+
+
+def test_rows_are_read_as_often_for_many_seeds_as_for_one(data: TaskData, settings: Settings, tmp_path: Path) -> None:
+    fsspec.register_implementation("counted", Counted, clobber=True)
+    here = settings.model_copy(update={"store": f"counted://{tmp_path.name}"})
+
+    def reads(seeds: int) -> list[int]:
+        classifiers = [{"model": "probe/embedded/minilm-l6", "max_length": 64 + i} for i in range(seeds)]
+        more = {"seeds": tuple(range(seeds)), "classifiers": classifiers, "filters": ("duplicate",)}
+        config = with_imports(tmp_path, "llama", "gpt", **more)
+        for job in synthesis_jobs(config, data):
+            synthesize(job, data, here, report=lambda step: None)
+        Counted.reads.clear()
+        plan = make_plan(config, (data,), here)
+        assert all(planned.stored for planned in plan.syntheses) and len(plan.trials) == 3 * seeds**2
+        return [n for path, n in Counted.reads.items() if path.endswith("rows.jsonl")]
+
+    once, often = reads(1), reads(5)
+    assert len(once) == 2 and max(once) <= 2  # looked through when it is found, and trained on
+    assert sorted(often) <= sorted(once)
+
+
+def test_keys_of_many_cells_are_those_of_each_alone(data: TaskData, settings: Settings, tmp_path: Path) -> None:
+    store = Store(settings.store_url)
+    classifiers = [{"model": "probe/embedded/minilm-l6", "max_length": 64 + i} for i in range(2)]
+    more = {"seeds": (0, 1, 2), "classifiers": classifiers, "filters": ("duplicate",), "synthesis_per": "seed"}
+    config = with_imports(tmp_path, "llama", **more)
+    jobs = list(real_jobs(config, data, data.key))
+    for job in synthesis_jobs(config, data):
+        jobs += synthetic_jobs(config, data, data.key, synthesize(job, data, settings, report=lambda step: None))
+    unmade = [replace(job, synthesis_key=None) for job in jobs if job.arm.source]
+    keys = dict(trial_keys([*jobs, *unmade], data, store))
+    for place, job in enumerate(jobs):
+        assert keys[place] == trial_key(job, training_rows(job, data, store), data.test)
+    assert len({keys[place] for place in range(len(jobs))}) == len(jobs)
+    assert [keys[place] for place in range(len(jobs), len(jobs) + len(unmade))] == [None] * len(unmade)
+
+
+def test_what_is_stored_costs_nothing(data: TaskData, settings: Settings, tmp_path: Path) -> None:
+    config = with_imports(tmp_path, "llama", seeds=(0,), filters=("duplicate",))
+    store = Store(settings.store_url)
+    before = make_plan(config, (data,), settings)
+    assert [planned.stored for planned in before.trials] == [False, False]
+    key = dict(trial_keys(list(before.real_jobs), data, store))[0]
+    assert key
+    store.put("trials", key, {})
+    assert [planned.stored for planned in make_plan(config, (data,), settings).trials] == [True, False]

@@ -10,6 +10,7 @@ import pytest
 from tasks.analysis.decisions.verdict import good_enough
 from tasks.analysis.subjectivity.paper import NUMBERS
 from tasks.config import GeneratorConfig, StudyConfig
+from tasks.planning.plan import Planned
 from tasks.records import (
     Arm,
     Association,
@@ -29,7 +30,7 @@ from tasks.records import (
     Trial,
     configured,
 )
-from tasks.reporting.results import Planned, Results, Subjectivity, total
+from tasks.reporting.results import Results, Subjectivity, total
 from tests.arms import make_arm
 
 TASKS = {

@@ -151,7 +151,7 @@ def test_everything_of_the_study_has_its_section(paper_results: Make) -> None:
     found = paper_results(tasks=4)
     text = page(found)
     heads = re.findall(r"<h2[^>]*>(.*?)</h2>", text)
-    assert heads == ["Scores", *ALL_SECTIONS, "What the LLM wrote", "What it took", "Repeat it"]
+    assert heads == ["Scores", *ALL_SECTIONS, "What the LLM wrote", "Cost and time", "Repeat it"]
     for finding in found.findings:
         assert finding.claim in text and finding.evidence in text
     assert "$0.23 for 1,000 predictions, 0.84 s each" in text

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.config import ImportConfig
-from tasks.reporting.results import SCHEMA, read_results, to_json
+from tasks.reporting.results import read_results, to_json
+from tasks.results_file import SCHEMA
 from tests.reporting.conftest import build
 
 Make = Callable[..., Any]
@@ -85,7 +86,7 @@ def test_rows_of_comparison_come_last(paper_results: Make) -> None:
 def test_a_failed_part_fails_the_study(results: Make) -> None:
     assert results().status == "ok"
     broken = results(fail=True)
-    assert broken.status == "failed"
+    assert broken.status == "failed" and len(broken.errors) == 4 and all(broken.errors)
     assert broken.totals.cells_failed == 3
 
 

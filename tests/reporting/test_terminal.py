@@ -8,29 +8,59 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from tasks.config import ClassifierConfig, FileSource, GeneratorConfig, StudyConfig, TaskConfig
+from tasks.inventory import Item, KindUsage, Pruning, StudyUsage, Usage
+from tasks.llm.estimate import Estimate
+from tasks.planning.plan import Plan, PlannedQuestions, PlannedSynthesis, PlannedTrial, Shown
 from tasks.progress import Progress
+from tasks.records import SynthesisJob, TrialJob
 from tasks.reporting.markdown import markdown
 from tasks.reporting.results import Results
-from tasks.reporting.terminal import Display, checks_table, comparison_table, plan_table, study_view
+from tasks.reporting.terminal import (
+    Display,
+    checks_table,
+    comparison_table,
+    plan_table,
+    pruning_table,
+    study_view,
+    usage_tables,
+)
+from tests.arms import make_arm
 
 Make = Callable[..., Any]
 
-PLAN = {
-    "shown": [
-        {"task": "sms_spam", "what": "test texts", "texts": 40, "to": "host.example", "leaves": True},
-        {"task": "sms_spam", "what": "description", "texts": 0, "to": None, "leaves": False},
-    ],
-    "study": "quickstart",
-    "notes": ["sms_spam: fewer rows"],
-    "cells": [{"task": "sms_spam", "mode": mode} for mode in ("real", "few_shot")],
-    "syntheses": [
-        {"task": "sms_spam", "mode": "few_shot", "generator": "openai/x", "draw": 0, "calls": 1200, "tokens_in": 90000}
-        | {"tokens_out": 4000, "cost_usd": None, "seconds": 12.0, "stored": False}
-    ],
-    "questions": [],
-    "trials": {"total": 2, "stored": 1},
-    "totals": {"calls": 1200, "tokens_in": 90000, "tokens_out": 4000, "cost_usd": None, "minutes": 3.4},
-}
+TASK = TaskConfig(
+    name="sms_spam",
+    title="SMS spam",
+    text="a text message",
+    context="You write text messages.",
+    labels={"ham": "a wanted message", "spam": "an unwanted advertisement"},
+    sources=(FileSource(train="train.csv"),),
+)
+
+
+def make_trial(mode: str, stored: bool) -> PlannedTrial:
+    arm = make_arm("sms_spam", mode, None if mode == "real" else "openai/x")
+    return PlannedTrial(TrialJob(arm, TASK, 0, None, ClassifierConfig(model="c"), "d", None, 0, {"ham": 5}), stored)
+
+
+PLAN = Plan(
+    study=StudyConfig(name="quickstart", tasks=["sms_spam"], modes=["real", "few_shot"], generators=["openai/x"]),
+    syntheses=(
+        PlannedSynthesis(
+            SynthesisJob(TASK, "few_shot", GeneratorConfig(model="openai/x"), 0, 50, 2.0, ()),
+            ("few_shot",),
+            stored=False,
+            estimate=Estimate(1200, 90000, 4000, None, 12.0),
+        ),
+    ),
+    trials=(make_trial("real", stored=True), make_trial("few_shot", stored=False)),
+    untrained=(),
+    questions=(PlannedQuestions("", "judges", Estimate(30, 600, 30, 0.01, 3.0)),),
+    training_seconds=189.0,
+    notes=("sms_spam: fewer rows",),
+    shown=(Shown("sms_spam", "test texts", 4000, "host.example"), Shown("sms_spam", "description", 0, None)),
+)
 
 
 def text_of(content: Any, width: int = 160) -> str:
@@ -67,9 +97,43 @@ def test_view_of_a_study_has_sentences_and_findings(paper_results: Make) -> None
 
 def test_plan_says_unknown_price_and_what_is_stored() -> None:
     text = text_of(plan_table(PLAN))
-    assert "2 trials" in text and "1 of them stored" in text
-    assert "1,200" in text and "unknown" in text and "3.4 min" in text
-    assert "To host.example would go real texts of sms_spam: up to 40 (test texts)" in text
+    assert "Study quickstart: 2 trials (1 task; few_shot, real), 1 of them stored" in text
+    lines = [line.split() for line in text.splitlines()]
+    counts = ["1,200", "90,000", "4,000", "unknown", "12", "s", "no"]
+    assert ["sms_spam", "few_shot", "x", "0", *counts] in lines
+    assert ["all", "judges", "30", "600", "30", "$0.01", "3", "s", "no"] in lines
+    assert ["still", "to", "do", "1,230", "90,600", "4,030", "unknown", "3.4", "min"] in lines
+    assert "sms_spam: fewer rows" in text
+    assert "Real texts that would be sent to host.example: sms_spam: up to 4,000 (test texts)" in text
+    nobody = replace(PLAN, shown=(Shown("sms_spam", "description", 0, "host.example"),))
+    assert "No real text would be sent to host.example, only the description of sms_spam" in text_of(plan_table(nobody))
+
+
+def test_usage_has_the_store_first_and_the_largest_first() -> None:
+    kinds = (
+        KindUsage("home", "journals", "LLM calls", 2, 5_000_000, 0, 0),
+        KindUsage("store", "data", "real rows", 1, 1000, 1000, 1000),
+        KindUsage("store", "champions", "the best LLMs", 1234, 2000, 0, None),
+    )
+    study = StudyUsage("mine", "2026-01-02T03:04:05+00:00", 2000)
+    text = text_of(usage_tables(Usage("/h", "/s", 30, 5_003_000, kinds, (study,))))
+    lines = text.splitlines()
+    assert lines[0] == "Home /h, store /s: 5.0 MB"
+    places = [
+        next(n for n, line in enumerate(lines) if f" {kind} " in line) for kind in ("champions", "data", "journals")
+    ]
+    assert places == sorted(places)
+    assert "1,234" in lines[places[0]] and lines[places[0]].rstrip().endswith("–")
+    assert "unused for 30 days" in text and "2026-01-02" in text
+
+
+def test_pruning_says_what_it_frees_and_what_stays() -> None:
+    items = (Item("home", "journals", "j", 2_000_000, 0.0), Item("store", "trials", "t", 1000, 0.0))
+    text = text_of(pruning_table(Pruning(items, kept_paid=2, journals_usd=1.5)))
+    assert "Would free 2.0 MB." in text and "cost $1.50" in text and "Add --apply" in text
+    assert "2 artifacts without results are kept: no journal in this home" in text
+    done = text_of(pruning_table(Pruning(items[1:], 0, 0.0, applied=True)))
+    assert "Freed 1.0 kB." in done and "--apply" not in done and "cost" not in done
 
 
 def test_text_of_others_is_no_markup(results: Make) -> None:

@@ -13,10 +13,19 @@ from hypothesis import strategies as st
 
 from tasks.analysis.compare import compare
 from tasks.errors import RunError
-from tasks.records import Example
+from tasks.records import Example, content_key
 from tasks.store import Store
+from tasks.training.classifiers import resolve
 from tasks.training.devices import device_name
-from tasks.training.trial import item_key, label_pairs, read_predictions, run_trial, trial_key
+from tasks.training.hardware import precision
+from tasks.training.trial import (
+    TRAINING_VERSION,
+    item_key,
+    label_pairs,
+    read_predictions,
+    run_trial,
+    trial_key,
+)
 
 rows_of = st.lists(st.builds(Example, st.text(max_size=5), st.sampled_from(["ham", "spam"])), max_size=8)
 
@@ -71,6 +80,22 @@ def test_a_store_hit_needs_no_torch(make_job, settings):
     asked = pickle.dumps((make_job(), settings, TRAIN, TEST))
     done = subprocess.run([sys.executable, "-c", FIND], input=asked, capture_output=True, check=True)
     assert done.stdout.split() == [b"True", b"False"]
+
+
+@given(rows_of, rows_of, st.integers(0, 9))
+def test_a_key_is_that_of_all_that_shapes_a_trial(make_job, train, test, seed):
+    job = make_job(seed=seed)
+    plain = {
+        "version": TRAINING_VERSION,
+        "train": sorted((row.text, row.label) for row in train),
+        "test": sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in test),
+        "labels": list(job.task.labels),
+        "classifier": resolve(job.classifier),
+        "seed": seed,
+        "precision": precision(),
+    }
+    for _ in range(2):  # the second time, what rows add to the key is remembered
+        assert trial_key(job, train, test) == content_key(plain)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "predictions.jsonl"])

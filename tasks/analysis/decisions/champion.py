@@ -4,13 +4,17 @@ The champion is kept in the store with the keys of its trials, so an LLM that is
 Only an LLM that is better beyond chance replaces it; "undecided" changes nothing.
 """
 
+import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from tasks.analysis.predictions import align, reader, shared_items, sides
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tasks.analysis.predictions import Predictions, label_names, shared_items
 from tasks.analysis.statistics import paired
-from tasks.records import Challenge, Outcome, Trial, by_arm, content_key, readable
+from tasks.records import Challenge, Gap, Outcome, Trial, by_arm, content_key, readable
 from tasks.store import Store
 from tasks.training.trial import read_predictions
 from tasks.versions import NewerError
@@ -27,6 +31,10 @@ Place = tuple[str, str, str]
 """Task, mode (empty: all modes compete) and name of the classifier."""
 Group = Sequence[Trial]
 """Finished trials of one arm, a seed each."""
+Keys = tuple[str, ...]
+GapOf = Callable[[Keys, Keys], Gap | None]
+"""The gap of trials, by their keys, to others of the same seeds; null where they were tested on other rows. Raises
+``FileNotFoundError`` where predictions are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +81,14 @@ def update_champions(trials: Sequence[Trial], store: Store) -> tuple[Challenge, 
     for arm, group in by_arm(filter(_competes, trials)).items():
         of_mode.setdefault((arm.task, arm.mode, arm.classifier.name), []).append(group)
         of_all.setdefault((arm.task, "", arm.classifier.name), []).append(group)
-    return tuple(
-        challenge
-        for place, rivals in [*of_mode.items(), *of_all.items()]
-        for group in sorted(rivals, key=_mean, reverse=True)
-        if (challenge := _challenge(store, place, group)) is not None
-    )
+    gap = _gaps(store)
+    with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
+        return tuple(
+            challenge
+            for place, rivals in [*of_mode.items(), *of_all.items()]
+            for group in sorted(rivals, key=_mean, reverse=True)
+            if (challenge := _challenge(store, place, group, gap)) is not None
+        )
 
 
 def places_of(trials: Sequence[Trial]) -> list[Place]:
@@ -98,10 +108,14 @@ def compare_with_champion(
     place: Place, candidate: Champion, champion: Champion | None, store: Store
 ) -> Challenge | None:
     """The outcome for a candidate; null where it is the champion itself."""
+    return _outcome(place, candidate, champion, _gaps(store))
+
+
+def _outcome(place: Place, candidate: Champion, champion: Champion | None, gap: GapOf) -> Challenge | None:
     if champion and candidate.is_same(champion):
         return None
     challenge = Challenge(*place, candidate.name, champion.name if champion else None, "first")
-    return _compared(challenge, candidate, champion, store) if champion else challenge
+    return _compared(challenge, candidate, champion, gap) if champion else challenge
 
 
 def _competes(trial: Trial) -> bool:
@@ -112,14 +126,14 @@ def _mean(group: Group) -> float:
     return sum(trial.macro_f1 or 0.0 for trial in group) / len(group)
 
 
-def _challenge(store: Store, place: Place, group: Group) -> Challenge | None:
+def _challenge(store: Store, place: Place, group: Group, gap: GapOf) -> Challenge | None:
     candidate = _candidate(group, place[1])
     try:
         champion = current_champion(store, *place)
     except NewerError as error:  # all is trained by now: the champion stays, and the rest of the study counts
         LOGGER.warning("%s", error)
         return None
-    challenge = compare_with_champion(place, candidate, champion, store)
+    challenge = _outcome(place, candidate, champion, gap)
     if challenge and challenge.outcome in WON:
         store.put(KIND, content_key(place), asdict(candidate))
     return challenge
@@ -141,21 +155,38 @@ def _candidate(group: Group, mode: str) -> Champion:
     )
 
 
-def _compared(challenge: Challenge, candidate: Champion, champion: Champion, store: Store) -> Challenge:
+def _compared(challenge: Challenge, candidate: Champion, champion: Champion, gap: GapOf) -> Challenge:
     sizes = sorted((candidate.n_train, champion.n_train))
     if sizes[1] > LIKE_SIZES * sizes[0]:
         why = f"trained on {candidate.n_train} rows, the champion on {champion.n_train}"
         return replace(challenge, outcome="undecided", note=why)
     seeds = sorted(candidate.trials.keys() & champion.trials.keys(), key=int)
-    read = reader(store, read_predictions)
+    if not seeds:
+        return replace(challenge, outcome="undecided", note="no seed in common with the champion")
     try:
-        pairs = [[read(one.trials[seed]) for one in (candidate, champion)] for seed in seeds]
+        found = gap(*(tuple(one.trials[seed] for seed in seeds) for one in (candidate, champion)))
     except FileNotFoundError:
         return replace(challenge, outcome="undecided", note="the champion's trials are not in the store any more")
-    if not pairs or any(ours.keys() != theirs.keys() for ours, theirs in pairs):
-        why = "tested on other rows than the champion" if pairs else "no seed in common with the champion"
-        return replace(challenge, outcome="undecided", note=why)
-    answers = [answers for pair in pairs for answers in pair]
-    gap = paired.gap(*sides(align(answers, shared_items(answers))))
-    decided: Outcome = "better" if gap.low > 0 else "worse" if gap.high < 0 else "undecided"
-    return replace(challenge, outcome=decided, gap=gap)
+    if found is None:
+        return replace(challenge, outcome="undecided", note="tested on other rows than the champion")
+    decided: Outcome = "better" if found.low > 0 else "worse" if found.high < 0 else "undecided"
+    return replace(challenge, outcome=decided, gap=found)
+
+
+def _gaps(store: Store) -> GapOf:
+    """Gaps between trials in a store, each computed once: two champions of a task are often the same trials."""
+    predictions = Predictions(store, read_predictions)
+
+    @functools.cache
+    def gap(ours: Keys, theirs: Keys) -> Gap | None:
+        pairs = [(predictions.of(one), predictions.of(other)) for one, other in zip(ours, theirs, strict=True)]
+        if any(one.items != other.items for one, other in pairs):
+            return None
+        answers = [answers for pair in pairs for answers in pair]
+        items, names = shared_items(answers), label_names(answers)
+        mine, other = (predictions.sample(keys, items, names) for keys in (ours, theirs))
+        if not np.array_equal(mine.labels, other.labels):  # the data's labels have changed since: today's are right
+            other = replace(other, labels=mine.labels)
+        return paired.gap(mine, other)
+
+    return gap

@@ -8,29 +8,29 @@ from tasks.modes import MATCHED_REAL, REFERENCE, mode_facts
 from tasks.records import Arm, Comparison, Gap, GoodEnough
 
 FEWEST_ROWS = 20
-"""Test rows below which an interval means nothing."""
+"""Fewest test rows for a meaningful interval."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a verdict says beyond the comparison's own fields."""
+    """What a verdict needs in addition to the comparison's own fields."""
 
     trials: int
     failed: int
     error: str = ""
-    """Of the first trial that failed."""
+    """Error of the first failed trial."""
     rows: int = 0
     """Test rows."""
     paired_rows: int | None = None
-    """Test rows that both sides of the gap have; null where there are no real trials to compare with."""
+    """Test rows that both sides of the gap share; null if there are no real trials to compare with."""
     all_rows: int = 0
     """Test rows of the real trials."""
     real_trials: int = 0
     """Real trials that the gap is measured to."""
     real_rows: int | None = None
-    """Training rows of the real trials, where their number differs on purpose."""
+    """Training rows of the real trials, if their number differs on purpose."""
     single: tuple[str, ...] = ()
-    """Labels that one test row has."""
+    """Labels that have only one test row."""
 
 
 def good_enough(gap: Gap | None, tolerance: float) -> GoodEnough:
@@ -43,7 +43,7 @@ def good_enough(gap: Gap | None, tolerance: float) -> GoodEnough:
 
 
 def verdict(comparison: Comparison, facts: Facts, tolerance: float) -> str:
-    """The reason of ``comparison.good_enough`` in one sentence, parts set apart by semicolons."""
+    """The reason of ``comparison.good_enough`` in one sentence; semicolons separate its parts."""
     if comparison.macro_f1 is None:
         return f"no result: {count(facts.failed, 'trial')} failed: {facts.error}"
     gap = comparison.gap
@@ -100,7 +100,7 @@ def _reason(gap: Gap, comparison: Comparison, facts: Facts, tolerance: float) ->
 
 
 def _deciding(gap: Gap, facts: Facts) -> str:
-    """What would show a loss of the tolerance, as far as the seeds can tell."""
+    """What would show a loss of the tolerance, estimated from the seeds."""
     if facts.real_trials < 2:
         return "more seeds would tell what it takes to decide"
     seeds, rows = gap.seeds_needed, gap.test_rows_needed
@@ -114,7 +114,7 @@ def _deciding(gap: Gap, facts: Facts) -> str:
 
 
 def _rounded(rows: int) -> int:
-    """To two digits, upwards: it is an estimate from few seeds."""
+    """Rounded up to two digits, because it is an estimate from few seeds."""
     unit: int = 10 ** max(0, len(str(rows)) - 2)
     return math.ceil(rows / unit) * unit
 

@@ -9,7 +9,7 @@ The choice of training rows is not included: with one draw for the whole study, 
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,11 +27,15 @@ RESAMPLES = 2000
 LEVEL = 0.95
 BLOCK = 500
 """Resamples computed at once; bounds memory at about 10 MB for each 1,000 test items."""
+DRAWN = 8
+"""Sets of test items whose draws stay in memory, 2 MB each for 1,000 items: a curve has so many in turn."""
+SCORED = 64
+"""Samples whose resampled scores stay in memory, 32 KB each for every seed: real rows are compared with many arms."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Aligned:
-    """Predictions of several trials on the same test items."""
+    """Predictions of several trials on the same test items. What is computed from one is kept for the next question."""
 
     labels: Ints
     """(items,) index of the real label."""
@@ -70,7 +74,7 @@ ROUNDING = 1e-5
 """Differences of scores below this are those of single precision, which makes the products twice as fast."""
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=DRAWN)
 def _draw_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint8]:
     """(resamples, items) how often each item is drawn, with replacement, in one draw fewer than its label has items.
 
@@ -106,20 +110,19 @@ def scores(sample: Aligned, metric: str) -> Floats:
     return found
 
 
-def _resampled_scores(samples: Sequence[Aligned], metric: str, resamples: int, seed: int) -> list[Floats]:
-    """(resamples, seeds) scores of each sample, all on the same resampled items."""
-    indicators = [_indicators(sample) for sample in samples]
-    parts: list[list[Floats]] = [[] for _ in samples]
+@lru_cache(maxsize=SCORED)
+def _resampled_scores(sample: Aligned, resamples: int, seed: int) -> Mapping[str, Floats]:
+    """(resamples, seeds) scores by metric. Samples of the same test items are scored on the same resampled ones."""
+    columns, parts = _indicators(sample), []
     for start in range(0, resamples, BLOCK):
-        weights = _weights(samples[0].labels, resamples, seed, start, start + BLOCK)
-        for part, sample, columns in zip(parts, samples, indicators, strict=True):
-            part.append(_from_counts(weights @ columns, sample, metric))
-    return [np.concatenate(part) for part in parts]
+        counts = _weights(sample.labels, resamples, seed, start, start + BLOCK) @ columns
+        parts.append([_from_counts(counts, sample, metric) for metric in METRICS])
+    return {metric: np.concatenate(found) for metric, found in zip(METRICS, zip(*parts, strict=True), strict=True)}
 
 
 def score_interval(sample: Aligned, metric: str, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """The mean score over seeds with its 95% interval; with one seed, of the test items' variance only."""
-    observed, (resampled,) = scores(sample, metric), _resampled_scores([sample], metric, resamples, seed)
+    observed, resampled = scores(sample, metric), _resampled_scores(sample, resamples, seed)[metric]
     low, high = _interval(observed, resampled, len(sample.labels), seed)
     return Interval(observed.mean().item(), max(low, 0.0), min(high, 1.0))
 
@@ -132,7 +135,7 @@ def gap(
     The interval resamples the items for both at once. The p-value is two-sided and not corrected yet. With a
     ``tolerance``, the gap says how many seeds or test rows would show a loss of that size.
     """
-    resampled = np.subtract(*_resampled_scores([ours, theirs], "macro_f1", resamples, seed))
+    resampled = np.subtract(*(_resampled_scores(side, resamples, seed)["macro_f1"] for side in (ours, theirs)))
     observed = scores(ours, "macro_f1") - scores(theirs, "macro_f1")
     low, high = _interval(observed, resampled, len(ours.labels), seed)
     p = _swap_test(ours, theirs, observed, resampled, seed)
@@ -213,16 +216,19 @@ def _swap_test(ours: Aligned, theirs: Aligned, observed: Floats, resampled: Floa
     variance is added to each draw. Two-sided; the observed value counts as one draw, so that p is never 0 (Phipson and
     Smyth 2010).
     """
-    rng = np.random.default_rng([seed, 2])
-    draws: list[Floats] = []
-    for start in range(0, len(resampled), BLOCK):
-        size = min(BLOCK, len(resampled) - start)
-        swap = rng.integers(0, 2, (size, len(ours.labels)), dtype=np.uint8)
-        draws.append(np.subtract(*_swapped(ours, theirs, swap)).mean(axis=1))
-    items = np.concatenate(draws)
+    swaps = _swaps(len(ours.labels), len(resampled), seed)
+    items = np.concatenate([np.subtract(*_swapped(ours, theirs, swap)).mean(axis=1) for swap in swaps])
     null = _with_seeds(items, variance_parts(observed, resampled, len(ours.labels), items), seed)
     extreme = np.count_nonzero(np.abs(null) >= abs(observed.mean()) - 1e-12)
     return float((1 + extreme) / (1 + len(null)))
+
+
+@lru_cache(maxsize=2)
+def _swaps(items: int, resamples: int, seed: int) -> tuple[NDArray[np.uint8], ...]:
+    """Blocks of (resamples, items), 1 where an item changes sides; the same for all gaps on as many items."""
+    rng = np.random.default_rng([seed, 2])
+    sizes = [min(BLOCK, resamples - start) for start in range(0, resamples, BLOCK)]
+    return tuple(rng.integers(0, 2, (size, items), dtype=np.uint8) for size in sizes)
 
 
 def _swapped(ours: Aligned, theirs: Aligned, swap: NDArray[np.uint8]) -> tuple[Floats, Floats]:

@@ -1,4 +1,4 @@
-"""How far raters agree: on one item (Li et al. 2023, instance subjectivity) and over all of them.
+"""How much raters agree: on one item (Li et al. 2023, instance subjectivity) and over all items.
 
 A statistic that the votes leave undefined is null, never 0 or 1: one vote says nothing about agreement, and votes
 that all name one label leave no chance agreement to correct for.
@@ -14,12 +14,12 @@ from tasks.records import Example, Rating
 from tasks.training.trial import item_key
 
 MIN_VOTES = 2
-"""Votes below which an item has no agreement: a single rater has nobody to agree with."""
+"""Fewest votes for an agreement of an item: a single rater cannot agree or disagree."""
 
 Agreement = Mapping[str, float]
 """Item to the share of its raters who chose the most frequent label."""
 Votes = Mapping[str, Mapping[str, int]]
-"""Item to label to how many raters chose it, for items with at least ``MIN_VOTES`` votes."""
+"""For each item, how many raters chose each label; items with at least ``MIN_VOTES`` votes."""
 
 
 def rater_agreement(examples: Iterable[Example]) -> dict[str, float]:
@@ -44,7 +44,7 @@ def vote_agreement(votes: Votes) -> dict[str, float]:
 def item_agreement(
     tasks: Iterable[str], agreement: Mapping[str, Agreement], ratings: Mapping[str, Sequence[Rating]]
 ) -> dict[str, Agreement]:
-    """By task, ``agreement`` of the data's own raters where it has any, else that of the annotators' ``ratings``."""
+    """By task, ``agreement`` of the data's own raters if it has any, otherwise that of the annotators' ``ratings``."""
     return {task: agreement.get(task) or vote_agreement(count_votes(ratings.get(task, ()))) for task in tasks}
 
 
@@ -86,7 +86,7 @@ def fleiss_kappa(votes: Votes) -> tuple[float | None, int]:
 
 
 def _table(votes: Votes) -> NDArray[np.intp]:
-    """(items, labels) counts, of the labels that somebody chose."""
+    """(items, labels) counts, for labels that at least one rater chose."""
     labels = sorted({label for counts in votes.values() for label in counts})
     return np.array([[counts.get(label, 0) for label in labels] for counts in votes.values()], np.intp).reshape(
         len(votes), len(labels)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from tasks.analysis.matched_real import Pair, find_real
-from tasks.analysis.predictions import Answers, Read, align, reader, shared_items
+from tasks.analysis.predictions import Predictions, label_names, shared_items
 from tasks.analysis.statistics.intervals import slope_interval
 from tasks.analysis.statistics.paired import Aligned, score_interval
 from tasks.analysis.subjectivity.agreement import Agreement
@@ -34,19 +34,19 @@ def make_curves(trials: Sequence[Trial], agreement: Mapping[str, Agreement], sto
     ``agreement`` is by task. A curve that cannot be drawn has no points and says why. Raises ``RunError`` where a
     finished trial's predictions are gone or damaged.
     """
-    real, read = find_real(trials), reader(store)
+    real, predictions = find_real(trials), Predictions(store)
     rated = {
         task: {item: round(share, DECIMALS) for item, share in shares.items()} for task, shares in agreement.items()
     }
     with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
         return tuple(
-            _curve(group, real.pairs(group), rated.get(arm.task, {}), read)
+            _curve(group, real.pairs(group), rated.get(arm.task, {}), predictions)
             for arm, group in by_arm(trials).items()
             if arm.mode != MATCHED_REAL or arm.size is not None
         )
 
 
-def _curve(group: list[Trial], pairs: Sequence[Pair], rated: Agreement, read: Read) -> Curve:
+def _curve(group: list[Trial], pairs: Sequence[Pair], rated: Agreement, predictions: Predictions) -> Curve:
     empty = Curve(group[0].arm, ())
     finished = [trial for trial in group if trial.status == "ok"]
     if not finished:
@@ -54,13 +54,13 @@ def _curve(group: list[Trial], pairs: Sequence[Pair], rated: Agreement, read: Re
     if not rated:
         note = "nobody rated the test rows: the data has no raters and the study names no annotators"
         return replace(empty, note=note)
-    ours = [read(trial.key) for trial in finished]
+    ours = [predictions.of(trial.key) for trial in finished]
     items = shared_items(ours, rated)
     if len(items) < MIN_ITEMS:
         return replace(empty, note=f"{len(items)} rated test rows; a point takes at least {MIN_ITEMS}")
     shares = np.array([rated[item] for item in items])
     gammas = thresholds(shares)
-    sample = align(ours, items)
+    sample = predictions.sample(tuple(trial.key for trial in finished), items, label_names(ours))
     curve = replace(empty, points=tuple(_point(sample, shares >= gamma, gamma) for gamma in gammas))
     disputed = int((shares < gammas[-1]).sum())
     if disputed < MIN_ITEMS:
@@ -68,8 +68,8 @@ def _curve(group: list[Trial], pairs: Sequence[Pair], rated: Agreement, read: Re
         return replace(curve, note=note)
     return replace(
         curve,
-        slope=slope_interval(_right(ours, items), shares >= gammas[-1]),
-        steeper=_steeper(pairs, rated, read, gammas[-1]),
+        slope=slope_interval(_right(sample), shares >= gammas[-1]),
+        steeper=_steeper(pairs, rated, predictions, gammas[-1]),
         note="one seed: the intervals leave out how trainings differ" if len(finished) == 1 else "",
     )
 
@@ -92,19 +92,20 @@ def _point(sample: Aligned, chosen: NDArray[np.bool_], gamma: float) -> CurvePoi
     return CurvePoint(gamma, int(chosen.sum()), score_interval(part, "accuracy"))
 
 
-def _steeper(pairs: Sequence[Pair], rated: Agreement, read: Read, gamma: float) -> Interval | None:
+def _steeper(pairs: Sequence[Pair], rated: Agreement, predictions: Predictions, gamma: float) -> Interval | None:
     """Slope minus that of real rows, both on the rows and seeds that the two share; null where they share too few."""
-    matched = [(read(trial.key), read(real.key)) for trial, real in pairs]
-    if not matched:
+    if not pairs:
         return None
-    items = shared_items([answers for pair in matched for answers in pair], rated)
+    answers = [predictions.of(trial.key) for pair in pairs for trial in pair]
+    items, names = shared_items(answers, rated), label_names(answers)
     upper = np.array([rated[item] >= gamma for item in items], bool)
     if upper.sum() < MIN_ITEMS or (~upper).sum() < MIN_ITEMS:
         return None
-    ours, theirs = (_right([pair[side] for pair in matched], items) for side in (0, 1))
+    sides = (tuple(trial.key for trial in side) for side in zip(*pairs, strict=True))
+    ours, theirs = (_right(predictions.sample(keys, items, names)) for keys in sides)
     return slope_interval(ours - theirs, upper)
 
 
-def _right(answers: Sequence[Answers], items: Sequence[str]) -> NDArray[np.float64]:
+def _right(sample: Aligned) -> NDArray[np.float64]:
     """(seeds, items) 1 where the prediction is the label."""
-    return np.array([[of[item][0] == of[item][1] for item in items] for of in answers], np.float64)
+    return np.asarray(sample.predicted == sample.labels, np.float64)

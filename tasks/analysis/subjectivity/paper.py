@@ -1,7 +1,7 @@
 """Numbers that Li et al. (2023, arXiv 2310.07849) published, to be shown beside a study's own.
 
-Only numbers that could be confirmed in public accounts of the paper; everything else is left out. They were found
-with GPT-3.5-Turbo, 3,000 texts a label: another LLM, other sizes, so that they are context and no target.
+Only numbers that could be confirmed in public descriptions of the paper are listed. They were measured with
+GPT-3.5-Turbo and 3,000 texts a label. A study usually has another LLM and other sizes, so they are context, no target.
 """
 
 import re
@@ -18,15 +18,15 @@ class Published:
     """One published accuracy."""
 
     task: str
-    """Catalog id."""
+    """Name of a shipped task."""
     mode: str
-    """Where its training rows came from, as this study calls it."""
+    """Mode, by its name here."""
     classifier: str | None
-    """``BERT`` or ``RoBERTa``; null where the account does not say which."""
+    """``BERT`` or ``RoBERTa``; null if the source does not say which."""
     accuracy: float
     """0 to 1."""
     source: str = SOURCE
-    """Paper, and how it got the number."""
+    """Paper, and how it obtained the number."""
 
 
 NUMBERS = (
@@ -43,13 +43,13 @@ FAMILIES = {"BERT": re.compile(r"bert-(base|large)\b"), "RoBERTa": re.compile(r"
 
 
 def beside(comparisons: Iterable[Comparison]) -> tuple[Published, ...]:
-    """What was published on a study's cells, once each."""
+    """Published numbers for a study's cells, each once."""
     arms = (item.arm for item in comparisons)
     return tuple(dict.fromkeys(number for arm in arms for number in published(arm.task, arm.mode, arm.classifier.name)))
 
 
 def published(task: str, mode: str, classifier: str) -> tuple[Published, ...]:
-    """What was published on a cell: of the classifier's own family, else all that there is; empty where nothing.
+    """Published numbers for a cell: those of the classifier's family, otherwise all; empty if there are none.
 
     ``classifier`` is a model's name, such as ``google-bert/bert-base-uncased``.
     """

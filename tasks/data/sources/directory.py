@@ -11,7 +11,7 @@ from tasks.settings import Settings
 
 
 def folder_of(task: TaskConfig, settings: Settings) -> Path | None:
-    """The task's folder in the data directory; null where there is none, or where the task brings its own files."""
+    """The task's folder in the data directory; null if there is none, or if the task has files of its own."""
     if settings.data_dir is None or any(source.kind == "files" for source in task.sources):
         return None
     if not settings.data_dir.is_dir():
@@ -21,7 +21,7 @@ def folder_of(task: TaskConfig, settings: Settings) -> Path | None:
 
 
 def read_folder(folder: Path) -> Reading:
-    """Rows of a task's folder. Raises ``UserError`` when ``train.csv`` is missing or a file is wrong."""
+    """Rows of a task's folder. Raises ``UserError`` if ``train.csv`` is missing or a file is wrong."""
     train, test = folder / "train.csv", folder / "test.csv"
     rows, _ = read_one(train, _columns(train))
     tested = read_one(test, _columns(test))[0] if test.exists() else None
@@ -30,7 +30,7 @@ def read_folder(folder: Path) -> Reading:
 
 
 def _columns(path: Path) -> Columns:
-    """The fixed columns; agreement only where the header has it."""
+    """The fixed columns; agreement only if the header has it."""
     if not path.is_file():
         raise UserError(f"no such file: {str(path)!r}")
     with path.open("rb") as file:

@@ -9,7 +9,7 @@ from tasks.records import Example
 
 
 def read_files(source: FileSource) -> Reading:
-    """Rows of a ``FileSource`` whose paths are absolute. Raises ``UserError`` for whatever is wrong with a file."""
+    """Rows of a ``FileSource`` whose paths are absolute. Raises ``UserError`` if anything in a file is wrong."""
     train, notes = read_one(Path(source.train), source)
     test: list[Example] | None = None
     names = [Path(source.train).name]

@@ -13,9 +13,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def read_hub(source: HubSource, task: str) -> Reading:
-    """Rows of a ``HubSource``. Raises ``UnavailableError`` when the hub or the data set is out of reach.
+    """Rows of a ``HubSource``. Raises ``UnavailableError`` if the hub or the data set cannot be reached.
 
-    ``task`` is the task's name, for the message that says where else its rows may be put.
+    ``task`` is the task's name, for the message that says where else its rows can be stored.
     """
     name = "/".join(part for part in (source.path, source.config) if part)
     train, notes = read_split(source, source.train, task)

@@ -1,6 +1,6 @@
-"""What every source hands on: examples as they were found, before cleaning, and how it would not be there.
+"""What all sources share: examples before cleaning, the error of a source that is not available, and column mapping.
 
-Column mapping lives here too, so that a CSV, a Parquet file and a hub data set are read by the same rules.
+CSV files, Parquet files and hub data sets are therefore read by the same rules.
 """
 
 import sys
@@ -14,28 +14,28 @@ from tasks.records import Example
 
 
 class UnavailableError(RunError):
-    """A source cannot be had here (no network, no wheel); another one of the task may be."""
+    """A source is not available here (no network, no wheel); another source of the task may be."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Rows of one source in its own order. ``test`` is null where the source has no test split of its own."""
+    """Rows of one source in its own order. ``test`` is null if the source has no test split."""
 
     train: list[Example]
     test: list[Example] | None
     source: str
     """What was read, for people."""
     notes: tuple[str, ...] = ()
-    """What a reader of results should know: rows left out, an unpinned revision."""
+    """Notes for readers of results: rows that were left out, a revision that is not pinned."""
     train_name: str = "the training rows"
-    """Names the training rows in messages."""
+    """Name of the training rows in messages."""
     test_name: str = "the test rows"
 
 
 def to_examples(
     rows: Iterable[Mapping[str, Any]], spec: Columns, where: str, names: Sequence[str] = ()
 ) -> tuple[list[Example], int]:
-    """Rows as examples, and how many were left out because their labels do not come to one name.
+    """Rows as examples, and the number of rows that were left out because they do not have exactly one label.
 
     ``names`` are the names of a class label, by its number. Raises ``UserError`` for an agreement outside 0 to 1.
     """
@@ -51,7 +51,7 @@ def to_examples(
 
 
 def check_columns(found: Sequence[str], spec: Columns, where: str) -> None:
-    """Raise ``UserError`` when a column that ``spec`` names is not among those found."""
+    """Raise ``UserError`` if a column of ``spec`` is not among those found."""
     for role in ("text", "label", "agreement"):
         column = getattr(spec, role)
         if column is not None and column not in found:
@@ -67,7 +67,7 @@ def _text(value: Any) -> str:
 
 
 def _label(value: Any, spec: Columns, names: Sequence[str]) -> str | None:
-    """The label's name; null for a row to be left out, an empty string where there is no label."""
+    """The label's name; null for a row that is left out, an empty string if there is no label."""
     if isinstance(value, list):
         found = {_label(item, spec, names) for item in value}
         return found.pop() if len(found) == 1 else None

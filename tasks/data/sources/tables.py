@@ -1,4 +1,4 @@
-"""Tables from files: CSV, TSV, JSON Lines and Parquet as columns and rows, with messages that point at the fault."""
+"""Tables from files: CSV, TSV, JSON Lines and Parquet as columns and rows, with messages that name the wrong row."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ class Table(NamedTuple):
 
 
 def read_table(path: Path) -> Table:
-    """All rows of a file, by its ending. Raises ``UserError`` when it is missing, malformed, empty or not UTF-8."""
+    """All rows of a file, by its ending. Raises ``UserError`` if it is missing, malformed, empty or not UTF-8."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"cannot tell the format of {str(path)!r} by its ending. Allowed: {', '.join(sorted(READERS))}")
@@ -34,7 +34,7 @@ def read_table(path: Path) -> Table:
 
 
 def decode(content: bytes, name: str) -> str:
-    """UTF-8 text, without a byte order mark; raises ``UserError`` that names the byte and line that is not."""
+    """UTF-8 text, without a byte order mark. Raises ``UserError`` with the byte and line that are not UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -44,7 +44,7 @@ def decode(content: bytes, name: str) -> str:
 
 
 def parse_csv(text: str, name: str, delimiter: str = "") -> Table:
-    """Rows of a CSV whose first line names the columns; of comma, semicolon and tab the header's most frequent."""
+    """Rows of a CSV whose first line names the columns. The delimiter is the most frequent of , ; and tab in it."""
     header_line = text.partition("\n")[0]
     records = _records(text, name, delimiter or max(DELIMITERS, key=header_line.count))
     line, columns = next(records, (1, []))
@@ -64,7 +64,7 @@ def parse_csv(text: str, name: str, delimiter: str = "") -> Table:
 
 
 def _records(text: str, name: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Non-blank records with the line that each starts at."""
+    """Non-blank records, each with its first line."""
     csv.field_size_limit(1 << 30)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     start = 1

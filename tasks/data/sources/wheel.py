@@ -1,7 +1,7 @@
 """Members of a package wheel, read in place: the wheel stays an archive and its package is never installed.
 
-pip reads options, addresses and files where it expects a name, so it gets names and versions that were checked, in a
-requirements file with the wheel's hash, and may neither build nor resolve anything.
+pip would accept options, addresses and files in place of a name. It therefore gets checked names and versions, in a
+requirements file with the wheel's hash, and must neither build nor resolve anything.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ DOWNLOAD = (
     sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--require-hashes", "--no-input",
     "--disable-pip-version-check", "--quiet",
 )  # fmt: skip
-"""pip may neither build nor resolve anything, nor ask, nor take a file of another hash."""
+"""pip must not build or resolve anything, ask questions, or accept a file with another hash."""
 
 
 def read_wheel(source: WheelSource, settings: Settings) -> Reading:
-    """Rows of a ``WheelSource``. Raises ``RunError`` when the wheel cannot be had or is not the one named."""
+    """Rows of a ``WheelSource``. Raises ``RunError`` if the wheel is not available or is not the one named."""
     reader = READERS.get(source.reader)
     if reader is None:
         raise unknown("reader", source.reader, READERS)
@@ -42,7 +42,7 @@ def read_wheel(source: WheelSource, settings: Settings) -> Reading:
 
 
 def find_wheel(source: WheelSource, settings: Settings) -> Path:
-    """The wheel's file, checked against its hash; downloaded into ``<home>/wheels`` when it is nowhere yet."""
+    """The wheel's file, checked against its hash; downloaded into ``<home>/wheels`` if it is not here yet."""
     pattern = f"{source.package.replace('-', '_')}-{source.version}-*.whl"
     own = settings.home / "wheels"
     for folder in (settings.wheels, own):

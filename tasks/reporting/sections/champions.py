@@ -45,7 +45,7 @@ def _of_task(rows: list[Challenge]) -> str:
         return f"{champion(rows[0])} stays the best so far: {lost}."
     best = won[-1]
     if best.outcome == "first":
-        return f"{challenger(best)} is the first to be the best so far" + (f"; {lost}." if lost else ".")
+        return f"{challenger(best)} is the first best of the task" + (f"; {lost}." if lost else ".")
     return f"{challenger(best)} is the best now. It {comparison(best)}" + (f"; {lost}." if lost else ".")
 
 

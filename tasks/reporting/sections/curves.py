@@ -26,11 +26,14 @@ def of_tasks(results: Results, classifier: str, generator: str | None) -> dict[s
     """Curves by task for one pair: real rows against sets that are synthetic throughout."""
     found: dict[str, list[Curve]] = {}
     for curve in in_order(results, results.subjectivity.curves):
-        shown = curve.mode == MATCHED_REAL or all_synthetic(curve)
         fits = curve.classifier == classifier and llm(curve) in (None, generator)
-        if shown and fits and curve.points:
+        if fits and _is_shown(curve):
             found.setdefault(curve.task, []).append(curve)
     return found
+
+
+def _is_shown(curve: Curve) -> bool:
+    return bool(curve.points) and (curve.mode == MATCHED_REAL or all_synthetic(curve))
 
 
 def uncurved(results: Results) -> list[tuple[str, list[str]]]:
@@ -105,7 +108,7 @@ def _count(items: int) -> str:
 
 
 def _variables(results: Results) -> dict[str, Any]:
-    drawn = {curve.mode for curve in results.subjectivity.curves if curve.points}
+    drawn = {curve.mode for curve in results.subjectivity.curves if _is_shown(curve)}
     return {
         "curve_groups": [group for group in (_curves(results, *pair) for pair in pairs(results)) if group.panels],
         "curve_modes": [mode for mode in dict.fromkeys(row.mode for row in results.comparisons) if mode in drawn],

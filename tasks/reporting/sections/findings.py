@@ -19,8 +19,9 @@ def tally(results: Results) -> str:
     verdicts = [finding.verdict for finding in results.findings]
     if not verdicts:
         return ""
-    parts = [f"{verdicts.count(v)} {v}" for v in ("confirmed", "refuted", "undecided") if v in verdicts]
-    return f"Of {count(len(verdicts), 'finding')} of the paper, this study's numbers leave {listed(parts)}."
+    words = {"confirmed": "confirm {}", "refuted": "refute {}", "undecided": "leave {} undecided"}
+    parts = [said.format(verdicts.count(verdict)) for verdict, said in words.items() if verdict in verdicts]
+    return f"Of {count(len(verdicts), 'finding')} of the paper, this study's numbers {listed(parts)}."
 
 
 def table(results: Results) -> Table | None:

@@ -59,7 +59,7 @@ def _cost(mode: str, rows: Sequence[Comparison], tolerance: float) -> str:
     if "yes" not in states:
         words["no"] = "clearly beyond your tolerance in {}"
     parts = [text.format(times(states.count(state), len(rows))) for state, text in words.items() if state in states]
-    return sentence(f"{much} in the middle of {len(rows)} comparisons: {listed(parts)}")
+    return sentence(f"{much} (median of {len(rows)} comparisons): {listed(parts)}")
 
 
 def untrained(results: Results) -> list[str]:

@@ -78,7 +78,7 @@ def _change(pairs: Sequence[tuple[Interval, Interval]]) -> str:
     rest = len(pairs) - up - down
     parts = [(up, "clearly up in"), (down, "clearly down in"), (rest, "no clear change in")]
     said = [f"{word} {times(n, len(pairs))}" for n, word in parts if n]
-    return f"{move} in the middle of {count(len(pairs), 'task')}: {listed(said)}"
+    return f"{move} (median of {count(len(pairs), 'task')}): {listed(said)}"
 
 
 def replaceable(results: Results) -> list[str]:
@@ -88,8 +88,8 @@ def replaceable(results: Results) -> list[str]:
     for mode in sorted(found, key=lambda mode: (mixed_in(mode), mode_facts(mode).percent_generated)):
         states = [row.good_enough for row in found[mode]]
         middle = signed_points(median(row.gap.mean for row in found[mode] if row.gap))
-        parts.append(f"{mode_name(mode)}: {among(states.count('yes'), len(states))} ({middle} points in the middle)")
-    return [f"Comparisons that surely stay within your tolerance: {'; '.join(parts)}."] if parts else []
+        parts.append(f"{mode_name(mode)}: {among(states.count('yes'), len(states))} (median {middle} points)")
+    return [f"Comparisons that clearly stay within your tolerance: {'; '.join(parts)}."] if parts else []
 
 
 def _ablation(results: Results, name: str, classifier: str, generator: str | None) -> Group:

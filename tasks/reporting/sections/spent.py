@@ -1,4 +1,4 @@
-"""What the study took, beside what was planned."""
+"""What the study cost in money and time, beside what was planned."""
 
 from dataclasses import asdict
 
@@ -36,7 +36,7 @@ def _planned(results: Results) -> str:
 
 SECTION = Section(
     name="spent",
-    title="What it took",
+    title="Cost and time",
     variables=lambda results: {"spent": spent(results)},
     metrics=lambda results: asdict(results.totals),
 )

@@ -57,7 +57,7 @@ def test_a_champion_that_nobody_serves_any_more_is_marked() -> None:
 
 def test_the_first_one_is_said_to_be_no_more_than_that() -> None:
     [sentence] = said(challenge("first", champion=None))
-    assert sentence.endswith("few-shot, new is the first to be the best so far.")
+    assert sentence.endswith("few-shot, new is the first best of the task.")
 
 
 def test_challenges_within_a_mode_are_in_the_table_only() -> None:

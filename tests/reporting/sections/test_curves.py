@@ -24,3 +24,12 @@ def test_slopes_differ_only_where_intervals_say_so(paper_study: Make, low: float
     steeper = Interval(0.02, low, 0.06)
     parts["curves"] = [replace(curve, steeper=steeper if curve.steeper else None) for curve in parts["curves"]]
     assert all(said in sentence for sentence in curves.slopes(build(**parts)))
+
+
+def test_the_legend_names_what_is_drawn_and_nothing_else(paper_study: Make) -> None:
+    parts = paper_study()
+    drawn = next(curve for curve in parts["curves"] if curve.points)
+    other = replace(drawn, arm=replace(drawn.arm, mode="pool_plus_synthetic"))
+    found = build(**{**parts, "curves": [*parts["curves"], other]})
+    modes = curves.SECTION.variables(found)["curve_modes"]
+    assert set(modes) == {"real", "few_shot", "zero_shot"}

@@ -35,10 +35,10 @@ def test_a_wide_study_is_cut_and_keeps_its_real_rows(results: Make) -> None:
         (
             -0.01,
             0.02,
-            "win 0.5 points of macro-F1 in the middle of 4 comparisons: within your tolerance in all of them",
+            "win 0.5 points of macro-F1 (median of 4 comparisons): within your tolerance in all of them",
         ),
-        (-0.3, -0.1, "cost 20 points of macro-F1 in the middle of 4 comparisons: clearly beyond your tolerance in all"),
-        (-0.05, 0.01, "cost 2 points of macro-F1 in the middle of 4 comparisons: undecided in all of them"),
+        (-0.3, -0.1, "cost 20 points of macro-F1 (median of 4 comparisons): clearly beyond your tolerance in all"),
+        (-0.05, 0.01, "cost 2 points of macro-F1 (median of 4 comparisons): undecided in all of them"),
     ],
 )
 def test_what_rows_cost_is_as_sure_as_its_interval(study: Make, low: float, high: float, said: str) -> None:

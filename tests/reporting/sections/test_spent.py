@@ -1,4 +1,4 @@
-"""What it took."""
+"""Cost and time."""
 
 from collections.abc import Callable
 from dataclasses import replace
