@@ -1,7 +1,9 @@
 """Makes the plan of a study: its grid over loaded rows, each part looked up in the store."""
 
+import functools
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from tasks.config import Study, StudyConfig
 from tasks.data.load import load
@@ -42,12 +44,12 @@ def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings)
     store = Store(settings.store_url)
     syntheses: list[PlannedSynthesis] = []
     trials: list[PlannedTrial] = []
-    earlier = experience(store)
+    earlier = functools.cache(partial(experience, store))  # read only where a synthesis is missing
     for rows in data:
         jobs, wanted = list(real_jobs(config, rows, rows.key)), list(synthesis_jobs(config, rows))
         for job in counted(wanted, len(wanted), f"planning the syntheses of {rows.task.name}"):
             made, used_by = stored_synthesis(job, rows, settings), tuple(modes_of(config, job.mode))
-            costs = NOTHING if made else estimate(job, rows, settings, earlier)
+            costs = NOTHING if made else estimate(job, rows, settings, earlier())
             syntheses.append(PlannedSynthesis(job, used_by, made is not None, costs))
             jobs += synthetic_jobs(config, rows, rows.key, made or expected_synthesis(job))
         keys = dict(counted(trial_keys(jobs, rows, store), len(jobs), f"planning the cells of {rows.task.name}"))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.records import CellJob, Trial, TrialJob, content_key, readable
+from tasks.records import Arm, CellJob, Trial, TrialJob, content_key, readable, short
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS
@@ -20,6 +20,12 @@ LONGEST_TAG = 8000
 """Characters of a tag's value that MLflow keeps."""
 LONGEST_NAME = 250
 """Characters of the name of a metric, a parameter or a run that MLflow and its databases take."""
+
+
+def title(arm: Arm, last: str | None) -> str:
+    """An arm and what tells a run from its others, short enough for a table; parameters have the whole names."""
+    source = short(arm.source.label) if arm.source else None
+    return readable(arm.task, arm.mode, source, short(arm.classifier.label), last)[:LONGEST_NAME]
 
 
 def trial_params(trial: Trial, job: CellJob) -> dict[str, Any]:

@@ -13,16 +13,16 @@ from statistics import fmean
 from typing import Any
 
 from tasks.config import StudyConfig
-from tasks.records import Arm, Comparison, Synthesis, Trial, by_arm, configured, content_key, known_sum, readable, short
+from tasks.records import Arm, Comparison, Synthesis, Trial, by_arm, configured, content_key, known_sum
 from tasks.settings import Settings
 from tasks.tracking.connection import clear_errors, connect, log_files
 from tasks.tracking.contents import (
-    LONGEST_NAME,
     LONGEST_TAG,
     as_metrics,
     as_params,
     confusion_html,
     rounded,
+    title,
 )
 from tasks.tracking.runs import StudyRun
 from tasks.tracking.tags import CURVE, ERROR, PARENT, TABLES, VERDICT, own_tags
@@ -54,10 +54,8 @@ class SizeCurve:
 
     @property
     def name(self) -> str:
-        """Names that a column of a table holds; the whole ones are parameters."""
-        arm, unit = self.arm, "rows in all" if self.arm.trained and self.arm.size is None else None
-        source = short(arm.source.label) if arm.source else None
-        return readable(arm.task, arm.mode, source, short(arm.classifier.label), unit)[:LONGEST_NAME]
+        """What MLflow's tables call it."""
+        return title(self.arm, "rows in all" if self.arm.trained and self.arm.size is None else None)
 
 
 def curves_of(trials: Sequence[Trial]) -> list[SizeCurve]:

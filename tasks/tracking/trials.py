@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.records import CellJob, Trial, readable, short
+from tasks.records import CellJob, Trial
 from tasks.settings import Settings
 from tasks.tracking.connection import clear_errors, connect, log_files
 from tasks.tracking.contents import (
-    LONGEST_NAME,
     as_metrics,
     as_params,
     as_tags,
     datasets_of,
     prediction_files,
+    title,
     trial_metrics,
     trial_params,
 )
@@ -93,14 +93,9 @@ def _logged(client: Any, experiment_id: str, where: str) -> dict[Name, _Logged]:
 def _create(client: Any, run: StudyRun, trial: Trial) -> str:
     tags = {**own_tags("trial"), KEY: trial.key, CELL: trial.cell, PARENT: run.run_id}
     started = int((time.time() - trial.seconds) * 1000)
-    made = client.create_run(run.experiment_id, start_time=started, tags=tags, run_name=_title(trial))
+    name = title(trial.arm, f"seed {trial.seed}")
+    made = client.create_run(run.experiment_id, start_time=started, tags=tags, run_name=name)
     return str(made.info.run_id)
-
-
-def _title(trial: Trial) -> str:
-    """The cell in names that a column of a table holds; the whole ones are parameters."""
-    source = trial.source and short(trial.source)
-    return readable(trial.task, trial.mode, source, short(trial.classifier), f"seed {trial.seed}")[:LONGEST_NAME]
 
 
 def _fill(client: Any, run_id: str, trial: Trial, job: CellJob, predictions: Pairs | None) -> None:

@@ -40,7 +40,7 @@ def common_views() -> dict[str, str]:
     by_score = {"orderByKey": _column("metrics", "macro_f1")}
     seed = _column("params", "seed")
     return {
-        TAG + CURVES: _view("Curves of all runs", _of_kind("curve"), [*scores, *cell], _bars()),
+        TAG + CURVES: _view("Curves of all runs", _of_kind("curve"), [*scores, *cell], _bars(), **by_score),
         TAG + TRIALS: _view("Fine-tuned trials", _of_kind("trial"), [*trial, *cell, seed], _bars(), **by_score),
         TAG + RUNS: _view("Runs of the whole study", f"tags.`{STUDY}` LIKE '%'", totals, _bars()),
     }

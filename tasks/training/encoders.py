@@ -4,7 +4,6 @@ The only importer of transformers' ``from_pretrained``, with ``finetune``. Every
 free of torch, so that a plan can check names and keys.
 """
 
-import hashlib
 import os
 import re
 import threading
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.config import EMBEDDED_CLASSIFIER
 from tasks.errors import RunError, UserError, unknown
+from tasks.training.synthgap_probe import folder_hash
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,22 +97,17 @@ def _folder(name: str) -> Encoder:
         raise UserError(f"classifier {name!r}: there is no such folder")
     if not (folder / "config.json").is_file() or not any(any(folder.glob(pattern)) for pattern in WEIGHTS):
         raise UserError(f"classifier {name!r} is no transformers model: it needs config.json and model.safetensors")
-    stamps = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder))
-    return Encoder(name, str(folder), None, _content_hash(stamps), local=True)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    stamps = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files)
+    return Encoder(name, str(folder), None, _folder_hash(folder, stamps), local=True)
 
 
 @cache
-def _content_hash(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    """Hash of the files; cached by size and time, because weights are large and every cell asks."""
-    digest = hashlib.sha256()
-    for path, _, _ in stamps:
-        with Path(path).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:32]
+def _folder_hash(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
+    """The hash that a logged probe checks its folder by; cached by the files' sizes and times, because weights are
+    large and every cell asks.
+    """
+    return folder_hash(folder)
 
 
 def transformers() -> Any:

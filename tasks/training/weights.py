@@ -26,8 +26,6 @@ KEPT = 2
 """Arms of a task whose weights stay: the best so far, and one that may still overtake it."""
 LEAST_FREE = 4 * 2**30
 """Bytes that must be free on the disk for a trial to leave its weights; with less the results come first."""
-
-
 PART = ".part"
 """Ends the name of a folder whose trial is not stored yet."""
 

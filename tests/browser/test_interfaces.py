@@ -172,7 +172,7 @@ def test_the_summary_leads_to_mlflow_where_two_curves_are_compared(
     [summary] = [one for one in artifacts(up, ended, "markdown") if one["data"].startswith("#")]
     page.goto(prefect(up, f"artifacts/artifact/{summary['id']}"))
     expect(page.get_by_text("can I train on synthetic data?").first).to_be_visible()
-    runs = opened(page.get_by_role("link", name="Which LLM and mode is best"))
+    runs = opened(page.get_by_role("link", name="Curves of all runs"))
     for writer in ("in-house-v1", "in-house-v2"):
         name = f"sms_spam · few_shot · {writer} · probe minilm-l6"
         row = runs.locator(".ag-row").filter(has=runs.get_by_text(name, exact=True)).first
