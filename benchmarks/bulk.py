@@ -3,16 +3,17 @@
     python -m benchmarks.bulk --rows 100000 1000000
 
 Each measurement is a process of its own: rows a second, and its most resident memory. The LLM is a function that
-answers at once, so that what is measured is our own work: journal, filters and store. One generation is killed in the
-middle and run again: it must lose no call, ask none again that was on disk, and end with the rows of an undisturbed
-one. Exits with 1 where it does not, where memory passes its bound, or where ten times the rows take over
-``MOST_GROWTH`` times as long.
+answers at once, so that what is measured is our own work: journal, filters and store. Each synthesis is also killed and
+run again: it must lose no call, ask none again that was on disk, and end with the rows of an undisturbed one. Exits
+with 1 where it does not, where memory passes its bound, or where a row of the largest size takes over ``MOST_GROWTH``
+times as long as one of the smallest.
 """
 
 import argparse
 import asyncio
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import tempfile
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from tasks.data.load import load
 from tasks.generation.filters import ORDER
 from tasks.generation.synthesize import synthesize
 from tasks.llm.calls import Answer, Completion, Request
-from tasks.llm.journal import read_journal
+from tasks.llm.journal import Entry, read_journal
+from tasks.progress import Progress
 from tasks.records import SynthesisJob, TaskData
 from tasks.settings import Settings
 from tests.provider import ROOT
@@ -43,8 +45,10 @@ MOST_GIB = 1.0
 MOST_GROWTH = 1.5
 """Times the seconds a row that the largest size may take, against the smallest."""
 AT_ONCE = 64
-CALLS_FILE = "asked"
-"""Seeds of the calls that the LLM was asked, eight bytes each, in their order."""
+KILLED_AFTER = 0.25
+"""Share of its texts after which a synthesis is killed."""
+NOTED = "noted"
+"""Eight bytes for each call that the LLM was asked, its seed, or for each row of an import."""
 
 
 def real_rows() -> TaskData:
@@ -83,11 +87,11 @@ def measure(home: Path, rows: int, each: int, file: Path | None) -> dict[str, An
     job, writer = job_of(data, rows, each, file), writer_of(data, rows)
     home.mkdir(exist_ok=True)
     writing = 0.0
-    with (home / CALLS_FILE).open("ab", buffering=0) as asked:
+    with (home / NOTED).open("ab", buffering=0) as noted:
 
         async def complete(request: Request) -> Completion:
             nonlocal writing
-            asked.write(request.seed.to_bytes(8, "little"))
+            noted.write(request.seed.to_bytes(8, "little"))
             await asyncio.sleep(0)
             start = time.thread_time()
             texts = [writer.row(request.seed * each + i) for i in range(each)]
@@ -95,8 +99,12 @@ def measure(home: Path, rows: int, each: int, file: Path | None) -> dict[str, An
             text = texts[0] if each == 1 else "\n".join(f"{i}. {text}" for i, text in enumerate(texts, start=1))
             return Completion((Answer(text, "stop"),), "fake/llm", 400, 20 * each, 0.0)
 
+        def report(progress: Progress) -> None:
+            if file:
+                noted.write(bytes(8))
+
         start, cpu = time.perf_counter(), time.process_time()
-        made = synthesize(job, data, Settings(home=home), complete=complete, report=lambda progress: None)
+        made = synthesize(job, data, Settings(home=home), complete=complete, report=report)
         seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     stored = home / "store" / "syntheses" / made.key / "rows.jsonl"
     return {
@@ -135,22 +143,25 @@ def show(name: str, found: dict[str, Any]) -> None:
     )
 
 
-def kill_in_the_middle(home: Path, rows: int, each: int) -> dict[str, int]:
-    """Kill a generation when half of its calls are asked; which of its calls are on disk then, by seed."""
-    with subprocess.Popen(command(home, rows, each, None), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        asked = home / CALLS_FILE
-        while process.poll() is None and (not asked.exists() or asked.stat().st_size < 8 * rows // each // 2):
+def kill(home: Path, rows: int, each: int, file: Path | None) -> None:
+    """Kill a synthesis after ``KILLED_AFTER`` of its texts."""
+    with subprocess.Popen(command(home, rows, each, file), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        noted = home / NOTED
+        while process.poll() is None and (not noted.exists() or noted.stat().st_size < 8 * rows / each * KILLED_AFTER):
             time.sleep(0.05)
         if process.poll() is not None:
             raise RuntimeError("it ended before it could be killed")
         process.send_signal(signal.SIGKILL)
-    on_disk = read_journal(next((home / "journals").glob("*.jsonl")))
-    return {call: entry.seed for call, entry in on_disk.items()}
 
 
-def seeds_asked(home: Path) -> "array[int]":
+def journal_in(home: Path) -> Mapping[str, Entry]:
+    """The calls in a home's journal, if it has one."""
+    return next(map(read_journal, (home / "journals").glob("*.jsonl")), {})
+
+
+def numbers_noted(home: Path) -> "array[int]":
     """Seeds of all calls that the LLM was asked, in their order."""
-    return array("Q", (home / CALLS_FILE).read_bytes())
+    return array("Q", (home / NOTED).read_bytes())
 
 
 def main() -> int:
@@ -158,52 +169,52 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--texts", type=int, default=1, help="texts that the LLM gives in one answer")
-    parser.add_argument(
-        "--only", nargs="+", choices=["import", "generate", "kill"], default=["import", "generate", "kill"]
-    )
+    parser.add_argument("--only", choices=["import", "generate"])
     parser.add_argument("--home", type=Path, help="measure one synthesis in this home, and print what it took as JSON")
     parser.add_argument("--file", type=Path, help="with --home: a file to import")
     options = parser.parse_args()
     if options.home:
         print(json.dumps(measure(options.home, options.rows[0], options.texts, options.file)))
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        return int(missed(Path(folder), options.rows, options.texts, options.only))
-
-
-def missed(folder: Path, sizes: Iterable[int], each: int, only: list[str]) -> bool:
-    """Run all parts; whether a bound was missed."""
-    found: dict[str, list[dict[str, Any]]] = {"import": [], "generate": [], "kill": []}
     wrong = []
-    for rows in sizes:
-        file = folder / f"{rows}.jsonl"
-        if "import" in only:
-            write_rows(file, rows)
-            found["import"].append(measured(folder / f"import-{rows}", rows, each, file))
-            show("import", found["import"][-1])
-            file.unlink()
-        quiet, killed = folder / f"quiet-{rows}", folder / f"killed-{rows}"
-        if "generate" in only or "kill" in only:
-            found["generate"].append(measured(quiet, rows, each))
-            show(f"fake LLM, {each} a call", found["generate"][-1])
-        if "kill" in only:
-            on_disk = kill_in_the_middle(killed, rows, each)
-            before = len(seeds_asked(killed))
-            found["kill"].append(measured(killed, rows, each))
-            show(f"the same, killed after {len(on_disk)} calls: the rest", found["kill"][-1])
-            again = set(seeds_asked(killed)[before:]) & set(on_disk.values())
-            after = read_journal(next((killed / "journals").glob("*.jsonl")))
-            lost = [call for call in on_disk if call not in after]
-            same = found["kill"][-1]["sha256"] == found["generate"][-1]["sha256"]
-            print(f"  calls lost {len(lost)}, asked again {len(again)}, rows {'the same' if same else 'OTHERS'}")
-            wrong += [not same, bool(lost), bool(again)]
-    for name, runs in found.items():
-        if len(runs) > 1:
-            growth = (runs[-1]["seconds"] / runs[-1]["rows"]) / (runs[0]["seconds"] / runs[0]["rows"])
-            print(f"{name}: {growth:.2f} times the seconds a row of the smallest size (at most {MOST_GROWTH:g})")
-            wrong.append(growth > MOST_GROWTH and name != "kill")  # whose rest depends on the moment of the kill
-        wrong += [run["gib"] > MOST_GIB for run in runs]
-    return any(wrong)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in [options.only] if options.only else ["import", "generate"]:
+            quiet = []
+            for rows in options.rows:
+                found, failed = part(Path(folder), kind, rows, options.texts)
+                quiet.append(found)
+                wrong.append(failed)
+            if len(quiet) > 1:
+                growth = quiet[-1]["seconds"] / quiet[-1]["rows"] / (quiet[0]["seconds"] / quiet[0]["rows"])
+                print(f"  {growth:.2f} times the seconds a row of the smallest size (at most {MOST_GROWTH:g})")
+                wrong.append(growth > MOST_GROWTH)
+    return int(any(wrong))
+
+
+def part(folder: Path, kind: str, rows: int, each: int) -> tuple[dict[str, Any], bool]:
+    """One size, undisturbed and killed: what the undisturbed one took, and whether a bound was missed."""
+    quiet_home, killed_home = folder / f"{kind}-{rows}", folder / f"{kind}-{rows}-killed"
+    file = folder / f"{rows}.jsonl" if kind == "import" else None
+    name = "import" if file else f"fake LLM, {each} a call"
+    if file:
+        write_rows(file, rows)
+    quiet = measured(quiet_home, rows, each, file)
+    show(name, quiet)
+    kill(killed_home, rows, each, file)
+    on_disk = {call: entry.seed for call, entry in journal_in(killed_home).items()}
+    asked = len(numbers_noted(killed_home))
+    rest = measured(killed_home, rows, each, file)
+    show(f"{name}, again after a kill", rest)
+    same = rest["sha256"] == quiet["sha256"]
+    lost = again = 0
+    if not file:
+        lost = len(on_disk.keys() - journal_in(killed_home).keys())
+        again = len(set(numbers_noted(killed_home)[asked:]) & set(on_disk.values()))
+        print(f"  calls on disk at the kill {len(on_disk)}, lost {lost}, asked again {again}")
+    print(f"  rows {'the same' if same else 'OTHERS'}", flush=True)
+    for home in (quiet_home, killed_home):
+        shutil.rmtree(home)
+    return quiet, bool(not same or lost or again or max(quiet["gib"], rest["gib"]) > MOST_GIB)
 
 
 if __name__ == "__main__":

@@ -219,7 +219,8 @@ class Store:
         try:
             manifest, stored = self._open(kind, key)
             for name in stored.files or ():
-                self.file(kind, key, name)
+                with self._whole(kind, key, name):
+                    pass
         except FileNotFoundError:
             return None
         return _hash([manifest, asdict(stored)])

@@ -17,8 +17,8 @@ are found for each other by chance, for a few in a thousand look-ups among a mil
 MOST_ROWS = 2**ROW_BITS
 NEWEST = 2**16
 """Hashes in the dictionary, which take some 15 MB."""
-LARGEST = 2**24
-"""Hashes of an array that is not merged any more, because that takes its own size again: 128 MB."""
+LARGEST = 2**23
+"""Hashes of an array that is not merged any more, because that takes its own size again: 64 MB."""
 
 
 class HashIndex:

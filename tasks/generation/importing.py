@@ -42,11 +42,8 @@ def import_key(job: SynthesisJob, data: TaskData) -> str:
     return key_of_parts({**small, "imported": canonical_list(rows)})
 
 
-def filter_import(job: SynthesisJob, data: TaskData, settings: Settings) -> FilterPipeline:
-    """The import's rows, filtered.
-
-    Raises ``UserError`` for rows that do not fit the task, ``RunError`` for a label of which no row is left.
-    """
+def open_import(job: SynthesisJob, data: TaskData, settings: Settings) -> ImportPipeline:
+    """The import's rows, ready to be filtered. Raises ``UserError`` for rows that do not fit the task."""
     item = _import_of(job)
     rows = read_import(item, job.task)
     groups = {label: ranked(group, f"imported:{job.draw}") for label, group in by_label(rows).items()}
@@ -56,7 +53,7 @@ def filter_import(job: SynthesisJob, data: TaskData, settings: Settings) -> Filt
         return _entry(item, groups[label][index], keys.call_id(label, index, 1), job.draw, share)
 
     folder = settings.home if settings.home.is_dir() else None
-    pipeline = ImportPipeline(
+    return ImportPipeline(
         FilterContext(job.task, data.pool, keys.test_hashes(data.test), RowFile(folder)),
         find_filters(job.filters),
         ONE_TEXT,
@@ -65,13 +62,17 @@ def filter_import(job: SynthesisJob, data: TaskData, settings: Settings) -> Filt
         lookup,
         RowFile(folder),
     )
-    pipeline.advance()
+
+
+def check_kept(job: SynthesisJob, pipeline: ImportPipeline) -> None:
+    """Raise ``RunError`` for a label of which no row was kept."""
     for label in job.task.labels:
         if not pipeline.kept[label]:
             reasons = Counter(row.reason for row in pipeline.rejected if row.label == label)
             told = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
-            raise RunError(f"import {item.name!r}: the filters rejected all rows of label {label!r} ({told})")
-    return pipeline
+            raise RunError(
+                f"import {_import_of(job).name!r}: the filters rejected all rows of label {label!r} ({told})"
+            )
 
 
 def _import_of(job: SynthesisJob) -> ImportConfig:

@@ -74,11 +74,12 @@ class FilterPipeline:
         self._order = self._calls()
         self._next = next(self._order, None)
 
-    def advance(self) -> None:
-        """Filter all entries that are there, up to the first call that has no answer yet."""
+    def advance(self, step: Callable[[], None] = lambda: None) -> None:
+        """Filter all entries that are there, up to the first call that has no answer yet; ``step`` follows each."""
         while self._next is not None and (entry := self.lookup(*self._next)) is not None:
             self._filter(self._next[0], entry)
             self._next = next(self._order, None)
+            step()
 
     @property
     def finished(self) -> bool:

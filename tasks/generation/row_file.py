@@ -8,6 +8,7 @@ import tempfile
 import weakref
 from array import array
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tasks import jsonl
@@ -34,7 +35,7 @@ class RowFile:
     def append(self, row: Row) -> None:
         """Add a row. Raises ``RunError`` when the disk refuses."""
         line = jsonl.encode(row) + b"\n"
-        with writing("filtered rows to", self._folder or Path(tempfile.gettempdir())):
+        with self._clear_errors():
             self._file.seek(self._ends[-1])
             self._file.write(line)
         self._ends.append(self._ends[-1] + len(line))
@@ -43,15 +44,19 @@ class RowFile:
         return len(self._ends) - 1
 
     def __getitem__(self, number: int) -> Row:
-        start, end = self._ends[number], self._ends[number + 1]
-        self._file.seek(start)
-        return jsonl.from_line(self._file.read(end - start), Row)
+        return jsonl.from_line(self._line(number), Row)
 
     def __iter__(self) -> Iterator[Row]:
         return (self[number] for number in range(len(self)))
 
     def lines(self) -> Iterator[bytes]:
         """The rows as JSON lines, each with its end."""
-        for start, end in zip(self._ends, self._ends[1:], strict=False):
-            self._file.seek(start)
-            yield self._file.read(end - start)
+        return map(self._line, range(len(self)))
+
+    def _line(self, number: int) -> bytes:
+        with self._clear_errors():  # what waits in a buffer is written before anything is read
+            self._file.seek(self._ends[number])
+            return self._file.read(self._ends[number + 1] - self._ends[number])
+
+    def _clear_errors(self) -> AbstractContextManager[None]:
+        return writing("filtered rows to", self._folder or Path(tempfile.gettempdir()))

@@ -212,10 +212,10 @@ def _generate(
         if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows alone may be damaged
             journal.adopt(entries_in(copy, Path(KIND, key, JOURNAL)))
         pipeline = _pipeline(job, data, journal)
-        pipeline.advance()
+        step = _progress(job, pipeline, report)
+        pipeline.advance(step)
         stopped = ""
         if not pipeline.finished:
-            step = _progress(job, pipeline, report)
             store.check_writable()
             work = GenerationRun(job, data, journal, pipeline, complete or connect(job.generator), spending, step)
             loop.run(work.run())
@@ -247,7 +247,9 @@ def synthesize(
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
         if result is None and job.imported is not None:
-            pipeline = importing.filter_import(job, data, settings)
+            pipeline = importing.open_import(job, data, settings)
+            pipeline.advance(_progress(job, pipeline, report))
+            importing.check_kept(job, pipeline)
             result = dataclasses.replace(_result(job, key, pipeline, pipeline.paid, ""), calls=0)  # entries are rows
             _save(Store(settings.store_url), pipeline, result)
             note = _note(result)

@@ -7,7 +7,7 @@ from tasks.records import Row
 DIGITS = 16
 """Of a text's hash in hexadecimal, which the index holds; all of it decides."""
 MOST = 100
-"""Kept rows that are compared: only where another filter stands before this one can there be two of one text."""
+"""Kept rows that are compared. One of them at most has the text's whole hash; others are alike by chance, if any."""
 
 
 def _build(context: FilterContext) -> Check:
@@ -19,7 +19,7 @@ def _build(context: FilterContext) -> Check:
             index.add(number, [int(text_hash(context.kept[number].text)[:DIGITS], 16)])
         read = len(context.kept)
         wanted = text_hash(row.text)
-        alike = (context.kept[number] for number in reversed(index.find([int(wanted[:DIGITS], 16)])))
+        alike = (context.kept[number] for number in index.find([int(wanted[:DIGITS], 16)]))
         first = next((kept for kept in alike if text_hash(kept.text) == wanted), None)
         return f"same as {cite(first)}: {quote(first.text)}" if first else None
 
