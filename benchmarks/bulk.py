@@ -6,7 +6,7 @@ Each measurement is a process of its own: rows a second, and its most resident m
 answers at once, so that what is measured is our own work: journal, filters and store. Each synthesis is also killed and
 run again: it must lose no call, ask none again that was on disk, and end with the rows of an undisturbed one. Exits
 with 1 where it does not, where memory passes its bound, or where a row of the largest size takes over ``MOST_GROWTH``
-times as long as one of the smallest.
+times the CPU seconds of one of the smallest.
 """
 
 import argparse
@@ -43,7 +43,7 @@ POOL = 0.1
 """Share of the real training rows that prompts may show."""
 MOST_GIB = 1.0
 MOST_GROWTH = 1.5
-"""Times the seconds a row that the largest size may take, against the smallest."""
+"""Times the CPU seconds a row that the largest size may take, against the smallest."""
 AT_ONCE = 64
 KILLED_AFTER = 0.25
 """Share of its texts after which a synthesis is killed."""
@@ -185,8 +185,8 @@ def main() -> int:
                 quiet.append(found)
                 wrong.append(failed)
             if len(quiet) > 1:
-                growth = quiet[-1]["seconds"] / quiet[-1]["rows"] / (quiet[0]["seconds"] / quiet[0]["rows"])
-                print(f"  {growth:.2f} times the seconds a row of the smallest size (at most {MOST_GROWTH:g})")
+                growth = quiet[-1]["cpu"] / quiet[-1]["rows"] / (quiet[0]["cpu"] / quiet[0]["rows"])
+                print(f"  {growth:.2f} times the CPU seconds a row of the smallest size (at most {MOST_GROWTH:g})")
                 wrong.append(growth > MOST_GROWTH)
     return int(any(wrong))
 

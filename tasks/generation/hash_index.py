@@ -22,10 +22,14 @@ LARGEST = 2**23
 
 
 class HashIndex:
-    """Rows by their hashes. ``most`` is the number of rows that are found for one hash: the first ones."""
+    """Rows by their hashes.
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    ``most`` is the number of rows that are found for one hash, the first ones; ``newest`` the number of hashes in the
+    dictionary.
+    """
+
+    def __init__(self, most: int, newest: int = NEWEST) -> None:
+        self._most, self._most_waiting = most, newest
         self._newest: dict[int, list[int]] = {}
         self._waiting = 0
         self._arrays: list[np.ndarray] = []
@@ -37,7 +41,7 @@ class HashIndex:
         for value in hashes:
             self._newest.setdefault(value >> ROW_BITS, []).append(row)
         self._waiting += len(hashes)
-        if self._waiting >= NEWEST:
+        if self._waiting >= self._most_waiting:
             self._sort_newest()
 
     def find(self, hashes: Sequence[int]) -> list[int]:

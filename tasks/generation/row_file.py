@@ -4,12 +4,14 @@ The file has no name and goes with the process that wrote it: rows can be made a
 reach the disk.
 """
 
+import contextlib
 import tempfile
 import weakref
 from array import array
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO
 
 from tasks import jsonl
 from tasks.errors import writing
@@ -19,17 +21,23 @@ IN_MEMORY = 4 * 2**20
 """Bytes up to which rows stay in memory."""
 
 
+def _close(file: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):  # on a full disk, what waits in a buffer cannot be written, and need not be
+        file.close()
+
+
 class RowFile:
     """Rows in the order in which they came.
 
-    ``folder`` is where they lie, null for the system's folder of temporary files, which may itself be in memory.
+    ``folder`` is where they lie, null for the system's folder of temporary files, which may itself be in memory;
+    ``in_memory`` the bytes up to which they do not reach it.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, in_memory: int = IN_MEMORY) -> None:
         self._folder = folder
         place = None if folder is None else str(folder)
-        self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=place)  # noqa: SIM115  # as long as the rows
-        weakref.finalize(self, self._file.close)
+        self._file = tempfile.SpooledTemporaryFile(in_memory, dir=place)  # noqa: SIM115  # as long as the rows
+        weakref.finalize(self, _close, self._file)
         self._ends = array("Q", [0])
 
     def append(self, row: Row) -> None:

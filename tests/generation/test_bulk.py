@@ -5,6 +5,7 @@ import random
 import pytest
 from rensa import RMinHash, RMinHashLSH
 
+from tasks.errors import RunError
 from tasks.generation import hash_index
 from tasks.generation.filter import FilterContext
 from tasks.generation.filters import FILTERS, near_duplicate
@@ -12,6 +13,7 @@ from tasks.generation.filters.near_duplicate import bands_and_rows, shingles, si
 from tasks.generation.hash_index import HashIndex
 from tasks.generation.row_file import RowFile
 from tasks.records import Row, canonical, canonical_list, content_key, key_of_parts
+from tests.full_disk import largest_file
 from tests.generation.conftest import WORDS
 
 
@@ -26,8 +28,7 @@ def texts(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("jaccard", [0.5, 0.7, 0.9])
-def test_near_duplicates_are_those_of_a_minhash_lsh_that_holds_everything(jaccard, monkeypatch):
-    monkeypatch.setattr(hash_index, "NEWEST", 300)  # so that sorted arrays come to be, and are merged
+def test_near_duplicates_are_those_of_a_minhash_lsh_that_holds_everything(jaccard):
     bands, rows = bands_and_rows(jaccard)
 
     def signature(text: str) -> RMinHash:
@@ -51,9 +52,8 @@ def test_near_duplicates_are_those_of_a_minhash_lsh_that_holds_everything(jaccar
     assert 50 < len(kept) < 590
 
 
-def test_an_index_finds_what_was_added_before_and_after_it_is_sorted(monkeypatch):
-    monkeypatch.setattr(hash_index, "NEWEST", 50)
-    rng, index, rows = random.Random(1), HashIndex(1000), {}
+def test_an_index_finds_what_was_added_before_and_after_it_is_sorted():
+    rng, index, rows = random.Random(1), HashIndex(1000, newest=50), {}
     values = [rng.getrandbits(64) for _ in range(40)]
     for row in range(500):
         hashes = rng.sample(values, 3)
@@ -67,14 +67,26 @@ def test_an_index_finds_what_was_added_before_and_after_it_is_sorted(monkeypatch
         index.add(hash_index.MOST_ROWS, [1])
 
 
-def test_rows_come_back_in_their_order_from_memory_and_from_disk(tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.generation.row_file.IN_MEMORY", 500)
-    rows, file = [Row(f"a\u2028\n{i}", "glad", f"glad/{i}/0", answer=i) for i in range(50)], RowFile(tmp_path)
+def test_rows_come_back_in_their_order_from_memory_and_from_disk(tmp_path):
+    rows = [Row(f"a\u2028\n{i}", "glad", f"glad/{i}/0", answer=i) for i in range(50)]
+    file = RowFile(tmp_path, in_memory=500)
     for number, row in enumerate(rows):
         file.append(row)
         assert file[number] == row and file[number // 2] == rows[number // 2]
     assert list(file) == rows and len(file) == 50 and len(list(file.lines())) == 50
     assert list(tmp_path.iterdir()) == []  # it has no name: nothing stays after a kill
+
+
+def test_a_full_disk_is_one_clear_error_whichever_way_it_is_met(tmp_path, capsys):
+    file, row = RowFile(tmp_path, in_memory=500), Row("a" * 100, "glad", "glad/0/0")
+    with largest_file(20_000):
+        with pytest.raises(RunError, match="cannot write filtered rows"):
+            for _ in range(1000):
+                file.append(row)
+        with pytest.raises(RunError, match="cannot write filtered rows"):  # what waits is written first
+            assert file[0]
+        del file
+    assert "Error" not in capsys.readouterr().err  # its end is quiet
 
 
 @pytest.mark.parametrize("items", [[], [("a", "b")], [("é\u2028", 'b"'), ("", "c")]])

@@ -2,6 +2,10 @@
 
 Every text would otherwise be compared with every kept one. The measure is over character shingles, so a few changed
 letters hurt a short text more than a long one: "ok lor" and "ok lah" share one shingle of seven.
+
+Two limits hold where very many kept texts are alike, as with texts of one template: of one band's rows the first 20,000
+are looked at, and a text is compared with at most 1,000, those whose signatures are most like its own. A text that is
+near to others alone is kept.
 """
 
 import math
@@ -27,10 +31,10 @@ MOST_ROWS, FOUND = 5, 0.98
 SEED = 0
 """Of the hashes, so that a resumed synthesis ends with the same rows."""
 MOST_FOUND = 20_000
-"""Kept rows that are looked at for one band, the first ones, where more share it."""
+"""Kept rows whose signatures are compared for one band, the first ones, where more share it."""
 MOST_COMPARED = 1_000
-"""Kept texts that a text is compared with, those of the likeliest signatures, where more are likely: without this and
-the limit above, texts of one template would take the square of their number."""
+"""Kept texts that a text is compared with, those of the most similar signatures, where more are similar enough: without
+this and the limit above, texts of one template would take the square of their number."""
 
 
 class Parameters(Frozen):
@@ -108,7 +112,7 @@ class _Signatures:
         self._index.add(number, self._banded(signature))
 
     def near(self, signature: "np.ndarray") -> list[int]:
-        """Kept rows that share a band and enough hashes, the likeliest first."""
+        """Kept rows that share a band and enough hashes, those of the most similar signatures first."""
         import numpy as np
 
         found = np.array(self._index.find(self._banded(signature)), dtype=np.int64)
