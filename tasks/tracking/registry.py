@@ -22,7 +22,7 @@ from tasks.data.load import read_data
 from tasks.data.sample import test_sample
 from tasks.records import Challenge, Trial, TrialJob
 from tasks.reporting.results import RegisteredModel
-from tasks.settings import Settings
+from tasks.settings import PRIVATE, Settings
 from tasks.store import Store
 from tasks.tracking.connection import clear_errors, connect
 from tasks.training import synthgap_probe, worker
@@ -162,6 +162,8 @@ def _log(client: Any, run_id: str, folder: Path, save: "Save") -> Any:
         with tempfile.TemporaryDirectory() as temporary:
             target = Path(temporary) / "model"
             save(folder, target, {**ids, "run_id": run_id})
+            for path in target.rglob("*"):  # MLflow copies our loader with the mode of the installed file
+                path.chmod(path.stat().st_mode & ~PRIVATE)
             client.log_model_artifacts(made.model_id, str(target))
         client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
     except BaseException:
