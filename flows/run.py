@@ -24,7 +24,8 @@ from tasks.reporting import publish, terminal
 from tasks.reporting.results import Results
 from tasks.reporting.unchanged import unchanged_results
 from tasks.settings import Settings
-from tasks.training import worker
+from tasks.startup import importing
+from tasks.training import encoders, worker
 
 KEPT = "every answer that arrived is kept, calls that were on their way are asked again"
 """What becomes of a run's calls when it ends at once."""
@@ -62,13 +63,14 @@ def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Sett
     """Run a planned study as a Prefect flow, on the server of ``up``, another that is configured, or its own."""
     use_prefect_home(settings)
     quiet_prefect()
+    if settings.runner == "threads" and not all(planned.stored for planned in plan.trials):
+        worker.start(encoders.prepare)  # it imports torch, this process Prefect and MLflow, while the server starts
     with prefect_server(settings.home / "prefect-server.log") as server, _display(plan):
-        if settings.runner == "threads" and not all(planned.stored for planned in plan.trials):
-            worker.start()  # it imports torch, this process Prefect and MLflow, while the server starts
-        from flows.study import run_flow
-        from tasks.tracking import runs
+        with importing():
+            from flows.study import run_flow
+            from tasks.tracking import runs
 
-        runs.prepare(settings, plan.study.name)
+            runs.prepare(settings, plan.study.name)
         if up:
             threading.Thread(target=_end_with, args=(up, settings), daemon=True).start()
         if server:

@@ -269,6 +269,8 @@ def report_stage(results: Results, run: runs.StudyRun, settings: Settings) -> No
     links = [f"[{name}]({page})" for name, page in pages.items()]
     elsewhere = f"\nIn MLflow: {' · '.join(links)}\n" if links else ""
     create_markdown_artifact(summary + elsewhere, key, "What the study found")
-    create_table_artifact(table(results), f"{key}-comparisons", "Scores of macro-F1, gaps to real rows in points of it")
+    create_table_artifact(
+        table(results), f"{key}-comparisons", "Macro-F1 scores, and gaps to real rows in points of macro-F1"
+    )
     for name, page in pages.items():
         create_link_artifact(page, name, publish.artifact_key(f"{results.study}-{name}"), f"{name}, in MLflow")

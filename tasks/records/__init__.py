@@ -1,7 +1,7 @@
-"""The frozen records that cross rooms, a file for each thing that they are about.
+"""The frozen records that several rooms use, one file for each subject.
 
-Between stages only these and content keys travel; texts stay in the store, so that nothing large or secret reaches
-Prefect's database.
+Stages pass only these records and content keys to each other. Texts stay in the store, so that nothing large or secret
+gets into Prefect's database.
 """
 
 from tasks.records.arms import ID_LENGTH, Arm, ComparedTo, Configured, ModeFacts, OfArm, RowKind, Rows, configured

@@ -14,7 +14,7 @@ def content_key(value: Any) -> str:
 
 
 def key_of_parts(parts: Mapping[str, str | Iterable[str]]) -> str:
-    """``content_key`` of a mapping whose values are canonical JSON already, so that many keys share a large one.
+    """``content_key`` of a mapping whose values are canonical JSON already. Many keys can share a large value.
 
     A value may come in pieces (``canonical_list``), so that it need not fit into memory.
     """
@@ -37,7 +37,7 @@ def canonical_list(items: Iterable[Any]) -> Iterator[str]:
 
 
 def canonical(value: Any) -> str:
-    """``value`` as canonical JSON: sorted keys, no spaces, all characters as they are."""
+    """``value`` as canonical JSON: sorted keys, no spaces, no escaped characters except where JSON needs them."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 
@@ -52,14 +52,15 @@ def _plain(value: Any) -> Any:
 
 
 def readable(*parts: str | None) -> str:
-    """The parts that are there, as one name for people: ``sms_spam · few_shot · seed 0``. A part that repeats the one
-    before it is left out: mode and classifier of ``majority`` have one name.
+    """The non-empty parts as one name for people: ``sms_spam · few_shot · seed 0``.
+
+    A part that repeats the previous one is left out: the mode and the classifier ``majority`` have the same name.
     """
     return " · ".join(part for part, _ in groupby(filter(None, parts)))
 
 
 def short(name: str) -> str:
-    """A model's name without its provider, settings in brackets kept; a probe of an encoder says that it is one."""
+    """A model's name without its provider. Settings in brackets stay, and a probe keeps the word ``probe``."""
     model, bracket, settings = name.partition(" (")
     model = model.rsplit("/", 1)[-1] + bracket + settings
     return f"probe {model}" if name.startswith("probe/") else model

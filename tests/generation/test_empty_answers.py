@@ -89,7 +89,7 @@ def home(settings):
 def test_ten_answers_without_a_text_end_a_synthesis_after_ten_calls(
     mode, answer, concurrency, make_job, data, home, caplog
 ):
-    job = make_job(mode, rows=100, concurrency=concurrency, price={"input": 1, "output": 1})
+    job = make_job(mode, rows=20, concurrency=concurrency, price={"input": 1, "output": 1})
     llm = FakeLLM(answer=lambda _: answer)
     with pytest.raises(RunError, match=r"stopped after 10 answers in a row without a text \(10 .*\); spent \$0\.01"):
         synthesis(job, data, home, llm)
@@ -100,7 +100,7 @@ def test_ten_answers_without_a_text_end_a_synthesis_after_ten_calls(
     assert len(llm.asked) == IN_A_ROW
     other = replace(job, generator=job.generator.model_copy(update={"max_tokens": 999}))
     good = FakeLLM()
-    assert synthesis(other, data, home, good, None).label_counts == {"glad": 100, "sad": 100}
+    assert synthesis(other, data, home, good, None).label_counts == {"glad": 20, "sad": 20}
 
 
 def test_a_mended_provider_is_asked_again_once_the_journal_that_is_named_was_moved(make_job, data, home):
