@@ -24,7 +24,8 @@ from tasks.reporting import publish, terminal
 from tasks.reporting.results import Results
 from tasks.reporting.unchanged import unchanged_results
 from tasks.settings import Settings
-from tasks.training import worker
+from tasks.startup import importing
+from tasks.training import encoders, worker
 
 KEPT = "all answers that arrived are kept, calls in flight are made again"
 """What happens to the calls of a run that ends at once."""
@@ -62,13 +63,14 @@ def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Sett
     """Run a planned study as a Prefect flow: on the server of ``up``, on another configured one, or on its own."""
     use_prefect_home(settings)
     quiet_prefect()
+    if settings.runner == "threads" and not all(planned.stored for planned in plan.trials):
+        worker.start(encoders.prepare)  # imports torch while this process imports Prefect
     with prefect_server(settings.home / "prefect-server.log") as server, _display(plan):
-        if settings.runner == "threads" and not all(planned.stored for planned in plan.trials):
-            worker.start()  # imports torch while the server starts and this process imports Prefect
-        from flows.study import run_flow
-        from tasks.tracking import runs
+        with importing():
+            from flows.study import run_flow
+            from tasks.tracking import runs
 
-        runs.prepare(settings, plan.study.name)
+            runs.prepare(settings, plan.study.name)
         if up:
             threading.Thread(target=_end_with, args=(up, settings), daemon=True).start()
         if server:

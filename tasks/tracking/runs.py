@@ -9,10 +9,12 @@ Only this package imports mlflow. If a server stops answering in the middle of a
 import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock
 
+from tasks import databases
 from tasks.config import StudyConfig
 from tasks.errors import RunError, without_password
 from tasks.reporting.results import Results, to_json
@@ -74,6 +76,8 @@ def prepare(settings: Settings, study: str, first: float = FIRST) -> str:
     with clear_errors(uri), held(lock, "MLflow's database, which another run is preparing", first):
         if database_of(uri) not in (None, "sqlite"):
             check_database(uri)
+        elif uri.startswith("sqlite:///"):
+            databases.begin("mlflow", Path(uri.removeprefix("sqlite:///")))
         client = connect(uri)
         found = client.get_experiment_by_name(study)
         if found and found.lifecycle_stage == "deleted":

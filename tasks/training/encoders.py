@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.config import EMBEDDED_CLASSIFIER
 from tasks.errors import RunError, UserError, unknown
+from tasks.startup import importing
 from tasks.training.synthgap_probe import folder_hash
 
 if TYPE_CHECKING:
@@ -194,6 +195,15 @@ def _batches(items: Sequence[dict[str, Any]], tokens: int) -> Iterator[list[int]
         size = max(1, tokens // max(1, len(items[order[start]]["input_ids"])))
         yield order[start : start + size]
         start += size
+
+
+def prepare() -> None:
+    """Import what nearly every training needs, and load the packaged encoder, which measures of texts need: seconds."""
+    with importing():
+        import sklearn.linear_model  # noqa: F401
+        import torch
+
+        _loaded(find_encoder(EMBEDDED_CLASSIFIER), "cuda" if torch.cuda.is_available() else "cpu")
 
 
 @lru_cache(maxsize=1)
