@@ -96,9 +96,14 @@ def _flat(name: tuple[str, ...], value: Any, words: tuple[str, ...]) -> Iterator
         if value:
             yield name, True
     elif name[-1] == "evidence":
-        yield name, " ".join(NUMBER.findall(value))
+        yield name, " ".join(map(_number, NUMBER.findall(value.replace("−", "-"))))
     elif isinstance(value, int | float) or (isinstance(value, str) and name[-1] in words):
         yield name, value
+
+
+def _number(text: str) -> str:
+    """A number as text, in the form of every version: earlier ones gave what rounds to zero a sign."""
+    return text if float(text) else text.lstrip("+-")
 
 
 def _schema_2(results: Mapping[str, Any]) -> Iterator[Named]:
