@@ -29,6 +29,12 @@ def test_filters_sift_made_up_rows():
     assert said.startswith("400 rows of sms_spam, pool of 50") and "peak memory" in said
 
 
+@pytest.mark.slow
+def test_a_killed_generation_and_an_import_end_with_their_rows():
+    said = run("benchmarks.bulk", "--rows", "400")
+    assert "lost 0, asked again 0" in said and said.count("rows the same") == 2 and said.startswith("import")
+
+
 def test_a_client_tells_what_its_calls_took():
     with provider() as endpoint:
         options = ["--url", endpoint.url, "--calls", "8", "--at-once", "4", "--draws", "0"]

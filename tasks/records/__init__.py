@@ -8,7 +8,7 @@ from tasks.records.arms import ID_LENGTH, Arm, ComparedTo, Configured, ModeFacts
 from tasks.records.comparisons import Challenge, Comparison, Gap, GoodEnough, Interval, Outcome
 from tasks.records.costs import Spent, known_sum
 from tasks.records.data import Example, Row, TaskData, TaskSummary, count_labels
-from tasks.records.names import canonical, content_key, key_of_parts, readable, short
+from tasks.records.names import canonical, canonical_list, content_key, key_of_parts, readable, short
 from tasks.records.subjectivity import (
     Association,
     Correlation,
@@ -59,6 +59,7 @@ __all__ = [
     "TrialJob",
     "by_arm",
     "canonical",
+    "canonical_list",
     "cell_name",
     "configured",
     "content_key",

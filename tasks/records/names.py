@@ -3,28 +3,42 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
 
 def content_key(value: Any) -> str:
     """The first 32 hex digits of the SHA-256 of ``value`` as canonical JSON."""
-    return _hash(canonical(value))
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
 
 
-def key_of_parts(parts: Mapping[str, str]) -> str:
-    """``content_key`` of a mapping whose values are canonical JSON already. Many keys can share a large value."""
-    return _hash("{" + ",".join(f"{canonical(name)}:{parts[name]}" for name in sorted(parts)) + "}")
+def key_of_parts(parts: Mapping[str, str | Iterable[str]]) -> str:
+    """``content_key`` of a mapping whose values are canonical JSON already. Many keys can share a large value.
+
+    A value may come in pieces (``canonical_list``), so that it need not fit into memory.
+    """
+    digest = hashlib.sha256(b"{")
+    for place, name in enumerate(sorted(parts)):
+        digest.update(f"{',' if place else ''}{canonical(name)}:".encode())
+        value = parts[name]
+        for piece in [value] if isinstance(value, str) else value:
+            digest.update(piece.encode())
+    digest.update(b"}")
+    return digest.hexdigest()[:32]
+
+
+def canonical_list(items: Iterable[Any]) -> Iterator[str]:
+    """The canonical JSON of a list of ``items``, in pieces."""
+    yield "["
+    for place, item in enumerate(items):
+        yield f"{',' if place else ''}{canonical(item)}"
+    yield "]"
 
 
 def canonical(value: Any) -> str:
     """``value`` as canonical JSON: sorted keys, no spaces, no escaped characters except where JSON needs them."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=_plain)
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _plain(value: Any) -> Any:
