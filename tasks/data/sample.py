@@ -33,10 +33,15 @@ def matched_rows(data: TaskData, label_counts: Mapping[str, int], draw: int) -> 
     return tuple(chosen)
 
 
-CHOICES, SAMPLES, TASKS = 4096, 16, 16
-"""Choices of a label's rows, samples, and tasks by label that are cached: a run uses those of its plan again, and each
-choice reads all rows.
-"""
+@functools.lru_cache(maxsize=TASKS)
+def _by_label(data: TaskData) -> dict[str, list[Example]]:
+    return by_label(data.train)
+
+
+@functools.lru_cache(maxsize=CHOICES)
+def _first(data: TaskData, label: str, count: int, draw: int) -> tuple[Example, ...]:
+    """The first rows of a label in the order of a draw."""
+    return tuple(ranked(_by_label(data).get(label, ()), f"matched:{draw}", count))
 
 
 @functools.lru_cache(maxsize=SAMPLES)
