@@ -66,6 +66,10 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 	-$(BIN)/python -m tasks.databases > /dev/null 2>&1
 	echo '[PYTHON=$(PYTHON)] [TORCH=$(TORCH)]' > $@
 
+# An hour or more; fails where a million rows take over 1 GiB, time grows faster than rows, or a kill loses a call.
+bench-bulk: setup
+	$(BIN)/python -m benchmarks.bulk
+
 # Fails where 100,000 rows take over two minutes or over 2 GiB.
 bench-filters: setup
 	$(BIN)/python -m benchmarks.filters
