@@ -35,7 +35,7 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return batch
 
 
-class Packed(torch.nn.Module):
+class Packed(torch.nn.Module):  # type: ignore[misc]  # torch is not checked
     """Computes what ``model``, a ``BertForSequenceClassification``, does, with the same parameters."""
 
     def __init__(self, model: Any) -> None:
