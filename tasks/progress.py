@@ -1,7 +1,7 @@
 """How a running stage reports its progress: a log record with a ``Progress`` attached.
 
-Log records reach the terminal, Prefect's run logs and log files alike, without a callback that Prefect would have to
-pass as a parameter.
+Log records get to the terminal, Prefect's run logs and log files in the same way, and Prefect does not have to pass a
+callback as a parameter.
 """
 
 import logging
@@ -13,15 +13,15 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 
 FIRST, AGAIN = 5.0, 15.0
-"""Seconds after which it is said how far long work is, and said again."""
+"""Seconds until the progress of long work is logged for the first time, and between further times."""
 
 LOGGER = logging.getLogger("synthgap")
-LOGGER.setLevel(logging.INFO)  # not the root logger's WARNING: Prefect gives handlers, not a level; in workers, too
+LOGGER.setLevel(logging.INFO)  # Prefect sets handlers but no level, so the root logger's WARNING would apply
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a stage is."""
+    """The progress of a stage."""
 
     stage: Literal["load", "synthesize", "trial", "classify", "annotate", "judge"]
     name: str
@@ -29,7 +29,7 @@ class Progress:
     done: int
     total: int
     note: str = ""
-    """What is of interest now: rejected rows, the last score, an error."""
+    """Current details: rejected rows, the last score, an error."""
     failed: bool = False
 
     @property
@@ -43,7 +43,7 @@ class Progress:
 
 
 def announce(progress: Progress, *, relayed: bool = False) -> None:
-    """Log it: the end of a stage at INFO, failures at ERROR, steps in between at DEBUG.
+    """Log the progress: the end of a stage at INFO, a failure at ERROR, other steps at DEBUG.
 
     Progress that is ``relayed`` from another process is already in Prefect's logs.
     """
@@ -52,9 +52,10 @@ def announce(progress: Progress, *, relayed: bool = False) -> None:
 
 
 def counted(items: Iterable[T], total: int, what: str, clock: Callable[[], float] = time.monotonic) -> Iterator[T]:
-    """The items, with a line of log about how many of ``total`` are done where they take long.
+    """The items. If they take long, it logs how many of ``total`` are done.
 
-    For work outside of stages, whose progress no display shows: it is a warning, because those are printed everywhere.
+    It is for work outside of stages, which the display does not show. It logs warnings, because those are always
+    printed.
     """
     begun = clock()
     due = begun + FIRST

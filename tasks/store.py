@@ -13,19 +13,22 @@ import itertools
 import json
 import logging
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import fsspec
 
 from tasks import jsonl
 from tasks.errors import RunError, without_password, writing
-from tasks.files import make_folder, replace_file
+from tasks.files import make_folder, replace_file, replacing
 from tasks.jsonl import DamagedError
 from tasks.settings import PROBE, Settings
 from tasks.versions import NewerError, check_version, is_version
@@ -44,6 +47,8 @@ WRITABLE = ".writable"
 """File that is written to see whether a store can be."""
 READS, PAUSE_S = 3, 0.1
 """Times that a file is read until it counts as damaged, and seconds between them: it may be written at the moment."""
+PART = 8 * 2**20
+"""Bytes of a file that are read, and hashed or sent, at once."""
 AT_ONCE = 500
 """Manifests that are read at once; bounds memory."""
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
@@ -62,6 +67,17 @@ class _File:
     def of(cls, content: bytes) -> "_File":
         return cls(len(content), hashlib.sha256(content).hexdigest())
 
+    @classmethod
+    def copied(cls, parts: Iterable[bytes], target: IO[bytes] | None = None) -> "_File":
+        """What comes in parts, which are written to ``target``."""
+        size, digest = 0, hashlib.sha256()
+        for part in parts:
+            size += len(part)
+            digest.update(part)
+            if target is not None:
+                target.write(part)
+        return cls(size, digest.hexdigest())
+
 
 @dataclass(frozen=True)
 class _Envelope:
@@ -71,9 +87,9 @@ class _Envelope:
     files: Mapping[str, _File] | None = field(default=None)
     """Null where nothing is known of them (schema 0)."""
 
-    def describes(self, name: str, content: bytes) -> bool:
+    def describes(self, name: str, found: _File) -> bool:
         """Whether a file is as it was written."""
-        return self.files is None or self.files.get(name) == _File.of(content)
+        return self.files is None or self.files.get(name) == found
 
 
 class Store:
@@ -147,29 +163,25 @@ class Store:
         manifest: object,
         files: Mapping[str, bytes | Iterable[Any]] | None = None,
     ) -> None:
-        """Write an artifact's files (bytes, or records as JSON lines), then its manifest (fields, or a record)."""
-        with self._clear_errors(f"write {kind}/{key} to"):
+        """Write an artifact's files, then its manifest (fields, or a record).
+
+        A file is bytes, or records that become JSON lines, one after the other; a record that is bytes is such a line.
+        """
+        with self._clear_errors(f"write {kind}/{key} to", RunError):
             known = {}
             for name, items in (files or {}).items():
-                content = items if isinstance(items, bytes) else jsonl.to_lines(items)
-                self._write(self._path(kind, key, name), content)
-                known[name] = asdict(_File.of(content))
+                path = self._path(kind, key, name)
+                if isinstance(items, bytes):
+                    self._write(path, items)
+                    known[name] = asdict(_File.of(items))
+                else:
+                    known[name] = asdict(self._write_parts(path, jsonl.to_lines(items)))
             self._write(self._path(kind, key, MANIFEST), _sealed(manifest, {"schema": SCHEMA, "files": known}))
 
     def file(self, kind: str, key: str, name: str) -> bytes:
         """One file of a finished artifact. Raises ``FileNotFoundError`` when it is not there, or not as written."""
-        for attempt in range(READS):
-            if attempt:
-                time.sleep(PAUSE_S)
-            _, stored = self._open(kind, key)
-            if stored.files is not None and name not in stored.files:
-                raise FileNotFoundError(f"{kind}/{key} has no {name}")
-            content = self._read(kind, key, name)
-            if content is not None and stored.describes(name, content):
-                return content
-            if content is None and stored.files is None:
-                raise FileNotFoundError(f"{kind}/{key} has no {name}")
-        raise self.damaged(kind, key, f"{name} is not as it was written")
+        with self._whole(kind, key, name) as file:
+            return file.read()
 
     def as_it_stands(self, kind: str, key: str, name: str) -> bytes | None:
         """One file of an artifact, finished and undamaged or not; null where it is not there."""
@@ -177,11 +189,17 @@ class Store:
 
     def rows(self, kind: str, key: str, name: str, of: type[T]) -> tuple[T, ...]:
         """The records in a file of a finished artifact. Raises ``FileNotFoundError`` like ``file``."""
-        content = self.file(kind, key, name)
-        try:
-            return jsonl.from_lines(content, of)
-        except DamagedError as error:
-            raise self.damaged(kind, key, f"{name}: {error}") from None
+        return tuple(self.each_row(kind, key, name, of))
+
+    def each_row(self, kind: str, key: str, name: str, of: type[T]) -> Iterator[T]:
+        """The same one by one, for files larger than the memory; raises when the first is asked for, and later where
+        a line holds no record.
+        """
+        with self._whole(kind, key, name) as file:
+            try:
+                yield from jsonl.from_lines(file, of)
+            except DamagedError as error:
+                raise self.damaged(kind, key, f"{name}: {error}") from None
 
     def verified(self, kind: str, key: str) -> bool:
         """Whether an artifact is finished and all of its files are as they were written; false where nothing tells."""
@@ -190,7 +208,8 @@ class Store:
             if stored.files is None:
                 return False
             for name in stored.files:
-                self.file(kind, key, name)
+                with self._whole(kind, key, name):
+                    pass
         except FileNotFoundError:
             return False
         return True
@@ -200,7 +219,8 @@ class Store:
         try:
             manifest, stored = self._open(kind, key)
             for name in stored.files or ():
-                self.file(kind, key, name)
+                with self._whole(kind, key, name):
+                    pass
         except FileNotFoundError:
             return None
         return _hash([manifest, asdict(stored)])
@@ -297,8 +317,64 @@ class Store:
             return None
         return content
 
+    @contextmanager
+    def _whole(self, kind: str, key: str, name: str) -> Iterator[IO[bytes]]:
+        """A file of a finished artifact, found to be as it was written. Raises ``FileNotFoundError`` like ``file``."""
+        with contextlib.ExitStack() as files:
+            for attempt in range(READS):
+                if attempt:
+                    time.sleep(PAUSE_S)
+                _, stored = self._open(kind, key)
+                if stored.files is not None and name not in stored.files:
+                    raise FileNotFoundError(f"{kind}/{key} has no {name}")
+                found = self._file_of(kind, key, name)
+                if found is None and stored.files is None:
+                    raise FileNotFoundError(f"{kind}/{key} has no {name}")
+                if found is not None:
+                    file = files.enter_context(found)
+                    with self._clear_errors(f"read {kind}/{key} from"):
+                        read = _File.copied(iter(partial(file.read, PART), b""))
+                    file.seek(0)
+                    if stored.describes(name, read):
+                        yield file
+                        return
+            raise self.damaged(kind, key, f"{name} is not as it was written")
+
+    def _file_of(self, kind: str, key: str, name: str) -> IO[bytes] | None:
+        """A file of an artifact, or a copy of one that lies on another machine; null where there is none."""
+        path = self._path(kind, key, name)
+        try:
+            with self._clear_errors(f"read {kind}/{key} from", FileNotFoundError):
+                if self._local:
+                    return Path(path).open("rb")
+                copy = tempfile.SpooledTemporaryFile(PART)  # noqa: SIM115  # the caller closes it
+                with self.fs.open(path, "rb") as remote:
+                    shutil.copyfileobj(remote, copy, PART)
+                copy.seek(0)
+                return copy
+        except FileNotFoundError:
+            return None
+
     def _path(self, kind: str, key: str, name: str) -> str:
         return f"{self.root}/{kind}/{key}/{name}"
+
+    def _write_parts(self, path: str, parts: Iterable[bytes]) -> _File:
+        """Write a file that need not fit into memory. On another machine it begins when all of its parts are there."""
+        if self._local:
+            make_folder(Path(path).parent)
+            with replacing(Path(path)) as draft, draft.open("wb") as file:
+                return _File.copied(parts, file)
+        with tempfile.SpooledTemporaryFile(PART) as spool:
+            written = _File.copied(parts, spool)
+            spool.seek(0)
+            if written.size <= PART:
+                self._write(path, spool.read())
+                return written
+            if self._folders:
+                self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+            with self.fs.open(path, "wb") as remote:
+                shutil.copyfileobj(spool, remote, PART)
+        return written
 
     def _write(self, path: str, content: bytes) -> None:
         if self._local:

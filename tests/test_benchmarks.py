@@ -1,16 +1,20 @@
 """The benchmarks run: what they measure is another matter, and for a quiet machine."""
 
+import argparse
 import importlib
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import benchmarks
+from benchmarks import screening
+from benchmarks.generation import Figure
 from tests.provider import ROOT, provider
 
 
@@ -25,13 +29,50 @@ def test_filters_sift_made_up_rows():
     assert said.startswith("400 rows of sms_spam, pool of 50") and "peak memory" in said
 
 
+@pytest.mark.slow
+def test_a_killed_generation_and_an_import_end_with_their_rows():
+    said = run("benchmarks.bulk", "--rows", "400")
+    assert "lost 0, asked again 0" in said and said.count("rows the same") == 2 and said.startswith("import")
+
+
 def test_a_client_tells_what_its_calls_took():
     with provider() as endpoint:
-        options = ["--url", endpoint.url, "--calls", "8", "--at-once", "4", "--draws", "0", "1"]
-        records = json.loads(run("benchmarks.client", "product", *options))
-        assert endpoint.stats()["answered"] == 16
-    assert [record["calls"] for record in records] == [8, 8]
-    assert all(record["cpu"] > 0 and record["texts"] == 8 for record in records)
+        options = ["--url", endpoint.url, "--calls", "8", "--at-once", "4", "--draws", "0"]
+        [record] = json.loads(run("benchmarks.client", "product", *options))
+        assert endpoint.stats()["answered"] == 8
+    assert record["calls"] == record["texts"] == 8 and record["cpu"] > 0
+
+
+def test_a_part_that_fails_or_misses_its_limit_stops_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    def failing(options: argparse.Namespace) -> Iterator[Figure]:
+        yield Figure("before", "1 s")
+        raise RuntimeError("no room")
+
+    def part(ok: bool | None) -> screening.Part:
+        return lambda options: iter([Figure(f"limit {ok}", "2 s", "<= 1 s", ok)])
+
+    options = argparse.Namespace()
+    assert not screening.report({"first": failing, "second": part(ok=True)}, options)
+    said = capsys.readouterr().out
+    assert "before" in said and "first failed" in said and "no room" in said and "limit True" in said
+    assert screening.report({"second": part(ok=True), "third": part(ok=None)}, options)
+    assert not screening.report({"second": part(ok=False), "third": part(ok=True)}, options)
+    assert "limit True" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("minutes", "said"), [(1.0, "reached"), (0.6, "MISSED"), (1.6, "MISSED"), (None, "unknown")])
+def test_a_plan_is_held_against_the_time_that_a_study_took(minutes: float | None, said: str) -> None:
+    assert said in str(screening.planned({"estimate": {"minutes": minutes}}, 60.0))
+
+
+@pytest.mark.slow
+def test_screening_is_measured_on_a_tiny_shape() -> None:
+    shape = ["--texts", "20", "--rounds", "1", "--sets", "2", "--rows", "40", "--cells", "3"]
+    command = [sys.executable, "-m", "benchmarks.screening", *shape]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # its code depends on the machine
+    assert "embedding 20 messages" in done.stdout and "smallest cosine" in done.stdout, done.stderr
+    assert "2 imported sets: 9 cells from nothing" in done.stdout
+    assert "3 probe cells, texts embedded" in done.stdout and " failed" not in done.stdout
 
 
 @pytest.mark.browser

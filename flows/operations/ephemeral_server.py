@@ -19,13 +19,18 @@ from pathlib import Path
 from flows.operations.environment import PREFECT_NEEDS, python_path, without_secrets
 from flows.operations.login import USER, Login
 from flows.operations.process import ServerProcess, answers
+from tasks import databases
 from tasks.errors import RunError
 from tasks.progress import LOGGER
+from tasks.startup import importing
 
 CHECK_S = 1.0
 """Seconds between two checks whether the server still runs."""
 PRIVATE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """The settings that Prefect gives to an ephemeral server of its own, which nobody opens in a browser."""
+NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false"}
+"""Kinds of blocks are for people who look at them in a browser; the server of an ``up`` writes them."""
+SQLITE = "sqlite+aiosqlite:///"
 
 
 class EphemeralServer:
@@ -41,10 +46,12 @@ class EphemeralServer:
         environment = {
             **without_secrets(os.environ, PREFECT_NEEDS),
             **PRIVATE,
+            **NO_BLOCKS,
             "PYTHONPATH": python_path(),
             "PREFECT_SERVER_API_AUTH_STRING": self.login.text,
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.url.removesuffix("/api"),
             "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+            **({"PREFECT_API_DATABASE_MIGRATE_ON_START": "false"} if _begun() else {}),
         }
         command = ["flows.operations.ephemeral_server", str(port)]
         self.process = ServerProcess("Prefect's server", command, environment, log, log.parent, stdin=subprocess.PIPE)
@@ -95,11 +102,22 @@ def prefect_server(log: Path) -> Iterator[EphemeralServer | None]:
         yield server
 
 
-def _serve(port: int) -> None:
-    import uvicorn
+def _begun() -> bool:
+    """Begin the server's database, where it is a file that is missing; whether it needs no migration."""
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
+    kind, _, file = str(PREFECT_API_DATABASE_CONNECTION_URL.value()).partition(SQLITE)
+    return not kind and Path(file).is_absolute() and "?" not in file and databases.begin("prefect", Path(file))
+
+
+def _serve(port: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    uvicorn.run("prefect.server.api.server:create_app", factory=True, port=port, log_level="error")
+    with importing():
+        import uvicorn
+        from prefect.server.api.server import create_app
+
+        app = create_app()
+    uvicorn.run(app, port=port, log_level="error")
 
 
 def _end_with_parent() -> None:

@@ -98,11 +98,12 @@ def register(entry: Mapping[str, Any], *owner: str) -> None:
     The schedules of an entry without ``schedules`` are those on the server.
     """
     module, _, flow = entry["entrypoint"].rpartition(".")
+    planned = _schedules(entry) if "schedules" in entry else None
     paused, on_server = _on_server(f"{flow}/{entry['name']}")
     schedules = on_server
-    if "schedules" in entry:
+    if planned is not None:
         active = all(schedule.active for schedule in on_server)
-        schedules = [replace(schedule, active=active) for schedule in _schedules(entry)]
+        schedules = [replace(schedule, active=active) for schedule in planned]
     deployment = RunnerDeployment.from_flow(
         getattr(importlib.import_module(module), flow),
         **{name: entry[name] for name in ("name", "version", "description", "parameters")},

@@ -1,4 +1,4 @@
-"""What a study's trials say: each arm's scores, its gap to real labels, and whether it is good enough."""
+"""The comparison of each arm: its scores, its gap to real rows, and whether it is good enough."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tasks.analysis.decisions.verdict import FEWEST_ROWS, Facts, count, good_enough, verdict
+from tasks.analysis.decisions.verdict import FEWEST_ROWS, Facts, good_enough, verdict
 from tasks.analysis.matched_real import Pair, find_real
 from tasks.analysis.predictions import Predictions, label_names, shared_items
 from tasks.analysis.statistics import paired
 from tasks.analysis.statistics.paired import Aligned
 from tasks.modes import mode_facts
+from tasks.phrases import count
 from tasks.progress import counted
 from tasks.records import Comparison, Trial, by_arm
 from tasks.store import Store
@@ -19,22 +20,22 @@ from tasks.store import Store
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison before its p-value is corrected, with what its verdict needs to know."""
+    """A comparison before its p-value is corrected, with the facts for its verdict."""
 
     comparison: Comparison
     facts: Facts
 
 
 def compare(trials: Sequence[Trial], store: Store, tolerance: float) -> tuple[Comparison, ...]:
-    """One comparison an arm, in the order of the trials.
+    """One comparison for each arm, in the order of the trials.
 
-    ``tasks.analysis.matched_real`` says which real trials an arm is compared with. Failed trials are left out and the
-    verdict says so. ``tolerance`` is the loss of macro-F1 (0 to 1) that would be accepted. p-values are corrected over
-    all gaps (Holm). Raises ``ValueError`` where trained classifiers to be compared were tested on different rows,
-    ``RunError`` where predictions are gone or damaged.
+    ``tasks.analysis.matched_real`` decides which real trials an arm is compared with. Failed trials are left out, and
+    the verdict states them. ``tolerance`` is the acceptable loss of macro-F1 (0 to 1). p-values are corrected over all
+    gaps (Holm). Raises ``ValueError`` if two trained classifiers were tested on different rows, ``RunError`` if
+    predictions are gone or damaged.
     """
     real, predictions = find_real(trials), Predictions(store)
-    with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
+    with threadpool_limits(limits=1, user_api="blas"):  # the matrices are small: more threads would be slower
         arms = by_arm(trials).values()
         found = [
             _compare(group, real.pairs(group), predictions, tolerance)
@@ -85,7 +86,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _with_gap(found: Compared, pairs: list[Pair], predictions: Predictions, tolerance: float) -> Compared:
-    """The gap of the pairs on the test rows that all have; without one where these are too few."""
+    """The comparison with the gap of the pairs on the test rows that all have; without a gap if these are too few."""
     arm = found.comparison.arm
     (ours, theirs), single = _samples(list(zip(*pairs, strict=True)), predictions, shared=not arm.trained)
     rows, all_rows = len(ours.labels), len(predictions.of(pairs[0][1].key).items)
@@ -103,9 +104,9 @@ def _with_gap(found: Compared, pairs: list[Pair], predictions: Predictions, tole
 def _samples(
     groups: Sequence[Sequence[Trial]], predictions: Predictions, shared: bool = False
 ) -> tuple[list[Aligned], tuple[str, ...]]:
-    """The predictions of each group of trials, all on the same test items, and labels that one item has.
+    """The predictions of each group of trials on the same test items, and the labels with only one test item.
 
-    ``shared`` takes the items that all trials have; otherwise all must have the same.
+    With ``shared``, these are the items that all trials have. Without it, all trials must have the same items.
     """
     trials = [trial for group in groups for trial in group]
     answers = [predictions.of(trial.key) for trial in trials]

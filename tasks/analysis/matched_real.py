@@ -1,8 +1,8 @@
 """Which real trials an arm is compared with.
 
-As a rule those of the same size, so that a gap shows the quality of the rows and not their number. Modes that are about
-the number (what does a small pool do, alone or together with synthetic rows?) are compared with as many real rows as
-the study asks for. Arms that train nothing are compared with the same, by the study's first classifier.
+In most modes these are the real trials of the same size: then the gap shows the quality of the rows, not their number.
+Modes that measure the effect of the number (such as a small pool, alone or with synthetic rows) are compared with as
+many real rows as the study asks for. So are arms without training; the real rows then train the first classifier.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,19 @@ Pair = tuple[Trial, Trial]
 
 @dataclass(frozen=True)
 class RealTrials:
-    """The trials on matched real rows of a study."""
+    """The trials of a study on matched real rows."""
 
     finished: Mapping[tuple[str, Configured, int, Rows], Trial]
     """By task, classifier, seed and rows."""
     arms: Sequence[Arm]
-    """Failed ones count, too. Smaller ones than the study asks for are beside syntheses that fell short of rows."""
+    """Arms of these trials, also of failed ones. Those with fewer rows than the study asks for match a synthesis that
+    has too few rows."""
 
     def pairs(self, group: Sequence[Trial]) -> list[Pair]:
-        """Each finished trial of an arm with its real one; empty where there is none.
+        """Each finished trial of an arm with its real trial; empty if there is none.
 
-        One of several seeds is paired with the real trial of the same seed. An arm that trains nothing may have one
-        trial only, which is then paired with the real trials of all seeds.
+        Both have the same seed. An arm without training may have a single trial, which is then paired with the real
+        trials of all seeds.
         """
         found = [trial for trial in group if trial.status == "ok"]
         if not found:
@@ -53,7 +54,7 @@ class RealTrials:
         return [(trial, real) for trial, real in matched if real]
 
     def _asked(self, arm: Arm) -> tuple[Configured, Rows] | None:
-        """Classifier and rows of the real arm that is as large as the study asks for, of several sizes the largest."""
+        """Classifier and rows of the real arm with as many rows as the study asks for; of several sizes the largest."""
         of_task = [real for real in self.arms if real.task == arm.task]
         classifier = arm.classifier if arm.trained else next((real.classifier for real in of_task), None)
         fitting = [real for real in of_task if real.classifier == classifier]
@@ -63,12 +64,12 @@ class RealTrials:
 
 
 def rows_of(trial: Trial) -> Rows:
-    """A trial's training rows by label: fewer than its arm asks for where a synthesis fell short."""
+    """The number of training rows by label: fewer than the arm asks for if the synthesis has too few."""
     return tuple(sorted(trial.label_counts.items()))
 
 
 def find_real(trials: Sequence[Trial]) -> RealTrials:
-    """The trials on matched real rows among a study's trials."""
+    """The trials on matched real rows among the trials of a study."""
     real = [trial for trial in trials if trial.mode == MATCHED_REAL]
     finished = {
         (trial.arm.task, trial.arm.classifier, trial.seed, rows_of(trial)): trial

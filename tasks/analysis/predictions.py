@@ -1,6 +1,6 @@
-"""Predictions of several trials on test items that they share: read, and put in one order.
+"""Predictions of several trials on the test items that they share, as arrays.
 
-Whatever compares trials gets its arrays here, so that a row of them is always one trial and a column one test item.
+Every comparison of trials gets its arrays from here: a row is a trial, a column is a test item.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,35 +15,35 @@ from tasks.store import Store
 from tasks.training.trial import Prediction, needed_predictions
 
 KEPT = 2000
-"""Trials whose answers stay in memory, 4 bytes a test row: real ones are compared with many arms."""
+"""Trials whose answers stay in memory, at 4 bytes for each test row. Real trials are needed for many arms."""
 SAMPLES = 64
 """Samples that stay in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a trial says of its test items."""
+    """A trial's predictions for its test items."""
 
     items: tuple[str, ...]
-    """Sorted. Trials on the same items have the same tuple, and the same one of ``labels``."""
+    """Sorted. Trials on the same items share this tuple and that of ``labels``."""
     labels: tuple[str, ...]
-    """Real label of each item."""
+    """The real label of each item."""
     names: tuple[str, ...]
-    """The labels that are predicted."""
+    """The labels that occur among the predictions."""
     predicted: NDArray[np.int32]
-    """(items,) index in ``names`` of the label that is predicted."""
+    """(items,) index in ``names`` of the predicted label."""
 
 
 class Predictions:
-    """The answers of finished trials in one store."""
+    """The answers of the finished trials in a store, cached."""
 
     def __init__(self, store: Store, read: Callable[[Store, str], Sequence[Prediction]] = needed_predictions) -> None:
-        """``read`` gets the predictions of a trial by its key; it raises where they are gone or damaged."""
+        """``read`` returns the predictions of a trial by its key, and raises if they are gone or damaged."""
         self.of = lru_cache(maxsize=KEPT)(lambda key: self._answers(read(store, key)))
-        """Answers of a trial by its key."""
+        """The answers of a trial, by its key."""
         self.sample = lru_cache(maxsize=SAMPLES)(self._sample)
-        """Keys of trials, test items that all have, and names of labels, all as tuples, to an ``Aligned``; the same
-        one for the same question."""
+        """Arguments: keys of trials, test items that all of them have, names of labels, all as tuples. Result: their
+        ``Aligned``, which is the same object for the same arguments."""
         self._same = lru_cache(maxsize=SAMPLES)(lambda names: names)
 
     def _answers(self, rows: Sequence[Prediction]) -> Answers:
@@ -71,7 +71,7 @@ class Predictions:
 
 
 def _chosen(answers: Answers, items: tuple[str, ...]) -> tuple[Answers, slice | list[int]]:
-    """The answers, and the places of ``items`` among theirs."""
+    """The answers, and the positions of ``items`` among their items."""
     if answers.items is items:
         return answers, slice(None)
     place = {item: i for i, item in enumerate(answers.items)}
@@ -79,7 +79,7 @@ def _chosen(answers: Answers, items: tuple[str, ...]) -> tuple[Answers, slice | 
 
 
 def shared_items(answers: Sequence[Answers], among: Collection[str] | None = None) -> tuple[str, ...]:
-    """Test items that all have, sorted; of those ``among`` them where given."""
+    """The test items that all answers have, sorted. ``among`` limits them to some items."""
     items = answers[0].items
     if among is None and all(of.items is items for of in answers):
         return items
@@ -88,7 +88,5 @@ def shared_items(answers: Sequence[Answers], among: Collection[str] | None = Non
 
 
 def label_names(answers: Sequence[Answers], labels: Iterable[str] = ()) -> tuple[str, ...]:
-    """Labels that stand in the test rows or are predicted, and ``labels``, in the order in which they are numbered:
-    that of the alphabet.
-    """
+    """Labels of the test rows, predicted labels and ``labels``, in alphabetical order. Arrays number them so."""
     return tuple(sorted({*labels, *answers[0].labels, *(name for of in answers for name in of.names)}))

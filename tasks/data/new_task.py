@@ -12,7 +12,7 @@ from tasks.config import FileSource
 from tasks.data.catalog import make_task, names
 from tasks.data.sources.files import read_files
 from tasks.data.sources.reading import Reading
-from tasks.data.sources.tables import read_table
+from tasks.data.sources.tables import read_columns
 from tasks.data.split import split
 from tasks.errors import UserError
 
@@ -103,8 +103,8 @@ def find_column(columns: Sequence[str], usual: Sequence[str], option: str) -> st
 
 
 def _source(train: Path, test: Path | None, text: str | None, label: str | None) -> FileSource:
-    columns = read_table(train).columns
-    tested = columns if test is None else read_table(test).columns
+    columns = read_columns(train)
+    tested = columns if test is None else read_columns(test)
     return FileSource(
         train=str(train.resolve()),
         test=None if test is None else str(test.resolve()),

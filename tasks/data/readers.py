@@ -3,6 +3,7 @@
 Each takes the members' bytes in the order the task YAML lists them, and returns the examples and notes for people.
 """
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -23,7 +24,7 @@ def sms_spam(content: bytes) -> Read:
     ``first\nham\tsecond\nspam\tthird``. Both quotes belong to the messages that they were taken from.
     """
     examples = []
-    for row in parse_csv(decode(content, "sms-spam.csv"), "sms-spam.csv").rows:
+    for row in parse_csv(io.StringIO(decode(content, "sms-spam.csv"), newline=""), "sms-spam.csv").rows:
         examples += unglue(row["text"], "spam" if row["spam"] == "1" else "ham")
     return examples, ()
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from tasks.config import Frozen, TaskConfig
 from tasks.config.parameters import NONE, read_parameters, spell
+from tasks.generation.row_file import RowFile
 from tasks.records import Example, Row
 
 Step = Literal["parsed", "valid", "unique", "kept"]
@@ -30,8 +31,8 @@ class FilterContext:
     task: TaskConfig
     pool: tuple[Example, ...]
     test_hashes: frozenset[str]
-    kept: list[Row] = field(default_factory=list)
-    """Rows kept so far, of all labels."""
+    kept: RowFile = field(default_factory=RowFile)
+    """Rows kept so far, of all labels. Reading one takes a while: an index should tell which are worth it."""
 
 
 def any_task(task: TaskConfig) -> None:

@@ -6,6 +6,7 @@ one, only the next few calls in order are made.
 """
 
 import asyncio
+import copy
 import dataclasses
 import math
 from collections import Counter
@@ -18,7 +19,7 @@ from tasks.generation.pipeline import FilterPipeline, texts_of
 from tasks.llm import calls, embedded
 from tasks.llm.calls import CompletionFunction, UnwantedError
 from tasks.llm.empty_answers import IN_A_ROW, has_text
-from tasks.llm.journal import Entry, Journal
+from tasks.llm.journal import Entry, Journal, Tally
 from tasks.llm.ledger import BudgetReachedError
 from tasks.llm.metered import MeteredCalls
 from tasks.llm.spending import Spending
@@ -29,6 +30,16 @@ _gave_texts: set[tuple[Path, str]] = set()
 
 ASSUMED_KEPT = 10
 """Texts that count as kept before any was looked at, so that the first few rejected ones do not cause many calls."""
+
+
+def paid_for(pipeline: FilterPipeline, journal: Journal, turns: int) -> Tally:
+    """What the calls took that were looked at, and those that this run made beyond them."""
+    paid = copy.deepcopy(pipeline.paid)
+    for call in journal.made():
+        label, index = keys.place_of(call, turns)
+        if index >= pipeline.done[label]:
+            paid.add(journal.entries[call])
+    return paid
 
 
 class GenerationRun:
@@ -49,8 +60,6 @@ class GenerationRun:
         self.turns = keys.template_of(job).turns
         self.stopped = ""
         """Why no more calls are made; empty while they are."""
-        self.asked = self._metered.asked
-        """Calls that were made, rather than found in the journal."""
         self._started: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -88,8 +97,7 @@ class GenerationRun:
         """Filter what is there, and stop if the answers hold no texts."""
         self.pipeline.advance()
         if self._in_vain and not self.pipeline.finished and not self.stopped:
-            used = {entry.call for entry in self.pipeline.used}
-            paid = [*self.pipeline.used, *(entry for entry in self.asked if entry.call not in used)]
+            paid = paid_for(self.pipeline, self.journal, self.turns)
             longest = calls.longest_answer(self.job.generator, self.job.task.max_words)
             self.stopped = self.pipeline.empty_answers.reason(longest, paid, self.journal.path)
 

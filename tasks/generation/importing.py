@@ -6,7 +6,6 @@ they stand; what a model's answer would be stripped of (labels, quotes) would be
 """
 
 from collections import Counter
-from collections.abc import Sequence
 
 from tasks.config import ImportConfig
 from tasks.data.imports import read_import
@@ -17,9 +16,11 @@ from tasks.generation.filter import FilterContext
 from tasks.generation.filters import find_filters
 from tasks.generation.form import ONE_TEXT
 from tasks.generation.pipeline import FilterPipeline, Text
+from tasks.generation.row_file import RowFile
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry
-from tasks.records import Example, SynthesisJob, TaskData, canonical, key_of_parts
+from tasks.records import Example, SynthesisJob, TaskData, canonical, canonical_list, key_of_parts
+from tasks.settings import Settings
 
 SESSION = "import"
 
@@ -36,33 +37,42 @@ def import_key(job: SynthesisJob, data: TaskData) -> str:
     """Key of the data set that an import comes to: its rows, how many are wanted by which draw, and the filters."""
     item = _import_of(job)
     rows = sorted((row.text, row.label) for row in read_import(item, job.task))
-    parts = {"imported": rows, "name": item.name, "cost": item.cost_usd, "draw": job.draw}
-    return key_of_parts({name: canonical(value) for name, value in parts.items()} | keys.filter_parts(job, data))
+    parts = {"name": item.name, "cost": item.cost_usd, "draw": job.draw}
+    small = {name: canonical(value) for name, value in parts.items()} | keys.filter_parts(job, data)
+    return key_of_parts({**small, "imported": canonical_list(rows)})
 
 
-def filter_import(job: SynthesisJob, data: TaskData) -> FilterPipeline:
-    """The import's rows, filtered.
-
-    Raises ``UserError`` for rows that do not fit the task, ``RunError`` for a label of which no row is left.
-    """
+def open_import(job: SynthesisJob, data: TaskData, settings: Settings) -> ImportPipeline:
+    """The import's rows, ready to be filtered. Raises ``UserError`` for rows that do not fit the task."""
     item = _import_of(job)
     rows = read_import(item, job.task)
-    entries = _entries(item, rows, job.draw)
-    pipeline = ImportPipeline(
-        FilterContext(job.task, data.pool, keys.test_hashes(data.test)),
+    groups = {label: ranked(group, f"imported:{job.draw}") for label, group in by_label(rows).items()}
+    share = None if item.cost_usd is None else item.cost_usd / len(rows)
+
+    def lookup(label: str, index: int) -> Entry:
+        return _entry(item, groups[label][index], keys.call_id(label, index, 1), job.draw, share)
+
+    folder = settings.home if settings.home.is_dir() else None
+    return ImportPipeline(
+        FilterContext(job.task, data.pool, keys.test_hashes(data.test), RowFile(folder)),
         find_filters(job.filters),
         ONE_TEXT,
         job.rows,
-        {label: len(found) for label, found in entries.items()},
-        lambda label, index: entries[label][index],
+        {label: len(found) for label, found in groups.items()},
+        lookup,
+        RowFile(folder),
     )
-    pipeline.advance()
+
+
+def check_kept(job: SynthesisJob, pipeline: ImportPipeline) -> None:
+    """Raise ``RunError`` for a label of which no row was kept."""
     for label in job.task.labels:
         if not pipeline.kept[label]:
             reasons = Counter(row.reason for row in pipeline.rejected if row.label == label)
             told = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common())
-            raise RunError(f"import {item.name!r}: the filters rejected all rows of label {label!r} ({told})")
-    return pipeline
+            raise RunError(
+                f"import {_import_of(job).name!r}: the filters rejected all rows of label {label!r} ({told})"
+            )
 
 
 def _import_of(job: SynthesisJob) -> ImportConfig:
@@ -71,26 +81,19 @@ def _import_of(job: SynthesisJob) -> ImportConfig:
     return job.imported
 
 
-def _entries(item: ImportConfig, rows: Sequence[Example], draw: int) -> dict[str, list[Entry]]:
-    """An entry a row, in the order of the draw, each with its share of what all rows cost."""
-    share = None if item.cost_usd is None else item.cost_usd / len(rows)
-    return {
-        label: [
-            Entry(
-                call=keys.call_id(label, index, 1),
-                prompt="",
-                seed=draw,
-                answers=(Answer(row.text, "stop"),),
-                asked=item.name,
-                model="",
-                tokens_in=0,
-                tokens_out=0,
-                cost_usd=share,
-                session=SESSION,
-                elapsed=0.0,
-                time="",
-            )
-            for index, row in enumerate(ranked(group, f"imported:{draw}"))
-        ]
-        for label, group in by_label(rows).items()
-    }
+def _entry(item: ImportConfig, row: Example, call: str, draw: int, share: float | None) -> Entry:
+    """A row as a call that was answered with it; ``share`` is its part of what all rows cost, null where unknown."""
+    return Entry(
+        call=call,
+        prompt="",
+        seed=draw,
+        answers=(Answer(row.text, "stop"),),
+        asked=item.name,
+        model="",
+        tokens_in=0,
+        tokens_out=0,
+        cost_usd=share,
+        session=SESSION,
+        elapsed=0.0,
+        time="",
+    )

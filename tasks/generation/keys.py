@@ -44,6 +44,12 @@ def call_id(label: str, index: int, turns: int) -> str:
     return f"{label}/{index // turns}/{index % turns}"
 
 
+def place_of(call: str, turns: int) -> tuple[str, int]:
+    """The label and index of a call by its id."""
+    label, conversation, turn = call.rsplit("/", 2)
+    return label, int(conversation) * turns + int(turn)
+
+
 def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: tuple[str, ...] = ()) -> Request:
     """A label's call by its index: it depends on task, template, pool, draw and the conversation so far alone."""
     template = template_of(job)

@@ -4,10 +4,12 @@ A classifier that disagrees with the asked label may be the one that errs. How o
 real texts, so that its own errors can be taken out of its disagreement.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.generation.pool_classifier import PoolClassifier
 from tasks.records import Row
@@ -15,6 +17,9 @@ from tasks.records import Row
 INFORMED = 0.2
 """Least singular value of the confusion matrix, 0 for a classifier that guesses and 1 for one that never errs. Below
 it, the correction would multiply chance by more than 5."""
+
+AT_ONCE = 10_000
+"""Texts that are classified together; features of millions would not fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class LabelNoise:
     """The same by asked label."""
 
 
-def label_noise(rows: Sequence[Row], classifier: PoolClassifier) -> LabelNoise | None:
+def label_noise(rows: Iterable[Row], classifier: PoolClassifier) -> LabelNoise | None:
     """The estimated label noise; null without rows, or where the classifier knows too little to tell.
 
     Of the rows asked for one label, let q be the shares that are given each label and C the classifier's held-out
@@ -43,17 +48,25 @@ def label_noise(rows: Sequence[Row], classifier: PoolClassifier) -> LabelNoise |
     Raises ``ValueError`` for a row whose label the classifier does not know.
     """
     confusion = classifier.confusion
-    if not rows or np.linalg.svd(confusion, compute_uv=False).min() < INFORMED:
+    if np.linalg.svd(confusion, compute_uv=False).min() < INFORMED:
         return None
-    asked = np.array([classifier.labels.index(row.label) if row.label in classifier.labels else -1 for row in rows])
-    if (asked < 0).any():
-        raise ValueError(f"label {rows[int(asked.argmin())].label!r} is not one of {classifier.labels}")
-    given = classifier.probabilities([row.text for row in rows]).argmax(axis=1)
+    numbers = {label: number for number, label in enumerate(classifier.labels)}
+    labels: list[int] = []
+    parts: list[NDArray[np.intp]] = []
+    left = iter(rows)
+    while group := list(islice(left, AT_ONCE)):
+        if (other := next((row.label for row in group if row.label not in numbers), None)) is not None:
+            raise ValueError(f"label {other!r} is not one of {classifier.labels}")
+        labels += [numbers[row.label] for row in group]
+        parts.append(classifier.probabilities([row.text for row in group]).argmax(axis=1))
+    if not labels:
+        return None
+    asked, given = np.array(labels), np.concatenate(parts)
     by_label = {}
     for index in sorted(set(asked.tolist())):
         shares = np.bincount(given[asked == index], minlength=len(classifier.labels)) / (asked == index).sum()
         by_label[classifier.labels[index]] = 1 - float(_mixture(shares, confusion)[index])
-    rate = sum(by_label[row.label] for row in rows) / len(rows)
+    rate = sum(by_label[classifier.labels[number]] for number in labels) / len(labels)
     return LabelNoise(float((given != asked).mean()), rate, by_label)
 
 

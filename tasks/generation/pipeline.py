@@ -1,7 +1,8 @@
 """Journal entries -> kept and rejected rows, in the order of the calls, regardless of the order of the answers.
 
 Call i of every label comes before call i + 1 of any, and a label that has its rows takes no more. So rows depend on
-the journal's content alone: a run that was killed and resumed ends with the rows of an undisturbed one.
+the journal's content alone: a run that was killed and resumed ends with the rows of an undisturbed one. Neither rows
+nor entries are held in memory: there may be millions.
 """
 
 import itertools
@@ -13,9 +14,10 @@ from tasks.config import TaskConfig
 from tasks.generation.filter import Check, Filter, FilterContext, Step
 from tasks.generation.form import Form
 from tasks.generation.parse import UnreadableError, parse
+from tasks.generation.row_file import RowFile
 from tasks.llm.calls import Answer
 from tasks.llm.empty_answers import EmptyAnswers
-from tasks.llm.journal import Entry
+from tasks.llm.journal import Entry, Tally
 from tasks.records import FilterCounts, Row
 
 STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
@@ -53,9 +55,7 @@ class FilterPipeline:
     """Texts that a label may take to get them."""
     lookup: Callable[[str, int], Entry | None]
     """(label, call index) -> its entry, null when it is not there yet."""
-    rejected: list[Row] = field(default_factory=list)
-    used: list[Entry] = field(default_factory=list)
-    """Entries that were looked at."""
+    rejected: RowFile = field(default_factory=RowFile)
 
     def __post_init__(self) -> None:
         self.done: Counter[str] = Counter()
@@ -65,16 +65,21 @@ class FilterPipeline:
         self.answered = 0
         """Those of them that held something."""
         self.kept: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        """Rejected texts by reason."""
+        self.paid = Tally()
+        """What the calls took that were looked at."""
         self.empty_answers = EmptyAnswers()
         self._checks: list[tuple[Filter, Check]] = [(item, item.check(self.context)) for item in self.filters]
         self._order = self._calls()
         self._next = next(self._order, None)
 
-    def advance(self) -> None:
-        """Filter all entries that are there, up to the first call that has no answer yet."""
+    def advance(self, step: Callable[[], None] = lambda: None) -> None:
+        """Filter all entries that are there, up to the first call that has no answer yet; ``step`` follows each."""
         while self._next is not None and (entry := self.lookup(*self._next)) is not None:
             self._filter(self._next[0], entry)
             self._next = next(self._order, None)
+            step()
 
     @property
     def finished(self) -> bool:
@@ -102,13 +107,20 @@ class FilterPipeline:
         order = ((name, i) for i in itertools.count(index) for name in labels)
         return list(itertools.islice(itertools.dropwhile(lambda call: call != (label, index), order), most))
 
+    def looked_at(self) -> Iterator[Entry]:
+        """The entries that were looked at, in their order; each is read again."""
+        for index in range(max(self.done.values(), default=0)):
+            for label in self.context.task.labels:
+                if index < self.done[label] and (entry := self.lookup(label, index)) is not None:
+                    yield entry
+
     def texts(self, entry: Entry) -> list[Text]:
         """The texts in an entry's answers."""
         return read_texts(entry, self.context.task, self.form)
 
     def _filter(self, label: str, entry: Entry) -> None:
         self.done[label] += 1
-        self.used.append(entry)
+        self.paid.add(entry)
         texts = self.texts(entry)
         self.empty_answers.add(entry, [found.text for found in texts])
         for number, found in enumerate(texts):
@@ -121,6 +133,7 @@ class FilterPipeline:
                 self.kept[label] += 1
                 self.context.kept.append(row)
             else:
+                self.reasons[row.reason] += 1
                 shown = found.answer.text[:SHOWN_CHARACTERS] if found.unreadable else found.answer.text
                 self.rejected.append(replace(row, text=row.text or shown))
 
@@ -139,14 +152,17 @@ class FilterPipeline:
 
     def yields(self) -> FilterCounts:
         """How many texts survived each step."""
-        reasons = Counter(row.reason for row in self.rejected if row.reason)
         steps = {**dict.fromkeys((UNREADABLE, UNFINISHED, MISSING), "parsed"), **{f.name: f.step for f in self.filters}}
-        lost = Counter(steps[row.reason] for row in self.rejected if row.reason)
+        lost: Counter[str] = Counter()
+        for reason, texts in self.reasons.items():
+            lost[steps[reason]] += texts
         left, counts = self.looked.total(), {}
         for step in STEPS:
             left -= lost[step]
             counts[step] = left
-        return FilterCounts(requested=self.looked.total(), answered=self.answered, rejected=dict(reasons), **counts)
+        return FilterCounts(
+            requested=self.looked.total(), answered=self.answered, rejected=dict(self.reasons), **counts
+        )
 
 
 def texts_of(entry: Entry, task: TaskConfig, form: Form) -> list[tuple[Answer, str]]:

@@ -7,9 +7,10 @@ rows, what their calls took, and the key of its journal; answers are in the jour
 """
 
 import dataclasses
+import itertools
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,19 +18,20 @@ from tasks.errors import RunError, UserError
 from tasks.generation import importing, keys
 from tasks.generation.filter import FilterContext
 from tasks.generation.filters import find_filters
-from tasks.generation.generate import GenerationRun
+from tasks.generation.generate import GenerationRun, paid_for
 from tasks.generation.keys import calls_key
 from tasks.generation.pipeline import FilterPipeline, count_kept
+from tasks.generation.row_file import RowFile
 from tasks.llm import loop
 from tasks.llm.calls import CompletionFunction
-from tasks.llm.journal import Entry, Journal, entries_in, open_journal, wall_seconds
+from tasks.llm.journal import Entry, Journal, Tally, entries_in, open_journal
 from tasks.llm.ledger import Ledger
 from tasks.llm.metered import connect, spending_of
 from tasks.llm.model_names import same_model
 from tasks.llm.prices import price_map
 from tasks.llm.spending import Spending
 from tasks.progress import Progress, announce
-from tasks.records import Row, Synthesis, SynthesisJob, TaskData, content_key, known_sum
+from tasks.records import Row, Synthesis, SynthesisJob, TaskData, content_key
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -84,8 +86,16 @@ def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> S
 
 def read_rows(store: Store, key: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
     """Kept and rejected rows of a synthesis, in the order of their calls. Raises ``FileNotFoundError`` without it."""
-    rows = store.rows(KIND, key, ROWS, Row)
-    return tuple(row for row in rows if row.reason is None), tuple(row for row in rows if row.reason is not None)
+    kept: list[Row] = []
+    rejected: list[Row] = []
+    for row in each_row(store, key):
+        (kept if row.reason is None else rejected).append(row)
+    return tuple(kept), tuple(rejected)
+
+
+def each_row(store: Store, key: str) -> Iterator[Row]:
+    """Kept, then rejected rows of a synthesis one by one: there may be millions. Raises like ``read_rows``."""
+    return store.each_row(KIND, key, ROWS, Row)
 
 
 def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
@@ -94,12 +104,17 @@ def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
     if manifest is None:
         return None
     found = manifest.synthesis
+    counts: Counter[str] = Counter()
+    rejected = 0
     try:
-        kept, rejected = read_rows(store, key)
+        for row in each_row(store, key):
+            if row.reason is None:
+                counts[row.label] += 1
+            else:
+                rejected += 1
     except FileNotFoundError:
         return None
-    counts = Counter(row.label for row in kept)
-    if counts != Counter(found.label_counts) or len(rejected) != found.yields.requested - found.yields.kept:
+    if counts != Counter(found.label_counts) or rejected != found.yields.requested - found.yields.kept:
         store.damaged(KIND, key, f"{ROWS} has other rows than the manifest counts")
         return None
     store.touch(KIND, key)
@@ -107,14 +122,17 @@ def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
 
 
 def _pipeline(job: SynthesisJob, data: TaskData, journal: Journal) -> FilterPipeline:
-    context = FilterContext(job.task, data.pool, keys.test_hashes(data.test))
+    folder = journal.path.parent
+    context = FilterContext(job.task, data.pool, keys.test_hashes(data.test), RowFile(folder))
     turns = keys.template_of(job).turns
 
     def lookup(label: str, index: int) -> Entry | None:
         return journal.entries.get(keys.call_id(label, index, turns))
 
     most = {label: math.ceil(rows * (1 + job.extra_texts)) for label, rows in job.rows.items()}
-    return FilterPipeline(context, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup)
+    return FilterPipeline(
+        context, find_filters(job.filters), keys.form_of(job), job.rows, most, lookup, RowFile(folder)
+    )
 
 
 def _progress(job: SynthesisJob, pipeline: FilterPipeline, report: Report) -> Callable[[], None]:
@@ -123,18 +141,16 @@ def _progress(job: SynthesisJob, pipeline: FilterPipeline, report: Report) -> Ca
 
     def step() -> None:
         nonlocal seen
-        if len(pipeline.used) != seen and not pipeline.finished:  # the end is told when the rows are stored
-            seen = len(pipeline.used)
+        if pipeline.paid.calls != seen and not pipeline.finished:  # the end is told when the rows are stored
+            seen = pipeline.paid.calls
             rejected = f"{len(pipeline.rejected)} rejected"
             report(Progress("synthesize", job.name, pipeline.kept.total(), total, rejected))
 
     return step
 
 
-def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, asked: list[Entry], stopped: str) -> Synthesis:
-    """The record of what the pipeline holds. Its calls are those looked at and those that this run made beyond them."""
-    used = {entry.call for entry in pipeline.used}
-    paid = [*pipeline.used, *(entry for entry in asked if entry.call not in used)]
+def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, paid: Tally, stopped: str) -> Synthesis:
+    """The record of what the pipeline holds, and of what was ``paid`` for it."""
     short = count_kept(pipeline) != job.rows
     return Synthesis(
         key=content_key([key, "stopped", [row.call for row in pipeline.context.kept]]) if stopped else key,
@@ -145,16 +161,16 @@ def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, asked: list[E
         status="ok",
         yields=pipeline.yields(),
         label_counts=count_kept(pipeline),
-        tokens_in=sum(entry.tokens_in for entry in paid),
-        tokens_out=sum(entry.tokens_out for entry in paid),
-        cost_usd=known_sum(entry.cost_usd for entry in paid),
-        seconds=wall_seconds(paid),
-        model_answered=", ".join(sorted({entry.model for entry in paid})),
-        calls=len(paid),
+        tokens_in=paid.tokens_in,
+        tokens_out=paid.tokens_out,
+        cost_usd=paid.cost_usd,
+        seconds=paid.seconds,
+        model_answered=", ".join(sorted(paid.models)),
+        calls=paid.calls,
         short=short,
         stopped=stopped,
         label_noise=_label_noise(job, pipeline),
-        calls_estimated=sum(entry.estimated for entry in paid),
+        calls_estimated=paid.estimated,
     )
 
 
@@ -170,7 +186,8 @@ def _label_noise(job: SynthesisJob, pipeline: FilterPipeline) -> float | None:
 
 
 def _save(store: Store, pipeline: FilterPipeline, result: Synthesis, **more: str) -> None:
-    files = {ROWS: [*pipeline.context.kept, *pipeline.rejected], CALLS: map(Call.of, pipeline.used)}
+    rows = itertools.chain(pipeline.context.kept.lines(), pipeline.rejected.lines())
+    files = {ROWS: rows, CALLS: map(Call.of, pipeline.looked_at())}
     store.put(KIND, result.key, {"synthesis": dataclasses.asdict(result), **more}, files)
 
 
@@ -185,23 +202,25 @@ def _generate(
 ) -> Synthesis:
     store = Store(settings.store_url)
     path = settings.home / "journals" / f"{calls_key(job, data)}.jsonl"
-    with open_journal(path, job.name) as journal:
+
+    def usable(entry: Entry) -> bool:
+        return same_model(job.generator.model, entry.model)
+
+    with open_journal(path, job.name, usable) as journal:
         if (found := _find(job, store, key)) is not None:  # made by the run that was waited for
             return found
         if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows alone may be damaged
             journal.adopt(entries_in(copy, Path(KIND, key, JOURNAL)))
-        journal.keep(lambda entry: same_model(job.generator.model, entry.model))
         pipeline = _pipeline(job, data, journal)
-        pipeline.advance()
-        asked: list[Entry] = []
+        step = _progress(job, pipeline, report)
+        pipeline.advance(step)
         stopped = ""
         if not pipeline.finished:
-            step = _progress(job, pipeline, report)
             store.check_writable()
             work = GenerationRun(job, data, journal, pipeline, complete or connect(job.generator), spending, step)
             loop.run(work.run())
-            asked, stopped = work.asked, work.stopped if not pipeline.finished else ""
-        result = _result(job, key, pipeline, asked, stopped)
+            stopped = work.stopped if not pipeline.finished else ""
+        result = _result(job, key, pipeline, paid_for(pipeline, journal, keys.template_of(job).turns), stopped)
         _save(store, pipeline, result, calls_key=calls_key(job, data), prices=price_map())
         return result
 
@@ -228,8 +247,10 @@ def synthesize(
         result = _find(job, Store(settings.store_url), key)
         note = "from the store"
         if result is None and job.imported is not None:
-            pipeline = importing.filter_import(job, data)
-            result = dataclasses.replace(_result(job, key, pipeline, [], ""), calls=0)  # entries are rows
+            pipeline = importing.open_import(job, data, settings)
+            pipeline.advance(_progress(job, pipeline, report))
+            importing.check_kept(job, pipeline)
+            result = dataclasses.replace(_result(job, key, pipeline, pipeline.paid, ""), calls=0)  # entries are rows
             _save(Store(settings.store_url), pipeline, result)
             note = _note(result)
         elif result is None:

@@ -10,8 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.llm.journal import Entry
-from tasks.records import known_sum
+from tasks.llm.journal import Entry, Tally
 
 UNABLE = r"(?:can(?:'t|’t|not)|won(?:'t|’t)|unable to|not able to)"
 ACTS = r"(?:assist|help|generate|create|write|provide|fulfil|comply)"
@@ -59,7 +58,7 @@ class EmptyAnswers:
         needed = max(IN_A_ROW, math.ceil(math.log(CHANCE) / math.log(share))) if share else IN_A_ROW
         return len(self._last) >= needed
 
-    def reason(self, max_tokens: int, paid: Iterable[Entry], journal: Path) -> str:
+    def reason(self, max_tokens: int, paid: Tally, journal: Path) -> str:
         """Why no more calls are made, what these calls cost, and how to repeat them."""
         kinds = Counter(self._last)
         told = {
@@ -86,9 +85,7 @@ def _kind(entry: Entry, texts: Iterable[str]) -> str:
     return "refusal" if declined else "empty"
 
 
-def _spent(entries: Iterable[Entry]) -> str:
-    paid = list(entries)
-    cost = known_sum(entry.cost_usd for entry in paid)
-    if cost is None:
-        return f"spent {sum(entry.tokens_in + entry.tokens_out for entry in paid):,} tokens at an unknown price"
-    return f"spent ${cost:.2f}" if cost >= 0.01 else f"spent ${cost:.2g}"
+def _spent(paid: Tally) -> str:
+    if paid.cost_usd is None:
+        return f"spent {paid.tokens_in + paid.tokens_out:,} tokens at an unknown price"
+    return f"spent ${paid.cost_usd:.2f}" if paid.cost_usd >= 0.01 else f"spent ${paid.cost_usd:.2g}"

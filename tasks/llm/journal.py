@@ -3,18 +3,21 @@
 One file per calls key, in use by one process at a time. Each line has its schema version first and a checksum last. A
 last line that a kill tore is dropped and its call is asked again; so is that of a damaged line, which is set aside in
 ``<journal>.damaged``: all other lines stay, and so do those of which only the line's end is lost. Calls that complete
-together share one fsync, so that a slow disk does not slow the calls down.
+together share one fsync, so that a slow disk does not slow the calls down. In memory is only where each entry begins: a
+journal may have millions.
 """
 
 import asyncio
 import logging
 import os
 import re
+import weakref
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,6 +27,7 @@ from tasks.errors import RunError, writing
 from tasks.files import make_folder, replacing, sync
 from tasks.jsonl import DamagedError
 from tasks.llm.calls import Answer
+from tasks.records import known_sum
 from tasks.versions import check_version
 from tasks.waiting import wait_for
 
@@ -36,6 +40,8 @@ CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}\Z')
 CHECKSUM_BYTES = len(', "crc": "00000000"}')
 VERSION = re.compile(rb'\{"v": (\d{1,9}), ')
 """Begins a line."""
+LINE_BYTES = 2048
+"""Bytes that are read first for one line; most lines are shorter."""
 SEAM = re.compile(rb'(?=\{"(?:v|call)": )|(?<=, "crc": "[0-9a-f]{8}"\})')
 """Matches only where a line begins or ends, because quotes inside a text are escaped."""
 
@@ -69,47 +75,153 @@ class Entry:
     """The provider did not say how many tokens it took, so they are the most that there can have been."""
 
 
+Usable = Callable[[Entry], bool]
+"""Whether a call can be used; others stay in the file and are made again."""
+
+
+def _any(entry: Entry) -> bool:
+    return True
+
+
+@dataclass
+class Tally:
+    """What calls took in all."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_usd: float | None = 0.0
+    """Null where the price of one is unknown."""
+    estimated: int = 0
+    """Calls whose tokens and cost are the most that they can have been."""
+    models: set[str] = field(default_factory=set)
+    """The models that answered."""
+    _last: dict[str, float] = field(default_factory=dict)
+    """Seconds from the start of each run to its last answer."""
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry]) -> "Tally":
+        """What some calls took."""
+        made = cls()
+        for entry in entries:
+            made.add(entry)
+        return made
+
+    def add(self, entry: Entry) -> None:
+        """Count one more call."""
+        self.calls += 1
+        self.tokens_in += entry.tokens_in
+        self.tokens_out += entry.tokens_out
+        self.cost_usd = known_sum([self.cost_usd, entry.cost_usd])
+        self.estimated += entry.estimated
+        self.models.add(entry.model)
+        self._last[entry.session] = max(self._last.get(entry.session, 0.0), entry.elapsed)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the runs that made the calls, from each one's start to its last of them."""
+        return round(sum(self._last.values()), 3)
+
+
+class Entries(Mapping[str, Entry]):
+    """The completed calls in a journal's file by their ids, each read when it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._starts: dict[str, int] = {}
+        self._file: int | None = None
+        if path.exists():
+            self._file = os.open(path, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)
+
+    def add(self, call: str, start: int) -> None:
+        """Note at which byte of the file the newest entry of a call begins."""
+        self._starts[call] = start
+
+    def forget(self, call: str) -> None:
+        """Leave a call out, where it is there."""
+        self._starts.pop(call, None)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._starts)
+
+    def __contains__(self, call: object) -> bool:
+        return call in self._starts
+
+    def __getitem__(self, call: str) -> Entry:
+        pieces = _pieces(self._line(self._starts[call]) + b"\n", self._path)
+        if (entry := pieces[0][1]) is None or entry.call != call:
+            raise RunError(f"the journal {str(self._path)!r} was changed or damaged while it was in use; run again")
+        return entry
+
+    def _line(self, start: int) -> bytes:
+        """The file from a byte to the end of its line. Unbuffered: what follows may be written at this moment."""
+        if self._file is None:
+            raise ValueError(f"{self._path} was not there")
+        line, size = b"", LINE_BYTES
+        while b"\n" not in line and (more := os.pread(self._file, size, start + len(line))):
+            line, size = line + more, 8 * size
+        return line.partition(b"\n")[0]
+
+
 @dataclass
 class _Batch:
     """Lines that are written together, and why they could not be."""
 
     lines: list[bytes] = field(default_factory=list)
+    size: int = 0
+    """Bytes of the lines."""
+    start: int = 0
+    """Byte of the file at which they begin."""
     error: RunError | None = None
+
+    def add(self, line: bytes) -> int:
+        """Take a line along; returns at which byte of the batch it begins."""
+        self.lines.append(line)
+        self.size += len(line)
+        return self.size - len(line)
 
 
 class Journal:
     """An open journal; see ``open_journal``."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        found = _scan(path)
-        _repair(path, name, found)
-        self.entries: dict[str, Entry] = found.entries
-        """Completed calls by id; of several with one id the last."""
+    def __init__(self, path: Path, name: str, usable: Usable = _any) -> None:
+        self._usable = usable
+        found = _scan(path, usable)
+        if _repair(path, name, found):
+            found = _scan(path, usable)
         self.path = path
         """Its file."""
         self._whole = found.size
         self._file: FileIO = path.open("ab", buffering=0)  # a refused line shall not wait in a buffer
         self._file.truncate(found.size)
+        self.entries = found.entries if len(found.entries) else Entries(path)
+        """Completed calls by id; of several with one id the last."""
         if found.open_end:
             self._write(b"\n")
         sync(path.parent)
+        self._found = len(self.entries)
         self._batch = _Batch()
         self._writing = asyncio.Lock()
 
     async def append(self, entry: Entry) -> None:
         """Write an entry; returns when it is safely on disk. Raises ``RunError`` when the disk refuses."""
         batch = self._batch
-        batch.lines.append(to_line(entry))
+        place = batch.add(to_line(entry))
         async with self._writing:
             if batch is self._batch:  # otherwise who held the lock before took this line along
                 self._batch = _Batch()
+                batch.start = self._whole
                 try:
                     await asyncio.to_thread(self._write, b"".join(batch.lines))
                 except RunError as error:
                     batch.error = error
         if batch.error:
             raise batch.error
-        self.entries[entry.call] = entry
+        self.entries.add(entry.call, batch.start + place)
 
     def _write(self, lines: bytes) -> None:
         with writing("the journal", self.path):
@@ -123,22 +235,26 @@ class Journal:
                 raise
         self._whole += len(lines)
 
+    def made(self) -> Iterator[str]:
+        """Ids of the calls that were made since the journal was opened, in the order of their answers."""
+        return islice(self.entries, self._found, None)
+
     def adopt(self, entries: Iterable[Entry]) -> None:
         """Write calls that were found elsewhere, except those that it has. Raises ``RunError`` like ``append``."""
-        new = {entry.call: entry for entry in entries if entry.call not in self.entries}
-        self._write(b"".join(map(to_line, new.values())))
-        self.entries |= new
-
-    def keep(self, usable: Callable[[Entry], bool]) -> None:
-        """Ignore calls that cannot be used; they stay in the file and are made again."""
-        self.entries = {call: entry for call, entry in self.entries.items() if usable(entry)}
+        new = {entry.call: entry for entry in entries if entry.call not in self.entries and self._usable(entry)}
+        batch = _Batch(start=self._whole)
+        places = {call: batch.add(to_line(entry)) for call, entry in new.items()}
+        self._write(b"".join(batch.lines))
+        for call, place in places.items():
+            self.entries.add(call, batch.start + place)
+        self._found = len(self.entries)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def read_journal(path: Path) -> dict[str, Entry]:
+def read_journal(path: Path) -> Entries:
     """Completed calls by id; none when there is no journal. Damaged lines are passed over."""
     return _scan(path).entries
 
@@ -171,7 +287,9 @@ def from_line(line: bytes, where: str) -> Entry:
 class _Scan:
     """What a journal's file holds."""
 
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: Entries
+    whole: int = 0
+    """Lines that hold an entry."""
     damaged: int = 0
     """Lines that hold no entry."""
     size: int = 0
@@ -182,8 +300,8 @@ class _Scan:
     """Whether the last line holds an entry but lacks its end."""
 
 
-def _scan(path: Path) -> _Scan:
-    found = _Scan()
+def _scan(path: Path, usable: Usable = _any) -> _Scan:
+    found = _Scan(Entries(path))
     if path.exists():
         with path.open("rb") as file:
             for line in file:
@@ -191,13 +309,18 @@ def _scan(path: Path) -> _Scan:
                 if not pieces:
                     found.unfinished = True
                     break
+                start = found.size
                 found.size += len(line)
                 found.open_end = not line.endswith(b"\n")
-                for _, entry in pieces:
+                for piece, entry in pieces:
                     if entry is None:
                         found.damaged += 1
+                    elif usable(entry):
+                        found.entries.add(entry.call, start)
                     else:
-                        found.entries[entry.call] = entry
+                        found.entries.forget(entry.call)
+                    found.whole += entry is not None
+                    start += len(piece) - 1  # without the line's end that each piece was given
     return found
 
 
@@ -222,12 +345,12 @@ def _entry(line: bytes, path: Path) -> Entry | None:
         return None
 
 
-def _repair(path: Path, name: str, found: _Scan) -> None:
-    """Move damaged lines to a file of their own, so that they are reported once."""
+def _repair(path: Path, name: str, found: _Scan) -> bool:
+    """Move damaged lines to a file of their own, so that they are reported once; whether there were any."""
     if found.unfinished:
         LOGGER.warning("%s: the last line of the journal %s is incomplete; its call is made again", name, path)
     if not found.damaged:
-        return
+        return False
     aside = path.with_name(f"{path.name}.damaged")
     with replacing(path) as draft, path.open("rb") as file, draft.open("wb") as whole, aside.open("ab") as damaged:
         for line in file:
@@ -235,24 +358,24 @@ def _repair(path: Path, name: str, found: _Scan) -> None:
                 (damaged if entry is None else whole).write(piece)
         damaged.flush()
         os.fsync(damaged.fileno())
-        found.size, found.open_end = whole.tell(), False
     LOGGER.warning(
         "%s: damaged lines of the journal %s: %d, set aside in %s; calls they held are made again, the other %d stay",
-        *(name, path, found.damaged, aside.name, len(found.entries)),
+        *(name, path, found.damaged, aside.name, found.whole),
     )
+    return True
 
 
 def wall_seconds(entries: Iterable[Entry]) -> float:
     """Wall time of the runs that made these calls, from each one's start to its last of them."""
-    last: dict[str, float] = {}
-    for entry in entries:
-        last[entry.session] = max(last.get(entry.session, 0.0), entry.elapsed)
-    return round(sum(last.values()), 3)
+    return Tally.of(entries).seconds
 
 
 @contextmanager
-def open_journal(path: Path, name: str) -> Iterator[Journal]:
-    """The journal at ``path``, created if need be; waits, and says so, while another process has it open."""
+def open_journal(path: Path, name: str, usable: Usable = _any) -> Iterator[Journal]:
+    """The journal at ``path``, created if need be; waits, and says so, while another process has it open.
+
+    Calls that are not ``usable`` are not among its entries.
+    """
     lock = FileLock(f"{path}.lock", thread_local=False)
     with writing("the journal", path):
         make_folder(path.parent)
@@ -263,7 +386,7 @@ def open_journal(path: Path, name: str) -> Iterator[Journal]:
             wait_for(lock, f"the run that generates {name}")
     try:
         with writing("the journal", path):
-            journal = Journal(path, name)
+            journal = Journal(path, name, usable)
         try:
             yield journal
         finally:

@@ -49,8 +49,6 @@ class MeteredCalls:
     """The calls of one run that go into one journal."""
 
     def __init__(self, journal: Journal, complete: CompletionFunction, spending: Spending) -> None:
-        self.asked: list[Entry] = []
-        """Completed calls, in the order of their answers."""
         self._journal, self._complete, self._spending = journal, complete, spending
         self._failed = False
         self._session, self._start = uuid.uuid4().hex[:12], time.monotonic()
@@ -80,7 +78,6 @@ class MeteredCalls:
             except BaseException:
                 self._failed = True  # such as a full disk: further answers would be paid for and lost
                 raise
-        self.asked.append(entry)
         if not same:
             raise RunError(
                 f"asked for {request.generator.model!r}, but {entry.model!r} answered; "

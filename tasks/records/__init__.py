@@ -1,14 +1,14 @@
-"""The frozen records that cross rooms, a file for each thing that they are about.
+"""The frozen records that several rooms use, one file for each subject.
 
-Between stages only these and content keys travel; texts stay in the store, so that nothing large or secret reaches
-Prefect's database.
+Stages pass only these records and content keys to each other. Texts stay in the store, so that nothing large or secret
+gets into Prefect's database.
 """
 
 from tasks.records.arms import ID_LENGTH, Arm, ComparedTo, Configured, ModeFacts, OfArm, RowKind, Rows, configured
 from tasks.records.comparisons import Challenge, Comparison, Gap, GoodEnough, Interval, Outcome
 from tasks.records.costs import Spent, known_sum
 from tasks.records.data import Example, Row, TaskData, TaskSummary, count_labels
-from tasks.records.names import canonical, content_key, key_of_parts, readable, short
+from tasks.records.names import canonical, canonical_list, content_key, key_of_parts, readable, short
 from tasks.records.subjectivity import (
     Association,
     Correlation,
@@ -59,6 +59,7 @@ __all__ = [
     "TrialJob",
     "by_arm",
     "canonical",
+    "canonical_list",
     "cell_name",
     "configured",
     "content_key",

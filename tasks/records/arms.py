@@ -1,4 +1,4 @@
-"""The arm: what gets a score. Cells, trials and comparisons refer to it, and everything groups by it."""
+"""The arm: what gets a score. Cells, trials and comparisons refer to it and are grouped by it."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -14,34 +14,35 @@ ID_LENGTH = 16
 Rows = tuple[tuple[str, int], ...]
 """Rows by label, sorted by label."""
 RowKind = Literal["real", "pool", "generated", "imported"]
-"""A training row: any human-labelled one, one that prompts may show, one that an LLM wrote, one that others made."""
+"""A training row: any human-labelled row, one that prompts may show, one that an LLM wrote, one that was imported."""
 ComparedTo = Literal["real rows of the same size", "the study's real rows", "nothing"]
-"""Which real arm a gap is measured to."""
+"""The real arm of a gap."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A generator, an import or a classifier with its settings: two settings of one model are two of these."""
+    """A generator, an import or a classifier with its settings. One model with two settings is two of these."""
 
     name: str
-    """Of the model or import."""
+    """Name of the model or import."""
     label: str
-    """What people read. It differs from ``name`` only where a study has several settings of one name."""
+    """Name for people. It differs from ``name`` only if a study has several settings of one name."""
     key: str
-    """Hash of the config's ``identity``: the name and all settings that shape rows or trainings."""
+    """Hash of the config's ``identity``: the name and all settings that affect rows or trainings."""
 
 
 def configured(
     config: GeneratorConfig | ImportConfig | ClassifierConfig,
     among: Iterable[GeneratorConfig | ImportConfig | ClassifierConfig] = (),
 ) -> Configured:
-    """A generator, import or classifier of a study. ``among`` are all that the study lists of its kind: where some of
-    them have the same name, the label adds the settings in which they differ, defaults left out.
+    """A generator, import or classifier of a study. ``among`` are all of its kind in the study.
+
+    If several of them have the same name, the label adds the settings in which they differ, without defaults.
     """
     ours = config.identity
     others = [other.identity for other in among if other.identity["name"] == ours["name"]]
-    told = (name for name, value in ours.items() if any(other.get(name) != value for other in others))
-    settings = ", ".join(f"{name} {ours[name]}" for name in told)
+    different = (name for name, value in ours.items() if any(other.get(name) != value for other in others))
+    settings = ", ".join(f"{name} {ours[name]}" for name in different)
     label = f"{ours['name']} ({settings})" if settings else ours["name"]
     return Configured(ours["name"], label, content_key(ours)[:ID_LENGTH])
 
@@ -50,7 +51,7 @@ def configured(
 class Arm:
     """What gets a score: training rows of one kind, source and number, and a classifier that is trained on them.
 
-    The cells of an arm differ in their seeds alone.
+    The cells of an arm differ only in their seeds.
     """
 
     task: str
@@ -58,24 +59,24 @@ class Arm:
     mode: str
     """Name of the mode."""
     source: Configured | None
-    """Who made rows or answers: a generator or an import. Null where all rows are real."""
+    """The generator or import that made the rows or answers. Null if all rows are real."""
     classifier: Configured
-    """What is trained or, where nothing is, what answers."""
+    """The classifier that is trained, or without training, what answers."""
     size: int | None
-    """Rows for each label that the study asks for. Null where something else sets their number: the reference, the
-    pool, a synthesis that fell short of its rows; and where nothing is trained."""
+    """Rows for each label that the study asks for. Null without training, and if something else sets the number: the
+    reference, the pool, or a synthesis with too few rows."""
     rows: Rows
-    """Training rows asked for by label; empty where nothing is trained."""
+    """Requested training rows by label; empty without training."""
 
     @cached_property
     def id(self) -> str:
-        """Names the arm in results and MLflow: a hash of the fields above, with the keys of source and classifier."""
+        """Id of the arm in results and MLflow: a hash of the fields above, with the keys of source and classifier."""
         source = self.source.key if self.source else None
         return content_key([self.task, self.mode, source, self.classifier.key, self.size, self.rows])[:ID_LENGTH]
 
     @property
     def source_label(self) -> str | None:
-        """The source for people; null where all rows are real."""
+        """Name of the source for people; null if all rows are real."""
         return self.source.label if self.source else None
 
     @property
@@ -85,23 +86,23 @@ class Arm:
 
     @property
     def trained(self) -> bool:
-        """Whether a classifier is trained: not by ``majority``, nor by an LLM that classifies."""
+        """Whether a classifier is trained. ``majority`` and an LLM that classifies train none."""
         return bool(self.rows)
 
     @property
     def across_tasks(self) -> "Arm":
-        """The same for all tasks: what is compared from task to task."""
+        """The arm without its task and rows, which is the same for all tasks."""
         return dataclasses.replace(self, task="", rows=())
 
 
 class OfArm:
-    """The names of a record's arm, for whoever shows the record."""
+    """The names of a record's arm, for code that shows the record."""
 
     arm: Arm
 
     @property
     def task(self) -> str:
-        """Name of the task; empty where the record is about all tasks."""
+        """Name of the task; empty if the record is about all tasks."""
         return self.arm.task
 
     @property
@@ -111,33 +112,34 @@ class OfArm:
 
     @property
     def source(self) -> str | None:
-        """The generator or import, for people; null where all rows are real."""
+        """Name of the generator or import for people; null if all rows are real."""
         return self.arm.source_label
 
     @property
     def classifier(self) -> str:
-        """The classifier, for people."""
+        """Name of the classifier for people."""
         return self.arm.classifier.label
 
 
 @dataclass(frozen=True)
 class ModeFacts:
-    """What analysis and reports need to know of a mode or of an untrained arm; ``tasks.modes`` has those of each."""
+    """What analysis and reports need to know about a mode or an untrained arm (see ``tasks.modes``)."""
 
     title: str
-    """A few words for tables and figures."""
+    """Short name for tables and figures."""
     rows: frozenset[RowKind]
     """Kinds of rows that it trains on; empty for an untrained arm."""
     compared_to: ComparedTo
-    """Modes whose number of rows is part of the question are not compared at their own size."""
+    """The real rows of its gap. A mode that measures the effect of the number of rows is not compared at its own
+    size."""
     source: str | None = None
-    """The mode whose generated or imported rows it trains on; null where it has none."""
+    """The mode whose generated or imported rows it trains on; null if it has none."""
     percent_generated: int | None = None
-    """For a mix of generated and real rows: the share that is generated."""
+    """For a mix of generated and real rows: the percentage of generated rows."""
 
     @property
     def untrained(self) -> bool:
-        """Whether it is a row of comparison only: nothing is trained, so it says nothing about training rows."""
+        """Whether nothing is trained. Such an arm is for comparison only and shows nothing about training rows."""
         return not self.rows
 
     @property

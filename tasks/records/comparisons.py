@@ -1,4 +1,4 @@
-"""What is concluded from trials: intervals, gaps to real rows, verdicts, and how a new LLM does."""
+"""Conclusions from trials: intervals, gaps to real rows, verdicts, and comparisons with the best LLM so far."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -34,22 +34,22 @@ class Gap:
     p: float
     """Two-sided permutation p-value."""
     p_corrected: float
-    """The same after Holm's correction over all comparisons of the study."""
+    """The p-value after Holm's correction over all comparisons of the study."""
     effect: float | None = None
-    """Effect size: the mean gap over the standard deviation of its seeds (Cohen's d of paired samples); null for one
-    seed or seeds that do not differ."""
+    """Effect size: the mean gap divided by the standard deviation over seeds (Cohen's d of paired samples); null for
+    one seed or seeds that do not differ."""
     seeds_needed: int | None = None
     """Seeds that would show a true loss of the study's tolerance, at power .8 and level .05, on the same test rows;
-    null where 200 would not, because the test rows' share of the variance is too large, and with one seed, which shows
-    no variance of seeds."""
+    null if 200 seeds are not enough, because too much of the variance comes from the test rows, and with one seed,
+    which shows no variance between seeds."""
     test_rows_needed: int | None = None
-    """Test rows that would show it with the study's seeds; null where 100,000 would not, because the seeds' share is
-    too large, and with one seed."""
+    """Test rows that would show such a loss with the study's seeds; null if 100,000 rows are not enough, because too
+    much of the variance comes from the seeds, and with one seed."""
 
 
 @dataclass(frozen=True)
 class Comparison(OfArm):
-    """All seeds of an arm against real rows, as a rule as many."""
+    """An arm with all of its seeds, compared with real rows, usually with the same number of them."""
 
     arm: Arm
     """What was trained and tested."""
@@ -60,41 +60,42 @@ class Comparison(OfArm):
     accuracy: Interval | None
     """Null when no trial finished."""
     gap: Gap | None
-    """Null for the real rows themselves, where either side has no finished trial, and on fewer than 20 test rows."""
+    """Null for the real rows themselves, if either side has no finished trial, and with fewer than 20 test rows."""
     good_enough: GoodEnough
-    """Whether the loss is within the study's tolerance: ``yes`` where the gap's whole interval is, ``no`` where none of
-    it is, else ``undecided``; ``none`` without a gap."""
+    """Whether the loss is within the study's tolerance: ``yes`` if the whole interval of the gap is, ``no`` if no part
+    of it is, otherwise ``undecided``; ``none`` without a gap."""
     verdict: str
-    """The same in words, with the reason."""
+    """The reason in one sentence."""
     n_train: int | None = None
-    """Training rows of a trial, the mean over seeds."""
+    """Training rows of a trial, averaged over seeds."""
     against: str = ""
-    """The real rows of the gap in plain words; empty without a gap."""
+    """The real rows of the gap in a few words; empty without a gap."""
     cost_usd_per_1000: float | None = None
     """Dollars for 1,000 predictions of an LLM that classifies; null for trained classifiers and unknown prices."""
     latency_s: float | None = None
-    """Its seconds from question to answer, the mean over trials; null for trained classifiers."""
+    """Seconds from question to answer of such an LLM, averaged over trials; null for trained classifiers."""
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """One LLM's rows against those of the champion, the best so far, of the same task and mode."""
+    """Comparison of an LLM with the champion, which is the best LLM so far for the same task and mode."""
 
     task: str
     """Name of the task."""
     mode: str
-    """The challenger's; empty where all modes of the task compete."""
+    """Mode of the challenger; empty if all modes of the task are compared together."""
     classifier: str
     """The classifier that both were trained with."""
     challenger: str
-    """What wrote its training rows: the LLM and, where all modes compete, the mode."""
+    """The LLM that wrote its training rows, with the mode if all modes are compared together."""
     champion: str | None
-    """The same of the champion until now; null when there was none."""
+    """The same for the champion until now; null if there was none."""
     outcome: Outcome
-    """``first`` where there was no champion; ``better`` and ``worse`` only beyond chance."""
+    """``first`` if there was no champion; ``better`` and ``worse`` only if the interval of the gap excludes 0."""
     gap: Gap | None = None
-    """Macro-F1 of the challenger minus the champion's, paired by seed and test row; null where that cannot be done."""
+    """Macro-F1 of the challenger minus that of the champion, paired by seed and test row; null if that is
+    impossible."""
     note: str = ""
-    """Why not."""
+    """Why it is impossible."""
     retired: tuple[str, ...] = ()
-    """Those of the two whose LLM is not served any more."""
+    """Challenger or champion, if its LLM is no longer served."""

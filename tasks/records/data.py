@@ -1,4 +1,4 @@
-"""Rows of text: a real one, a generated one, and all real rows of a task with what results say about them."""
+"""Rows of text: real rows, generated rows, and all real rows of a task with their summary for results."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from tasks.records.names import content_key
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled text. ``agreement`` is the share of human raters behind the label, 0 to 1, where known."""
+    """One labelled text. ``agreement`` is the share of human raters who chose the label, 0 to 1; null if unknown."""
 
     text: str
     label: str
@@ -20,7 +20,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A generated text and where it came from. ``reason`` is null for a kept row, else why it was rejected."""
+    """A generated text and its origin. ``reason`` is why it was rejected; null for a kept row."""
 
     text: str
     label: str
@@ -28,16 +28,16 @@ class Row:
     """Id of the journal entry that holds the answer."""
     reason: str | None = None
     evidence: str = ""
-    """For a rejected row: what it resembles or breaks, in a few words."""
+    """For a rejected row: the text that it resembles or the rule that it breaks, in a few words."""
     answer: int = 0
-    """Which of the call's answers, from 0."""
+    """Number of the answer within the call, from 0."""
 
 
 @dataclass(frozen=True)
 class TaskData:
     """The real rows of one task. ``pool`` is the part of ``train`` that few-shot prompts may show.
 
-    No text stands in both ``train`` and ``test``, and none twice.
+    No text is in both ``train`` and ``test``, and no text occurs twice.
     """
 
     task: TaskConfig
@@ -48,14 +48,14 @@ class TaskData:
     """What was read, for people: package and member, hub id and revision, or file names."""
 
     def __hash__(self) -> int:
-        """Quick, because choices of rows are kept by their task's data: reading all texts would take as long."""
+        """A hash without the texts. Selections of rows are cached by it, and hashing all texts takes too long."""
         return hash((self.task.name, self.source, len(self.train), len(self.pool), len(self.test)))
 
     @cached_property
     def key(self) -> str:
-        """Content key of the task and its rows, wherever they came from.
+        """Content key of the task and its rows. It does not depend on their source.
 
-        Rows go in as plain tuples: walking 28,000 records takes most of a second.
+        Rows are hashed as plain tuples: converting 28,000 records takes most of a second.
         """
         splits = (self.train, self.pool, self.test)
         rows = [[(row.text, row.label, row.agreement) for row in split] for split in splits]
@@ -64,7 +64,7 @@ class TaskData:
 
     @property
     def summary(self) -> "TaskSummary":
-        """The same without the rows, for results."""
+        """A summary without the rows, for results."""
         sizes = len(self.train), len(self.pool), len(self.test)
         return TaskSummary(
             self.task.name,
@@ -79,12 +79,12 @@ class TaskData:
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """What results say about a task's real rows, without the rows."""
+    """Summary of a task's real rows for results, without the rows."""
 
     name: str
-    """Of the task, in studies and results."""
+    """Name of the task in studies and results."""
     title: str
-    """For people."""
+    """Title for people."""
     labels: tuple[str, ...]
     """Names of the labels, in the order of the task file."""
     source: str
@@ -92,19 +92,20 @@ class TaskSummary:
     n_train: int
     """Real training rows."""
     n_pool: int
-    """Those of them that few-shot prompts may show."""
+    """Number of training rows that few-shot prompts may show."""
     n_test: int
     """Real test rows."""
     diversity: Mapping[str, float] = field(default_factory=dict)
-    """Of the real training rows, by the measures of ``Synthesis.diversity``."""
+    """Diversity of the real training rows, with the measures of ``Synthesis.diversity``."""
     similarity: Mapping[str, float] = field(default_factory=dict)
-    """Of the real training rows to the reference: the real rows that syntheses are compared with."""
+    """Similarity of the real training rows to the reference, which are the real rows that syntheses are compared
+    with."""
     licence: str = ""
-    """Of the data, as the task file states it."""
+    """Licence of the data, as the task file states it."""
     citation: str = ""
-    """Of the data, as the task file states it."""
+    """Citation of the data, as the task file states it."""
     note: str = ""
-    """What a reader of the task's scores should know: labels with fewer real rows than the study asks for."""
+    """Labels with fewer real rows than the study asks for; empty if there are none."""
 
 
 def count_labels(examples: Iterable[Example | Row], labels: Iterable[str]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from tasks.records.comparisons import Interval
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """What one rater says of one item."""
+    """One rater's vote on one item."""
 
     item: str
     """``item_key`` of the text."""
@@ -21,42 +21,43 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One comparison of two tasks: which of them is the more objective one (Li et al. 2023, section 3)."""
+    """One comparison of two tasks: which one is more objective (Li et al. 2023, section 3)."""
 
     judge: str
     """Model and persona, or a person's id."""
     objective: str
-    """Name of the task judged to be more objective."""
+    """Name of the more objective task."""
     subjective: str
-    """Name of the other."""
+    """Name of the more subjective task."""
 
 
 @dataclass(frozen=True)
 class TaskSubjectivity:
-    """How subjective one task is, by its raters' agreement and by comparisons with the other tasks."""
+    """How subjective one task is: by the agreement of its raters and by comparisons with other tasks."""
 
     task: str
     """Name of the task."""
     source: Literal["raters", "annotators", ""]
-    """Whose agreement it is: human raters of the data, the panel of LLM annotators, or nobody's."""
+    """Who rated the rows: human raters of the data, the panel of LLM annotators, or nobody (empty)."""
     items: int = 0
     """Test rows with an agreement."""
     raters: float | None = None
-    """Mean raters per item; null where the data does not say."""
+    """Mean number of raters for an item; null if the data does not state it."""
     mean_agreement: Interval | None = None
     """Mean over items of a_i, the share of raters who chose the most frequent label."""
     krippendorff_alpha: float | None = None
-    """Agreement of raters beyond chance: 1 is full agreement, 0 what chance gives; null where it cannot be computed."""
+    """Agreement of raters beyond chance: 1 is full agreement, 0 is the agreement by chance; null if it is undefined."""
     fleiss_kappa: float | None = None
-    """The same by Fleiss, for items with equally many raters."""
+    """Fleiss' kappa, over the items with the same number of raters."""
     strength: Interval | None = None
-    """Bradley-Terry log-strength of being the more subjective of two tasks, mean 0 over the study's tasks."""
+    """Subjectivity from comparisons of two tasks: Bradley-Terry strength on the logit scale, mean 0 over the study's
+    tasks."""
     rank: int | None = None
-    """1 is the most objective task of the study, by ``strength``, else by ``mean_agreement``."""
+    """Rank by ``strength``, or by ``mean_agreement`` if no task has a strength; 1 is the most objective task."""
     comparisons: int = 0
-    """Judgements that the task took part in."""
+    """Number of judgements on the task."""
     note: str = ""
-    """Why something above is missing, for people."""
+    """Why something above is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,25 +65,25 @@ class CurvePoint:
     """Scores on the test rows whose agreement is at least ``gamma``."""
 
     gamma: float
-    """Least agreement of the test rows, 0 to 1."""
+    """Lowest agreement of the test rows, 0 to 1."""
     items: int
     """Test rows."""
     accuracy: Interval
-    """0 to 1, over seeds."""
+    """Accuracy on these rows, 0 to 1, averaged over seeds."""
 
 
 @dataclass(frozen=True)
 class Curve(OfArm):
-    """Accuracy of an arm over agreement thresholds (Li et al. 2023, section 5)."""
+    """Accuracy of an arm at rising thresholds of agreement (Li et al. 2023, section 5)."""
 
     arm: Arm
     """What was trained and tested."""
     points: tuple[CurvePoint, ...]
-    """By rising threshold; empty where ``note`` says why."""
+    """Points in the order of the threshold; empty if the curve cannot be computed, see ``note``."""
     slope: Interval | None = None
-    """Accuracy gained over the curve's range of gamma: the last point's minus the first's."""
+    """Accuracy at the last point minus accuracy at the first point."""
     steeper: Interval | None = None
-    """``slope`` minus that of matched real rows; null for real rows themselves."""
+    """``slope`` minus the slope of matched real rows; null for the real rows themselves."""
     note: str = ""
     """Why something above is missing."""
 
@@ -103,30 +104,30 @@ class Association:
 
 @dataclass(frozen=True)
 class Correlation(OfArm):
-    """How the gap of an arm goes with the subjectivity of tasks. Negative: subjective tasks lose more."""
+    """Correlation between an arm's gap and the subjectivity of tasks. Negative: subjective tasks lose more."""
 
     arm: Arm
-    """``Arm.across_tasks`` of the tasks' arms."""
+    """The arm without a task (``Arm.across_tasks``)."""
     measure: Literal["strength", "disagreement"]
     """Bradley-Terry strength, or 1 - mean agreement."""
     tasks: int
-    """How many tasks it is over."""
+    """Number of tasks."""
     spearman: Association | None = None
     """Spearman's rank correlation."""
     kendall: Association | None = None
     """Kendall's tau."""
     note: str = ""
-    """Why there is none: fewer than 3 tasks, ..."""
+    """Why there is no correlation, such as fewer than 3 tasks, or which tasks are left out."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding of the study by Li et al. 2023, tested on this study's own numbers."""
+    """One finding of Li et al. 2023, tested with the numbers of this study."""
 
     name: str
     """Id of the finding."""
     claim: str
-    """In plain words."""
+    """The finding as a sentence."""
     verdict: Literal["confirmed", "refuted", "undecided"]
     """Whether the numbers of this study show it."""
     evidence: str

@@ -1,4 +1,4 @@
-"""Syntheses: what each is asked to do, and what came of it; its rows are in the store."""
+"""Syntheses: the job of each and its outcome. The rows are in the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Status = Literal["ok", "failed"]
 
 @dataclass(frozen=True)
 class SynthesisJob:
-    """What one synthesis is asked to do; everything but the real rows."""
+    """The job of one synthesis, without the real rows."""
 
     task: TaskConfig
     mode: str
@@ -22,24 +22,24 @@ class SynthesisJob:
     draw: int
     rows_per_label: int
     extra_texts: float
-    """Extra texts allowed for each label, as a multiple of the rows wanted."""
+    """Most extra texts for each label, as a multiple of the requested rows."""
     filters: tuple[str, ...]
-    """Names of what rejects texts, in order."""
+    """Names of the filters, in order."""
     imported: ImportConfig | None = None
-    """Where its rows come from when nobody is asked for them; ``generator`` then has the import's name alone."""
+    """The import that its rows come from; ``generator`` then has only the import's name. Null if an LLM is asked."""
     fewer: Mapping[str, int] = field(default_factory=dict)
-    """Labels of which fewer rows are wanted than ``rows_per_label``, and how many."""
+    """Requested rows of the labels that need fewer than ``rows_per_label``."""
     among: tuple[GeneratorConfig, ...] = ()
-    """The study's generators, from which this one's label tells it apart."""
+    """All generators of the study, from which the label of this one must differ."""
 
     @cached_property  # a synthesis shows its progress under its name after every answer
     def source(self) -> Configured:
-        """Who makes the rows."""
+        """The generator or import that makes the rows."""
         return configured(self.imported) if self.imported else configured(self.generator, self.among)
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows wanted by label."""
+        """Requested rows by label."""
         return {label: self.fewer.get(label, self.rows_per_label) for label in self.task.labels}
 
     @property
@@ -50,18 +50,18 @@ class SynthesisJob:
 
 @dataclass(frozen=True)
 class FilterCounts:
-    """How many texts survived each step: requested >= answered >= parsed >= valid >= unique >= kept."""
+    """How many texts passed each step: requested >= answered >= parsed >= valid >= unique >= kept."""
 
     requested: int
-    """Texts that the LLM was asked for."""
+    """Texts that were requested from the LLM."""
     answered: int
-    """Texts that came."""
+    """Texts that the LLM answered with."""
     parsed: int
-    """Texts that could be read out of the answer."""
+    """Texts that could be parsed from the answers."""
     valid: int
-    """Texts that no filter of single texts rejected."""
+    """Texts that passed the filters of single texts."""
     unique: int
-    """Texts that repeat no earlier one."""
+    """Texts that do not repeat an earlier text."""
     kept: int
     """Texts that became rows."""
     rejected: Mapping[str, int] = field(default_factory=dict)
@@ -70,10 +70,10 @@ class FilterCounts:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """One generated data set: its ledger here, its rows in the store under ``syntheses/<key>/rows.jsonl``."""
+    """One generated data set: its counts and costs. Its rows are in the store under ``syntheses/<key>/rows.jsonl``."""
 
     key: str
-    """Of the data set in the store; empty where it failed before it had one."""
+    """Key of the data set in the store; empty if it failed before it had one."""
     task: str
     """Name of the task."""
     mode: str
@@ -81,11 +81,11 @@ class Synthesis:
     generator: str
     """The LLM by its litellm name, or the import by its name."""
     draw: int
-    """Number of the drawing: another draw of the same job has other rows."""
+    """Number of the draw: each draw of the same job has other rows."""
     status: Status
-    """``failed`` where ``error`` says why there are no rows."""
+    """``failed`` if there are no rows; ``error`` is the reason."""
     yields: FilterCounts
-    """How many texts survived each step."""
+    """How many texts passed each step."""
     label_counts: Mapping[str, int]
     """Kept rows by label; every label of the task is a key."""
     tokens_in: int
@@ -93,32 +93,32 @@ class Synthesis:
     tokens_out: int
     """Tokens written by the LLM."""
     cost_usd: float | None
-    """Null when the price is unknown; 0 for the embedded model."""
+    """Null if the price is unknown; 0 for the embedded model."""
     seconds: float
-    """Wall time spent generating, resumed parts included."""
+    """Wall time of the generation, also of resumed parts."""
     model_answered: str = ""
     """The model that the provider says answered."""
     calls: int = 0
     """Completed LLM calls in the journal."""
     short: bool = False
-    """Fewer rows than asked were kept for some label."""
+    """Whether fewer rows than requested were kept for a label."""
     stopped: str = ""
-    """Why generation ended early (budget reached, ...); empty when it did not."""
+    """Why the generation ended early, such as a reached budget; empty if it did not."""
     label_noise: float | None = None
-    """Estimated share of kept rows that are not of the label asked for; null unless the study has ``label_check``."""
+    """Estimated share of kept rows that do not have the requested label; null unless the study has ``label_check``."""
     diversity: Mapping[str, float] = field(default_factory=dict)
-    """Measures of how varied the kept texts are, by name; ``<name>_error`` is the standard error of a measure."""
+    """Measures of how diverse the kept texts are, by name; ``<name>_error`` is the standard error of a measure."""
     similarity: Mapping[str, float] = field(default_factory=dict)
-    """Measures of how close the kept texts are to real ones, in the same way."""
+    """Measures of how similar the kept texts are to real texts, in the same form."""
     error: str | None = None
     """Why it failed."""
     calls_estimated: int = 0
-    """Calls whose tokens and cost are the most that they can have been, because the provider did not say them."""
+    """Calls whose tokens and cost are upper bounds, because the provider did not report them."""
     source: Configured | None = None
-    """``generator`` with its settings, as the study has them; null in the store, which serves many studies."""
+    """``generator`` with its settings in the study; null in the store, which many studies share."""
 
     @property
     def cost_per_kept_usd(self) -> float | None:
-        """What a kept row cost; null where the price is unknown or no row was kept."""
+        """Dollars for a kept row; null if the price is unknown or no row was kept."""
         kept = self.yields.kept
         return self.cost_usd / kept if self.cost_usd is not None and kept else None

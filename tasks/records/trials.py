@@ -1,4 +1,4 @@
-"""Cells of the grid: what each is asked to do, and the trial that it came to."""
+"""Cells of the grid: the job of each, and the trial that is its outcome."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from tasks.records.syntheses import Status
 
 @dataclass(frozen=True)
 class CellJob:
-    """What all cells of a study's grid are asked to do: train or classify, and test."""
+    """The job of a cell: train or classify, and test."""
 
     arm: Arm
     task: TaskConfig
@@ -26,7 +26,7 @@ class CellJob:
         return cell_name(self.arm, self.seed)
 
     def ended(self, key: str, label_counts: Mapping[str, int], n_test: int, **outcome: Any) -> "Trial":
-        """The trial that the cell came to; ``outcome`` are further fields of ``Trial``."""
+        """The trial of the cell; ``outcome`` are further fields of ``Trial``."""
         status: Status = "ok" if outcome.get("error") is None else "failed"
         return Trial(key, self.arm, self.seed, status, sum(label_counts.values()), n_test, label_counts, **outcome)
 
@@ -37,17 +37,17 @@ class CellJob:
 
 @dataclass(frozen=True)
 class TrialJob(CellJob):
-    """One training and its test. Rows are read from the store by key inside the trial."""
+    """One training and its test. The trial reads its rows from the store by their keys."""
 
     classifier: ClassifierConfig
     data_key: str
     """Key of the real rows in the store (``data/<key>``)."""
     synthesis_key: str | None
-    """Null where all training rows are real."""
+    """Null if all training rows are real."""
     draw: int
-    """Seed of the choice of real rows."""
+    """Seed for the choice of real rows."""
     label_counts: Mapping[str, int]
-    """Training rows by label: fewer than the arm asks for where its synthesis fell short."""
+    """Training rows by label: fewer than the arm asks for if its synthesis has too few."""
 
     def failed(self, error: str) -> "Trial":
         """The trial of a cell that could not be run."""
@@ -59,41 +59,41 @@ class Trial(OfArm):
     """The outcome of one cell. Its predictions are in the store under ``trials/<key>``."""
 
     key: str
-    """Of the trial in the store; empty where it failed before it had one."""
+    """Key of the trial in the store; empty if it failed before it had one."""
     arm: Arm
-    """What is trained and tested."""
+    """What was trained and tested."""
     seed: int
-    """Of the replicate."""
+    """Seed of the replicate."""
     status: Status
-    """``failed`` where ``error`` says why there is no score."""
+    """``failed`` if there is no score; ``error`` is the reason."""
     n_train: int
     """Training rows."""
     n_test: int
     """Test rows."""
     label_counts: Mapping[str, int]
-    """Training rows, or those that an LLM or a count saw, by label."""
+    """Training rows by label; without training, the real rows whose labels were counted or shown to the LLM."""
     macro_f1: float | None = None
     """0 to 1; null without a score."""
     accuracy: float | None = None
     """0 to 1; null without a score."""
     per_label: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Label to precision, recall, f1 and support."""
+    """Precision, recall, f1 and support by label."""
     seconds: float = 0.0
-    """Wall time of training and test, of the run that made the trial."""
+    """Wall time of training and test in the run that made the trial."""
     cached: bool = False
-    """Found in the store, nothing was trained in this run."""
+    """Whether it was found in the store, so that nothing was trained in this run."""
     error: str | None = None
     """Why it failed."""
     run_id: str | None = None
-    """MLflow run: its own where it was fine-tuned, else that of its curve."""
+    """Id of the MLflow run: a fine-tuned trial has its own, others have that of their curve."""
     cost_usd: float | None = None
-    """What an LLM that classifies took for the test rows; null for trained classifiers and unknown prices."""
+    """Dollars that an LLM took to classify the test rows; null for trained classifiers and unknown prices."""
     latency_s: float | None = None
-    """Its seconds from question to answer, the mean over test rows; null for trained classifiers."""
+    """Seconds from question to answer of such an LLM, averaged over test rows; null for trained classifiers."""
 
     @property
     def outcome(self) -> str:
-        """The score, or why there is none, for people."""
+        """The score, or why there is none, as text."""
         return self.error or "failed" if self.macro_f1 is None else f"macro-F1 {self.macro_f1:.3f}"
 
     @property
@@ -108,7 +108,7 @@ def cell_name(arm: Arm, seed: int) -> str:
 
 
 def by_arm(trials: Iterable[Trial]) -> dict[Arm, list[Trial]]:
-    """Trials by arm, in the order of their first ones; those of an arm by seed. Of two of one cell the first counts."""
+    """Trials by arm, in the order of their first trials, and by seed. Of two trials of one cell the first counts."""
     found: dict[Arm, dict[int, Trial]] = {}
     for trial in trials:
         found.setdefault(trial.arm, {}).setdefault(trial.seed, trial)

@@ -1,1 +1,1 @@
-"""What people and scripts get to see: results.json, the page, the terminal, Markdown, exports."""
+"""The output for people and scripts: results.json, the page, the terminal, Markdown, exports."""

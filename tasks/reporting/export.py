@@ -1,7 +1,7 @@
-"""Generated data sets for others: Parquet with every row's provenance, and a card that states the measured gap.
+"""Export of generated data sets: Parquet with every row's provenance, and a card with the measured gap.
 
-The card is a README.md with the metadata that the Hugging Face hub reads. Rejected rows go along with their reasons:
-who trains on the kept ones may want to know what was left out.
+The card is a README.md with metadata for the Hugging Face hub. Rejected rows and their reasons are exported too,
+because users of the kept rows may want to know what was left out.
 """
 
 import re
@@ -12,6 +12,7 @@ from typing import Any
 
 from tasks.errors import RunError, UserError
 from tasks.generation.provenance import trace
+from tasks.phrases import signed_points
 from tasks.records import Comparison, FilterCounts, Interval, Synthesis
 from tasks.reporting.results import Results, source_of
 from tasks.settings import Settings
@@ -21,9 +22,9 @@ KEPT, REJECTED, CARD = "train.parquet", "rejected.parquet", "README.md"
 
 
 def export(results: Results, settings: Settings, out: Path) -> list[Path]:
-    """Write every generated data set of a study into a folder of its own below ``out``; returns the folders.
+    """Write each generated data set of a study into its own folder below ``out``; returns the folders.
 
-    Raises ``UserError`` for a study without any, ``RunError`` when a data set is not in the store any more or ``out``
+    Raises ``UserError`` for a study without data sets, ``RunError`` if a data set is no longer in the store or ``out``
     cannot be written.
     """
     made = list({item.key: item for item in reversed(results.syntheses) if item.status == "ok"}.values())[::-1]
@@ -67,7 +68,7 @@ def _write(rows: Sequence[Mapping[str, Any]], path: Path, leave_out: Sequence[st
 
 
 def card(synthesis: Synthesis, results: Results) -> str:
-    """The data-set card, Markdown with a YAML head."""
+    """The data-set card: Markdown with YAML metadata."""
     task = next(task for task in results.tasks if task.name == synthesis.task)
     cost, yields = synthesis.cost_usd, synthesis.yields
     steps = [field.name for field in fields(FilterCounts) if field.name != "rejected"]
@@ -89,7 +90,7 @@ def card(synthesis: Synthesis, results: Results) -> str:
         "",
         *_gaps(synthesis, results),
         "",
-        "## How they were sifted",
+        "## How they were filtered",
         "",
         "| " + " | ".join(steps) + " |",
         "|" + "---|" * len(steps),
@@ -112,7 +113,7 @@ def card(synthesis: Synthesis, results: Results) -> str:
 
 
 def _made(synthesis: Synthesis) -> str:
-    """How the texts came about, up to their price."""
+    """The origin of the texts, as the start of a sentence that ends with their price."""
     if not synthesis.calls:
         return "Imported, not written in this study, "
     return (
@@ -122,7 +123,7 @@ def _made(synthesis: Synthesis) -> str:
 
 
 def _gaps(synthesis: Synthesis, results: Results) -> list[str]:
-    """One line a mode that trains on these rows and classifier: its score, gap to as many real rows, and verdict."""
+    """A line for each mode and classifier that use these rows: score, gap to as many real rows, and verdict."""
     modes = [item.mode for item in results.syntheses if item.key == synthesis.key]
     same = (synthesis.task, source_of(synthesis))
     found = [item for item in results.comparisons if item.mode in modes and (item.task, item.source) == same]
@@ -133,6 +134,6 @@ def _gaps(synthesis: Synthesis, results: Results) -> list[str]:
 def _gap(item: Comparison, score: Interval) -> str:
     line = f"- {item.mode}, {item.classifier}: macro-F1 {score.mean:.3f} (95% {score.low:.3f} to {score.high:.3f})"
     if gap := item.gap:
-        line += f", {100 * gap.mean:+.1f} points against as many real rows "
-        line += f"(95% {100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
+        line += f", {signed_points(gap.mean)} points against as many real rows "
+        line += f"(95% {signed_points(gap.low)} to {signed_points(gap.high)})"
     return f"{line}: {item.verdict}."

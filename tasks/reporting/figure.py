@@ -1,6 +1,6 @@
-"""A figure as an SVG string that fits a page: the only importer of matplotlib.
+"""A figure as an SVG string for the page. Only this module imports matplotlib.
 
-Colours leave as CSS variables, so that one figure serves light and dark pages; text stays text, in the page's font.
+Colours become CSS variables, so that a figure fits light and dark pages. Text stays text, in the font of the page.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ from tasks.reporting.modes import Look, looks, mixed_in
 from tasks.reporting.results import Results
 
 WIDTH = 380
-"""Units of a figure's width; text is 12 of them high."""
+"""Width of a figure in units; text is 12 units high."""
 NARROW = 300
-"""Units of a small multiple's width; a page shows three abreast."""
+"""Width of a small figure in units; the page shows three in a row."""
 INK, FAINT, BAND = "#1d1d20", "#8a8a90", "#d9e8d5"
 ROLES = {INK: "--ink", FAINT: "--faint", BAND: "--band"}
 
 
 class Figure:
-    """A matplotlib figure whose colours become CSS variables and whose ids are its own; ``svg`` holds it after use."""
+    """A matplotlib figure with CSS variables for colours and unique ids. ``svg`` has it after the ``with`` block."""
 
     def __init__(self, results: Results, height: float, spoken: str, width: float = WIDTH) -> None:
         import matplotlib
@@ -37,11 +37,11 @@ class Figure:
         self._figure = Canvas(figsize=(width / 72, height / 72))
 
     def look(self, mode: str) -> Look:
-        """How the mode looks, the same all over the page."""
+        """Colours and marker of a mode, the same in all figures of the page."""
         return self._looks.get(mode) or looks([mode])[mode]
 
     def axes(self, top: float, bottom: float, left: float = 0.035, right: float = 0.035) -> Any:
-        """Axes with ``top`` and ``bottom`` units of margin, and shares of the width at the sides."""
+        """Axes with margins: ``top`` and ``bottom`` in units, ``left`` and ``right`` as shares of the width."""
         area = (left, bottom / self._height, 1 - left - right, 1 - (top + bottom) / self._height)
         axes = self._figure.add_axes(area)
         axes.spines[["left", "right", "top"]].set_visible(False)
@@ -63,7 +63,7 @@ class Figure:
         self._style.__exit__(*error)
 
     def _adapt(self, text: str) -> str:
-        """Only the svg element, labelled for screen readers, with ids, fonts and colours that fit a shared page."""
+        """The svg element with a label for screen readers, and with ids, fonts and colours for a shared page."""
         body = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
         head = f'<svg class="plot" role="img" aria-label="{escape(self._spoken)}" '
         head += f'style="max-width: {1.3 * self._width:.0f}px" viewBox="0 0 {self._width} {self._height:g}">'
@@ -76,25 +76,25 @@ class Figure:
 
 
 def _own_ids(svg: str, name: str) -> str:
-    """Group ids are dropped and referred ones prefixed: two figures of one page must not share an id."""
+    """Remove ids of groups and add a prefix to the other ids, because two figures of a page must not share an id."""
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     return re.sub(r'(href="|url\()#', rf"\1#{name}-", svg)
 
 
 def css_name(mode: str) -> str:
-    """The CSS variable, without its dashes, that holds a mode's colour."""
+    """Name of the CSS variable with a mode's colour, without the leading dashes."""
     return "mode-" + re.sub(r"\W", "-", mode)
 
 
 def stylesheet(modes: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """CSS variables of the study's modes, for light and for dark pages."""
+    """Values of the modes' CSS variables, for light and for dark pages."""
     found = looks(modes)
     return {css_name(m): look.light for m, look in found.items()}, {css_name(m): look.dark for m, look in found.items()}
 
 
 def value_axis(axes: Any, name: str) -> None:
-    """A vertical axis of values with a few lines, for figures whose axes are compared by eye."""
+    """Add a vertical axis with a few grid lines, so that figures can be compared."""
     from matplotlib.ticker import MaxNLocator
 
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
@@ -104,5 +104,5 @@ def value_axis(axes: Any, name: str) -> None:
 
 
 def lowest_tenth(lows: Iterable[float]) -> float:
-    """Where the axes of scores begin, the same for all panels: below the lowest interval, at a tenth."""
+    """Start of the axis of scores, the same for all panels: the tenth below the lowest interval."""
     return float(max(0.0, (min([*lows, 0.9]) - 0.02) // 0.1 * 0.1))

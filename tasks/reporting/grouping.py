@@ -1,7 +1,7 @@
-"""How rows are ordered and grouped all over a report.
+"""The order and the groups of rows in a report.
 
-Tasks come from objective to subjective, because that is the order in which the paper expects losses to grow. A study of
-several classifiers or generators gets one table or figure for each pair of them, so that none grows wider than a page.
+Tasks are ordered from objective to subjective, because the paper expects losses to grow in this order. With several
+classifiers or generators, each pair of them has its own table or figure, so that none is wider than a page.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ Scored = tuple[Comparison, Interval]
 
 
 class OfTask(Protocol):
-    """Whatever is of one task."""
+    """A record about one task."""
 
     @property
     def task(self) -> str:
@@ -31,9 +31,9 @@ M = TypeVar("M", bound=HasMode)
 
 
 def task_names(results: Results) -> list[str]:
-    """Names of the tasks that were loaded, the most objective one first.
+    """Names of the loaded tasks, the most objective one first.
 
-    By rank where there is one, else by the raters' mean agreement, else in the study's order.
+    They are ordered by rank; tasks without a rank by the raters' mean agreement, or else in the study's order.
     """
     rated = rating(results)
     names = list(dict.fromkeys(task.name for task in results.tasks))
@@ -47,13 +47,13 @@ def task_names(results: Results) -> list[str]:
 
 
 def in_order(results: Results, rows: Iterable[R]) -> list[R]:
-    """Rows from objective to subjective tasks, otherwise as they were."""
+    """Rows from objective to subjective tasks; the order within a task stays."""
     names = task_names(results)
     return sorted(rows, key=lambda row: names.index(row.task) if row.task in names else len(names))
 
 
 def by_mode(rows: Iterable[M]) -> dict[str, list[M]]:
-    """Rows by mode, in the order in which modes first occur."""
+    """Rows by mode, in the order in which the modes first occur."""
     found: dict[str, list[M]] = {}
     for row in rows:
         found.setdefault(row.mode, []).append(row)
@@ -61,23 +61,23 @@ def by_mode(rows: Iterable[M]) -> dict[str, list[M]]:
 
 
 def titles(results: Results) -> dict[str, str]:
-    """Task names and their titles."""
+    """Titles by task name."""
     return {task.name: task.title for task in results.tasks}
 
 
 def rating(results: Results) -> dict[str, TaskSubjectivity]:
-    """How subjective each task is, where something is known."""
+    """The subjectivity of each task for which something is known."""
     rated = results.subjectivity.tasks
     return {item.task: item for item in rated if item.mean_agreement or item.rank or item.strength}
 
 
 def classifiers(results: Results) -> list[str]:
-    """Classifiers that were trained, in the study's order."""
+    """Names of the trained classifiers, in the study's order."""
     return list(dict.fromkeys(row.classifier for row in results.comparisons if trained(row)))
 
 
 def pairs(results: Results) -> list[tuple[str, str, str | None]]:
-    """(name, classifier, generator) of each pair that was trained; the name is empty where there is only one."""
+    """(name, classifier, generator) of each trained pair; the name is empty if there is only one pair."""
     rows = results.comparisons
     generators: list[str | None] = list(dict.fromkeys(llm(row) for row in rows if llm(row)))
     parts = varying(rows)
@@ -90,9 +90,9 @@ def pairs(results: Results) -> list[tuple[str, str, str | None]]:
 
 
 def of_pair(results: Results, classifier: str, generator: str | None) -> dict[tuple[str, str], Comparison]:
-    """Comparisons by (task, mode) for one pair, what needs no classifier or generator included.
+    """Comparisons by (task, mode) for one pair, including those that need no classifier or generator.
 
-    Of real rows in several sizes the largest counts: the others belong to syntheses that fell short.
+    Of real rows in several sizes, the largest counts: the others match syntheses with too few rows.
     """
     found: dict[tuple[str, str], Comparison] = {}
     for row in results.comparisons:
@@ -110,5 +110,5 @@ def scores_of_pair(results: Results, classifier: str, generator: str | None) -> 
 
 
 def asked(results: Results) -> list[str]:
-    """Names of the tasks that the study asked for."""
+    """Names of the tasks in the study file."""
     return [Path(task).stem if task.endswith((".yaml", ".yml")) else task for task in results.config.tasks]

@@ -1,8 +1,9 @@
-"""A results object in a page of Markdown, for the Prefect artifact and the description of the MLflow run."""
+"""Results as a page of Markdown, for the Prefect artifact and the description of the MLflow run."""
 
 import re
 from collections.abc import Mapping, Sequence
 
+from tasks.phrases import signed_points
 from tasks.records import Comparison
 from tasks.reporting.grouping import in_order
 from tasks.reporting.modes import MARKS, answer, place
@@ -12,7 +13,7 @@ from tasks.reporting.sections import SECTIONS, summary
 
 
 def markdown(results: Results, sections: Sequence[Section] = SECTIONS) -> str:
-    """The table of scores and gaps with verdicts, what sections say and their tables, what failed and what it took."""
+    """The table of scores, gaps and verdicts, sentences and tables of the sections, failures, and costs."""
     titles = {task.name: task.title for task in results.tasks}
     lines = [f"# {_plain(results.study)}: can I train on synthetic data?", ""]
     lines += [
@@ -20,9 +21,9 @@ def markdown(results: Results, sections: Sequence[Section] = SECTIONS) -> str:
         "|---|---|---|---|---|---|",
     ]
     lines += [_row(results, titles, row) for row in in_order(results, results.comparisons)]
-    said = {"What it means": summary(results, sections)}
-    said |= {section.heading: list(section.sentences(results)) for section in sections if section.heading}
-    for heading, sentences in said.items():
+    by_heading = {"What it means": summary(results, sections)}
+    by_heading |= {section.heading: list(section.sentences(results)) for section in sections if section.heading}
+    for heading, sentences in by_heading.items():
         if sentences:
             lines += ["", f"**{heading}**", "", *(f"- {_plain(sentence)}" for sentence in sentences)]
     for section in sections:
@@ -48,7 +49,7 @@ def _row(results: Results, titles: Mapping[str, str], row: Comparison) -> str:
         titles.get(row.task, row.task),
         place(row, results),
         f"{score.mean:.3f} ({score.low:.2f} to {score.high:.2f})" if score else "–",
-        f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})" if gap else "–",
+        f"{signed_points(gap.mean)} ({signed_points(gap.low)} to {signed_points(gap.high)})" if gap else "–",
         "" if state == "none" else f"{MARKS[state]} {state}",
         row.verdict,
     ]
@@ -62,5 +63,5 @@ def _took(totals: Totals) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that Markdown and HTML leave as it is: errors and titles are not ours."""
+    """Text with escaped Markdown and HTML, because errors and titles may contain anything."""
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split())).replace("\\<", "&lt;").replace("\\>", "&gt;")

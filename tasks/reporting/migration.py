@@ -1,8 +1,8 @@
-"""Older versions of results.json in the form of this one.
+"""Converts older versions of results.json to this one.
 
-Until version 1 rows had the names of task, mode, generator and classifier instead of an arm, nothing said whether rows
-are good enough, the counts of ``Synthesis.yields`` stood among the other fields of a synthesis, and a measure that
-could not be computed was null.
+Up to version 1, rows had the names of task, mode, generator and classifier instead of an arm. There was no field
+``good_enough``. The counts of ``Synthesis.yields`` were fields of the synthesis. A measure that could not be computed
+was null.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from tasks.records import ID_LENGTH, Arm, Configured, Gap, configured, content_k
 
 UNTRAINED = ("majority", "llm_zero_shot", "llm_few_shot")
 OF_OWN_SIZE = ("real_full", "pool_only", *UNTRAINED)
-"""Modes whose number of rows the study's ``rows_per_label`` does not set."""
+"""Modes whose number of rows does not come from the study's ``rows_per_label``."""
 COUNTS = ("requested", "answered", "parsed", "valid", "unique", "kept", "rejected")
 
 
 def migrated(content: dict[str, Any], schema: int) -> dict[str, Any]:
-    """The object of a file of version ``schema``. Raises ``KeyError`` or ``ValueError`` where it is damaged."""
+    """The converted content of a file of version ``schema``. Raises ``KeyError`` or ``ValueError`` if it is damaged."""
     if schema >= 2:
         return content
     config = StudyConfig.model_validate(content["config"])
@@ -37,15 +37,16 @@ def migrated(content: dict[str, Any], schema: int) -> dict[str, Any]:
             for item in content["syntheses"]
         ],
         "comparisons": [
-            {**row, "arm": arms.of(row), "good_enough": good_enough(_gap(row), config.tolerance)}
+            {**row, "arm": arms.of(row), "good_enough": good_enough(gap, config.tolerance)}
             for row in content["comparisons"]
+            for gap in [Gap(**row["gap"]) if row["gap"] else None]
         ],
         "subjectivity": subjectivity,
     }
 
 
 class _Arms:
-    """Arms by the names that rows had. Two settings of one model had one name, and so have one arm."""
+    """Arms by the names of rows. Two settings of one model had the same name and therefore get the same arm."""
 
     def __init__(self, config: StudyConfig, cells: Sequence[dict[str, Any]]) -> None:
         self._config = config
@@ -57,7 +58,7 @@ class _Arms:
         self._rows = {self._key(cell): tuple(sorted(cell["label_counts"].items())) for cell in reversed(cells)}
 
     def of(self, row: dict[str, Any]) -> Arm:
-        """The arm of a cell, comparison, curve or correlation; a correlation is over tasks and has none."""
+        """The arm of a cell, comparison, curve or correlation. That of a correlation has no task."""
         mode, trained, size = row["mode"], row["mode"] not in UNTRAINED, None
         if mode not in OF_OWN_SIZE and row.get("n_train") in (None, self._largest.get(_names(row), row.get("n_train"))):
             size = self._config.rows_per_label
@@ -69,7 +70,7 @@ class _Arms:
         return Arm(row.get("task", ""), mode, source, classifier, size, rows)
 
     def _key(self, row: dict[str, Any]) -> tuple[Any, ...]:
-        """Real rows of several sizes are several arms."""
+        """Key of an arm. Real rows of several sizes are several arms."""
         names = _names(row)
         size = row.get("n_train") or self._largest.get(names)
         return (*names, size if row["generator"] is None else None)
@@ -82,10 +83,6 @@ def _names(row: dict[str, Any]) -> tuple[Any, ...]:
 def _configured(name: str, configs: Sequence[GeneratorConfig | ImportConfig | ClassifierConfig]) -> Configured:
     named = [config for config in configs if config.identity["name"] == name]
     return configured(named[0]) if len(named) == 1 else Configured(name, name, content_key({"name": name})[:ID_LENGTH])
-
-
-def _gap(row: dict[str, Any]) -> Gap | None:
-    return Gap(**row["gap"]) if row["gap"] else None
 
 
 def _measured(item: dict[str, Any]) -> dict[str, Any]:

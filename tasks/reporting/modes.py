@@ -1,4 +1,4 @@
-"""How modes, generators and outcomes look and read, the same in every plot, table and sentence."""
+"""Names, colours and markers of modes, generators and outcomes, the same in every plot, table and sentence."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from tasks.reporting.results import Results, source_of
 
 
 class HasMode(Protocol):
-    """A comparison, cell, synthesis, curve or correlation: its training rows came about in a mode."""
+    """A record with a mode: a comparison, cell, synthesis, curve or correlation."""
 
     @property
     def mode(self) -> str:
-        """How its training rows came about."""
+        """Name of the mode of its training rows."""
 
     @property
     def source(self) -> str | Configured | None:
-        """Who made them; null for real rows."""
+        """The source of these rows; null for real rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A colour for light and for dark pages, both at least 3:1 against them, and a marker that needs no colour."""
+    """A colour for light and one for dark pages (contrast at least 3:1), and a marker that is clear without colour."""
 
     light: str
     dark: str
@@ -36,7 +36,7 @@ class Look:
 
 
 MARKS: dict[GoodEnough, str] = {"yes": "✓", "no": "✗", "undecided": "?", "none": "–"}
-"""Of the answer whether generated rows are good enough."""
+"""Marks for the answer whether generated rows are good enough."""
 GLYPHS = dict(zip("oD^svPX<>dph*", "●◆▲■▼✚✖◀▶♦⬟⬢★", strict=True))
 LOOKS = {
     "real": Look("#1d1d1f", "#f0f0f2", "o"),
@@ -50,13 +50,13 @@ LOOKS = {
     "llm_zero_shot": Look("#00798c", "#45c4d6", "<"),
     "llm_few_shot": Look("#00798c", "#45c4d6", ">"),
 }
-"""Okabe and Ito's palette for colour-blind readers, darkened or lightened for contrast."""
+"""Okabe and Ito's palette for colour-blind readers, darker or lighter for more contrast."""
 OTHERS = (Look("#5b4bc4", "#a99bff", "p"), Look("#4f6b00", "#a8c94a", "h"), Look("#8b2635", "#ff8c9b", "*"))
-"""For modes that have no look of their own, in the order of the study."""
+"""Looks of other modes, in the order of the study."""
 
 
 def looks(modes: Iterable[str]) -> dict[str, Look]:
-    """A look for each mode; mixes look like what is mixed in."""
+    """A look for each mode. A mix has the look of its generated rows."""
     known, found = dict(LOOKS), {}
     for mode in modes:
         base = mixed_in(mode) or mode
@@ -66,38 +66,38 @@ def looks(modes: Iterable[str]) -> dict[str, Look]:
 
 
 def mode_name(mode: str) -> str:
-    """A mode in words: ``few-shot``, ``90% synthetic, zero-shot``."""
+    """Title of a mode: ``few-shot``, ``90% synthetic, zero-shot``."""
     return mode_facts(mode).title
 
 
 def mixed_in(mode: str) -> str | None:
-    """The mode whose rows a mix of generated and real rows has; null for what is no mix."""
+    """The mode of the generated rows in a mix with real rows; null if the mode is no mix."""
     facts = mode_facts(mode)
     return None if facts.percent_generated is None else facts.source
 
 
 def all_synthetic(row: HasMode) -> bool:
-    """Whether a comparison's classifier was trained on generated rows and nothing else."""
+    """Whether the classifier was trained on generated rows only."""
     return mode_facts(row.mode).all_synthetic
 
 
 def judged(row: Comparison) -> bool:
-    """Whether a comparison has an answer to whether its generated rows are good enough."""
+    """Whether a comparison answers if its generated rows are good enough."""
     return row.gap is not None and mode_facts(row.mode).synthetic
 
 
 def answer(row: Comparison) -> GoodEnough:
-    """Whether a comparison's generated rows are good enough; ``none`` for rows of comparison."""
+    """Whether the generated rows of a comparison are good enough; ``none`` if it has none, or no gap."""
     return row.good_enough if judged(row) else "none"
 
 
 def llm(row: HasMode) -> str | None:
-    """The LLM of a row; null for real rows and for imported ones, whose source names where they are from."""
+    """The LLM of a record; null for real rows and for imported rows, whose source is no LLM."""
     return None if "imported" in mode_facts(row.mode).rows else source_of(row)
 
 
 def place(row: HasMode, results: Results) -> str:
-    """A comparison, synthesis or cell in words, its generator and classifier only where the study has several."""
+    """Name of a comparison, synthesis or cell, with generator and classifier only if the study has several."""
     parts = [rows_of(row, results)]
     for part in varying(results.comparisons):
         name = llm(row) if part == "generator" else trained(row)
@@ -107,13 +107,14 @@ def place(row: HasMode, results: Results) -> str:
 
 
 def trained(row: HasMode) -> str | None:
-    """The classifier that was trained; null for a synthesis and where nothing is."""
+    """The classifier that was trained; null for a synthesis, and without training."""
     return None if mode_facts(row.mode).untrained else getattr(row, "classifier", None)
 
 
 def rows_of(row: HasMode, results: Results) -> str:
-    """The mode, and of imported rows where they are from; fewer real rows, for a synthesis that fell short, is told
-    from the main one by its size.
+    """Name of the training rows: the mode, and the source of imported rows.
+
+    Real rows that match a synthesis with too few rows have their number in the name.
     """
     if row.mode == MATCHED_REAL and isinstance(row, Comparison | Trial) and row.n_train:
         same = (row.task, row.mode, row.classifier)
@@ -127,16 +128,16 @@ def rows_of(row: HasMode, results: Results) -> str:
 
 
 def varying(comparisons: Sequence[Comparison]) -> list[str]:
-    """Which of generator and classifier take several values in a study."""
+    """``generator`` and ``classifier``, if the study has several of them."""
     generators = {llm(row) for row in comparisons} - {None}
     classifiers = {trained(row) for row in comparisons} - {None}
     return [name for name, found in (("generator", generators), ("classifier", classifiers)) if len(found) > 1]
 
 
 def best(comparisons: Iterable[Comparison]) -> Comparison | None:
-    """The comparison of generated rows that loses least, or null when none has a gap.
+    """The comparison of generated rows with the smallest loss; null if none has a gap.
 
-    Rows that are generated throughout come first, whatever they lose: the question is whether they are good enough.
+    Training sets with only generated rows have priority, because the question is whether they are good enough.
     """
     known = [row for row in comparisons if judged(row)]
     pure = [row for row in known if all_synthetic(row)]

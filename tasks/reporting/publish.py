@@ -1,4 +1,4 @@
-"""Where a study's results go on disk, and how they come back.
+"""Writes the results of a study to disk, reads them and shows them.
 
 The newest results of a study are in ``<home>/studies/<name>/``; every run's results are also files of its MLflow run.
 """
@@ -22,7 +22,7 @@ REPORT = "report.html"
 
 
 def report_html(results: Results, settings: Settings) -> str:
-    """The report of a study, with sample rows out of the store."""
+    """The report of a study, with sample rows from the store."""
     store = Store(settings.store_url)
     made = [item.key for item in results.syntheses if item.status == "ok"]
     with needed():
@@ -36,8 +36,9 @@ def folder_of(study: str, settings: Settings) -> Path:
 
 
 def write(results: Results, html: str, folder: Path) -> Path:
-    """Write results.json and report.html; returns the report's path. Raises ``RunError`` when the disk refuses: what
-    was there before stays whole.
+    """Write results.json and report.html; returns the path of the report.
+
+    Raises ``RunError`` if they cannot be written; the former files then stay.
     """
     with writing("the results to", folder):
         make_folder(folder)
@@ -47,7 +48,7 @@ def write(results: Results, html: str, folder: Path) -> Path:
 
 
 def copy(study: str, settings: Settings, folder: Path) -> Path:
-    """Copy the newest results of a study and their report to a folder of the user's; returns the report's path there.
+    """Copy the newest results of a study and their report to another folder; returns the path of the report there.
 
     Raises ``RunError`` like ``write``.
     """
@@ -59,8 +60,10 @@ def copy(study: str, settings: Settings, folder: Path) -> Path:
 
 
 def last_results(study: str, settings: Settings) -> Results:
-    """The newest results of a study. Raises ``UserError`` when it has not been run here, ``RunError`` where they are
-    damaged or a newer synthgap wrote them.
+    """The newest results of a study.
+
+    Raises ``UserError`` if the study has not been run here, ``RunError`` if the results are damaged or were written by
+    a newer synthgap.
     """
     try:
         return read_results(folder_of(study, settings) / RESULTS)
@@ -69,18 +72,18 @@ def last_results(study: str, settings: Settings) -> Results:
 
 
 def show(results: Results, report: Path) -> None:
-    """The answer in the terminal, and where the whole of it is."""
+    """Show the results in the terminal, and the path of the report."""
     terminal.show(terminal.study_view(results))
     print(f"{headline(results)}\nReport: {report}", file=sys.stderr)
 
 
 def headline(results: Results) -> str:
-    """How the run went, in one line."""
+    """One line about the finished cells of a run."""
     totals = results.totals
     done = totals.cells - totals.cells_failed
     return f"{done} of {totals.cells} cells finished, {totals.cells_stored} of them found in the store"
 
 
 def artifact_key(study: str) -> str:
-    """A study's name as Prefect allows it in an artifact's key: small letters, digits, dashes."""
+    """Key of a study's artifact in Prefect, which allows lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", f"synthgap-{study}".lower()).strip("-")

@@ -1,6 +1,6 @@
 """docs/RESULTS.md, generated from the docstrings of ``Results`` and of the records that it holds.
 
-``python -m tasks.reporting.reference docs/RESULTS.md`` writes it; a test says when it is behind.
+``python -m tasks.reporting.reference docs/RESULTS.md`` writes it; a test fails if it is out of date.
 """
 
 import ast
@@ -49,7 +49,7 @@ def reference() -> str:
 
 
 def records() -> list[type]:
-    """``Results`` and all records that it holds, in the order in which a reader meets them."""
+    """``Results`` and all records in it, in the order in which they first occur."""
     found: list[type] = []
     waiting: list[type] = [Results]
     while waiting:
@@ -74,7 +74,7 @@ def fields_of(record: type) -> Iterator[tuple[str, Any, str]]:
 
 
 def docstrings_of(record: type) -> dict[str, str]:
-    """The text under each field of a dataclass."""
+    """The docstring under each field of a dataclass."""
     [definition] = ast.parse(textwrap.dedent(inspect.getsource(record))).body
     assert isinstance(definition, ast.ClassDef)
     pairs = zip(definition.body, definition.body[1:], strict=False)
@@ -105,7 +105,7 @@ def _held(kind: Any) -> list[type]:
 
 
 def _kind(kind: Any) -> str:
-    """A type in words."""
+    """A type as text for readers."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return " or ".join(map(_kind, parts))

@@ -1,12 +1,13 @@
-"""report.html: what a study found, on one page that needs nothing but itself.
+"""report.html: the results of a study on one page that loads no other file.
 
-The page leads with the answer in plain words and ends with what it takes to repeat the study. Everything in it that an
-LLM or a user wrote is escaped by the template engine, and the page forbids scripts and requests to itself besides.
+The page starts with the answer in plain words and ends with what is needed to repeat the study. The template engine
+escapes all text of LLMs and users, and the page's content policy forbids scripts and requests.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tasks import phrases
 from tasks.modes import MATCHED_REAL, mode_facts
 from tasks.records import Comparison, GoodEnough, Row, Synthesis, short
-from tasks.reporting import phrases
 from tasks.reporting.figure import css_name, stylesheet
 from tasks.reporting.grouping import asked, classifiers, rating, task_names, titles
 from tasks.reporting.modes import (
@@ -25,12 +26,12 @@ from tasks.reporting.modes import (
     all_synthetic,
     best,
     judged,
+    llm,
     looks,
     mixed_in,
     mode_name,
     place,
 )
-from tasks.reporting.phrases import MINUS
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS
@@ -40,9 +41,12 @@ from tasks.reporting.sections.texts import syntheses
 Samples = Mapping[str, tuple[Sequence[Row], Sequence[Row]]]
 
 SHOWN = 12
-"""Sample rows of each kind for one synthesis."""
+"""Sample rows of each kind (kept, rejected) for one synthesis."""
 LONGEST = 400
-"""Characters of a sample row."""
+"""Characters of a sample row; more are cut off."""
+
+NAMED = 4
+"""LLMs or classifiers that the first screen names."""
 
 WORDS: dict[GoodEnough, str] = {"yes": "Yes", "no": "No", "undecided": "Undecided", "none": "No result"}
 
@@ -64,6 +68,7 @@ def render(results: Results, samples: Samples, sections: Sequence[Section] = SEC
         **shared,
         answers=[_answer(results, task) for task in shared["names"]],
         headline=_headline(results),
+        tried=_tried(results),
         holes=_holes(results),
         shortfalls=[row for row in syntheses(results) if row.status == "ok" and (row.short or row.stopped)],
         sections=[_part(section, results, environment, shared) for section in sections],
@@ -73,7 +78,7 @@ def render(results: Results, samples: Samples, sections: Sequence[Section] = SEC
 
 
 def _shared(results: Results, samples: Samples) -> dict[str, Any]:
-    """What every template may use."""
+    """Variables of every template."""
     names, rated, trained = task_names(results), rating(results), classifiers(results)
     return {
         "r": results,
@@ -92,7 +97,7 @@ def _shared(results: Results, samples: Samples) -> dict[str, Any]:
 
 
 def _part(section: Section, results: Results, environment: Environment, shared: Mapping[str, Any]) -> Markup:
-    """A section of the page, by its own template or from title, sentences, figures and table."""
+    """A section of the page: by its own template, otherwise title, sentences, figures and table."""
     said: dict[str, Any] = {"title": section.title, "sentences": list(section.sentences(results))}
     template = environment.select_template([f"sections/{section.name}.html", "section.html"])
     if template.name == "section.html":
@@ -117,8 +122,8 @@ def _environment(results: Results) -> Environment:
         clip=_clip,
         points=phrases.signed_points,
         signed=phrases.signed,
-        fixed=_fixed,
-        effect=_effect,
+        fixed=phrases.fixed,
+        effect=partial(phrases.signed, digits=1),
         measure=_measure,
         svg=Markup,
         css=css_name,
@@ -127,7 +132,7 @@ def _environment(results: Results) -> Environment:
 
 
 def _modes(results: Results) -> list[str]:
-    """Every mode that the page speaks of, in an order that gives each the look that it has in the figures."""
+    """All modes on the page, in the order that gives each mode the same look as in the figures."""
     parts = (results.comparisons, results.syntheses, results.subjectivity.curves, results.paper)
     modes = [MATCHED_REAL, *(row.mode for rows in parts for row in rows)]
     return [*modes, *filter(None, map(mixed_in, modes))]
@@ -153,7 +158,7 @@ def _answer(results: Results, task: str) -> Answer:
 
 
 def _enough(rows: Sequence[Comparison]) -> Comparison | None:
-    """The most synthetic of the training sets with real rows in them that stay within the tolerance, or null."""
+    """Of the good enough training sets with real rows, the one with the most generated rows; null if there is none."""
     good = [row for row in rows if judged(row) and not all_synthetic(row) and row.good_enough == "yes"]
     return max(good, key=lambda row: mode_facts(row.mode).percent_generated or 0, default=None)
 
@@ -165,16 +170,27 @@ def _headline(results: Results) -> str:
     if not parts:
         return "No task could be loaded."
     if len(parts) == 1:
-        return f"{WORDS[states[0]]}, for {_all(len(states))}."
+        tasks = {1: "this task", 2: "both tasks"}.get(len(states), f"all {len(states)} tasks")
+        return f"{WORDS[states[0]]}, for {tasks}."
     return ", ".join([parts[0], *(part.lower() for part in parts[1:])]) + f" of {len(states)} tasks."
 
 
-def _all(tasks: int) -> str:
-    return {1: "this task", 2: "both tasks"}.get(tasks, f"all {tasks} tasks")
+def _tried(results: Results) -> str:
+    """The LLMs and classifiers that the answers are about, in one sentence."""
+    llms = list(dict.fromkeys(short(name) for row in results.comparisons if (name := llm(row))))
+    trained = [short(name) for name in classifiers(results)]
+    parts = [f"the texts were written by {_named(llms)}"] if llms else []
+    parts += [f"the classifier{'s are' if len(trained) > 1 else ' is'} {_named(trained)}"] if trained else []
+    return phrases.sentence("; ".join(parts))
+
+
+def _named(names: Sequence[str]) -> str:
+    rest = len(names) - NAMED
+    return phrases.listed([*names[:NAMED], f"{rest} more"] if rest > 1 else names)
 
 
 def _holes(results: Results) -> list[tuple[str, list[str]]]:
-    """Failed cells and syntheses by their error, causes before what they caused."""
+    """Failed syntheses, cells and other stages by their error. Syntheses come first: they may cause the others."""
     found: dict[str, list[str]] = defaultdict(list)
     for row in syntheses(results):
         if row.status != "ok":
@@ -202,7 +218,7 @@ def _samples(results: Results, samples: Samples) -> list[tuple[str, list[tuple[S
 
 
 def _spread(rows: Sequence[Row], by: str) -> list[Row]:
-    """The first rows of each label (or reason) in turn, so that a dozen shows every kind; nothing is picked by eye."""
+    """The first rows of each label (or reason) in turn, so that a few rows show every kind. Nobody selects them."""
     kinds: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         kinds[getattr(row, by)].append(row)
@@ -215,23 +231,14 @@ def _clip(text: str) -> str:
 
 
 def _beside(row: Comparison) -> str:
-    """What a gap is measured to, where that is not as many real rows."""
+    """What the gap compares with, if it is not the same number of real rows."""
     return "" if mode_facts(row.mode).compared_to == "real rows of the same size" else row.against
 
 
-def _fixed(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", MINUS)
-
-
-def _effect(value: float) -> str:
-    return f"{value:+.1f}".replace("-", MINUS)
-
-
 def _measure(value: float, error: float | None = None) -> str:
-    """A measure with the digits that it can bear: those of its error, where that is known."""
+    """A measure with its significant digits: as many as its error allows, if that is known."""
     size = abs(value)
     digits = 0 if float(value).is_integer() and size > 1 else 1 if size >= 10 else 2 if size >= 0.1 else 3
     if error:
         digits = min(max(0, 1 - math.floor(math.log10(error) + 0.5)), 4)
-    text = f"{value:,.{digits}f}"
-    return text.lstrip("-") if float(text.replace(",", "")) == 0 else text.replace("-", MINUS)
+    return phrases.fixed(value, digits)

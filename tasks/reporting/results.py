@@ -1,8 +1,8 @@
 """``Results``: everything that a study found, as one typed record; ``results.json`` is its text.
 
-It is built once from the records of the rooms before this one. Page, terminal, Markdown, Prefect and MLflow read it, so
-that all of them show the same numbers. What is unknown is null, never zero and never NaN. docs/RESULTS.md is generated
-from the docstrings of this module and of ``tasks/records/``.
+It is built once. Page, terminal, Markdown, Prefect and MLflow all read it, so they show the same numbers. An unknown
+value is null, never zero and never NaN. docs/RESULTS.md is generated from the docstrings of this module and of
+``tasks/records/``.
 """
 
 import dataclasses
@@ -64,7 +64,7 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the whole study, with what was found in the store."""
+    """Sums over the whole study, including the parts that were found in the store."""
 
     calls: int
     """LLM calls."""
@@ -73,32 +73,32 @@ class Totals:
     tokens_out: int
     """Tokens written by LLMs."""
     cost_usd: float | None
-    """Null when a price is unknown."""
+    """Dollars; null if a price is unknown."""
     seconds: float
-    """Generating, asking and training, one after the other; not wall time."""
+    """Sum of the times of generation, questions and training. It is no wall time, because some run at the same time."""
     cells: int
     """All cells."""
     cells_failed: int
     """Cells without a score."""
     cells_stored: int
-    """Cells that were found in the store: nothing was trained for them in this run."""
+    """Cells that were found in the store, so that this run did not train them."""
     calls_estimated: int = 0
-    """Calls whose tokens and cost are the most that they can have been."""
+    """Calls whose tokens and cost are upper bounds."""
     booked_usd: float | None = None
-    """Dollars that the budget counts as spent. Dollars for lost answers are included, those of earlier runs are not.
-    Null in results of older versions."""
+    """Dollars that the budget counts as spent, including lost answers, but without earlier runs. Null in results of
+    older versions."""
     booked_estimated_usd: float | None = None
     """The part of ``booked_usd`` that is an upper bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A stage that broke off and is no cell and no synthesis."""
+    """A failed stage that is neither a cell nor a synthesis."""
 
     stage: str
-    """Which one."""
+    """Name of the stage."""
     error: str
-    """Why it broke off."""
+    """Why it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,32 +110,32 @@ class RegisteredModel:
     name: str
     """Its name in MLflow's registry."""
     version: str
-    """Of the registered model."""
+    """Version of the registered model."""
     made_by: str
-    """What wrote its training rows: the mode and the LLM."""
+    """Mode and LLM of its training rows."""
     classifier: str
     """The classifier that was trained."""
     seed: int
-    """Of the replicate."""
+    """Seed of the replicate."""
     agreement: float
-    """Share of test rows, 0 to 1, of which the model says what the cell's trial said."""
+    """Share of test rows, 0 to 1, for which the model predicts the same label as the cell's trial."""
 
 
 @dataclass(frozen=True)
 class Subjectivity:
-    """How subjective the tasks are, and how the scores go with it."""
+    """How subjective the tasks are, and how scores depend on it."""
 
     tasks: tuple[TaskSubjectivity, ...] = ()
-    """One a task."""
+    """One for each task."""
     curves: tuple[Curve, ...] = ()
-    """Accuracy over the agreement of raters, one an arm."""
+    """Accuracy over the agreement of raters, one for each arm."""
     correlations: tuple[Correlation, ...] = ()
-    """One an arm over all tasks and measure of subjectivity."""
+    """Correlations of gap and subjectivity, one for each arm and measure of subjectivity."""
 
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Versions of what shapes a result, read from package metadata without importing any of it."""
+    """Versions of the packages that affect a result, read from metadata without importing them."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -148,44 +148,44 @@ def package_versions() -> dict[str, str]:
 
 
 class Results(BaseModel):
-    """Everything that a study found. Lists are in the study's own order, in whatever order they are given."""
+    """Everything that a study found. Lists are sorted into the order of the study file."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     schema_version: int = Field(default=SCHEMA, alias="schema")
-    """Version of this file's form."""
+    """Version of the file's format."""
     created: str
-    """ISO time with zone."""
+    """Time of the run in ISO format with time zone."""
     config: StudyConfig
     """The study file with all defaults filled in."""
     versions: Mapping[str, str] = Field(default_factory=package_versions)
-    """Versions of the packages that shape a result."""
+    """Versions of the packages that affect a result."""
     tasks: tuple[TaskSummary, ...]
-    """What was loaded. Tasks that could not be loaded are in ``config.tasks`` alone."""
+    """The loaded tasks. Tasks that could not be loaded are only in ``config.tasks``."""
     cells: tuple[Trial, ...]
-    """One a cell of the grid; a failed one has its error."""
+    """One trial for each cell of the grid. A failed one has its error."""
     syntheses: tuple[Synthesis, ...]
-    """One a generated data set and mode: one that several modes train on is listed for each of them, with one key."""
+    """Generated data sets. One that several modes use is listed for each of them, with the same key."""
     comparisons: tuple[Comparison, ...]
-    """Scores and gaps, one an arm."""
+    """Scores and gaps, one for each arm."""
     subjectivity: Subjectivity = Subjectivity()
-    """How subjective the tasks are, and how the scores go with it."""
+    """How subjective the tasks are, and how scores depend on it."""
     findings: tuple[Finding, ...] = ()
-    """The findings of Li et al. 2023, held against these numbers."""
+    """Whether these numbers confirm the findings of Li et al. 2023."""
     challenges: tuple[Challenge, ...] = ()
-    """Each LLM's rows against the best so far, of each task and mode and over all modes."""
+    """Comparisons of each LLM with the best one so far, for each task and mode and over all modes."""
     models: tuple[RegisteredModel, ...] = ()
     """Champions that were registered in MLflow."""
     paper: tuple[Published, ...] = ()
-    """The numbers of Li et al. 2023 for the study's cells, as context."""
+    """The numbers of Li et al. 2023 for the study's arms, as context."""
     failures: tuple[Failure, ...] = ()
-    """Stages that broke off and are no cell and no synthesis."""
+    """Failed stages that are neither a cell nor a synthesis."""
     analyses: Mapping[str, Any] = Field(default_factory=dict)
     """Further results of the analysis, by the name of their section (``tasks/reporting/sections``)."""
     totals: Totals
-    """Sums over the whole study, with what was found in the store."""
+    """Sums over the whole study, including the parts that were found in the store."""
     estimate: Planned | None = None
-    """What the plan expected of the run before anything was spent."""
+    """The plan's estimate for the run, made before anything was spent."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -209,7 +209,7 @@ class Results(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def status(self) -> Literal["ok", "failed"]:
-        """``failed`` where a cell, a synthesis or another stage failed, or where there is no cell."""
+        """``failed`` if a cell, a synthesis or another stage failed, or if there is no cell."""
         return "failed" if self.errors else "ok"
 
     @property
@@ -220,7 +220,7 @@ class Results(BaseModel):
         return (*(item.error for item in self.failures), *failed, *([] if self.cells else ["the study has no cell"]))
 
     def with_field(self, path: str, found: Any) -> "Results":
-        """The same with another value of a field, such as ``findings``, or ``subjectivity.curves``: a field of one."""
+        """A copy with another value of a field (``findings``) or of a field in a field (``subjectivity.curves``)."""
         name, _, part = path.partition(".")
         value = _storable(dataclasses.replace(getattr(self, name), **{part: found}) if part else found)
         if isinstance(value, Subjectivity):  # a copy is not validated
@@ -228,13 +228,11 @@ class Results(BaseModel):
         return self.model_copy(update={name: value})
 
     def with_analysis(self, name: str, found: Any) -> "Results":
-        """The same with an entry of ``analyses``: what an analysis found, as records or plain JSON."""
+        """A copy with another entry of ``analyses``; the value is records or plain JSON."""
         return self.model_copy(update={"analyses": {**self.analyses, name: _storable(to_jsonable_python(found))}})
 
     def analysis(self, name: str, of: type[T]) -> T | None:
-        """What an analysis found that is in ``analyses``, as a record or, say, a ``tuple[Record, ...]``; null without
-        it.
-        """
+        """An entry of ``analyses`` as a record or a type such as ``tuple[Record, ...]``; null if it is missing."""
         found = self.analyses.get(name)
         return None if found is None else from_value(found, of)
 
@@ -255,7 +253,7 @@ def to_json(results: Results) -> str:
 def read_results(path: Path | str) -> Results:
     """The results in a file of this or an older version.
 
-    Raises ``FileNotFoundError`` where there is none, ``RunError`` where it is damaged or of a newer version.
+    Raises ``FileNotFoundError`` if there is no file, ``RunError`` if it is damaged or of a newer version.
     """
     with damage_as_error(path):
         content, schema = read_content(path)
@@ -263,19 +261,19 @@ def read_results(path: Path | str) -> Results:
 
 
 def source_of(row: Any) -> str | None:
-    """Who made the rows of a synthesis, cell, comparison, curve or correlation, for people; null for real rows."""
-    if isinstance(row, Synthesis):  # one of an older version has a name alone
+    """Name of the source of a record's rows, for people; null for real rows."""
+    if isinstance(row, Synthesis):  # results of older versions have only a name
         return row.source.label if row.source else row.generator
     source: str | None = row.source
     return source
 
 
 def total(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Spent, booked: Booked | None) -> Totals:
-    """The study's sums.
+    """The sums over a study.
 
-    A synthesis that several modes train on is listed for each of them and counts once. An LLM that classifies is a
-    trial, whose calls and seconds are among those of ``questions``: what untrained arms, annotators and judges took.
-    ``booked`` is what the ledger of this run, or of the account that it spends from, holds at the end.
+    A synthesis that several modes use is listed for each of them, but counts once. ``questions`` is what untrained
+    arms, annotators and judges took. It includes the calls and seconds of LLMs that classify, although these are also
+    trials. ``booked`` is the content of the ledger (of this run, or of its account) at the end.
     """
     made = list({synthesis.key or number: synthesis for number, synthesis in enumerate(syntheses)}.values())
     trained = sum(trial.seconds for trial in trials if trial.latency_s is None)
@@ -295,8 +293,9 @@ def total(syntheses: Sequence[Synthesis], trials: Sequence[Trial], questions: Sp
 
 
 def _storable(value: Any) -> Any:
-    """A value as JSON and UTF-8 can hold it, in records and all that they hold: a number that is none becomes null, in
-    a mapping it is left out, and half a character becomes U+FFFD.
+    """A value that JSON and UTF-8 can represent, also inside of records.
+
+    NaN and infinite numbers become null, or are left out of a mapping; a lone surrogate becomes U+FFFD.
     """
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -319,8 +318,8 @@ def _subjectivity_in_order(value: Subjectivity, config: StudyConfig) -> Subjecti
 
 
 def _ordered(items: Iterable[Any], config: StudyConfig) -> tuple[Any, ...]:
-    """In the order of the study file; what it does not list (the full-real reference) comes last in its group, and
-    rows of comparison after that.
+    """Items in the order of the study file. What the file does not list (the reference) comes last in its group, and
+    then the untrained arms.
     """
     modes = [*map(own_name, config.modes), REFERENCE, *config.untrained]
     generators = [configured(generator, config.generators).label for generator in config.generators]

@@ -1,4 +1,4 @@
-"""A section: one result of the analysis, and how it is shown in each place."""
+"""A section: one result of the analysis, and how each output shows it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,21 +11,21 @@ from tasks.store import Store
 
 @dataclass(frozen=True, slots=True)
 class AnalysisInputs:
-    """What sections compute their parts from beside the results: records of a run that results.json leaves out."""
+    """Inputs of sections besides the results: records of a run that results.json does not contain."""
 
     store: Store
-    """Where the predictions and the rows are."""
+    """The store with the predictions and the rows."""
     agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """By task and test row (``item_key``), the agreement of the data's own raters; tasks without raters have none."""
+    """Agreement of the data's own raters by task and test row (``item_key``), for tasks whose data has raters."""
     ratings: Mapping[str, Sequence[Rating]] = field(default_factory=dict)
-    """By task, the annotators' votes on test rows."""
+    """The annotators' votes on test rows, by task."""
     judgements: Sequence[Judgement] = ()
     """Comparisons of tasks by judges."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Plain text in rows, for every place; false without rows."""
+    """Rows of plain text for all outputs. It is false if it has no rows."""
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -45,7 +45,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Panels of one classifier and generator, or one wide figure with its sentence."""
+    """The panels of one classifier and generator, or one wide figure with its sentences."""
 
     name: str
     panels: list[Panel] = field(default_factory=list)
@@ -55,32 +55,33 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One result of the analysis. Page, terminal, Markdown, Prefect's artifact and MLflow go through all sections; one
-    without anything to show is left out.
+    """One result of the analysis. Page, terminal, Markdown, Prefect's artifact and MLflow loop over all sections.
+
+    A section without content is left out.
     """
 
     name: str
-    """Of its part of the results, and of its template beside its file; without one its part of the page is title,
-    sentences, figures and table."""
+    """Name of its part of the results, and of its template, which is beside its file. Without a template, the page
+    shows title, sentences, figures and table."""
     title: str
     """Heading on the page."""
     compute: Callable[[Results, AnalysisInputs], Any] | None = None
-    """Makes its part, as records or plain JSON, from the inputs and the results, which have the parts of the sections
-    before it. Null where it only shows what stages of the flow found."""
+    """Computes its part of the results, as records or plain JSON. The results contain the parts of earlier sections.
+    Null if the section only shows what stages of the flow computed."""
     stored_in: str = ""
-    """Field of ``Results`` that holds its part, such as ``subjectivity.curves``; without one its part is an entry of
+    """Field of ``Results`` for its part, such as ``subjectivity.curves``. If empty, its part is an entry of
     ``analyses``."""
     sentences: Callable[[Results], Sequence[str]] = lambda results: ()
-    """What it means, for places without figures."""
+    """Its conclusions, for outputs without figures."""
     heading: str = ""
-    """Of its sentences; without one they stand among those of other sections."""
+    """Heading of its sentences. If empty, they are listed together with those of other sections."""
     table: Callable[[Results], Table | None] = lambda results: None
-    """Its numbers, for places without figures."""
+    """Its numbers, for outputs without figures."""
     figures: Callable[[Results], Sequence[Panel]] = lambda results: ()
-    """For a section without a template."""
+    """Its figures, if it has no template."""
     variables: Callable[[Results], Mapping[str, Any]] = lambda results: {}
-    """What its template needs beside what all of them get."""
+    """Variables of its template, in addition to those of all templates."""
     metrics: Callable[[Results], Mapping[str, float | None]] = lambda results: {}
-    """Metrics of the study's run in MLflow; null is left out."""
+    """Metrics of the study's run in MLflow, without nulls."""
     tags: Callable[[Results], Mapping[str, str]] = lambda results: {}
-    """Tags of the same."""
+    """Tags of the study's run in MLflow."""

@@ -1,6 +1,6 @@
-"""A results object's comparisons as rows of plain values: Prefect's table artifact, and who reads it by its API.
+"""Comparisons as rows of plain values, for Prefect's table artifact and for readers of its API.
 
-Intervals come last: a page narrower than the table cuts them off, and never the answer.
+Intervals are the last columns, because a narrow page cuts off the columns at the right.
 """
 
 from tasks.records import Comparison, short
@@ -10,20 +10,20 @@ from tasks.reporting.results import Results
 
 
 def table(results: Results) -> list[dict[str, str | float | None]]:
-    """One row a comparison, in the order of the report. Scores are macro-F1 from 0 to 1, gaps are points of it.
+    """One row for each comparison, in the order of the report. Scores are macro-F1 (0 to 1), gaps are points of it.
 
-    What is not known is null: the gap of real rows, of a comparison without finished trials, and their intervals.
+    Unknown values are null, such as the gap of real rows or of a comparison without finished trials.
     """
     return [_row(results, row) for row in in_order(results, results.comparisons)]
 
 
 def _row(results: Results, row: Comparison) -> dict[str, str | float | None]:
-    score, gap, writer, classifier = row.macro_f1, row.gap, llm(row), trained(row)
+    score, gap, model, classifier = row.macro_f1, row.gap, llm(row), trained(row)
     state = answer(row)
     return {
         "task": row.task,
         "training rows": rows_of(row, results),
-        "LLM": writer and short(writer),
+        "LLM": model and short(model),
         **({"classifier": classifier and short(classifier)} if "classifier" in varying(results.comparisons) else {}),
         "macro-F1": round(score.mean, 3) if score else None,
         "gap": round(100 * gap.mean, 1) if gap else None,

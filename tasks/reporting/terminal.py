@@ -1,7 +1,7 @@
-"""Tables on stdout and live progress on stderr, so that ``--json`` has stdout for itself.
+"""Tables on stdout and live progress on stderr. So ``--json`` can use stdout.
 
-Where stderr is no terminal (a log file, CI) the display writes one plain line for what ends and now and then one for
-what goes on.
+If stderr is no terminal (a log file, CI), the display writes a plain line for each finished stage and, from time to
+time, for running stages.
 """
 
 import time
@@ -17,11 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.config import TaskConfig
+from tasks.phrases import count, signed_points
 from tasks.progress import Progress
 from tasks.records import Comparison, short
 from tasks.reporting.grouping import in_order
 from tasks.reporting.modes import MARKS, answer, place
-from tasks.reporting.phrases import count
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS, summary
@@ -42,9 +42,9 @@ STAGES = {
     "judge": "judges",
 }
 SHOWN = 6
-"""Stages at work that the display shows; more would not fit a small terminal."""
+"""Most running stages that the display lists; more would not fit into a small terminal."""
 QUIET_S = 15.0
-"""Seconds between plain lines of one stage where there is no terminal to draw on."""
+"""Seconds between plain lines about one running stage, without a terminal."""
 PIPED_WIDTH = 140
 
 
@@ -53,19 +53,19 @@ class Finding(Protocol):
 
     @property
     def name(self) -> str:
-        """What was looked at."""
+        """What was checked."""
 
     @property
     def ok(self) -> bool | None:
-        """Null for what is good to know and nobody needs."""
+        """Whether it is all right; null for optional parts."""
 
     @property
     def detail(self) -> str:
-        """What was found."""
+        """The result of the check."""
 
 
 def show(content: RenderableType) -> None:
-    """Print a table on stdout, as wide as the terminal, or wide enough to read where there is none."""
+    """Print a table on stdout, as wide as the terminal, or ``PIPED_WIDTH`` characters without one."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PIPED_WIDTH
@@ -73,7 +73,7 @@ def show(content: RenderableType) -> None:
 
 
 def comparison_table(results: Results) -> RenderableType:
-    """Scores and gaps of a results object, a line for each kind of training rows, by task, objective ones first."""
+    """Scores and gaps, a line for each kind of training rows, by task; objective tasks come first."""
     table = _table("task", "training rows", ">macro-F1", ">95%", ">gap (points)", ">95%", "good enough?", "verdict")
     last = None
     for row in in_order(results, results.comparisons):
@@ -94,7 +94,7 @@ def comparison_table(results: Results) -> RenderableType:
 
 
 def study_view(results: Results, sections: Sequence[Section] = SECTIONS) -> RenderableType:
-    """The comparison table, what sections say and their tables."""
+    """The comparison table, then sentences and tables of the sections."""
     parts: list[RenderableType] = [comparison_table(results)]
     if said := summary(results, sections):
         parts += [Text(), *(Text(f"• {sentence}") for sentence in said)]
@@ -111,7 +111,7 @@ def study_view(results: Results, sections: Sequence[Section] = SECTIONS) -> Rend
 
 
 def plan_table(plan: "Plan") -> RenderableType:
-    """A plan's syntheses and questions with their estimates, its trials, and what is still to be done."""
+    """A plan's syntheses and questions with their estimates, the number of trials, and the remaining work."""
     table = _table(
         "task", "mode", "generator", ">draw", ">calls", ">tokens in", ">tokens out", ">cost", ">time", "stored"
     )
@@ -143,7 +143,7 @@ def plan_table(plan: "Plan") -> RenderableType:
 
 
 def _leaving(shown: "Sequence[Shown]") -> list[str]:
-    """A line for everybody who would get real texts, and for the descriptions of tasks, which hold none."""
+    """A line for each address that would get real texts, or only descriptions of tasks."""
     lines = []
     for to in dict.fromkeys(item.to for item in shown if item.to is not None):
         theirs = [item for item in shown if item.to == to]
@@ -159,7 +159,7 @@ def _leaving(shown: "Sequence[Shown]") -> list[str]:
 
 
 def tasks_table(tasks: Iterable[TaskConfig]) -> RenderableType:
-    """The catalog: what each task is and where its real rows come from."""
+    """The catalog: each task and the source of its real rows."""
     table = _table("task", "what it is", "labels", "real rows from", "licence")
     for task in tasks:
         sources = ", ".join(dict.fromkeys(source.kind for source in task.sources))
@@ -170,7 +170,7 @@ def tasks_table(tasks: Iterable[TaskConfig]) -> RenderableType:
 
 
 def checks_table(checks: Iterable[Finding]) -> RenderableType:
-    """What ``synthgap doctor`` found, problems marked in words as well as in colour."""
+    """The checks of ``synthgap doctor``. Problems have a word and a colour."""
     table = _table("", "what", "found")
     marks = {True: ("ok", "green"), False: ("PROBLEM", "bold red"), None: ("", "")}
     for check in checks:
@@ -179,7 +179,7 @@ def checks_table(checks: Iterable[Finding]) -> RenderableType:
 
 
 def usage_tables(usage: "Usage") -> RenderableType:
-    """What the home folder and the store hold, by kind and by study."""
+    """The content of the home folder and the store, by kind and by study."""
     unused = f">unused for {usage.days:g} days"
     kinds = _table("where", "kind", "what it is", ">number", ">size", unused, ">not in any results")
     for kind in sorted(usage.kinds, key=lambda kind: (kind.place != "store", -kind.bytes)):
@@ -195,7 +195,7 @@ def usage_tables(usage: "Usage") -> RenderableType:
 
 
 def pruning_table(pruning: "Pruning") -> RenderableType:
-    """What pruning freed, or would free."""
+    """The content that pruning freed, or would free."""
     table = _table("kind", ">number", ">size")
     for row in pruning.kinds:
         table.add_row(*map(Text, (row.kind, f"{row.number:,}", decimal(row.bytes))))
@@ -212,7 +212,7 @@ def pruning_table(pruning: "Pruning") -> RenderableType:
 
 
 class Display:
-    """Progress of a run on stderr: a bar for syntheses and one for trials, and a line for each stage at work.
+    """Progress of a run on stderr: a bar for syntheses, a bar for trials, and a line for each running stage.
 
     ``update`` and ``message`` may be called from any thread.
     """
@@ -238,7 +238,7 @@ class Display:
             self._live.stop()
 
     def update(self, step: Progress) -> None:
-        """Take note of a stage's state of work."""
+        """Show the progress of a stage."""
         name = (step.stage, step.name)
         if step.finished:
             self._active.pop(name, None)
@@ -272,14 +272,15 @@ class Display:
         steps = list(self._active.values())
         work = Table.grid(padding=(0, 1))
         for step in steps[:SHOWN]:
-            work.add_row(Text("  " + STAGES[step.stage], "dim"), Text(step.name), _share(step), Text(step.note, "dim"))
+            share = Text(f"{step.done}/{step.total}" if step.total > 1 else "")
+            work.add_row(Text("  " + STAGES[step.stage], "dim"), Text(step.name), share, Text(step.note, "dim"))
         if len(steps) > SHOWN:
             work.add_row("", Text(f"and {len(steps) - SHOWN} more", "dim"), "", "")
         return Group(*lines, work)
 
     def _bar(self, stage: str, planned: int) -> RenderableType:
         ended, failed = len(self._ended[stage]), len(self._failed[stage])
-        total = max(planned, ended)  # a synthesis that falls short adds real rows of its own size
+        total = max(planned, ended)  # a synthesis with too few rows adds a trial on real rows
         seconds = time.monotonic() - self._started
         row = Table.grid(padding=(0, 1))
         for width in (10, 30, 9, 12, 8):
@@ -290,12 +291,8 @@ class Display:
         return row
 
 
-def _share(step: Progress) -> Text:
-    return Text(f"{step.done}/{step.total}") if step.total > 1 else Text("")
-
-
 def _table(*heads: str) -> Table:
-    """A table; a head that starts with ``>`` is a column of numbers."""
+    """A table. A column whose head starts with ``>`` is right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for head in heads:
         number = head.startswith(">")
@@ -310,7 +307,7 @@ def _score(row: Comparison) -> list[str]:
 
 def _gap(row: Comparison) -> list[str]:
     gap = row.gap
-    return [f"{100 * gap.mean:+.1f}", f"{100 * gap.low:+.1f} to {100 * gap.high:+.1f}"] if gap else ["–", "–"]
+    return [signed_points(gap.mean), f"{signed_points(gap.low)} to {signed_points(gap.high)}"] if gap else ["–", "–"]
 
 
 def _spend(planned: "Estimate | Planned", seconds: float | None) -> list[str]:

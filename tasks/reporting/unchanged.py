@@ -1,7 +1,7 @@
-"""Whether a study's last results are still what a run would find, so that nothing need be started to show them.
+"""Whether a run would find the same results as the last one. If so, they are shown without starting anything.
 
-``inputs_key`` hashes everything that results depend on; it is kept beside the results with a hash of the file. What a
-run does not read is no input: the price of calls that were made, what a ledger counts, the models in MLflow's registry.
+``inputs_key`` hashes everything that results depend on. The key is stored beside the results, with a hash of
+results.json. Things that a run does not read are no inputs: prices of finished calls, ledgers, MLflow's model registry.
 """
 
 import hashlib
@@ -34,12 +34,12 @@ from tasks.training.trial import KIND as TRIALS
 from tasks.versions import code_version
 
 FILE = "inputs.json"
-"""Beside a study's results."""
+"""Name of the file with the key, beside the results."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What the last results were computed from."""
+    """The inputs of the last results."""
 
     inputs: str
     results: str
@@ -51,11 +51,11 @@ def inputs_key(
 ) -> str:
     """Content key of everything that the results of a study depend on.
 
-    ``syntheses`` are the keys of its data sets, ``trials`` its cells. Artifacts count with what they hold, because one
-    that was deleted and made again may differ; an absent or damaged one counts as null. Champions are those after the
-    run: if another study has replaced one since, the study's LLMs have a new one to challenge.
+    ``syntheses`` are the keys of its data sets, ``trials`` its cells. Artifacts are hashed with their content, because
+    an artifact that was deleted and made again may differ; a missing or damaged one counts as null. Champions are those
+    after the run: if another study has replaced one, the study's LLMs must be compared with the new one.
 
-    Raises ``RunError`` when the store cannot be read.
+    Raises ``RunError`` if the store cannot be read.
     """
     store, asked = Store(settings.store_url), config.subjectivity
     champions = [current_champion(store, *place) for place in places_of(trials)]
@@ -86,7 +86,7 @@ def inputs_key(
 
 
 def keep_inputs(inputs: str, study: str, settings: Settings) -> None:
-    """Note what a study's results on disk were computed from. Raises ``RunError`` when the disk refuses."""
+    """Store the inputs of a study's results beside them. Raises ``RunError`` if this fails."""
     folder = publish.folder_of(study, settings)
     kept = _Kept(inputs, _hash(folder / RESULTS))
     with writing("the results to", folder):
@@ -94,10 +94,10 @@ def keep_inputs(inputs: str, study: str, settings: Settings) -> None:
 
 
 def unchanged_results(plan: Plan, data: Sequence[TaskData], settings: Settings) -> Results | None:
-    """The last results of a study of which a run would find the same; null where one has to run.
+    """The last results of a study if a run would find the same; null if a run is needed.
 
-    That is where any part of the plan is not stored, an input is not the same any more, the last run failed in any
-    part, or its results or MLflow's database are gone. MLflow itself is not asked.
+    A run is needed if a part of the plan is not stored, an input has changed, a part of the last run failed, or the
+    results or MLflow's database are gone. MLflow itself is not asked.
     """
     config, folder = plan.study, publish.folder_of(plan.study.name, settings)
     if plan.questions or not plan.all_stored:
@@ -114,7 +114,7 @@ def unchanged_results(plan: Plan, data: Sequence[TaskData], settings: Settings) 
         syntheses = [synthesis_key(job, of_task[job.task.name]) for job in plan.synthesis_jobs]
         inputs = inputs_key(config, data, syntheses, results.cells, settings)
         retired = mark_retired(results.challenges, Store(settings.store_url)) != results.challenges
-    except (OSError, jsonl.DamagedError, RunError, UserError):  # a run says what is wrong
+    except (OSError, jsonl.DamagedError, RunError, UserError):  # a run reports what is wrong
         return None
     troubled = results.status != "ok" or any(item.error for item in results.syntheses)  # texts that were not measured
     return None if inputs != kept.inputs or retired or troubled else results

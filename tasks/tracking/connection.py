@@ -1,6 +1,6 @@
-"""How MLflow is reached: a client for each address, which waits for a server that is away, and one clear message.
+"""The connection to MLflow: one client for each address, which waits for a server that does not answer.
 
-MLflow's own repeats are off: ``outage`` repeats calls.
+MLflow's own retries are switched off, because ``outage`` repeats calls. An error becomes one clear message.
 """
 
 import contextlib
@@ -17,22 +17,22 @@ from urllib.parse import urlsplit
 from tasks.errors import RunError, without_password
 from tasks.tracking.outage import Outage
 
-FOREIGN = {"boto3", "botocore", "mlflow", "requests", "sqlalchemy", "urllib3"}
-"""Libraries below MLflow whose exceptions reach us as they are."""
-ASIDE = "(raised as a result of Query-invoked autoflush"
-"""With this SQLAlchemy begins some messages; what went wrong is in the next line."""
+RAISED_BY_MLFLOW = {"boto3", "botocore", "mlflow", "requests", "sqlalchemy", "urllib3"}
+"""Libraries whose exceptions MLflow's client raises unchanged."""
+NO_CAUSE = "(raised as a result of Query-invoked autoflush"
+"""The first line of some messages of SQLAlchemy. The cause is in the next line."""
 
 
 @functools.lru_cache(maxsize=8)
 def connect(uri: str) -> Any:
-    """One client for each URI: opening a database costs a second, and both kinds of store are thread-safe."""
+    """One client for each URI. Opening a database takes a second, and clients are thread-safe."""
     for name, value in {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # stdout belongs to `synthgap run --json`
         "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
-        "MLFLOW_UV_AUTO_DETECT": "false",  # a model gets no pyproject.toml of the folder that a study was started in
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # ours repeat a call; two layers would multiply
+        "MLFLOW_UV_AUTO_DETECT": "false",  # else a model would include the pyproject.toml of the current folder
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # ``outage`` repeats calls; two layers would multiply
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
     }.items():
         os.environ.setdefault(name, value)
@@ -40,8 +40,8 @@ def connect(uri: str) -> Any:
 
     from mlflow.tracking import MlflowClient
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # forty lines of migrations on first use
-    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # a traceback of what it raises all the same
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs forty lines of migrations at the first use
+    logging.getLogger("mlflow.store.db").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that it raises
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def connect(uri: str) -> Any:
 
 
 class _Patient:
-    """A client whose calls wait for a server that is away."""
+    """A client whose calls wait for a server that does not answer."""
 
     def __init__(self, client: Any, outage: Outage) -> None:
         self._client, self._outage = client, outage
@@ -60,20 +60,20 @@ class _Patient:
 
 
 def _away(error: BaseException) -> bool:
-    """Whether a server did not answer, or said that the failure is its own (5xx): it may do better in a moment."""
+    """Whether a call may succeed later: the server did not answer, or answered with a server error (5xx)."""
     from mlflow.exceptions import MlflowException
     from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import HTTPError, Timeout
 
     if isinstance(error, HTTPError) and error.response is not None:
         return bool(error.response.status_code >= 500)
-    if isinstance(error, MlflowException):  # one without a connection is an internal error to MLflow
+    if isinstance(error, MlflowException):  # without a connection, MLflow reports an internal error
         return bool(error.get_http_status_code() >= 500)
     return isinstance(error, NoConnection | Timeout)
 
 
 def log_files(client: Any, run_id: str, files: Mapping[str, str]) -> None:
-    """Log texts as files of a run, by their names."""
+    """Log texts as files of a run, by file name."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in files.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
@@ -81,12 +81,12 @@ def log_files(client: Any, run_id: str, files: Mapping[str, str]) -> None:
 
 
 def check_alive(uri: str) -> None:
-    """MLflow's own client retries for minutes before it says that nobody is there; ask once instead."""
+    """Raise ``RunError`` if no server answers. MLflow's client would retry for minutes."""
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10):
             return
     except urllib.error.HTTPError:
-        return  # somebody answers: a proxy or a login page; the client's own message will be better
+        return  # a proxy or a login page answers; the client's own message is better
     except OSError as error:
         reason = getattr(error, "reason", error)
         raise RunError(
@@ -96,7 +96,7 @@ def check_alive(uri: str) -> None:
 
 
 def check_database(uri: str) -> None:
-    """The same of a database, for which MLflow would wait a hundred seconds."""
+    """Raise an error if a database does not answer. MLflow would wait for a hundred seconds."""
     from sqlalchemy import create_engine
 
     engine = create_engine(uri)
@@ -105,14 +105,14 @@ def check_database(uri: str) -> None:
 
 
 def database_of(uri: str) -> str | None:
-    """The kind of database that a tracking URI names; null where it is none."""
+    """The kind of database in a tracking URI; null if it is no database."""
     kind = urlsplit(uri).scheme.split("+")[0]
     return kind if kind in {"sqlite", "postgresql", "mysql", "mssql"} else None
 
 
 @contextlib.contextmanager
 def clear_errors(uri: str) -> Iterator[None]:
-    """Turn what MLflow, its HTTP client, the database or the disk raise into one ``RunError`` that names the place."""
+    """Convert errors of MLflow, its HTTP client, the database or the disk into one ``RunError`` with the address."""
     try:
         yield
     except ModuleNotFoundError as error:  # the driver of a database
@@ -120,8 +120,8 @@ def clear_errors(uri: str) -> Iterator[None]:
     except OSError as error:  # a full disk, or no connection
         raise RunError(f"MLflow at {without_password(uri)!r} and its files: {error}") from error
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in FOREIGN:
+        if type(error).__module__.partition(".")[0] not in RAISED_BY_MLFLOW:
             raise
-        lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(ASIDE)]
+        lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith(NO_CAUSE)]
         said = lines[0] if lines else type(error).__name__
         raise RunError(f"MLflow at {without_password(uri)!r}: {said}") from error

@@ -1,4 +1,4 @@
-"""What MLflow's runs of studies and fine-tuned trials hold, and the forms in which MLflow takes it."""
+"""The content of MLflow's runs of studies and fine-tuned trials, in the form that MLflow accepts."""
 
 import csv
 import html
@@ -17,28 +17,28 @@ from tasks.reporting.section import Section
 from tasks.reporting.sections import SECTIONS
 
 LONGEST_TAG = 8000
-"""Characters of a tag's value that MLflow keeps."""
+"""Most characters of a tag's value in MLflow."""
 LONGEST_NAME = 250
-"""Characters of the name of a metric, a parameter or a run that MLflow and its databases take."""
+"""Most characters of the name of a metric, a parameter or a run in MLflow and its databases."""
 
 
 def title(arm: Arm, last: str | None) -> str:
-    """An arm and what tells a run from its others, short enough for a table; parameters have the whole names."""
+    """Short name of a run: the arm, and ``last`` to distinguish runs of one arm. Parameters have the full names."""
     source = short(arm.source.label) if arm.source else None
     return readable(arm.task, arm.mode, source, short(arm.classifier.label), last)[:LONGEST_NAME]
 
 
 def trial_params(trial: Trial, job: CellJob) -> dict[str, Any]:
-    """The cell, the arm that it shares with other seeds, and how it is trained."""
+    """Parameters of a trial: the cell, its arm, and the settings of the training."""
     shape = {"task": trial.task, "mode": trial.mode, "generator": trial.source, "seed": trial.seed}
     training = job.classifier.model_dump(mode="json", exclude={"model"}) if isinstance(job, TrialJob) else {}
     rows = f"{sum(job.label_counts.values())} rows" if isinstance(job, TrialJob) else None
-    arm = readable(trial.task, trial.mode, trial.source, rows, trial.classifier)  # what other seeds repeat
+    arm = readable(trial.task, trial.mode, trial.source, rows, trial.classifier)  # the same for all seeds
     return {**shape, "classifier": trial.classifier, "arm": arm, **training}
 
 
 def trial_metrics(trial: Trial) -> dict[str, float | None]:
-    """Rows are metrics, not parameters: a failed trial that later succeeds may change them."""
+    """Metrics of a trial. Numbers of rows are metrics, because they may change when a failed trial is repeated."""
     scores = {"macro_f1": rounded(trial.macro_f1), "accuracy": rounded(trial.accuracy), "seconds": trial.seconds}
     scores |= {"cost_usd": trial.cost_usd, "latency_s": trial.latency_s}
     sizes = {"n_train": float(trial.n_train), "n_test": float(trial.n_test)}
@@ -59,7 +59,7 @@ def study_tags(results: Results, sections: Sequence[Section] = SECTIONS) -> dict
 
 
 def datasets_of(trial: Trial, job: CellJob) -> list[Any]:
-    """Training and test rows with our own content keys: MLflow's own digest sees only the first 10,000 rows."""
+    """Training and test rows with their content keys: MLflow's own digest reads only the first 10,000 rows."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     return [
@@ -72,8 +72,8 @@ def datasets_of(trial: Trial, job: CellJob) -> list[Any]:
 
 
 def _rows_of(trial: Trial, job: CellJob) -> dict[str, tuple[str, str, int]]:
-    """Name, content key and number of rows by what they are for; a cell that trains nothing has a test set alone,
-    as its own key names it.
+    """Name, content key and number of rows by context. A cell without training has only a test set, with a key of its
+    own.
     """
     if not isinstance(job, TrialJob):
         return {"testing": (f"{trial.task} test", content_key([trial.key, "test"]), trial.n_test)}
@@ -85,7 +85,7 @@ def _rows_of(trial: Trial, job: CellJob) -> dict[str, tuple[str, str, int]]:
 
 
 def prediction_files(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Labels by row and their counts as tables that MLflow's artifact viewer shows; test texts stay in the store."""
+    """Predictions and confusion matrix as tables for MLflow's artifact viewer. They contain labels but no texts."""
     counts = Counter(pairs)
     labels = _labels(counts)
     matrix: list[list[Any]] = [
@@ -112,7 +112,7 @@ def _labels(counts: Mapping[tuple[str, str], int]) -> list[str]:
 def confusion_html(counts: Mapping[tuple[str, str], int]) -> str:
     """Counts of (true label, predicted label) as an HTML table, shaded by the share of each true label.
 
-    A picture costs 100 ms more.
+    A picture would take 100 ms longer.
     """
     labels = _labels(counts)
     head = "".join(f"<th scope=col>{html.escape(label)}</th>" for label in labels)
@@ -131,7 +131,7 @@ def confusion_html(counts: Mapping[tuple[str, str], int]) -> str:
 
 
 def as_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Any]:
-    """Unknown values (a price, the score of a failed trial) are left out, never logged as zero."""
+    """Metrics without unknown values (a price, the score of a failed trial); none of these is logged as zero."""
     from mlflow.entities import Metric
 
     now = int(time.time() * 1000)
@@ -139,12 +139,12 @@ def as_metrics(values: Mapping[str, float | None], step: int = 0) -> list[Any]:
 
 
 def rounded(value: float | None) -> float | None:
-    """To what a column of MLflow's tables holds; ``results.json`` has all digits."""
+    """Rounded to the width of a column in MLflow's tables; ``results.json`` has all digits."""
     return None if value is None else round(value, 4)
 
 
 def as_params(values: Mapping[str, Any]) -> list[Any]:
-    """Text as it is, all else as JSON; nulls are left out."""
+    """Parameters: text unchanged, other values as JSON, without nulls."""
     from mlflow.entities import Param
 
     plain = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
@@ -152,16 +152,16 @@ def as_params(values: Mapping[str, Any]) -> list[Any]:
 
 
 def as_tags(values: Mapping[str, str]) -> list[Any]:
-    """Values cut to what MLflow keeps."""
+    """Tags with values of at most ``LONGEST_TAG`` characters."""
     from mlflow.entities import RunTag
 
     return [RunTag(key, value[:LONGEST_TAG]) for key, value in values.items()]
 
 
 def _name(key: str) -> str:
-    """Labels are the user's: what MLflow refuses in a name becomes its code point, so that two never collide.
+    """A name that MLflow accepts. Users choose labels: a character that MLflow refuses becomes its code point.
 
-    A name that is too long ends with a hash of the whole.
+    A name that is too long is cut and ends with a hash of the full name. Different keys have different names.
     """
     plain = re.sub(r"[^/\w.\- :]", _code_point, key)
     plain = re.sub("//+", lambda hit: "/" + "U002F" * (len(hit[0]) - 1), plain)  # an address in a label

@@ -1,8 +1,9 @@
 """MLflow's run of a curve: all sizes of one task, mode, source and classifier, logged when a study has its results.
 
-The size is the step of the metrics, so that MLflow's own charts draw the curve: rows for each label, or rows in all
-where the number for each label is not the study's (the reference, real rows as few as a synthesis had), which is a
-curve of its own then. Two settings of one LLM or classifier are two curves. Replicates are a table among the files.
+The size is the step of the metrics, so that MLflow's charts draw the curve. It is the number of rows for each label. If
+the study does not set this number (the reference, real rows that match a short synthesis), the step is the number of
+all rows, and the arms form a separate curve. Two settings of one LLM or classifier are two curves. The replicates of a
+curve are a table among its files.
 """
 
 import json
@@ -29,22 +30,22 @@ from tasks.tracking.tags import CURVE, ERROR, PARENT, TABLES, VERDICT, own_tags
 from tasks.tracking.views import is_ours, newest_view
 
 Pairs = Callable[[Trial], Sequence[tuple[str, str]]]
-"""Reads a finished trial's (true label, predicted label) of each test row."""
+"""Reads (true label, predicted label) of each test row of a finished trial."""
 
 TABLE, CONFUSION = "replicates.json", "confusion.html"
 COLUMNS = ("size", "seed", "status", "n_train", "n_test", "macro_f1", "accuracy", "seconds", "key", "run_id", "error")
-"""Of the table of replicates; ``run_id`` is the run of a fine-tuned trial."""
+"""Columns of the table of replicates; ``run_id`` is the run of a fine-tuned trial."""
 
 
 @dataclass(frozen=True)
 class SizeCurve:
-    """The arms of one curve, by rising size, each with its trials."""
+    """The arms of one curve in the order of their sizes, each with its trials."""
 
     arms: Mapping[Arm, Sequence[Trial]]
 
     @property
     def arm(self) -> Arm:
-        """That of the largest size: what all arms share is read of it."""
+        """The arm of the largest size. The facts that all arms share are read from it."""
         return list(self.arms)[-1]
 
     @property
@@ -54,7 +55,7 @@ class SizeCurve:
 
     @property
     def name(self) -> str:
-        """What MLflow's tables call it."""
+        """Name of the run in MLflow."""
         return title(self.arm, "rows in all" if self.arm.trained and self.arm.size is None else None)
 
 
@@ -67,13 +68,13 @@ def curves_of(trials: Sequence[Trial]) -> list[SizeCurve]:
 
 
 def curve_key(arm: Arm) -> str:
-    """Names an arm's curve in all runs of all studies."""
+    """Key of an arm's curve, the same in all runs of all studies."""
     source = arm.source.key if arm.source else None
     return content_key([arm.task, arm.mode, source, arm.classifier.key, arm.size is None])
 
 
 def step_of(arm: Arm) -> int:
-    """The step of an arm's metrics: rows for each label, or rows in all; 0 where nothing is trained."""
+    """The step of an arm's metrics: rows for each label, or all rows; 0 without training."""
     return sum(rows for _, rows in arm.rows) if arm.size is None else arm.size
 
 
@@ -88,7 +89,7 @@ def log_curves(
 ) -> list[Trial]:
     """Log the curves of a study's trials below its run, and show them in the view of the newest run.
 
-    Returns the trials: one that has no run of its own has that of its curve.
+    Returns the trials with their runs: a trial without a run of its own gets the run of its curve.
     """
     compared = {row.arm: row for row in comparisons}
     with clear_errors(settings.mlflow_uri):
@@ -111,7 +112,7 @@ def log_curves(
 def point(
     arm: Arm, trials: Sequence[Trial], comparison: Comparison | None, syntheses: Sequence[Synthesis]
 ) -> dict[str, float | None]:
-    """Metrics of one size, means over the replicates that have a score; null where nothing is known."""
+    """Metrics of one size: means over the replicates with a score; null if unknown."""
     scored = [trial for trial in trials if trial.macro_f1 is not None]
     found: dict[str, float | None] = {
         name: rounded(_mean([getattr(trial, name) for trial in scored])) for name in ("macro_f1", "accuracy")
@@ -131,7 +132,7 @@ def point(
 
 
 def table(curve: SizeCurve) -> str:
-    """The replicates, as MLflow's page shows a table (the form of pandas' ``orient="split"``)."""
+    """The replicates as JSON that MLflow shows as a table (pandas' ``orient="split"``)."""
     trials = [replace(one, macro_f1=rounded(one.macro_f1), accuracy=rounded(one.accuracy)) for one in curve.trials]
     rows = [[trial.arm.size, *(getattr(trial, name) for name in COLUMNS[1:])] for trial in trials]
     return json.dumps({"columns": COLUMNS, "data": rows})
@@ -143,7 +144,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _cost(arm: Arm, trials: Sequence[Trial], syntheses: Sequence[Synthesis]) -> float | None:
-    """Dollars for the LLM's rows of all replicates, or for its answers; null for real rows and unknown prices."""
+    """Dollars for the generated rows of all replicates, or for the LLM's answers; null if unknown and for real rows."""
     if arm.source:
         whose = (arm.task, arm.mode, arm.source)
         made = {item.key: item.cost_usd for item in syntheses if (item.task, item.mode, item.source) == whose}
@@ -153,7 +154,7 @@ def _cost(arm: Arm, trials: Sequence[Trial], syntheses: Sequence[Synthesis]) -> 
 
 
 def curve_params(arm: Arm, config: StudyConfig) -> dict[str, Any]:
-    """What its arms share, and how they are trained."""
+    """Parameters of a curve: what its arms share, and the settings of the training."""
     names = {"task": arm.task, "mode": arm.mode, "generator": arm.source_label, "classifier": arm.classifier.label}
     trained = (item for item in config.classifiers if arm.trained and configured(item).key == arm.classifier.key)
     return {**names, **next((item.model_dump(mode="json", exclude={"model"}) for item in trained), {})}
@@ -168,7 +169,7 @@ def _log(
     verdict: str,
     pairs: Pairs,
 ) -> str:
-    """The id of the curve's new run."""
+    """Log a curve; returns the id of its run."""
     errors = [trial.error or "failed" for trial in curve.trials if trial.status != "ok"]
     tables = json.dumps([{"path": TABLE, "type": "table"}])
     tags = {**own_tags("curve"), PARENT: run.run_id, CURVE: curve_key(curve.arm), TABLES: tables}
@@ -182,7 +183,7 @@ def _log(
 
 
 def _confusion(curve: SizeCurve, pairs: Pairs) -> dict[str, str]:
-    """The confusion matrix of the largest size that has scores, over all of its replicates."""
+    """The confusion matrix of the largest size with scores, summed over its replicates."""
     for trials in reversed(list(curve.arms.values())):
         counts = Counter(pair for trial in trials if trial.status == "ok" for pair in pairs(trial))
         if counts:

@@ -1,8 +1,8 @@
-"""Waits for a server that is away for a moment, so that an outage costs a study time and nothing else.
+"""Waits for a server that does not answer for a while, so that a study only loses time.
 
-One outage is shared by all threads that call one server: its patience is counted from the first call that failed with
-none answered since. So it is logged once, and when the server is given up, everybody who still calls it fails at once
-instead of waiting in turn.
+All threads that call a server share one ``Outage``. Its time limit starts with the first failed call after the last
+answered one. So the outage is logged once, and when the limit is reached, all callers fail at once instead of one after
+the other.
 """
 
 import logging
@@ -17,15 +17,15 @@ R = TypeVar("R")
 
 LOGGER = logging.getLogger("synthgap")
 PATIENCE_S = 120.0
-"""Seconds without an answer until a server is given up."""
+"""Seconds without an answer after which calls fail."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
-"""Between two attempts of one call, doubled each time, and the most of them."""
+"""Seconds between two attempts of one call: the first wait, doubled each time, and the longest one."""
 
 
 class Outage:
-    """Calls to one server, repeated while it is away. Thread-safe.
+    """Calls to one server, repeated while it does not answer. Thread-safe.
 
-    ``name`` is how messages call the server, ``away`` tells an error of a server that may come back from others.
+    ``name`` is the server's name in messages. ``away`` tells whether a call may succeed after an error.
     """
 
     def __init__(self, name: str, away: Callable[[BaseException], bool], patience: float = PATIENCE_S) -> None:
@@ -34,7 +34,7 @@ class Outage:
         self._since: float | None = None
 
     def call(self, function: Callable[..., R], *arguments: Any, **named: Any) -> R:
-        """The outcome of a call; raises what it raised where the server stays away or it is another error."""
+        """The result of a call. Raises its error if the server does not answer in time, and any other error at once."""
         retrying = Retrying(
             retry=retry_if_exception(self._away),
             stop=self._given_up,
@@ -46,7 +46,7 @@ class Outage:
         return result
 
     def _given_up(self, state: RetryCallState) -> bool:
-        """By the server's silence; by the call's own age where others are answered and this one is not."""
+        """Whether the time limit has passed since the outage began or, if others get answers, since this call began."""
         now = time.monotonic()
         with self._lock:
             new = self._since is None

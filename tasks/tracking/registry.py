@@ -1,9 +1,9 @@
 """MLflow's model registry: the model of a task's best training rows, under the task's name, with alias ``champion``.
 
-Whose model it is stands in tags of its version, with the trials that made it the best: so the registry itself says
-whom a new one has to beat, and the alias moves for one that is better beyond chance only. A fine-tuned model is the one
-that its trial left; where it left none (found in the store, trained on a cluster), it is trained once more. A probe is
-fitted once more, which takes moments, from embeddings that are stored.
+Tags of a version hold its champion and the trials that show it. So the registry itself has what a new model must be
+compared with, and the alias moves only if the whole interval of the lead is above 0. A fine-tuned model is the one that
+its trial kept. If the trial kept none (it was found in the store, or ran on a cluster), it is trained once more. A
+probe is fitted once more from stored embeddings, which takes less than a second.
 """
 
 import json
@@ -22,7 +22,7 @@ from tasks.data.load import read_data
 from tasks.data.sample import test_sample
 from tasks.records import Challenge, Trial, TrialJob
 from tasks.reporting.results import RegisteredModel
-from tasks.settings import Settings
+from tasks.settings import PRIVATE, Settings
 from tasks.store import Store
 from tasks.tracking.connection import clear_errors, connect
 from tasks.training import synthgap_probe, worker
@@ -33,35 +33,35 @@ from tasks.training.trial import train_model
 
 CHAMPION = "champion"
 RECORD = "synthgap.champion"
-"""Tag of a version that holds its ``Champion``."""
+"""Tag of a version with its ``Champion``."""
 EXAMPLE = "a text to classify"
-"""Shows the form of the input; no text of the task, which may be real and private."""
+"""Example of an input. It is no text of the task, because that may be private."""
 PACKAGES = ("transformers", "torch")
-"""What a logged model needs to be loaded, at the versions that made it."""
+"""Packages that a logged model needs, at the versions that made it."""
 
 
 def model_name(task: str) -> str:
-    """Name of a task's registered model; MLflow takes no slash and no colon in one."""
+    """Name of a task's registered model. MLflow accepts no slash and no colon in it."""
     return re.sub(r"[/:]", "-", task)
 
 
 @dataclass(frozen=True)
 class Logging:
-    """A model that is worth being logged: whose it is, what it has beaten, and how it is trained again."""
+    """A model to log: its champion, the comparison that it won, and the job that trains it again."""
 
     champion: Champion
     challenge: Challenge
     job: TrialJob
     trial: Trial
-    """With the MLflow run that shows it."""
+    """The trial, with its MLflow run."""
 
 
 def worth_logging(
     config: StudyConfig, jobs: Sequence[TrialJob], trials: Sequence[Trial], settings: Settings
 ) -> list[Logging]:
-    """For each task of a study the champion among its trials, where it beats the one in the registry or is the first.
+    """For each task, the champion among its trials if it is better than the one in the registry, or the first one.
 
-    ``jobs`` are what was asked for of the trained ones. Raises ``RunError`` when MLflow cannot be reached.
+    ``jobs`` are the jobs of the trained cells. Raises ``RunError`` if MLflow cannot be reached.
     """
     store = Store(settings.store_url)
     classifiers = [item.model for item in config.classifiers if saved_form(item)]
@@ -74,14 +74,14 @@ def worth_logging(
         challenge = compare_with_champion((task, "", champion.classifier), champion, registered(settings, task), store)
         if challenge and challenge.outcome in WON:
             mine = [trial for trial in trials if champion.won_by(trial) and trial.run_id]
-            if mine:  # none where its run could not be logged
-                trial = min(mine, key=lambda one: one.seed)  # the best by score would be chosen by test rows
+            if mine:  # none if its run could not be logged
+                trial = min(mine, key=lambda one: one.seed)  # not the best score: that would select by test rows
                 found.append(Logging(champion, challenge, asked[trial.arm, trial.seed], trial))
     return found
 
 
 def registered(settings: Settings, task: str) -> Champion | None:
-    """Whose model has the alias; null where none has. One that somebody else gave it has no trials to compare with."""
+    """The champion whose model has the alias; null if none has it. If a user set the alias, it has no trials."""
     from mlflow.exceptions import MlflowException
 
     with clear_errors(settings.mlflow_uri):
@@ -100,8 +100,9 @@ def registered(settings: Settings, task: str) -> Champion | None:
 
 
 def log_model(logging: Logging, settings: Settings, kept: Path | None = None) -> RegisteredModel:
-    """Log and register a model, and make it the champion. ``kept`` is the folder in which its trial left it; without
-    one it is trained once more. Raises ``RunError``.
+    """Log and register a model, and give it the alias. Raises ``RunError``.
+
+    ``kept`` is the folder in which its trial kept it. Without it, the model is trained once more.
     """
     store, job = Store(settings.store_url), logging.job
     data = read_data(store, job.data_key)
@@ -127,9 +128,9 @@ def log_model(logging: Logging, settings: Settings, kept: Path | None = None) ->
 
 
 def register(settings: Settings, logging: Logging, folder: Path, agreement: float) -> str:
-    """Log the model in ``folder`` on the run of its trial, register it as a new version and give that the alias.
+    """Log the model in ``folder`` on the run of its trial, register it as a new version, and give this the alias.
 
-    Returns the version; it loads as ``models:/<task>@champion``. Raises ``RunError``; the alias is moved last.
+    Returns the version; it loads as ``models:/<task>@champion``. Raises ``RunError``. The alias is moved last.
     """
     champion, name = logging.champion, model_name(logging.job.task.name)
     with clear_errors(settings.mlflow_uri):
@@ -141,7 +142,7 @@ def register(settings: Settings, logging: Logging, folder: Path, agreement: floa
         tags = {RECORD: json.dumps(asdict(champion)), "synthgap.agreement": f"{agreement:.4f}"}
         made = client.create_model_version(
             name,
-            model.artifact_location,  # not by the model's id, which a database looks up by MLflow's global address
+            model.artifact_location,  # with the model's id, MLflow would look it up at its global address
             logging.trial.run_id,
             tags=tags,
             description=about,
@@ -152,7 +153,7 @@ def register(settings: Settings, logging: Logging, folder: Path, agreement: floa
 
 
 def _log(client: Any, run_id: str, folder: Path, save: "Save") -> Any:
-    """The logged model of the run. Through the client alone: MLflow's flavours log by global state."""
+    """The logged model of the run. Only the client is used, because MLflow's flavours log by global state."""
     from mlflow.entities import LoggedModelOutput
 
     run = client.get_run(run_id)
@@ -162,6 +163,8 @@ def _log(client: Any, run_id: str, folder: Path, save: "Save") -> Any:
         with tempfile.TemporaryDirectory() as temporary:
             target = Path(temporary) / "model"
             save(folder, target, {**ids, "run_id": run_id})
+            for path in target.rglob("*"):  # MLflow copies our loader with the mode of the installed file
+                path.chmod(path.stat().st_mode & ~PRIVATE)
             client.log_model_artifacts(made.model_id, str(target))
         client.log_outputs(run_id, [LoggedModelOutput(made.model_id, step=0)])
     except BaseException:
@@ -181,7 +184,7 @@ def _create_registered(client: Any, name: str) -> None:
 
 
 Save = Callable[[Path, Path, Mapping[str, str]], None]
-"""Writes the model in a folder into a new folder as MLflow's own, with the ids of the logged model."""
+"""Converts the model in a folder to MLflow's form in a new folder, with the ids of the logged model."""
 
 
 def _save_probe(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
@@ -200,7 +203,7 @@ def _save_probe(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
 
 
 def _save_transformers(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
-    worker.call(_save_pipeline, folder, target, ids)  # transformers stays out of the process of a study
+    worker.call(_save_pipeline, folder, target, ids)  # a study's process does not import transformers
 
 
 def _save_pipeline(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
@@ -210,8 +213,8 @@ def _save_pipeline(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
     import transformers
     from mlflow.models import Model
 
-    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it misses a model card on the hub
-    # not the folder itself: MLflow 3.17 asks transformers 5 for a name that its table of tasks no longer holds
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # it warns that the hub has no model card
+    # a pipeline, not the folder: MLflow 3.17 looks a task up that transformers 5 no longer has
     source = str(folder)
     pipeline = transformers.pipeline("text-classification", model=source, tokenizer=source, device="cpu")
     mlflow.transformers.save_model(
@@ -220,7 +223,7 @@ def _save_pipeline(folder: Path, target: Path, ids: Mapping[str, str]) -> None:
 
 
 SAVING: Mapping[str, Save] = {"probe": _save_probe, "transformers": _save_transformers}
-"""By the form in which a classifier leaves its model. Whatever a model needs is said here, nothing is inferred."""
+"""By the form of a classifier's model. Requirements are given explicitly; MLflow does not infer them."""
 
 
 def _described(packages: Sequence[str]) -> dict[str, Any]:

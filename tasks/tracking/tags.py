@@ -1,4 +1,4 @@
-"""The tags by which runs are found again, and the process that each run belongs to."""
+"""The tags that identify runs, and the process that each run belongs to."""
 
 import os
 import socket
@@ -9,23 +9,23 @@ KIND, KEY, CELL, CURVE = (f"synthgap.{name}" for name in ("kind", "key", "cell",
 STUDY, PROCESS, ERROR, VERDICT = (f"synthgap.{name}" for name in ("study", "process", "error", "verdict"))
 PARENT = "mlflow.parentRunId"
 TABLES = "mlflow.loggedArtifacts"
-"""Says which files of a run MLflow's page shows as tables."""
+"""Lists the files of a run that MLflow shows as tables."""
 
 
 def own_tags(kind: str) -> dict[str, str]:
-    """Of any run that this process logs; ``kind`` is ``study``, ``curve`` or ``trial``."""
+    """Tags of each run that this process logs; ``kind`` is ``study``, ``curve`` or ``trial``."""
     source = {"mlflow.source.name": f"synthgap {kind}", "mlflow.source.type": "LOCAL"}
     return {KIND: kind, PROCESS: process(), **source}
 
 
 def process(pid: int | None = None) -> str:
-    """``host/pid/start``: the start time tells a process from a later one that got the same number."""
+    """``host/pid/start``. The start time distinguishes a process from a later one with the same id."""
     pid = pid or os.getpid()
     return f"{socket.gethostname()}/{pid}/{birth(pid)}"
 
 
 def is_dead(owner: str) -> bool:
-    """Whether a process of this host has ended; false for one of another host, of which nothing is known here."""
+    """Whether a process of this host has ended; false for a process of another host, which cannot be checked."""
     import psutil  # type: ignore[import-untyped]
 
     if not owner.startswith(f"{socket.gethostname()}/"):

@@ -1,8 +1,8 @@
-"""MLflow's run of a fine-tuned trial, logged when the trial ends, wherever it ran.
+"""MLflow's run of a fine-tuned trial, logged when the trial ends, on whichever machine it ran.
 
-A trial has one run in an experiment, below the run of the study that logged it first: a later run of the study that
-finds the trial in the store finds its MLflow run, too. Probes and cells that train nothing have none; they are rows of
-their curve's table.
+A trial has one run in an experiment, below the run of the study that logged it first. A later run of the study that
+finds the trial in the store also finds its MLflow run. Probes and cells without training have no run; they are rows in
+the table of their curve.
 """
 
 import functools
@@ -29,7 +29,7 @@ from tasks.tracking.runs import StudyRun, begun_here, found_runs
 from tasks.tracking.tags import CELL, ERROR, KEY, PARENT, own_tags
 
 Pairs = Callable[[], Sequence[tuple[str, str]]]
-"""Reads a trial's (true label, predicted label) of each test row; called only for a run that is new."""
+"""Reads (true label, predicted label) of each test row of a trial; called only for a new run."""
 
 Name = tuple[str, str]
 """Key and cell: cells with the same rows share a key."""
@@ -39,7 +39,7 @@ _reading = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class _Logged:
-    """What is known of a trial's run."""
+    """A trial's run in MLflow."""
 
     run_id: str
     finished: bool
@@ -47,14 +47,15 @@ class _Logged:
 
 
 def log_trial(settings: Settings, run: StudyRun, trial: Trial, job: CellJob, predictions: Pairs | None = None) -> str:
-    """The id of the trial's run: the finished one that its key and cell have, or a new one below ``run``.
+    """The id of the trial's run: the finished run with its key and cell, or a new one below ``run``.
 
-    Thread-safe, and called by workers of a cluster: what such a one does not know of, another may have made, when it
-    died before its trial was done with.
+    Thread-safe. Workers of a cluster call it, too: a worker that does not know a run asks the server, because another
+    worker may have created it and died before the end of the trial.
     """
     with clear_errors(settings.mlflow_uri):
         client = connect(settings.mlflow_uri)
-        known = _known(settings.mlflow_uri, run)
+        with _reading:  # otherwise each thread would search while the cache is empty
+            known = _search(settings.mlflow_uri, run)
         name = trial.key, trial.cell
         found = known.get(name)
         if found is None and not begun_here(run):
@@ -68,14 +69,9 @@ def log_trial(settings: Settings, run: StudyRun, trial: Trial, job: CellJob, pre
         return found.run_id
 
 
-def _known(uri: str, run: StudyRun) -> dict[Name, _Logged]:
-    with _reading:  # a cold cache would search once for each thread
-        return _search(uri, run)
-
-
 @functools.lru_cache(maxsize=4)
 def _search(uri: str, run: StudyRun) -> dict[Name, _Logged]:
-    """Trials of the experiment by key and cell: read once for each run of a study, then kept up by ``log_trial``."""
+    """Trials of the experiment by key and cell: read once for each run of a study, then updated by ``log_trial``."""
     return _logged(connect(uri), run.experiment_id, f"tags.`{KEY}` LIKE '%'")
 
 
@@ -108,7 +104,7 @@ def _fill(client: Any, run_id: str, trial: Trial, job: CellJob, predictions: Pai
 
 
 def _log_inputs(client: Any, run_id: str, datasets: list[Any]) -> None:
-    """Trials share data sets, and MLflow's check-then-insert of one loses the race of two trials that end together."""
+    """Log data sets, and repeat it if MLflow fails because another trial inserts the same data set at the same time."""
     from mlflow.exceptions import MlflowException
 
     for last in (False, False, True):

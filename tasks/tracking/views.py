@@ -1,8 +1,8 @@
-"""Ready-made views of a study's runs for MLflow's user interface, as it saves them itself: tags of the experiment.
+"""Ready-made views of a study's runs in MLflow's user interface, in the form in which it saves views: as tags.
 
-A person finds them under "Views" above the table of runs. MLflow has no interface for them; the format is that of the
-version that is pinned, and another version that does not know it shows its own table. The view of the newest run is
-written at its end, the others with the experiment. Nothing here imports mlflow.
+They are in the menu at the top right of the table of runs. MLflow has no API for views. The format is that of the
+pinned version; a version that does not know it shows its default table. The view of the newest run is written at the
+end of the run, the others with the experiment. This module does not import mlflow.
 """
 
 import base64
@@ -20,19 +20,19 @@ BEST, CURVES, TRIALS, RUNS = "synthgap-newest", "synthgap-curves", "synthgap-fin
 """Keys of the views, as ``viewStateShareKey`` in an address. Experiments of earlier versions also have the views
 ``synthgap-best`` and ``synthgap-trials`` of a run for each cell, which stay."""
 OURS = "synthgap"
-"""Field of a view with a hash of its state, by which one that a person changed is told apart."""
+"""Field of a view with a hash of its state. It shows whether a user has changed the view."""
 WIDTHS = {"attributes.`Run Name`": 560, "metrics.`macro_f1`": 110, "metrics.`gap`": 110}
-"""Pixels, for the name of a curve."""
+"""Widths of columns in pixels; the name of a curve is long."""
 CHARTS = ("macro_f1", "gap", "accuracy", "cost_usd")
 LINES = ("macro_f1", "gap", "accuracy")
-"""Over the number of rows."""
+"""Metrics that are drawn over the number of rows."""
 SECTIONS = ("Scores", "Model metrics")
-"""Of the page of charts; MLflow puts the metrics that have no chart in a view into its own section, the second."""
+"""Sections of the page of charts. MLflow puts metrics without a chart in the view into its own section, the second."""
 SCORES = ("macro_f1", "gap", "gap_low", "gap_high", "accuracy", "n_train")
 
 
 def common_views() -> dict[str, str]:
-    """The views that do not depend on a run, by the tag of an experiment that holds them."""
+    """The views that do not depend on a run, by their tag in the experiment."""
     scores = [_column("metrics", name) for name in SCORES]
     cell = [_column("params", name) for name in ("task", "mode", "generator", "classifier")]
     trial = [_column("metrics", name) for name in ("macro_f1", "accuracy", "n_train", "seconds")]
@@ -47,7 +47,7 @@ def common_views() -> dict[str, str]:
 
 
 def newest_view(run_id: str, lines: bool) -> dict[str, str]:
-    """The curves of one run of the study, best first, by the same tag; ``lines``: some have several sizes."""
+    """The view of the curves of one run, best first, by its tag. ``lines``: some curves have several sizes."""
     scores = [_column("metrics", name) for name in SCORES]
     below = f"{_of_kind('curve')} AND tags.`{PARENT}` = '{run_id}'"
     charts = _lines() if lines else _bars()
@@ -56,7 +56,7 @@ def newest_view(run_id: str, lines: bool) -> dict[str, str]:
 
 
 def is_ours(view: str) -> bool:
-    """Whether a view is as it was written here; false where a person has changed it."""
+    """Whether a view is unchanged since it was written here; false if a user has changed it."""
     try:
         content = json.loads(view)
         return bool(content[OURS] == _hash(content["state"]))
@@ -122,6 +122,6 @@ def _chart(metric: str, kind: str, **more: Any) -> dict[str, Any]:
         "metricSectionId": SECTIONS[0],
         "runsCountToCompare": 30,
         "deleted": False,
-        "isGenerated": False,  # of its own charts MLflow makes lines where a metric has steps
+        "isGenerated": False,  # otherwise MLflow draws lines for a metric with steps
         **more,
     }

@@ -6,7 +6,6 @@ kept for the next call, and ends with its parent, however that ends.
 """
 
 import atexit
-import importlib
 import logging
 import multiprocessing
 import os
@@ -29,16 +28,13 @@ LAUNCHER |= {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"}
 """What torchrun and MPI tell the processes that they start: transformers would wait for the others to train together.
 ``ACCELERATE_...``, from ``accelerate launch``, changes the precision and the device, too."""
 
-LIBRARIES = ("torch", "transformers.models.auto", "sklearn.linear_model")
-"""What nearly every training imports, which takes seconds."""
-
 _context = multiprocessing.get_context("spawn")
 
 
 class _Worker:
     """A child process that runs one call at a time."""
 
-    def __init__(self, gpu: Claim | None, early: bool = False) -> None:
+    def __init__(self, gpu: Claim | None, early: Callable[[], None] | None = None) -> None:
         self.gpu = gpu
         self.pipe, theirs = _context.Pipe()
         arguments = (theirs, gpu.device if gpu else None, early)
@@ -100,11 +96,11 @@ class Pool:
         self._keep(worker)
         return result
 
-    def start(self) -> None:
-        """Start a worker that has its libraries imported when the first call comes, unless one is idle already."""
+    def start(self, early: Callable[[], None]) -> None:
+        """Start a worker that calls ``early`` before its first call comes, unless one is idle already."""
         with self._lock:
             if not self._idle:
-                self._idle.append(_Worker(self._choose(), early=True))
+                self._idle.append(_Worker(self._choose(), early))
 
     def _next(self) -> _Worker:
         if not self._idle:
@@ -134,12 +130,10 @@ stop_workers = _pool.stop
 atexit.register(stop_workers)
 
 
-def _serve(pipe: Connection, gpu: str | None, early: bool) -> None:
+def _serve(pipe: Connection, gpu: str | None, early: Callable[[], None] | None) -> None:
     """The child's life: answer calls until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the parent's stdout may be a --json document
-    with suppress(AttributeError, OSError):  # not every system has it or allows it, and all work without
-        os.nice(15)  # an embedded LLM beside it shall keep its core: what is written is trained on next
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on a busy machine
     for name in [name for name in os.environ if name in LAUNCHER or name.startswith("ACCELERATE_")]:
         del os.environ[name]
@@ -147,9 +141,10 @@ def _serve(pipe: Connection, gpu: str | None, early: bool) -> None:
         os.environ[VISIBLE] = gpu  # before torch is imported, which looks once
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if early:
-        with suppress(Exception):  # the call that needs them will say what is wrong with them
-            for name in LIBRARIES:
-                importlib.import_module(name)
+        with suppress(Exception):  # the call that needs it will say what is wrong
+            early()
+    with suppress(AttributeError, OSError):  # not every system has it or allows it, and all work without
+        os.nice(15)  # an embedded LLM beside it shall keep its core: what is written is trained on next
     while True:
         try:
             function, arguments = pipe.recv()

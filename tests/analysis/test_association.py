@@ -129,7 +129,7 @@ def test_what_is_missing_is_said():
     comparisons = [compared("a", -0.1), compared("b", -0.2), compared("c", None)]
     strength, disagreement = correlate(comparisons, [subjective("a", 1.0), subjective("b", 0.0), subjective("c", -1.0)])
     assert (strength.spearman, strength.kendall, strength.tasks) == (None, None, 2)
-    assert strength.note == "2 tasks have both a gap and a measured strength; a correlation takes at least 3"
+    assert strength.note == "2 tasks have both a gap and a measured strength; a correlation needs at least 3"
     assert disagreement.note.startswith("0 tasks have both a gap and a measured disagreement")
 
 
@@ -145,4 +145,4 @@ def test_two_kinds_of_raters_on_one_scale_are_said():
     tasks = [subjective(name, i, 0.9 - i / 10, "raters" if i else "annotators") for i, name in enumerate("abc")]
     strength, disagreement = correlate([compared(name, -i) for i, name in enumerate("abc")], tasks)
     assert strength.note == ""
-    assert disagreement.note == "the data's own raters of some tasks beside the annotators of others"
+    assert disagreement.note == "some tasks were rated by the data's own raters, others by annotators"

@@ -57,7 +57,11 @@ def both(trial, seeds=(0, 1, 2), real=0.97, synthetic=0.7):
 def test_a_clear_loss_is_told_in_points(study):
     trial, store = study
     real, few = compare(both(trial), store, 0.02)
-    assert (real.arm.mode, real.gap, real.verdict) == ("real", None, "real labels: what others are compared to")
+    assert (real.arm.mode, real.gap, real.verdict) == (
+        "real",
+        None,
+        "real labels: the other rows are compared with them",
+    )
     assert few.seeds == (0, 1, 2)
     assert few.gap.mean == pytest.approx(few.macro_f1.mean - real.macro_f1.mean)
     assert few.gap.low < few.gap.mean < few.gap.high < -0.15
@@ -72,21 +76,21 @@ def test_equal_models_are_as_good_when_the_tolerance_allows(study):
 def test_too_few_rows_leave_it_undecided(study):
     trial, store = study
     found = compare(both(trial, synthetic=0.965), store, 0.001)[1]
-    assert found.verdict.startswith("undecided: could lose")
+    assert found.verdict.startswith("undecided: ")
     assert found.verdict.endswith("would decide")
 
 
 def test_one_seed_cannot_tell_what_would_decide(study):
     trial, store = study
     verdict = compare(both(trial, seeds=(0,), synthetic=0.965), store, 0.001)[1].verdict
-    assert "more seeds would tell what it takes to decide" in verdict
+    assert "with more seeds, a run can estimate what would decide" in verdict
 
 
 def test_one_seed_is_said(study):
     trial, store = study
     few = compare(both(trial, seeds=(4,)), store, 0.02)[1]
     assert few.seeds == (4,)
-    assert "one seed: the interval leaves out how trainings differ" in few.verdict
+    assert "one seed: the interval does not cover differences between trainings" in few.verdict
 
 
 def test_the_matched_real_arm_has_as_many_rows_and_the_same_seed(study):

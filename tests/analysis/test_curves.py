@@ -131,7 +131,7 @@ def test_failed_trials_and_few_rated_rows_are_said(write):
     lost = trial("zero_shot", 0, [], status="failed")
     few = trial("few_shot", 0, [True] * (MIN_ITEMS - 1))
     curves = make_curves([lost, few], by_item(votes()), store)
-    assert [c.note for c in curves] == ["no trial finished", "19 rated test rows; a point takes at least 20"]
+    assert [c.note for c in curves] == ["no trial finished", "19 rated test rows; a point needs at least 20"]
     assert [c.points for c in curves] == [(), ()]
 
 
@@ -141,7 +141,7 @@ def test_raters_who_agree_give_one_point_and_no_slope(write):
     assert_finite(curve)
     assert [p.gamma for p in curve.points] == [1.0]
     assert curve.slope is None
-    assert curve.note == "no slope: raters disagree more on only 0 of 400 test rows; it takes 20"
+    assert curve.note == "no slope: it needs 20 test rows with less agreement, and 0 of 400 have less"
 
 
 def test_rows_that_nobody_rated_do_not_count(write):
@@ -150,7 +150,7 @@ def test_rows_that_nobody_rated_do_not_count(write):
     right = [i < 100 for i in range(400)]
     (curve,) = make_curves([trial("real", 0, right)], rated, store)
     assert [(p.items, p.accuracy.mean) for p in curve.points] == [(100, 1.0), (70, 1.0)]
-    assert curve.note == "one seed: the intervals leave out how trainings differ"
+    assert curve.note == "one seed: the intervals do not cover differences between trainings"
 
 
 @given(st.lists(st.integers(1, 30), min_size=MIN_ITEMS, max_size=200))

@@ -116,11 +116,21 @@ def test_the_evidence_holds_the_numbers():
     assert found["score"].evidence.startswith("real − few-shot: +13.5 (+11.5 to +15.5) over 8 tasks; few-shot − zero-s")
     assert found["score"].evidence.endswith("(points of macro-F1).")
     told = found["subjective_tasks"].evidence
-    assert "by comparisons of tasks: -1.00 (-1.00 to -0.90, p < 0.001) over 8 tasks" in told
+    assert "by comparisons of tasks: −1.00 (−1.00 to −0.90, p < 0.001) over 8 tasks" in told
     assert found["subjective_texts"].evidence.startswith("slope after synthetic − real: +13.5 (")
 
 
-def test_one_broken_link_refutes_a_chain_and_one_open_link_leaves_it_undecided():
+def test_negative_numbers_have_a_minus_sign_and_zero_has_no_sign():
+    found = {finding.name: finding for finding in find(*paper_like(-1))}
+    assert found["score"].evidence.startswith("real − few-shot: −13.5 (−15.5 to −11.5) over 8 tasks")
+    tiny = [made(task, mode, 0.5 + d) for task in TASKS for mode, d in (("few_shot", -0.0004), ("zero_shot", 0.0))]
+    rows = scored([-0.0004], [-0.1])
+    score, diversity, *_ = find(rows, tiny, [], [], [])
+    assert "real − few-shot: 0.0 in one task" in score.evidence
+    assert "few-shot − zero-shot: 0.000 (0.000 to 0.000) over 8 tasks" in diversity.evidence
+
+
+def test_one_negative_difference_refutes_an_order_and_one_undecided_leaves_it_undecided():
     lower = [-0.1 - r for r in RISE]
     assert verdicts(scored(lower, [gap + 0.05 for gap in RISE]), [], [], [], [])["score"] == "refuted"
     either = [gap + (0.1 if i % 2 else -0.1) for i, gap in enumerate(lower)]

@@ -123,10 +123,10 @@ def test_the_data_s_own_raters_come_first(tmp_path):
         "raters", 300, None, None, None,
     )  # fmt: skip
     assert own.mean_agreement.mean == pytest.approx(np.mean(list(shares.values())))
-    assert own.note.startswith("no alpha or kappa: the data gives the share of its raters who agree")
+    assert own.note.startswith("no alpha or kappa: the data states how many of its raters agree")
     assert panel.source == "annotators"
     assert sorted([own.rank, panel.rank]) == [1, 2]
-    assert all("ranked beside tasks that other kinds of raters rated" in item.note for item in (own, panel))
+    assert all("another kind of raters rated other tasks" in item.note for item in (own, panel))
 
 
 def test_a_study_without_any_raters_gives_reasons_only(tmp_path):
@@ -137,7 +137,7 @@ def test_a_study_without_any_raters_gives_reasons_only(tmp_path):
         assert (item.source, item.items, item.mean_agreement, item.strength, item.rank) == ("", 0, None, None, None)
         assert item.note == (
             "no agreement: the data has no raters, and no annotators gave a test row two votes; "
-            "no strength: no pair of the study's tasks was judged"
+            "no strength: no two tasks of the study were compared"
         )
     assert all(curve.points == () and curve.note for curve in found.subjectivity.curves)
     assert all(c.spearman is None and c.note for c in found.subjectivity.correlations)

@@ -17,7 +17,7 @@ def gap(low, high, seeds_needed=None, test_rows_needed=None):
     return Gap((low + high) / 2, low, high, 0.5, 0.5, None, seeds_needed, test_rows_needed)
 
 
-ASTRIDE = "undecided: could lose 9 points or win 2; "
+ASTRIDE = "undecided: between a loss of 9 points and a gain of 2; "
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ ASTRIDE = "undecided: could lose 9 points or win 2; "
         (gap(0.01, 0.03), "better than real labels by 2 points (1 to 3)"),
         (gap(-0.02, 0.03), "as good as real labels within 2 points"),
         (gap(-0.09, -0.03), "loses 6 points (3 to 9): buy labels"),
-        (gap(-0.09, -0.01, 12), "undecided: could lose 1 to 9 points; about 12 seeds would decide"),
+        (gap(-0.09, -0.01, 12), "undecided: a loss of 1 to 9 points; about 12 seeds would decide"),
         (gap(-0.09, 0.02, 12, 1234), ASTRIDE + "about 12 seeds or about 1,300 test rows would decide"),
         (gap(-0.09, 0.02, None, 100_000), ASTRIDE + "about 100,000 test rows would decide"),
         (gap(-0.09, 0.02), ASTRIDE + "neither 200 seeds nor 100,000 test rows alone would decide"),
         (
             gap(-0.09, 0.02, None, 87),
-            ASTRIDE + "there are enough seeds and test rows, the gap is just close to the tolerance",
+            ASTRIDE + "seeds and test rows are enough, but the gap is very close to the tolerance",
         ),
     ],
 )
@@ -44,7 +44,7 @@ def test_an_llm_s_one_trial_counts_with_the_seeds_of_the_real_rows():
     shared = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), real_trials=3, paired_rows=100)
     assert shared == "loses 6 points (3 to 9); on the 100 of 400 test rows that both have"
     alone = said(gap(-0.09, -0.03), mode="llm_zero_shot", seeds=(0,), real_trials=1)
-    assert alone.endswith("; one seed of the real rows: the interval leaves out how trainings differ")
+    assert alone.endswith("; one seed of the real rows: the interval does not cover differences between trainings")
 
 
 def test_what_weakens_it_is_said_after_it():

@@ -209,8 +209,7 @@ def test_a_curve_shows_its_replicates_as_a_table(up: Up, page: Page, ended: str,
     picture(page, "mlflow-replicates")
 
 
-def test_the_report_is_a_page_of_mlflow(up: Up, page: Page, ended: str, picture: Picture) -> None:
+def test_the_report_is_a_page_of_mlflow(up: Up, page: Page, ended: str) -> None:
     page.goto(linked(up, ended, "report"))
     report = page.frame_locator("iframe").first
     expect(report.get_by_text("Can I train my classifier on synthetic data?").first).to_be_visible()
-    picture(page, "mlflow-report")

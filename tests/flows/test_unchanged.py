@@ -177,8 +177,12 @@ def test_an_unchanged_study_is_shown_again_and_starts_nothing(folder, settings, 
     assert (tmp_path / "out" / "results.json").read_bytes() == made
     assert (settings.home / "mlflow.db").stat().st_size == 0
     assert not (settings.home / "prefect").exists() and not (settings.home / "budgets").exists()
-    again = command(settings, "run", str(folder / "s.yaml"), "--again")
-    assert "started or reached" in again.stderr  # its server
+
+
+@pytest.mark.slow
+def test_an_unchanged_study_runs_where_it_is_asked_for(folder, settings) -> None:
+    done = command(settings, "run", str(folder / "s.yaml"), "--again")
+    assert "started or reached" in done.stderr  # its server
 
 
 Change = Callable[[Path, Settings], None]

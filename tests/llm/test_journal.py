@@ -1,12 +1,9 @@
 """The journal on disk: torn lines, shared fsyncs, one process at a time."""
 
 import asyncio
-import contextlib
 import logging
-import resource
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +15,7 @@ from tasks import jsonl
 from tasks.errors import RunError
 from tasks.llm.calls import Answer
 from tasks.llm.journal import Entry, open_journal, read_journal, to_line
+from tests.full_disk import largest_file
 
 ENTRY = Entry("glad/0/0", "p", 1, (Answer("hello\nthere ✓", "stop"),), "m", "m", 3, 4, None, "s", 0.5, "now")
 
@@ -104,9 +102,8 @@ def test_a_later_answer_of_a_call_counts(tmp_path):
 
 def test_calls_that_cannot_be_used_stay_in_the_file(tmp_path):
     write(tmp_path / "j", *entries(3))
-    with open_journal(tmp_path / "j", "x") as journal:
-        journal.keep(lambda entry: entry.answers[0].text != "text 1")
-        assert len(journal.entries) == 2
+    with open_journal(tmp_path / "j", "x", lambda entry: entry.answers[0].text != "text 1") as journal:
+        assert [entry.call for entry in journal.entries.values()] == ["glad/0/0", "glad/2/0"]
     assert len(read_journal(tmp_path / "j")) == 3
 
 
@@ -210,14 +207,3 @@ def test_a_disk_that_is_full_while_lines_are_set_aside_changes_nothing(tmp_path)
     assert {item.name for item in tmp_path.iterdir()} <= {"j", "j.lock", "j.damaged"}
     write(path, ENTRY)
     assert list(read_journal(path).values()) == [ENTRY, *entries(9)[1:]]
-
-
-@contextlib.contextmanager
-def largest_file(size: int) -> Iterator[None]:
-    """Files of this process grow to so many bytes at most."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -303,6 +303,10 @@ class Counted(MemoryFileSystem):
         self.reads[self._strip_protocol(path)] += 1
         return super().cat_file(path, start, end, **kwargs)
 
+    def open(self, path, mode="rb", **kwargs):
+        self.reads[self._strip_protocol(path)] += mode == "rb"
+        return super().open(path, mode, **kwargs)
+
 
 def test_rows_are_read_as_often_for_many_seeds_as_for_one(data: TaskData, settings: Settings, tmp_path: Path) -> None:
     fsspec.register_implementation("counted", Counted, clobber=True)

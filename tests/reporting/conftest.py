@@ -153,7 +153,9 @@ def _add(
 def _verdict(mode: str, gap: Gap | None) -> str:
     if mode in REAL:
         return (
-            "real labels: what others are compared to" if mode == "real" else "real labels: a reference of its own size"
+            "real labels: the other rows are compared with them"
+            if mode == "real"
+            else "real labels: a reference of its own size"
         )
     if gap is None:
         return "no result: 3 trials failed: its synthesis failed"
@@ -162,7 +164,7 @@ def _verdict(mode: str, gap: Gap | None) -> str:
         return f"loses {points}: buy labels"
     if gap.low > -0.02:
         return "as good as real labels within 2 points"
-    return f"undecided: could lose {-gap.low * 100:.1f} points; about 12 seeds or about 3,400 test rows would decide"
+    return f"undecided: a loss of up to {-gap.low * 100:.1f} points; about 12 seeds or 3,400 test rows would decide"
 
 
 def _synthesis(

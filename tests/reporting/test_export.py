@@ -8,6 +8,7 @@ from pyarrow import parquet
 
 from tasks.errors import RunError, UserError
 from tasks.generation.synthesize import synthesize
+from tasks.phrases import signed_points
 from tasks.reporting.export import CARD, KEPT, REJECTED, export
 from tests.generation.conftest import FakeLLM, data, make_job, settings, task  # noqa: F401
 from tests.reporting.conftest import build, make_study
@@ -40,7 +41,7 @@ def test_rows_and_card_are_written(results, settings, tmp_path):  # noqa: F811
     head = yaml.safe_load(text.split("---")[1])
     assert [config["config_name"] for config in head["configs"]] == ["default", "rejected"]
     gap = next(item for item in results.comparisons if item.mode == "few_shot").gap
-    assert f"{100 * gap.mean:+.1f} points against as many real rows" in text
+    assert f"{signed_points(gap.mean)} points against as many real rows" in text
 
 
 def test_rows_that_several_modes_train_on_are_written_once(results, settings, tmp_path):  # noqa: F811

@@ -52,6 +52,9 @@ def test_the_answer_comes_first(results: Make) -> None:
     answer = text.index("few-shot: loses 13 points (11 to 15): buy labels.")
     assert answer < text.index("<table") and answer < text.index("<svg")
     assert "No, for both tasks." in text
+    assert text.index("The texts were written by smollm2-135m-instruct; the classifier is minilm-l6.") < text.index(
+        "<table"
+    )
 
 
 def test_no_text_of_an_llm_becomes_markup(study: Make, samples: Make) -> None:
@@ -163,7 +166,7 @@ def test_everything_of_the_study_has_its_section(paper_results: Make) -> None:
 def test_sections_without_anything_to_show_are_left_out(results: Make) -> None:
     text = page(results())
     assert not [head for head in ALL_SECTIONS if head in text]
-    assert "Beside the paper" not in text and "Effect</th>" in text
+    assert "Comparison with the paper" not in text and "Effect</th>" in text
 
 
 def test_tasks_come_from_objective_to_subjective_all_over_the_page(paper_results: Make) -> None:

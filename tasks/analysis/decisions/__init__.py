@@ -1,1 +1,1 @@
-"""What is concluded from gaps: verdicts in words, and whether a new LLM beats the best so far."""
+"""Conclusions from gaps: the verdict of each comparison, and whether an LLM is better than the best one so far."""

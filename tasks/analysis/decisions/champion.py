@@ -1,7 +1,7 @@
-"""The best LLM so far for each task and mode, and whether a new one beats it.
+"""The champion, which is the best LLM so far for a task and mode, and whether another LLM is better.
 
-The champion is kept in the store with the keys of its trials, so an LLM that is no longer served can still be compared.
-Only an LLM that is better beyond chance replaces it; "undecided" changes nothing.
+The store keeps the champion with the keys of its trials. Therefore an LLM can be compared with a champion that its
+provider no longer serves. An LLM replaces the champion only if the whole interval of its gap to it is above 0.
 """
 
 import functools
@@ -23,23 +23,23 @@ LOGGER = logging.getLogger("synthgap")
 
 KIND = "champions"
 WON = ("first", "better")
-"""Outcomes that make a champion."""
+"""Outcomes after which the challenger is the champion."""
 LIKE_SIZES = 1.1
-"""Training sets may differ in size by this factor: filters keep fewer rows of some LLMs than of others."""
+"""The largest ratio of two training sets that are compared: filters keep fewer rows of some LLMs than of others."""
 
 Place = tuple[str, str, str]
-"""Task, mode (empty: all modes compete) and name of the classifier."""
+"""Task, mode (empty: all modes together) and name of the classifier."""
 Group = Sequence[Trial]
-"""Finished trials of one arm, a seed each."""
+"""The finished trials of one arm, one for each seed."""
 Keys = tuple[str, ...]
 GapOf = Callable[[Keys, Keys], Gap | None]
-"""The gap of trials, by their keys, to others of the same seeds; null where they were tested on other rows. Raises
-``FileNotFoundError`` where predictions are gone."""
+"""The gap between two lists of trials, by their keys, with the same seeds in the same order. Null if they were tested
+on different rows. Raises ``FileNotFoundError`` if predictions are gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """Who is best, and by which trials."""
+    """The best LLM and mode of a task, and the trials that show it."""
 
     name: str
     mode: str
@@ -49,32 +49,32 @@ class Champion:
     """Seed, as text, to trial key."""
     classifier: str = ""
     macro_f1: float = 0.0
-    """Mean over seeds. It orders the candidates; the paired gap decides who wins."""
+    """Mean over seeds. Candidates are compared in this order; the paired gap decides the outcome."""
     settings: str = ""
-    """Keys of generator and classifier with their settings; empty in records of earlier versions."""
+    """Keys of the generator and the classifier with their settings; empty in records of older versions."""
 
     def won_by(self, trial: Trial) -> bool:
-        """Whether it is one of the trials that made it the best."""
+        """Whether the trial is one of those that made this the champion."""
         source = trial.arm.source
         same = source and (trial.arm.mode, source.name) == (self.mode, self.generator)
         return bool(same) and trial.key in self.trials.values()
 
     def is_same(self, other: "Champion") -> bool:
-        """Whether both are one arm, of whatever size; by names alone where one of them lacks the settings."""
+        """Whether both are the same arm, whatever its size. Only names are compared if one of them has no settings."""
         names = (self.mode, self.generator, self.classifier) == (other.mode, other.generator, other.classifier)
         return names and (self.settings == other.settings or not (self.settings and other.settings))
 
 
 def current_champion(store: Store, task: str, mode: str, classifier: str) -> Champion | None:
-    """The champion of a task, mode (empty: of all modes) and classifier; null before the first."""
+    """The champion of a task, mode (empty: of all modes) and classifier; null if there is none yet."""
     return store.record(KIND, content_key((task, mode, classifier)), Champion)
 
 
 def update_champions(trials: Sequence[Trial], store: Store) -> tuple[Challenge, ...]:
-    """Compare every LLM of a study with the champion of its task, mode and classifier, then with that of all modes.
+    """Compare each LLM of a study with the champion of its task, mode and classifier, then with that of all modes.
 
-    A champion that is beaten (the whole interval of the paired gap above 0) is replaced in the store. Where there is
-    none, the best by mean score becomes the first. The champion is not compared with itself.
+    The store gets a new champion where the whole interval of the paired gap is above 0. Where there is no champion yet,
+    the LLM with the best mean score becomes the first. The champion is not compared with itself.
     """
     of_mode: dict[Place, list[Group]] = {}
     of_all: dict[Place, list[Group]] = {}
@@ -82,7 +82,7 @@ def update_champions(trials: Sequence[Trial], store: Store) -> tuple[Challenge, 
         of_mode.setdefault((arm.task, arm.mode, arm.classifier.name), []).append(group)
         of_all.setdefault((arm.task, "", arm.classifier.name), []).append(group)
     gap = _gaps(store)
-    with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
+    with threadpool_limits(limits=1, user_api="blas"):  # the matrices are small: more threads would be slower
         return tuple(
             challenge
             for place, rivals in [*of_mode.items(), *of_all.items()]
@@ -92,13 +92,13 @@ def update_champions(trials: Sequence[Trial], store: Store) -> tuple[Challenge, 
 
 
 def places_of(trials: Sequence[Trial]) -> list[Place]:
-    """The places that trials compete for, sorted."""
+    """The sorted places of all trials that can become champions."""
     arms = [trial.arm for trial in trials if _competes(trial)]
     return sorted({(arm.task, mode, arm.classifier.name) for arm in arms for mode in (arm.mode, "")})
 
 
 def champion_among(trials: Sequence[Trial], task: str, classifiers: Sequence[str], store: Store) -> Champion | None:
-    """The best by mean score of the task's champions over all modes, one a classifier, that is among ``trials``."""
+    """The task's champion over all modes, if its trials are among ``trials``; with several classifiers the best one."""
     current = (current_champion(store, task, "", classifier) for classifier in classifiers)
     found = [one for one in current if one and any(one.won_by(trial) for trial in trials)]
     return max(found, key=lambda one: one.macro_f1, default=None)
@@ -107,7 +107,7 @@ def champion_among(trials: Sequence[Trial], task: str, classifiers: Sequence[str
 def compare_with_champion(
     place: Place, candidate: Champion, champion: Champion | None, store: Store
 ) -> Challenge | None:
-    """The outcome for a candidate; null where it is the champion itself."""
+    """The outcome for a candidate; null if it is the champion itself."""
     return _outcome(place, candidate, champion, _gaps(store))
 
 
@@ -130,7 +130,7 @@ def _challenge(store: Store, place: Place, group: Group, gap: GapOf) -> Challeng
     candidate = _candidate(group, place[1])
     try:
         champion = current_champion(store, *place)
-    except NewerError as error:  # all is trained by now: the champion stays, and the rest of the study counts
+    except NewerError as error:  # the trials are done: the champion stays, and the study goes on
         LOGGER.warning("%s", error)
         return None
     challenge = _outcome(place, candidate, champion, gap)
@@ -141,7 +141,7 @@ def _challenge(store: Store, place: Place, group: Group, gap: GapOf) -> Challeng
 
 def _candidate(group: Group, mode: str) -> Champion:
     arm = group[0].arm
-    assert arm.source  # ``update_champions`` lets no arm of real rows compete
+    assert arm.source  # ``_competes`` leaves out arms without a source
     settings = arm.classifier.label if arm.classifier.label != arm.classifier.name else None
     return Champion(
         name=readable(None if mode else arm.mode, settings, arm.source.label),
@@ -166,15 +166,15 @@ def _compared(challenge: Challenge, candidate: Champion, champion: Champion, gap
     try:
         found = gap(*(tuple(one.trials[seed] for seed in seeds) for one in (candidate, champion)))
     except FileNotFoundError:
-        return replace(challenge, outcome="undecided", note="the champion's trials are not in the store any more")
+        return replace(challenge, outcome="undecided", note="the champion's trials are no longer in the store")
     if found is None:
-        return replace(challenge, outcome="undecided", note="tested on other rows than the champion")
+        return replace(challenge, outcome="undecided", note="tested on different rows than the champion")
     decided: Outcome = "better" if found.low > 0 else "worse" if found.high < 0 else "undecided"
     return replace(challenge, outcome=decided, gap=found)
 
 
 def _gaps(store: Store) -> GapOf:
-    """Gaps between trials in a store, each computed once: two champions of a task are often the same trials."""
+    """Gaps between trials in a store. Each is computed once: two champions of a task often have the same trials."""
     predictions = Predictions(store, read_predictions)
 
     @functools.cache
@@ -185,7 +185,7 @@ def _gaps(store: Store) -> GapOf:
         answers = [answers for pair in pairs for answers in pair]
         items, names = shared_items(answers), label_names(answers)
         mine, other = (predictions.sample(keys, items, names) for keys in (ours, theirs))
-        if not np.array_equal(mine.labels, other.labels):  # the data's labels have changed since: today's are right
+        if not np.array_equal(mine.labels, other.labels):  # the data's labels have changed: the new ones count
             other = replace(other, labels=mine.labels)
         return paired.gap(mine, other)
 

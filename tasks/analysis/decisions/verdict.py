@@ -1,40 +1,44 @@
-"""Whether a comparison's rows are good enough, decided once, and why in plain words."""
+"""Whether the rows of a comparison are good enough, and the reason in one sentence. Nothing else decides this."""
 
 import math
 from dataclasses import dataclass
 
 from tasks.analysis.statistics.power import MOST_ROWS, MOST_SEEDS
 from tasks.modes import MATCHED_REAL, REFERENCE, mode_facts
+from tasks.phrases import bare_points, count, points
 from tasks.records import Arm, Comparison, Gap, GoodEnough
 
 FEWEST_ROWS = 20
-"""Fewest test rows for a meaningful interval."""
+"""Fewest test rows for an interval."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a verdict needs in addition to the comparison's own fields."""
+    """What a verdict needs in addition to the fields of the comparison."""
 
     trials: int
     failed: int
     error: str = ""
-    """Error of the first failed trial."""
+    """Error of the first failed trial; empty if none failed."""
     rows: int = 0
     """Test rows."""
     paired_rows: int | None = None
-    """Test rows that both sides of the gap share; null if there are no real trials to compare with."""
+    """Test rows that both sides of the gap have; null if there are no real trials to compare with."""
     all_rows: int = 0
     """Test rows of the real trials."""
     real_trials: int = 0
-    """Real trials that the gap is measured to."""
+    """Number of real trials that the comparison has."""
     real_rows: int | None = None
-    """Training rows of the real trials, if their number differs on purpose."""
+    """Training rows of the real trials, if the mode is meant to have another number of rows; otherwise null."""
     single: tuple[str, ...] = ()
-    """Labels that have only one test row."""
+    """Labels with only one test row."""
 
 
 def good_enough(gap: Gap | None, tolerance: float) -> GoodEnough:
-    """Whether a loss of at most ``tolerance`` is shown: the gap's whole interval within it, beyond it, or neither."""
+    """Whether the gap's interval is all within ``tolerance`` (``yes``), all beyond it (``no``), or neither.
+
+    ``none`` without a gap.
+    """
     if gap is None:
         return "none"
     if gap.low >= -tolerance:
@@ -43,12 +47,12 @@ def good_enough(gap: Gap | None, tolerance: float) -> GoodEnough:
 
 
 def verdict(comparison: Comparison, facts: Facts, tolerance: float) -> str:
-    """The reason of ``comparison.good_enough`` in one sentence; semicolons separate its parts."""
+    """The reason for ``comparison.good_enough`` in one sentence; semicolons separate its parts."""
     if comparison.macro_f1 is None:
         return f"no result: {count(facts.failed, 'trial')} failed: {facts.error}"
     gap = comparison.gap
-    said = _reason(gap, comparison, facts, tolerance) if gap else _no_gap(comparison.arm, facts)
-    return "; ".join([said, *_weaknesses(comparison, facts)])
+    reason = _reason(gap, comparison, facts, tolerance) if gap else _no_gap(comparison.arm, facts)
+    return "; ".join([reason, *_weaknesses(comparison, facts)])
 
 
 def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
@@ -61,11 +65,11 @@ def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
         notes.append(f"{count(facts.rows, 'test row')}: too few for an interval, {FEWEST_ROWS} are needed")
     if facts.single:
         names = ", ".join(map(repr, facts.single))
-        notes.append(f"one test row only of {names}: the interval leaves out how its rows differ")
+        notes.append(f"one test row only of {names}: the interval does not cover differences between its rows")
     if len(comparison.seeds) == 1 and comparison.arm.trained:
-        notes.append("one seed: the interval leaves out how trainings differ")
+        notes.append("one seed: the interval does not cover differences between trainings")
     elif comparison.gap and not comparison.arm.trained and facts.real_trials == 1:
-        notes.append("one seed of the real rows: the interval leaves out how trainings differ")
+        notes.append("one seed of the real rows: the interval does not cover differences between trainings")
     if facts.failed:
         notes.append(f"{facts.failed} of {count(facts.trials, 'trial')} failed: {facts.error}")
     return notes
@@ -73,7 +77,7 @@ def _weaknesses(comparison: Comparison, facts: Facts) -> list[str]:
 
 def _no_gap(arm: Arm, facts: Facts) -> str:
     if arm.mode == MATCHED_REAL:
-        return "real labels: what others are compared to"
+        return "real labels: the other rows are compared with them"
     if arm.mode == REFERENCE:
         return "real labels: a reference of its own size"
     if facts.paired_rows is not None:
@@ -87,25 +91,25 @@ def _no_gap(arm: Arm, facts: Facts) -> str:
 
 def _reason(gap: Gap, comparison: Comparison, facts: Facts, tolerance: float) -> str:
     if comparison.good_enough == "yes" and gap.low > 0:
-        return f"better than real labels by {_points(gap.mean)} ({_number(gap.low)} to {_number(gap.high)})"
+        return f"better than real labels by {points(gap.mean)} ({bare_points(gap.low)} to {bare_points(gap.high)})"
     if comparison.good_enough == "yes":
-        return f"as good as real labels within {_points(tolerance)}"
+        return f"as good as real labels within {points(tolerance)}"
     if comparison.good_enough == "no":
         advice = ": buy labels" if comparison.arm.trained else ""
-        return f"loses {_points(-gap.mean)} ({_number(-gap.high)} to {_number(-gap.low)}){advice}"
-    could = f"lose {_number(-gap.high)} to {_points(-gap.low)}"
+        return f"loses {points(-gap.mean)} ({bare_points(-gap.high)} to {bare_points(-gap.low)}){advice}"
+    possible = f"a loss of {bare_points(-gap.high)} to {points(-gap.low)}"
     if gap.high >= 0:
-        could = f"lose {_points(-gap.low)} or win {_number(gap.high)}"
-    return f"undecided: could {could}; {_deciding(gap, facts)}"
+        possible = f"between a loss of {points(-gap.low)} and a gain of {bare_points(gap.high)}"
+    return f"undecided: {possible}; {_deciding(gap, facts)}"
 
 
 def _deciding(gap: Gap, facts: Facts) -> str:
-    """What would show a loss of the tolerance, estimated from the seeds."""
+    """How many seeds or test rows would decide, estimated from the variance between seeds."""
     if facts.real_trials < 2:
-        return "more seeds would tell what it takes to decide"
+        return "with more seeds, a run can estimate what would decide"
     seeds, rows = gap.seeds_needed, gap.test_rows_needed
     if (seeds and seeds <= facts.real_trials) or (rows and rows <= (facts.paired_rows or 0)):
-        return "there are enough seeds and test rows, the gap is just close to the tolerance"
+        return "seeds and test rows are enough, but the gap is very close to the tolerance"
     enough = [f"about {seeds:,} seeds"] if seeds else []
     enough += [f"about {_rounded(rows):,} test rows"] if rows else []
     if not enough:
@@ -117,19 +121,3 @@ def _rounded(rows: int) -> int:
     """Rounded up to two digits, because it is an estimate from few seeds."""
     unit: int = 10 ** max(0, len(str(rows)) - 2)
     return math.ceil(rows / unit) * unit
-
-
-def count(n: int, noun: str) -> str:
-    """A number and its noun."""
-    return f"{n} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def _number(score: float) -> str:
-    """A difference of scores in points, without needless decimals."""
-    points = 100 * score
-    return f"{points:.0f}" if abs(points) >= 9.95 else f"{points:.1f}".removesuffix(".0")
-
-
-def _points(score: float) -> str:
-    number = _number(score)
-    return f"{number} point" if number == "1" else f"{number} points"

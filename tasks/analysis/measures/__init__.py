@@ -1,1 +1,1 @@
-"""How a set of texts differs from real ones: diversity, similarity, what a classifier can tell."""
+"""How a set of texts differs from real texts: diversity, similarity, and whether a classifier can tell them apart."""

@@ -1,7 +1,7 @@
-"""Diversity of a set of texts and its similarity to real ones, once for each set.
+"""Diversity of a set of texts and its similarity to real texts. The store keeps them for each set.
 
-Real rows are described by the same code and at the same size as synthetic ones: a measure of synthetic rows can be
-interpreted only by comparison with that of real rows.
+Real rows are measured by the same code and at the same size as synthetic rows: a value of synthetic rows means
+something only in comparison with that of real rows.
 """
 
 from collections.abc import Sequence
@@ -19,16 +19,16 @@ from tasks.training.hardware import precision
 
 KIND = "descriptions"
 VERSION = 3
-"""Version of the measures. It is part of the key in the store: raise it when a change of code changes a value."""
+"""Version of the measures, part of the key in the store. Raise it if a change of code changes a value."""
 ERROR = "_error"
-"""Ends the name of a measure's standard error, which is given where the value is estimated."""
+"""End of the name of a measure's standard error, which exists if the value is estimated from a sample."""
 
 Measures = dict[str, float]
 
 
 @dataclass(frozen=True)
 class _Described:
-    """What is stored of a set of texts."""
+    """The measures of a set of texts, as the store keeps them."""
 
     diversity: Measures
     similarity: Measures
@@ -42,9 +42,9 @@ def describe_synthesis(
     *,
     encode: Encode | None = None,
 ) -> tuple[Measures, Measures]:
-    """(diversity, similarity) of a synthesis's kept rows, of which ``rows_per_label`` were asked for.
+    """(diversity, similarity) of a synthesis's kept rows; ``rows_per_label`` is the requested number.
 
-    Measures at most as many rows of each label as the real ones can match, as ``matching`` says.
+    Of each label, at most as many rows are measured as there are real rows to compare with (see ``matching``).
     """
     real = match(data, rows_per_label)
     return describe(matched_texts(rows, real.counts), real.reference, settings, encode=encode)
@@ -53,7 +53,7 @@ def describe_synthesis(
 def describe_real(
     data: TaskData, rows_per_label: int, settings: Settings, *, encode: Encode | None = None
 ) -> tuple[Measures, Measures]:
-    """(diversity, similarity) of as many real training rows, against the same reference as syntheses."""
+    """(diversity, similarity) of the same number of real training rows, with the same reference as for syntheses."""
     real = match(data, rows_per_label)
     return describe(real.real, real.reference, settings, encode=encode)
 
@@ -61,10 +61,10 @@ def describe_real(
 def describe(
     texts_described: Sequence[str], texts_real: Sequence[str], settings: Settings, *, encode: Encode | None = None
 ) -> tuple[Measures, Measures]:
-    """(diversity, similarity) by the name of the measure, and where it was estimated, ``<name>_error``.
+    """(diversity, similarity) by the name of the measure, with ``<name>_error`` if it was estimated from a sample.
 
-    A measure that too few texts leave undefined is left out. At most about 1,000 real texts are used. Found in the
-    store when the same texts were described before. Raises ``RunError`` when embedding fails.
+    A measure that is undefined for so few texts is left out. At most about 1,000 real texts are used. The result comes
+    from the store if the same texts were measured before. Raises ``RunError`` if embedding fails.
     """
     store = Store(settings.store_url)
     described, real = sorted(texts_described), sorted(shuffled(texts_real)[:REFERENCE_TEXTS])

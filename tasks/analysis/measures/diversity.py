@@ -1,6 +1,6 @@
 """How different the texts of one set are from each other.
 
-All measures but the remote clique depend on the number of texts: compare only sets of the same size (see ``matching``).
+All measures except the remote clique depend on the number of texts: compare sets of the same size (see ``matching``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,15 @@ from tasks.analysis.measures.self_bleu import self_bleu
 from tasks.analysis.measures.words import words
 
 BLOCK = 2048
-"""Rows and columns of the similarity matrix held at once: 16 MB."""
+"""Rows and columns of the similarity matrix that are in memory at once: 16 MB."""
 PAIRS = 200_000_000
-"""Pairs of texts that a nearest-neighbour measure looks at: all of them up to 14,142 texts."""
+"""Most pairs of texts that a nearest-neighbour measure compares: all pairs of up to 14,142 texts."""
 
 
 def remote_clique(vectors: Vectors) -> Measured | None:
     """Mean over texts of the mean cosine distance to the others (Cox et al. 2021). Null for fewer than two texts.
 
-    ``vectors`` (texts, width) have length one, so that the sum over all pairs is the squared length of their sum.
+    ``vectors`` (texts, width) have length one. Then the sum over all pairs is the squared length of their sum.
     """
     n = len(vectors)
     if n < 2:
@@ -34,7 +34,7 @@ def remote_clique(vectors: Vectors) -> Measured | None:
 def chamfer(vectors: Vectors, *, pairs: int = PAIRS) -> Measured | None:
     """Mean over texts of the cosine distance to the nearest other (Cox et al. 2021). Null for fewer than two texts.
 
-    Of more than ``pairs`` pairs, the nearest of all other texts is found for a sample of texts.
+    If there are more than ``pairs`` pairs, only a sample of texts is compared with all others.
     """
     n = len(vectors)
     if n < 2:
@@ -54,8 +54,9 @@ def chamfer(vectors: Vectors, *, pairs: int = PAIRS) -> Measured | None:
 def vendi(vectors: Vectors) -> Measured | None:
     """Vendi score with the cosine kernel (Friedman and Dieng 2023): exp of the entropy of the kernel's eigenvalues.
 
-    From 1, all texts alike, to the smaller of texts and width. Exact: the (texts, texts) kernel has the eigenvalues of
-    the (width, width) Gram matrix and zeros besides. Null for fewer than two texts.
+    From 1 (all texts are equal) to the number of texts or the width, whichever is smaller. The value is exact: apart
+    from zeros, the (texts, texts) kernel has the same eigenvalues as the (width, width) Gram matrix. Null for fewer
+    than two texts.
     """
     n, width = vectors.shape
     if n < 2:
@@ -70,7 +71,7 @@ def vendi(vectors: Vectors) -> Measured | None:
 
 
 def distinct(texts: Sequence[str], n: int) -> Measured | None:
-    """Share of different n-grams of words among all of them (Li et al. 2016). Null when no text has n words."""
+    """Number of different n-grams of words divided by that of all (Li et al. 2016). Null if no text has n words."""
     seen: set[tuple[str, ...]] = set()
     total = 0
     for text in texts:

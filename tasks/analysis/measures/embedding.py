@@ -14,13 +14,13 @@ Vectors = NDArray[np.float32]
 
 VERSION = 1
 MAX_TOKENS = 256
-"""What all-MiniLM-L6-v2 was trained to read."""
+"""Length that all-MiniLM-L6-v2 was trained with."""
 
 
 def embed(texts: Sequence[str], store: Store, *, encode: Encode | None = None) -> Vectors:
-    """(texts, 384) float32 embeddings of length one; texts that were embedded before come from the store.
+    """(texts, 384) float32 embeddings of length one. Embeddings of known texts come from the store.
 
-    ``encode`` stands in for the encoder.
+    ``encode`` replaces the encoder.
     """
     raw = embeddings.embed(texts, find_embedder(EMBEDDED_CLASSIFIER, MAX_TOKENS), store, encode=encode)
     vectors: Vectors = raw / np.linalg.norm(raw, axis=1, keepdims=True)

@@ -1,9 +1,9 @@
-"""Which texts are measured, so that synthetic and real sets compare: as many of each label on both sides.
+"""Which texts are measured: synthetic and real sets have the same number of texts of each label.
 
-Most measures depend on the number of texts and all on the mix of labels. A task's real training rows therefore
-give two sets without a text in common: the reference for similarity, and a real set of the same label counts, which
-shows the values of real rows. Where there are too few real rows of a label for both, fewer synthetic rows of
-it are measured, too.
+Most measures depend on the number of texts, and all depend on the shares of the labels. Therefore the real training
+rows of a task are split into two sets without common texts: the reference for similarity, and a real set with the same
+label counts, which shows the values of real rows. If a label has too few real rows for both, fewer synthetic rows of
+this label are measured.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,11 +13,12 @@ from tasks.data.split import by_label
 from tasks.records import Example, Row, TaskData, content_key
 
 REFERENCE_TEXTS = 1000
-"""Texts of the reference, about: a mean over 1,000 texts is known to well under 0.01, and more cost minutes."""
+"""Approximate number of reference texts: the error of a mean over 1,000 texts is far below 0.01, and more texts would
+cost minutes."""
 
 
 class Matched(NamedTuple):
-    """The real side of a task. ``counts`` is how many texts of each label a set may have."""
+    """The real texts of a task. ``counts`` is the number of texts of each label that a set may have."""
 
     counts: dict[str, int]
     reference: list[str]
@@ -27,7 +28,7 @@ class Matched(NamedTuple):
 def match(data: TaskData, rows_per_label: int) -> Matched:
     """Split a task's real training rows for syntheses of ``rows_per_label`` rows.
 
-    The reference takes rows first that no prompt may show: similarity to what was shown would flatter few-shot modes.
+    The reference prefers rows that no prompt shows: otherwise, few-shot texts would be similar to their own examples.
     """
     shown = {row.text for row in data.pool}
     groups = {label: shuffled(row.text for row in rows) for label, rows in by_label(data.train).items()}
@@ -43,7 +44,7 @@ def match(data: TaskData, rows_per_label: int) -> Matched:
 
 
 def matched_texts(rows: Sequence[Example | Row], counts: dict[str, int]) -> list[str]:
-    """Texts of ``rows``, of each label at most ``counts``, chosen at random whatever their order."""
+    """Texts of ``rows``, at most ``counts`` of each label. The choice is random and does not depend on their order."""
     chosen: list[str] = []
     for label, count in counts.items():
         chosen += shuffled(row.text for row in rows if row.label == label)[:count]
@@ -51,5 +52,5 @@ def matched_texts(rows: Sequence[Example | Row], counts: dict[str, int]) -> list
 
 
 def shuffled(texts: Iterable[str]) -> list[str]:
-    """The texts in a random order that depends on the texts alone."""
+    """The texts in a random order that depends only on the texts."""
     return sorted(texts, key=lambda text: content_key(["describe", text]))

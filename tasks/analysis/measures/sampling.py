@@ -1,6 +1,6 @@
-"""What a measure gives: a value, and its standard error where it is estimated from a sample to save time.
+"""The result of a measure: a value, and its standard error if the value is estimated from a sample to save time.
 
-Samples are drawn with one fixed seed, so that a set measured twice has the same value twice.
+Samples have a fixed seed, so the same set always has the same value.
 """
 
 from typing import NamedTuple
@@ -12,23 +12,23 @@ SEED = 0
 
 
 class Measured(NamedTuple):
-    """A measure's value. ``error`` is the standard error of its estimation; 0 where every text was looked at."""
+    """The value of a measure. ``error`` is its standard error from sampling; 0 if all texts were used."""
 
     value: float
     error: float = 0.0
 
 
 def choose(n: int, most: int) -> NDArray[np.intp]:
-    """``most`` of the numbers below ``n``, ascending and without repetition; all of them when there are no more."""
+    """``most`` different numbers below ``n`` in ascending order; all of them if there are no more."""
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(SEED).choice(n, most, replace=False))
 
 
 def mean(values: NDArray[np.float32], population: int) -> Measured:
-    """Mean of ``values``, which were drawn without repetition from ``population`` ones (Cochran 1977, theorem 2.2).
+    """Mean of ``values``, a sample without replacement of ``population`` values (Cochran 1977, theorem 2.2).
 
-    Two values at least, unless they are all there is.
+    A sample needs at least two values.
     """
     n, wide = len(values), values.astype(np.float64)
     error = np.sqrt(wide.var(ddof=1) / n * (1 - n / population)) if n < population else 0.0
@@ -36,6 +36,6 @@ def mean(values: NDArray[np.float32], population: int) -> Measured:
 
 
 def mean_of_draws(values: NDArray[np.float64]) -> Measured:
-    """Mean of independent estimates of one value, with its standard error; a single one is taken to be exact."""
+    """Mean of independent estimates of one value, with its standard error. A single estimate counts as exact."""
     error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
     return Measured(float(values.mean()), float(error))

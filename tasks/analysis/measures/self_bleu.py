@@ -1,8 +1,8 @@
-"""Self-BLEU: how much of each text can be put together from the others of its set.
+"""Self-BLEU: how much each text shares with the other texts of its set.
 
-BLEU's counts against all other texts come from one table of the two highest counts of each n-gram: a text that has
-the highest count itself is compared with the second. So the time is linear in the texts; one call a text would make it
-quadratic.
+One table holds the two highest counts of each n-gram. A text is compared with the highest count, or with the second one
+if the highest is its own. Therefore the time grows linearly with the number of texts. One BLEU call for each text would
+make it grow quadratically.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from tasks.analysis.measures.words import words
 
 ORDER = 4
 SIZE, DRAWS = 500, 8
-"""Texts that are compared with each other (the measure grows with their number), and how many such sets are drawn."""
+"""Size of a set (the measure grows with the size), and number of sets that are drawn from larger ones."""
 
 Gram = tuple[str, ...]
 Counted = tuple[Counter[Gram], int]
@@ -26,8 +26,8 @@ Counted = tuple[Counter[Gram], int]
 def self_bleu(texts: Sequence[str], *, size: int = SIZE, draws: int = DRAWS) -> Measured | None:
     """Mean BLEU (0 to 1) of each text with all others as references (Zhu et al. 2018). Null for fewer than two texts.
 
-    Of more than ``size`` texts, the mean over ``draws`` random sets of ``size`` of them. BLEU of sentences as in
-    sacrebleu: n-grams up to four words, or as long as the text; exponential smoothing.
+    For more than ``size`` texts, it is the mean over ``draws`` random sets of ``size`` texts. BLEU is sacrebleu's for
+    sentences: n-grams of up to four words, or of the length of the text; exponential smoothing.
     """
     if len(texts) < 2:
         return None

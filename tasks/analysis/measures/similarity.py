@@ -1,4 +1,4 @@
-"""How close generated texts are to real ones: whether they cover them, stay near them, and can be told apart."""
+"""How close generated texts are to real texts: whether they cover them, are near them, or can be told apart."""
 
 from collections.abc import Callable, Mapping
 
@@ -10,16 +10,16 @@ from tasks.analysis.measures.two_sample import discriminator_auc, mmd
 
 BLOCK = 2048
 PAIRS = 200_000_000
-"""Pairs of texts that are looked at: all of them where 14,142 texts meet as many."""
+"""Most pairs of texts that are compared: all pairs for two sets of 14,142 texts."""
 TOP = 5
 
 
 def top_similarity(among: Vectors, of: Vectors, top: int = TOP, *, pairs: int = PAIRS) -> Measured | None:
     """Mean over the texts ``of`` of the mean of their ``top`` largest cosine similarities to texts ``among``.
 
-    With synthetic texts among which those nearest to real ones are sought, it is the paper's measure. Both (texts,
-    width), of length one. Null when ``among`` has fewer than ``top`` texts, or ``of`` none. A sample of the texts
-    ``of`` is looked at when there are more than ``pairs`` pairs.
+    With synthetic texts as ``among`` and real texts as ``of``, it is the paper's measure. Both are (texts, width), of
+    length one. Null if ``among`` has fewer than ``top`` texts, or ``of`` has none. If there are more than ``pairs``
+    pairs, only a sample of the texts ``of`` is used.
     """
     if len(among) < top or not len(of):
         return None

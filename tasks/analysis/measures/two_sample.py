@@ -1,7 +1,7 @@
-"""Do two sets of texts come from one distribution? A kernel's answer and a classifier's.
+"""Whether two sets of texts have the same distribution: by a kernel (MMD) and by a classifier (AUC).
 
-MMD rather than MAUVE: it needs no library besides numpy, has an unbiased estimate at any size, and no clustering whose
-number of clusters decides the value.
+MMD is used instead of MAUVE: it needs only numpy and has an unbiased estimate for any size, while the value of MAUVE
+depends on the number of its clusters.
 """
 
 import threading
@@ -15,33 +15,33 @@ from tasks.analysis.measures.embedding import Vectors
 from tasks.analysis.measures.sampling import SEED, Measured, choose, mean_of_draws
 
 EXACT = 4000
-"""Texts of one set whose pairs are all looked at; more are cut into blocks."""
+"""Largest set whose pairs are all compared; a larger one is cut into blocks."""
 BLOCK, BLOCKS = 2000, 20
 MEDIAN = 1000
-"""Real texts that set the kernel's width."""
+"""Real texts that determine the width of the kernel."""
 SIDE = 2000
-"""Texts of each kind that the discriminator learns from and is tested on, at most."""
+"""Most texts of each kind for the discriminator, for training and test together."""
 FOLDS = 5
 ALIKE = 0.999
-"""Cosine similarity from which two texts count as one: that of a text to itself is only about 1."""
+"""Cosine similarity from which two texts count as equal: by rounding, that of a text to itself may be less than 1."""
 DECIMALS = 4
-"""Of what the discriminator says of a text: one that both sides have is a tie, whatever rounding makes of it."""
+"""Decimals of the discriminator's scores, so that a text which both sides have is a tie in spite of rounding."""
 
-_fitting = threading.Lock()  # the limit of threads is the whole process's: two that overlap would leave it behind
+_fitting = threading.Lock()  # the limit of threads is global: after two overlapping ones it would stay
 
 
 def mmd(synthetic: Vectors, real: Vectors, *, exact: int = EXACT) -> Measured | None:
     """Squared maximum mean discrepancy, unbiased (Gretton et al. 2012, lemma 6): about 0 for one distribution.
 
-    May be slightly negative. Gaussian kernel; its width is the median distance between real texts, so that it is the
-    same for all sets that are held against them. Both (texts, width), of length one. A set of more than ``exact``
-    texts is cut into random blocks, whose estimates are averaged (Zaremba et al. 2013). Null for fewer than two texts
-    on either side, or real texts that are all alike.
+    It can be slightly negative. The kernel is Gaussian. Its width is the median distance between real texts, so it is
+    the same for all sets that are compared with them. Both sets are (texts, width), of length one. A set of more than
+    ``exact`` texts is cut into random blocks, and the estimates of the blocks are averaged (Zaremba et al. 2013). Null
+    for fewer than two texts on either side, or if all real texts are equal.
     """
     if min(len(synthetic), len(real)) < 2:
         return None
     width = _squared_median_distance(real)
-    if width < 1e-6:  # rounding apart, no distance at all
+    if width < 1e-6:  # no distance except for rounding
         return None
     ours, theirs = _blocks(synthetic, exact), _blocks(real, exact)
     pairs = islice(zip(cycle(ours), cycle(theirs), strict=True), max(len(ours), len(theirs)))
@@ -65,7 +65,7 @@ def _blocks(vectors: Vectors, exact: int) -> list[Vectors]:
 
 
 def _kernel(x: Vectors, y: Vectors, width: float) -> Vectors:
-    """exp(-d^2 / 2 width), where d^2 = 2 - 2 cos for vectors of length one."""
+    """exp(-d^2 / (2 width)), where d^2 = 2 - 2 cos for vectors of length one."""
     kernel: Vectors = x @ y.T
     kernel -= 1
     kernel /= width
@@ -79,12 +79,12 @@ def _within(vectors: Vectors, width: float) -> float:
 
 
 def discriminator_auc(synthetic: Vectors, real: Vectors, *, side: int = SIDE) -> Measured | None:
-    """Area under the ROC curve of a logistic regression that tells real from synthetic texts: 0.5 cannot, 1 always.
+    """Area under the ROC curve of a logistic regression that separates real and synthetic texts: 0.5 never, 1 always.
 
-    A classifier two-sample test (Lopez-Paz and Oquab 2017): as many texts of each kind, at most ``side``, the mean
-    over ``FOLDS`` folds, with Hanley and McNeil's standard error (1982). Texts that are alike stand in one fold, or
-    those that both sides have would be learnt with the wrong answer. Null for fewer than ``FOLDS`` texts on a side or
-    different texts in all, and where no fold has both kinds.
+    A classifier two-sample test (Lopez-Paz and Oquab 2017) with the same number of texts of each kind, at most
+    ``side``. It is the mean over ``FOLDS`` folds, with the standard error of Hanley and McNeil (1982). Equal texts are
+    in the same fold; otherwise a text that both sides have would be in the training rows with the opposite label. Null
+    for fewer than ``FOLDS`` texts on a side, for fewer than ``FOLDS`` different texts, and if no fold has both kinds.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import roc_auc_score
@@ -100,7 +100,7 @@ def discriminator_auc(synthetic: Vectors, real: Vectors, *, side: int = SIDE) ->
     if len(np.unique(alike)) < FOLDS:
         return None
     areas = []
-    with _fitting, threadpool_limits(limits=1, user_api="blas"):  # small products: more threads wait for each other
+    with _fitting, threadpool_limits(limits=1, user_api="blas"):  # the matrices are small: more threads would be slower
         for train, test in StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED).split(vectors, kinds, alike):
             if len(set(kinds[train])) == len(set(kinds[test])) == 2:
                 model = LogisticRegression(max_iter=1000).fit(vectors[train], kinds[train])
@@ -109,9 +109,10 @@ def discriminator_auc(synthetic: Vectors, real: Vectors, *, side: int = SIDE) ->
 
 
 def _first_alike(vectors: Vectors) -> NDArray[np.intp]:
-    """(texts,) the number of the first text that is like it, so its own where there is none before.
+    """(texts,) the number of the first text that is equal to it (``ALIKE``); for most texts, their own number.
 
-    A number, and so the fold of a text, does not depend on the last digits of its vector, which differ by processor.
+    The number decides the fold of a text. It does not depend on the last digits of the vector, which differ by
+    processor.
     """
     blocks = (vectors[i : i + BLOCK] @ vectors.T >= ALIKE for i in range(0, len(vectors), BLOCK))
     return np.concatenate([block.argmax(axis=1) for block in blocks])

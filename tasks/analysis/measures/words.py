@@ -1,4 +1,4 @@
-"""What counts as a word where words are counted: a run of letters and digits, or one other sign; case aside."""
+"""What counts as a word: a sequence of letters and digits, or one other character. Case does not matter."""
 
 import re
 

@@ -1,1 +1,1 @@
-"""Scores, gaps and their intervals from predictions, and how many seeds or test rows would decide."""
+"""Scores and gaps from predictions, their intervals, and how many seeds or test rows would decide."""

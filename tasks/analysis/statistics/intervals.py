@@ -1,7 +1,7 @@
 """95% intervals of plain means and of slopes, in closed form.
 
-Both are sums over items and seeds, whose variance has an unbiased estimate: a bootstrap would give the same for more
-time, and with two to five seeds less.
+Both are sums over items and seeds, and the variance of a sum has an unbiased estimate. A bootstrap would take more time
+for the same result, and with two to five seeds its intervals would be too narrow.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ LEVEL = 0.95
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
-    """The mean with Student's t interval, as of independent draws. Null for fewer than two values."""
+    """The mean of independent values with Student's t interval. Null for fewer than two values."""
     if len(values) < 2:
         return None
     found = np.asarray(values, np.float64)
@@ -24,13 +24,12 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
 
 
 def slope_interval(values: NDArray[np.float64], upper: NDArray[np.bool_]) -> Interval:
-    """Mean of ``values`` (seeds, items) over the ``upper`` items minus that over all, with the variance of items
-    and seeds.
+    """Mean of ``values`` (seeds, items) over the ``upper`` items minus the mean over all items, with its interval.
 
-    The difference is (share of the other items) x (mean of upper - mean of the others), two separate groups of items.
-    Seeds and items are crossed, so that the variance is that of the item means plus that of the seeds' differences
-    minus that of the residuals, which is in both (Cornfield and Tukey 1956). One seed covers the items only. Both
-    groups need at least two items.
+    The difference is (share of the other items) x (mean of the upper items - mean of the others). Seeds and items are
+    crossed. The variance is that of the item means plus that of the differences by seed, minus that of the residuals,
+    which both contain (Cornfield and Tukey 1956). With one seed, the interval covers the items only. Both groups need
+    at least two items.
     """
     groups = [values[:, mask] for mask in (upper, ~upper)]
     scale = (1 - upper.mean()) ** 2
@@ -46,17 +45,17 @@ def slope_interval(values: NDArray[np.float64], upper: NDArray[np.bool_]) -> Int
 
 
 def _residual(group: NDArray[np.float64]) -> float:
-    """Variance that the residuals of (seeds, items) leave in the mean over both."""
+    """The part of the variance of the mean that comes from the residuals of a (seeds, items) array."""
     seeds, items = group.shape
     residuals = group - group.mean(0) - group.mean(1, keepdims=True) + group.mean()
     return float((residuals**2).sum() / ((seeds - 1) * (items - 1)) / (seeds * items))
 
 
 def _around(mean: float, parts: Sequence[tuple[float, int]]) -> Interval:
-    """The interval of a sum of independent parts, each a variance with its degrees of freedom.
+    """The interval of a sum of independent parts. Each part is a variance and its degrees of freedom.
 
-    Half-widths of the parts, each of its own Student's t, are squared and added (Howe 1974; Zou and Donner 2008): with
-    two seeds Satterthwaite's degrees of freedom give intervals that are too narrow.
+    Each part has a half-width by Student's t; the squares of the half-widths are added (Howe 1974; Zou and Donner
+    2008). Satterthwaite's degrees of freedom would give too narrow intervals with two seeds.
     """
     half = float(np.sqrt(sum(stats.t.ppf((1 + LEVEL) / 2, df) ** 2 * part for part, df in parts)))
     return Interval(float(mean), float(mean) - half, float(mean) + half)

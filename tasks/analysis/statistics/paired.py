@@ -1,10 +1,10 @@
 """Intervals and p-values of macro-F1 over test items and seeds.
 
-A score is random for two reasons: which items are in the test set, and the seed of the training. A bootstrap of the
-test items, stratified by label and shared by all seeds and models, measures the first; the spread of the seeds measures
-the second. ``variance_parts`` separates the two, and ``_with_seeds`` combines them by t quantiles, because a bootstrap
-of two to five seeds would be far too narrow. The interval and the p-value of a gap share that step, so that they agree.
-``make bench-coverage`` simulates how well both hold.
+A score is random for two reasons: the choice of test items and the seed of the training. A bootstrap of the test items
+(stratified by label, with the same resamples for all seeds and models) measures the first, the variance between seeds
+the second. ``variance_parts`` separates the two. ``_with_seeds`` combines them by quantiles of Student's t, because a
+bootstrap of two to five seeds gives far too narrow intervals. The interval and the p-value of a gap both use it and
+therefore agree. ``make bench-coverage`` simulates their coverage and error rate.
 The choice of training rows is not included: with one draw for the whole study, intervals are for that draw.
 """
 
@@ -26,30 +26,30 @@ Single = NDArray[np.float32]
 RESAMPLES = 2000
 LEVEL = 0.95
 BLOCK = 500
-"""Resamples computed at once; bounds memory at about 10 MB for each 1,000 test items."""
+"""Resamples that are computed at once. This limits memory to about 10 MB for each 1,000 test items."""
 DRAWN = 8
-"""Sets of test items whose draws stay in memory, 2 MB each for 1,000 items: a curve has so many in turn."""
+"""Sets of test items whose draws stay in memory, at 2 MB each for 1,000 items. A curve uses so many in turn."""
 SCORED = 64
-"""Samples whose resampled scores stay in memory, 32 KB each for every seed: real rows are compared with many arms."""
+"""Samples whose resampled scores stay in memory, at 32 KB for each seed. Real rows are compared with many arms."""
 
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """Predictions of several trials on the same test items. What is computed from one is kept for the next question."""
+    """Predictions of several trials on the same test items. Results computed from it are cached by its identity."""
 
     labels: Ints
-    """(items,) index of the real label."""
+    """(items,) index of each item's real label."""
     predicted: Ints
-    """(trials, items) index of the predicted label; as a rule a trial is a seed."""
+    """(trials, items) index of the predicted label. Each trial usually has its own seed."""
     classes: int
     """Number of labels of the task."""
 
 
 def _indicators(sample: Aligned) -> Single:
-    """(items, classes x 2 x seeds) for each label and seed: 1 where it is predicted, and where rightly.
+    """(items, classes x 2 x seeds): for each label and seed, 1 where it is predicted, and 1 where that is correct.
 
-    Together with the label counts these are all that either metric needs: F1 of a label is 2 true positives /
-    (real + predicted), and a score of resampled or exchanged items is a product of their weights and this.
+    Both metrics need only these and the counts of the real labels: F1 of a label is 2 x true positives / (real +
+    predicted). The counts for resampled or exchanged items are the matrix product of their weights and this array.
     """
     said = sample.predicted[None] == np.arange(sample.classes)[:, None, None]
     hits = said & (sample.labels == np.arange(sample.classes)[:, None])[:, None]
@@ -58,7 +58,7 @@ def _indicators(sample: Aligned) -> Single:
 
 
 def _from_counts(counts: Single, sample: Aligned, metric: str) -> Floats:
-    """(resamples, seeds) scores from (resamples, classes x 2 x seeds) weighted counts of ``_indicators``."""
+    """Scores (resamples, seeds) from weighted counts of ``_indicators`` (resamples, classes x 2 x seeds)."""
     support = np.bincount(sample.labels, minlength=sample.classes).astype(np.float64)
     shaped = counts.astype(np.float64).reshape(len(counts), sample.classes, 2, len(sample.predicted))
     said, hits = shaped[:, :, 0], shaped[:, :, 1]
@@ -71,14 +71,14 @@ def _from_counts(counts: Single, sample: Aligned, metric: str) -> Floats:
 
 METRICS = ("macro_f1", "accuracy")
 ROUNDING = 1e-5
-"""Differences of scores below this are those of single precision, which makes the products twice as fast."""
+"""Smaller differences of scores are rounding errors of single precision, which makes the products twice as fast."""
 
 
 @lru_cache(maxsize=DRAWN)
 def _draw_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint8]:
-    """(resamples, items) how often each item is drawn, with replacement, in one draw fewer than its label has items.
+    """(resamples, items): how often each item is drawn with replacement, with one draw fewer than its label has items.
 
-    Comparisons on the same test rows share them, which saves most of their time.
+    Comparisons on the same test rows share these counts, which saves most of their time.
     """
     of = np.frombuffer(labels, dtype=np.intp)
     rng = np.random.default_rng(seed)
@@ -92,10 +92,10 @@ def _draw_counts(labels: bytes, resamples: int, seed: int) -> NDArray[np.uint8]:
 
 
 def _weights(labels: Ints, resamples: int, seed: int, start: int = 0, stop: int | None = None) -> Single:
-    """Resamples ``start`` to ``stop`` as (resamples, items) weights that sum to the items of each label.
+    """Weights (resamples, items) of the resamples ``start`` to ``stop``; they sum to the number of items of each label.
 
-    n - 1 draws among a label's n items, each worth n / (n - 1) (Rao and Wu 1988): with n draws the variance would be
-    a tenth too small for a label of ten items.
+    Of a label's n items, n - 1 are drawn, and each draw has the weight n / (n - 1) (Rao and Wu 1988). With n draws, the
+    variance would be a tenth too small for a label of ten items.
     """
     counts = np.bincount(labels)[labels]
     worth = counts / np.maximum(counts - 1, 1)
@@ -105,14 +105,14 @@ def _weights(labels: Ints, resamples: int, seed: int, start: int = 0, stop: int 
 
 
 def scores(sample: Aligned, metric: str) -> Floats:
-    """(seeds,) ``macro_f1``, over the labels that stand in the test set, or ``accuracy`` of each seed."""
+    """(seeds,) ``macro_f1`` (over the labels of the test set) or ``accuracy`` of each seed."""
     found: Floats = _from_counts(_indicators(sample).sum(axis=0, keepdims=True), sample, metric)[0]
     return found
 
 
 @lru_cache(maxsize=SCORED)
 def _resampled_scores(sample: Aligned, resamples: int, seed: int) -> Mapping[str, Floats]:
-    """(resamples, seeds) scores by metric. Samples of the same test items are scored on the same resampled ones."""
+    """Scores (resamples, seeds) by metric. Samples of the same test items are scored on the same resamples."""
     columns, parts = _indicators(sample), []
     for start in range(0, resamples, BLOCK):
         counts = _weights(sample.labels, resamples, seed, start, start + BLOCK) @ columns
@@ -121,7 +121,7 @@ def _resampled_scores(sample: Aligned, resamples: int, seed: int) -> Mapping[str
 
 
 def score_interval(sample: Aligned, metric: str, *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
-    """The mean score over seeds with its 95% interval; with one seed, of the test items' variance only."""
+    """The mean score over seeds with its 95% interval. With one seed, the interval covers the test items only."""
     observed, resampled = scores(sample, metric), _resampled_scores(sample, resamples, seed)[metric]
     low, high = _interval(observed, resampled, len(sample.labels), seed)
     return Interval(observed.mean().item(), max(low, 0.0), min(high, 1.0))
@@ -130,10 +130,10 @@ def score_interval(sample: Aligned, metric: str, *, seed: int = 0, resamples: in
 def gap(
     ours: Aligned, theirs: Aligned, tolerance: float | None = None, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Gap:
-    """Macro-F1 of ``ours`` minus that of ``theirs``: the same test items, and the same seeds in the same order.
+    """Macro-F1 of ``ours`` minus that of ``theirs``. Both have the same test items, and the same seeds in order.
 
-    The interval resamples the items for both at once. The p-value is two-sided and not corrected yet. With a
-    ``tolerance``, the gap says how many seeds or test rows would show a loss of that size.
+    The interval uses the same resampled items for both. The p-value is two-sided and not yet corrected. With a
+    ``tolerance``, the gap states how many seeds or test rows would show a loss of that size.
     """
     resampled = np.subtract(*(_resampled_scores(side, resamples, seed)["macro_f1"] for side in (ours, theirs)))
     observed = scores(ours, "macro_f1") - scores(theirs, "macro_f1")
@@ -154,12 +154,12 @@ def gap(
 
 
 def variance_parts(observed: Floats, resampled: Floats, items: int, draws: Floats | None = None) -> VarianceParts:
-    """The parts of a mean's variance, from the seeds' own values and their resampled ones (resamples, seeds).
+    """The parts of the variance of a mean over seeds, from observed (seeds,) and resampled (resamples, seeds) values.
 
-    The variance between the observed seeds has a part of its own and, as far as seeds err on different items, a part
-    that comes from the items. The bootstrap measures the latter: the variance of the seeds' deviations from each other.
-    The rest of the variance of ``draws`` (of the mean; the bootstrap's unless given) comes from items on which all
-    seeds err alike.
+    The variance between the observed seeds has two parts: one comes from training, the other from test items on which
+    seeds make different errors. The bootstrap measures the second part as the variance of the seeds' deviations from
+    each other. The rest of the variance of ``draws`` (draws of the mean, by default those of the bootstrap) comes from
+    items on which all seeds make the same errors.
     """
     seeds = len(observed)
     spread = _beyond_rounding((resampled.mean(axis=1) if draws is None else draws).var())
@@ -176,13 +176,13 @@ def _beyond_rounding(variance: np.floating) -> float:
 
 
 def _with_seeds(draws: Floats, parts: VarianceParts, seed: int) -> Floats:
-    """``draws`` of a mean over seeds around 0, which vary with the items only, with the variance of the seeds added.
+    """``draws`` of a mean over seeds around 0, which vary with the items only, with the variance between seeds added.
 
-    They are shrunk to the items' own share, and the seeds' share is added as normal noise. A variance from few seeds is
-    itself uncertain, so the draws are then stretched as Cochran and Cox (1950, for two samples of unequal variances)
-    do: each quantile becomes the mean of the t quantiles of items and of seeds, weighted by their shares of the
-    variance. Degrees of freedom by Satterthwaite give intervals that are too narrow: with 3 seeds that differ much they
-    hold the true value in .925 of all cases instead of .95.
+    The draws are scaled to the items' part of the variance, and the seeds' part is added as normal noise. A variance
+    that is estimated from few seeds is uncertain. Therefore the draws are then widened by the method of Cochran and Cox
+    (1950, for two samples with unequal variances): each quantile becomes the mean of the t quantiles of items and of
+    seeds, weighted by their shares of the variance. Satterthwaite's degrees of freedom would give too narrow intervals:
+    with 3 seeds that differ much, they contain the true value in .925 of all cases instead of .95.
     """
     from scipy.stats import norm, t
 
@@ -204,17 +204,17 @@ def _interval(observed: Floats, resampled: Floats, items: int, seed: int) -> tup
     draws = resampled.mean(axis=1) - observed.mean()
     draws = _with_seeds(draws, variance_parts(observed, resampled, items), seed)
     low, high = observed.mean() + np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    if high - low < ROUNDING:  # nothing varies: the rule of three (Hanley and Lippman-Hand 1983), not certainty
+    if high - low < ROUNDING:  # no variance: the rule of three (Hanley and Lippman-Hand 1983), not 0
         low, high = observed.mean() - 3 / items, observed.mean() + 3 / items
     return float(low), float(high)
 
 
 def _swap_test(ours: Aligned, theirs: Aligned, observed: Floats, resampled: Floats, seed: int) -> float:
-    """Paired permutation test: the two models' predictions change sides at random, item by item.
+    """p-value of a two-sided paired permutation test, which swaps the predictions of the two sides for random items.
 
-    An item changes sides for all seeds at once, because seeds of one mode err on the same items; the seeds' own
-    variance is added to each draw. Two-sided; the observed value counts as one draw, so that p is never 0 (Phipson and
-    Smyth 2010).
+    An item is swapped for all seeds at once, because the seeds of one mode make errors on the same items. The variance
+    between seeds is added to each draw. The observed value counts as one draw, so p is never 0 (Phipson and Smyth
+    2010).
     """
     swaps = _swaps(len(ours.labels), len(resampled), seed)
     items = np.concatenate([np.subtract(*_swapped(ours, theirs, swap)).mean(axis=1) for swap in swaps])
@@ -225,14 +225,14 @@ def _swap_test(ours: Aligned, theirs: Aligned, observed: Floats, resampled: Floa
 
 @lru_cache(maxsize=2)
 def _swaps(items: int, resamples: int, seed: int) -> tuple[NDArray[np.uint8], ...]:
-    """Blocks of (resamples, items), 1 where an item changes sides; the same for all gaps on as many items."""
+    """Blocks (resamples, items) with 1 where an item is swapped; the same for all gaps on the same number of items."""
     rng = np.random.default_rng([seed, 2])
     sizes = [min(BLOCK, resamples - start) for start in range(0, resamples, BLOCK)]
     return tuple(rng.integers(0, 2, (size, items), dtype=np.uint8) for size in sizes)
 
 
 def _swapped(ours: Aligned, theirs: Aligned, swap: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """(resamples, seeds) macro-F1 of both sides when they exchange the items where ``swap`` (resamples, items) is 1."""
+    """Macro-F1 (resamples, seeds) of both sides after they swapped the items where ``swap`` (resamples, items) is 1."""
     here, there = _indicators(ours), _indicators(theirs)
     moved = swap.astype(np.float32) @ (there - here)
     first = _from_counts(here.sum(axis=0) + moved, ours, "macro_f1")

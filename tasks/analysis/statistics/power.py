@@ -1,7 +1,7 @@
 """How many seeds or test rows would show a loss: power of the t test that corresponds to the intervals of ``paired``.
 
-One part of a gap's variance falls only with more test rows, another only with more seeds. So more of one of them may
-never be enough; then the answer is None.
+One part of a gap's variance gets smaller only with more test rows, another part only with more seeds. So it can happen
+that no number of seeds (or of test rows) is enough; the result is then None.
 """
 
 import math
@@ -10,50 +10,50 @@ from dataclasses import dataclass, replace
 
 POWER, ALPHA = 0.8, 0.05
 MOST_SEEDS, MOST_ROWS = 200, 100_000
-"""The largest numbers that are searched; what needs more is None."""
+"""The largest numbers that are tried; the result is None if more are needed."""
 
 
 @dataclass(frozen=True)
 class VarianceParts:
-    """The variance of a mean over seeds, and where it comes from (scores are 0 to 1)."""
+    """The variance of a mean over seeds and its parts (scores are 0 to 1)."""
 
     seeds: int
     items: int
     items_shared: float
-    """Of the mean, through items on which all seeds err alike."""
+    """Variance of the mean that comes from items on which all seeds make the same errors."""
     between_seeds: float
-    """Of one seed: of its training, and of its own errors on items."""
+    """Variance of one seed: from its training and from its own errors on items."""
     by_items: float
     """The part of ``between_seeds`` that more test items would reduce."""
 
     @property
     def variance(self) -> float:
-        """Of the mean over seeds."""
+        """Variance of the mean over seeds."""
         return self.items_shared + self.between_seeds / self.seeds
 
     @property
     def degrees_of_freedom(self) -> float:
-        """For power: those of the t distribution nearest to the one of ``paired``."""
+        """For the power: those of the t distribution that is nearest to the one in ``paired``."""
         return max(self.seeds - 1, 1) / self.seeds_share if self.seeds_share > 0 else float("inf")
 
     @property
     def seeds_share(self) -> float:
-        """Of the variance of the mean, 0 to 1."""
+        """The share of the variance of the mean that comes from the seeds, 0 to 1."""
         return self.between_seeds / self.seeds / self.variance if self.variance > 0 else 0.0
 
 
 def seeds_needed(parts: VarianceParts, loss: float) -> int | None:
     """Fewest seeds whose interval would show a true ``loss`` at power .8 and level .05, on the same test rows.
 
-    None with one seed, whose variance is unknown, and where ``MOST_SEEDS`` are not enough.
+    None with one seed, because its variance is unknown, and if ``MOST_SEEDS`` are not enough.
     """
     return _fewest(lambda seeds: replace(parts, seeds=seeds), parts, loss, 2, MOST_SEEDS)
 
 
 def test_rows_needed(parts: VarianceParts, loss: float) -> int | None:
-    """Fewest test rows that would show it with the same seeds.
+    """Fewest test rows that would show a true ``loss`` with the same seeds.
 
-    None with one seed, and where ``MOST_ROWS`` are not enough. Where nothing varies, the rule of three gives them.
+    None with one seed, and if ``MOST_ROWS`` are not enough. Without any variance, the rule of three gives the number.
     """
     if parts.seeds > 1 and parts.variance <= 0:
         return math.ceil(3 / loss)
@@ -73,7 +73,7 @@ test_rows_needed.__test__ = False  # type: ignore[attr-defined]
 def _fewest(
     varied: Callable[[int], VarianceParts], parts: VarianceParts, loss: float, low: int, high: int
 ) -> int | None:
-    """Bisection over a number that power grows with."""
+    """The smallest number with enough power, by bisection: power grows with the number."""
     if parts.seeds < 2 or parts.variance <= 0 or power(varied(high), loss) < POWER:
         return None
     while low < high:
@@ -83,10 +83,10 @@ def _fewest(
 
 
 def power(parts: VarianceParts, loss: float) -> float:
-    """Probability that a two-sided test at level .05 tells a true ``loss`` from none.
+    """Probability that a two-sided test at level .05 detects a true ``loss``.
 
-    The other tail is left out: it is negligible, and statsmodels gives NaN for it where the loss is clear. Where the
-    loss is tens of standard errors, statsmodels gives NaN for either tail; the normal distribution is as good there.
+    The opposite tail is left out: it is negligible, and statsmodels returns NaN for it if the loss is large. If the
+    loss is tens of standard errors, statsmodels returns NaN for both tails; the normal distribution then replaces it.
     """
     from scipy.stats import norm
     from statsmodels.stats.power import TTestPower

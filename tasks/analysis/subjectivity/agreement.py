@@ -1,7 +1,7 @@
 """How much raters agree: on one item (Li et al. 2023, instance subjectivity) and over all items.
 
-A statistic that the votes leave undefined is null, never 0 or 1: one vote says nothing about agreement, and votes
-that all name one label leave no chance agreement to correct for.
+A statistic that is undefined for the given votes is null, never 0 or 1. One vote shows no agreement, and if all votes
+name the same label, the agreement by chance is perfect too.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from tasks.records import Example, Rating
 from tasks.training.trial import item_key
 
 MIN_VOTES = 2
-"""Fewest votes for an agreement of an item: a single rater cannot agree or disagree."""
+"""Fewest votes on an item: one rater alone cannot agree or disagree."""
 
 Agreement = Mapping[str, float]
 """Item to the share of its raters who chose the most frequent label."""
@@ -23,12 +23,12 @@ Votes = Mapping[str, Mapping[str, int]]
 
 
 def rater_agreement(examples: Iterable[Example]) -> dict[str, float]:
-    """Agreement by ``item_key``, of the examples whose data states one."""
+    """Agreement by ``item_key``, for the examples whose data states it."""
     return {item_key(row.text): row.agreement for row in examples if row.agreement is not None}
 
 
 def count_votes(ratings: Iterable[Rating]) -> dict[str, dict[str, int]]:
-    """Votes of each item, sorted by item. Only a rater's last vote on an item counts. Single votes are left out."""
+    """Votes by item, sorted. Only a rater's last vote on an item counts. Items with one vote are left out."""
     last = {(rating.item, rating.rater): rating.label for rating in ratings}
     votes: dict[str, Counter[str]] = {}
     for (item, _), label in last.items():
@@ -44,17 +44,17 @@ def vote_agreement(votes: Votes) -> dict[str, float]:
 def item_agreement(
     tasks: Iterable[str], agreement: Mapping[str, Agreement], ratings: Mapping[str, Sequence[Rating]]
 ) -> dict[str, Agreement]:
-    """By task, ``agreement`` of the data's own raters if it has any, otherwise that of the annotators' ``ratings``."""
+    """By task, the ``agreement`` of the data's raters, or that of the annotators' ``ratings`` if it has no raters."""
     return {task: agreement.get(task) or vote_agreement(count_votes(ratings.get(task, ()))) for task in tasks}
 
 
 def krippendorff_alpha(votes: Votes) -> float | None:
     """Krippendorff's alpha for nominal labels; items may have different numbers of votes.
 
-    1 - observed / expected disagreement: of pairs of votes on one item, each item's weighted by its number of votes,
-    and of all pairs of votes (Krippendorff 2011, Computing Krippendorff's Alpha-Reliability). 1 is perfect agreement,
-    0 that of chance. Null where all votes together name fewer than two labels. Written out here because the package
-    of that name is under the GPL.
+    It is 1 - observed / expected disagreement. Observed: between pairs of votes on one item, where an item's weight is
+    its number of votes. Expected: between all pairs of votes (Krippendorff 2011, Computing Krippendorff's
+    Alpha-Reliability). 1 is perfect agreement, 0 the agreement by chance. Null if all votes name the same label. It is
+    written here because the package ``krippendorff`` has the licence GPL.
     """
     table = _table(votes).astype(np.float64)
     if table.shape[1] < 2:
@@ -67,10 +67,10 @@ def krippendorff_alpha(votes: Votes) -> float | None:
 
 
 def fleiss_kappa(votes: Votes) -> tuple[float | None, int]:
-    """Fleiss' kappa (1971), and how many items it had to leave out.
+    """Fleiss' kappa (1971), and the number of items that it leaves out.
 
-    It needs the same number of votes on every item, so only items with the most frequent number count (of two equally
-    frequent ones the larger). Null where their votes name fewer than two labels.
+    Kappa needs the same number of votes on each item. Only the items with the most frequent number of votes count; if
+    two numbers are equally frequent, the larger one. Null if their votes name fewer than two labels.
     """
     if not votes:
         return None, 0
@@ -86,7 +86,7 @@ def fleiss_kappa(votes: Votes) -> tuple[float | None, int]:
 
 
 def _table(votes: Votes) -> NDArray[np.intp]:
-    """(items, labels) counts, for labels that at least one rater chose."""
+    """Counts of votes, (items, labels), for the labels that at least one rater chose."""
     labels = sorted({label for counts in votes.values() for label in counts})
     return np.array([[counts.get(label, 0) for label in labels] for counts in votes.values()], np.intp).reshape(
         len(votes), len(labels)

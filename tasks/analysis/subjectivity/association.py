@@ -1,9 +1,11 @@
-"""How a loss goes with the subjectivity of tasks: rank correlations over few tasks.
+"""Whether the gap depends on the subjectivity of tasks: rank correlations over few tasks.
 
-With ten tasks the usual approximations fail (Fisher's z has no width at a perfect correlation, a bootstrap repeats
-tasks), so that both the interval and the p-value come from the exact situation, simulated: so many tasks, ranked.
-What is ranked is measured, and its noise pulls a correlation towards 0: the interval is about measured gaps and
-measured subjectivity, which is why their own intervals are not added once more.
+The usual approximations fail for about ten tasks: Fisher's z gives an interval of width 0 at a perfect correlation, and
+a bootstrap draws the same task several times. Therefore the interval comes from simulated rankings of the same number
+of tasks, and the p-value from a permutation test.
+
+The correlation is one of measured gaps and measured subjectivity. Their measurement errors pull it towards 0. They are
+part of the measured values already, so the intervals of gaps and subjectivity do not widen its interval again.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,12 +24,12 @@ Measure = Literal["strength", "disagreement"]
 LEVEL = 0.95
 MIN_TASKS = 3
 DECIMALS = 9
-"""Values that agree so far are tied: computed ones differ in their last digits, by processor."""
+"""Values are rounded to so many decimals before they are ranked, because the last digits depend on the processor."""
 PERMUTATIONS = 9999
-"""All permutations up to 7 tasks, a random choice beyond."""
+"""Most permutations of the test: up to 7 tasks it takes all of them, otherwise so many random ones."""
 SIMULATIONS = 8000
 GRID = np.concatenate([[-1.0], np.tanh(np.linspace(-4, 4, 51)), [1.0]])
-"""Correlations of the normal distributions that ranks are simulated from."""
+"""Correlations of the bivariate normal distributions from which rankings are simulated."""
 
 
 def spearman(x: Floats, y: Floats) -> Floats:
@@ -53,11 +55,12 @@ POPULATION: Mapping[Statistic, Callable[[Floats], Floats]] = {
 
 
 def associate(x: Sequence[float], y: Sequence[float], statistic: Statistic) -> Association | None:
-    """A rank correlation over tasks with interval and p-value; null where all values of one side are the same.
+    """A rank correlation over tasks with a 95% interval and a p-value.
 
-    The interval holds every correlation that would give at least and at most the observed one with a chance of 2.5%
-    each (Clopper and Pearson's construction, 1934), in a population whose ranks are those of a bivariate normal
-    distribution. The p-value is of a two-sided permutation test.
+    Null if there are fewer than ``MIN_TASKS`` tasks, or if all values of ``x`` or of ``y`` are equal. The interval
+    holds each population correlation for which a correlation at least as high as the observed one, and one at least as
+    low, have a probability of 2.5% or more (Clopper and Pearson 1934). The population is bivariate normal. The p-value
+    is that of a two-sided permutation test.
     """
     a, b = (np.asarray(values, np.float64).round(DECIMALS) for values in (x, y))
     if len(a) < MIN_TASKS or len(np.unique(a)) < 2 or len(np.unique(b)) < 2:
@@ -94,9 +97,9 @@ def _interval(value: float, n: int, statistic: Statistic) -> tuple[float, float]
 
 @cache
 def _simulated(n: int, statistic: Statistic) -> Floats:
-    """(grid, simulations) correlations of ``n`` tasks, from the same random numbers for all of the grid.
+    """Simulated correlations of ``n`` tasks: (grid, simulations), from the same random numbers all over the grid.
 
-    Each error is there with both signs, so that a correlation and its opposite have mirrored intervals.
+    Each error is used with both signs. Therefore the interval of the opposite correlation is the mirrored interval.
     """
     x, e = np.random.default_rng(n).standard_normal((2, SIMULATIONS // 2, n))
     x, e = np.concatenate([x, x]), np.concatenate([e, -e])
@@ -104,9 +107,10 @@ def _simulated(n: int, statistic: Statistic) -> Floats:
 
 
 def correlate(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubjectivity]) -> tuple[Correlation, ...]:
-    """Of each arm with a gap, over its tasks, one correlation a measure, in the order of the comparisons.
+    """For each arm with gaps, the correlation of gap and subjectivity over tasks, one for each measure of subjectivity.
 
-    Arms that train nothing are left out: their gap is not one of training data.
+    The result is in the order of the comparisons. Arms without training are left out, because training data does not
+    cause their gap.
     """
     arms: dict[Arm, dict[str, float]] = {}
     for item in comparisons:
@@ -122,7 +126,7 @@ def correlate(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubj
 
 
 def measured(subjectivity: Sequence[TaskSubjectivity], measure: Measure) -> dict[str, float]:
-    """Subjectivity by task, of the tasks that have it by this measure."""
+    """Subjectivity by task, for the tasks that have this measure."""
     if measure == "strength":
         return {item.task: item.strength.mean for item in subjectivity if item.strength}
     return {item.task: 1 - item.mean_agreement.mean for item in subjectivity if item.mean_agreement}
@@ -138,7 +142,7 @@ def _correlation(
     tasks = [task for task in gaps if task in by_task]
     if len(tasks) < MIN_TASKS:
         count = f"{len(tasks)} {'task has' if len(tasks) == 1 else 'tasks have'}"
-        note = f"{count} both a gap and a measured {measure}; a correlation takes at least {MIN_TASKS}"
+        note = f"{count} both a gap and a measured {measure}; a correlation needs at least {MIN_TASKS}"
         return Correlation(arm, measure, len(tasks), note=note)
     x, y = [by_task[task] for task in tasks], [gaps[task] for task in tasks]
     rho, tau = associate(x, y, spearman), associate(x, y, kendall)
@@ -147,5 +151,5 @@ def _correlation(
     left_out = [task for task in gaps if task not in by_task]
     notes = [f"without {', '.join(left_out)}: no measured {measure}"] if left_out else []
     if measure == "disagreement" and len({raters[task] for task in tasks}) > 1:
-        notes.append("the data's own raters of some tasks beside the annotators of others")
+        notes.append("some tasks were rated by the data's own raters, others by annotators")
     return Correlation(arm, measure, len(tasks), rho, tau, "; ".join(notes))

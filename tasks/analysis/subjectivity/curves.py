@@ -1,7 +1,8 @@
-"""Accuracy on the test rows that raters agree on, over how far they must agree (Li et al. 2023, section 5).
+"""Accuracy as a function of the raters' agreement on the test rows (Li et al. 2023, section 5).
 
-A curve is over the test rows with an agreement only, whoever gave it. Slopes are compared with those of the real
-trials that ``matched_real`` names, on the same test rows.
+A point is the accuracy on the test rows with at least so much agreement. Only rated test rows count, whether the data's
+raters or the annotators rated them. The slope of an arm is compared with that of its real trials (``matched_real``) on
+the same test rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,24 +22,25 @@ from tasks.records import Curve, CurvePoint, Interval, Trial, by_arm
 from tasks.store import Store
 
 MAX_POINTS = 6
-"""Points of a curve; where raters are many, nearly every row has an agreement of its own."""
+"""Most points of a curve: with many raters, nearly every row has another agreement."""
 MIN_ITEMS = 20
-"""Fewest test rows of a point, and fewest that its last point leaves out for a slope."""
+"""Fewest test rows of a point. A slope also needs so many rows with less agreement than the last point."""
 DECIMALS = 6
-"""Agreements are shares: 2/3 is the same threshold however it was rounded."""
+"""Agreements are rounded, so that 2/3 is one threshold even if files round it differently."""
 
 
 def make_curves(trials: Sequence[Trial], agreement: Mapping[str, Agreement], store: Store) -> tuple[Curve, ...]:
-    """One curve an arm, in the order of the trials. Real rows beside a synthesis that fell short have none.
+    """One curve for each arm, in the order of the trials.
 
-    ``agreement`` is by task. A curve that cannot be drawn has no points and says why. Raises ``RunError`` where a
-    finished trial's predictions are gone or damaged.
+    ``agreement`` is by task. Real rows that only match a synthesis with too few rows get no curve. A curve that cannot
+    be computed has no points, and its note gives the reason. Raises ``RunError`` if the predictions of a finished trial
+    are gone or damaged.
     """
     real, predictions = find_real(trials), Predictions(store)
     rated = {
         task: {item: round(share, DECIMALS) for item, share in shares.items()} for task, shares in agreement.items()
     }
-    with threadpool_limits(limits=1, user_api="blas"):  # small products: more threads only wait for each other
+    with threadpool_limits(limits=1, user_api="blas"):  # the matrices are small: more threads would be slower
         return tuple(
             _curve(group, real.pairs(group), rated.get(arm.task, {}), predictions)
             for arm, group in by_arm(trials).items()
@@ -57,27 +59,27 @@ def _curve(group: list[Trial], pairs: Sequence[Pair], rated: Agreement, predicti
     ours = [predictions.of(trial.key) for trial in finished]
     items = shared_items(ours, rated)
     if len(items) < MIN_ITEMS:
-        return replace(empty, note=f"{len(items)} rated test rows; a point takes at least {MIN_ITEMS}")
+        return replace(empty, note=f"{len(items)} rated test rows; a point needs at least {MIN_ITEMS}")
     shares = np.array([rated[item] for item in items])
     gammas = thresholds(shares)
     sample = predictions.sample(tuple(trial.key for trial in finished), items, label_names(ours))
     curve = replace(empty, points=tuple(_point(sample, shares >= gamma, gamma) for gamma in gammas))
     disputed = int((shares < gammas[-1]).sum())
     if disputed < MIN_ITEMS:
-        note = f"no slope: raters disagree more on only {disputed} of {len(items)} test rows; it takes {MIN_ITEMS}"
+        note = f"no slope: it needs {MIN_ITEMS} test rows with less agreement, and {disputed} of {len(items)} have less"
         return replace(curve, note=note)
     return replace(
         curve,
         slope=slope_interval(_right(sample), shares >= gammas[-1]),
         steeper=_steeper(pairs, rated, predictions, gammas[-1]),
-        note="one seed: the intervals leave out how trainings differ" if len(finished) == 1 else "",
+        note="one seed: the intervals do not cover differences between trainings" if len(finished) == 1 else "",
     )
 
 
 def thresholds(shares: NDArray[np.float64]) -> list[float]:
-    """Rising gammas, out of the agreements that occur, that leave at least ``MIN_ITEMS`` rows.
+    """Agreements at which the curve has a point, in rising order. At least ``MIN_ITEMS`` rows agree at least so much.
 
-    The lowest, the highest and at most four between them, spaced evenly as far as the agreements allow.
+    They are the lowest agreement, the highest one, and up to four between them, about evenly spaced.
     """
     attained = np.unique(shares)
     kept = [float(gamma) for gamma in attained if (shares >= gamma).sum() >= MIN_ITEMS]
@@ -93,7 +95,7 @@ def _point(sample: Aligned, chosen: NDArray[np.bool_], gamma: float) -> CurvePoi
 
 
 def _steeper(pairs: Sequence[Pair], rated: Agreement, predictions: Predictions, gamma: float) -> Interval | None:
-    """Slope minus that of real rows, both on the rows and seeds that the two share; null where they share too few."""
+    """Slope minus the slope of real rows, on the test rows and seeds that both have; null if both have too few."""
     if not pairs:
         return None
     answers = [predictions.of(trial.key) for pair in pairs for trial in pair]

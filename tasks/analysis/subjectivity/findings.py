@@ -1,25 +1,29 @@
-"""The findings of Li et al. (2023), tested on a study's own numbers by rules that were fixed beforehand.
+"""Whether a study's numbers confirm the findings of Li et al. (2023), by rules that do not depend on the numbers.
 
-A finding is one or more differences that the paper says are positive. Each is taken within a task, between cells of
-the same generator and classifier, averaged there, and then over tasks with Student's t interval (95%):
+A finding states that one or more differences are positive. Each difference is computed between cells of the same task,
+generator and classifier. It is averaged within each task. The mean over tasks then has a 95% interval (Student's t):
 
-- confirmed: the intervals of all its differences lie above 0;
-- refuted: the interval of one of them lies below 0 (a chain breaks at one link);
-- undecided: anything else, a single task included, because a finding is about tasks.
+- confirmed: the intervals of all differences are above 0;
+- refuted: the interval of at least one difference is below 0;
+- undecided: all other cases. One task alone is always undecided, because a finding is about tasks in general.
 
-That the gap grows with subjectivity is decided by the interval of Spearman's correlation between tasks' subjectivity
-and their mean gap: confirmed below 0, refuted above, else undecided. Subjectivity is the strength from comparisons,
-the paper's measure, and raters' disagreement only where no task has a strength. Only modes that the paper has count.
-A finding whose modes the study lacks is not listed. Intervals are not corrected for the number of findings.
+The finding that the gap grows with subjectivity is decided by Spearman's correlation between the subjectivity and the
+mean gap of the tasks: confirmed if its interval is below 0, refuted if it is above 0, otherwise undecided. Subjectivity
+is the strength from comparisons of tasks, as in the paper; if no task has a strength, it is the raters' disagreement.
+
+Only the modes of the paper count. A finding is left out if the study lacks its modes. The intervals are not corrected
+for the number of findings.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from statistics import fmean
 from typing import Literal
 
 from tasks.analysis.statistics.intervals import mean_interval
 from tasks.analysis.subjectivity.association import MIN_TASKS, Measure, associate, measured, spearman
 from tasks.modes import MATCHED_REAL
+from tasks.phrases import count, signed, signed_points
 from tasks.records import (
     Arm,
     Comparison,
@@ -35,15 +39,15 @@ from tasks.records import (
 Verdict = Literal["confirmed", "refuted", "undecided"]
 
 ORDER = (MATCHED_REAL, "few_shot", "zero_shot")
-"""From best to worst, as the paper has it."""
+"""Modes of the paper, in its order from the best score to the worst."""
 SYNTHETIC = ORDER[1:]
 NAMES = {MATCHED_REAL: "real", "few_shot": "few-shot", "zero_shot": "zero-shot"}
 DIVERSITY = {"remote_clique": "Remote Clique", "chamfer": "Chamfer distance"}
 
 Cell = tuple[str, Configured | None, Configured | None, int | None]
-"""What modes are compared within: task, source, classifier and size; null where a measure does not know them."""
+"""Task, source, classifier and size, within which modes are compared; null where a measure does not depend on it."""
 Values = Mapping[str, Mapping[Cell, float]]
-"""Mode to cell to value."""
+"""Values by mode and cell."""
 
 
 def find(
@@ -53,7 +57,7 @@ def find(
     curves: Sequence[Curve],
     subjectivity: Sequence[TaskSubjectivity],
 ) -> tuple[Finding, ...]:
-    """All findings that the study has the modes for."""
+    """The findings whose modes the study has."""
     modes = {item.arm.mode for item in comparisons}
     present = [mode for mode in ORDER if mode in modes]
     found: list[Finding] = []
@@ -68,14 +72,12 @@ def find(
 
 
 def _score_order(modes: Sequence[str], comparisons: Sequence[Comparison]) -> Finding:
-    claim = f"Classifiers score in this order: {_chain(modes)}."
-    return _decide(
-        "score", claim, _links(modes, comparisons), lambda value: f"{100 * value:+.1f}", "points of macro-F1"
-    )
+    claim = f"Classifiers score in this order: {_in_order(modes)}."
+    return _decide("score", claim, _links(modes, comparisons), signed_points, "points of macro-F1")
 
 
 def _links(modes: Sequence[str], comparisons: Sequence[Comparison]) -> dict[str, dict[str, float]]:
-    """Differences by task, of matched size where there are matched real rows, else of plain macro-F1."""
+    """Differences between neighbouring modes by task: of gaps if there are matched real rows, otherwise of macro-F1."""
     gaps: dict[str, dict[Cell, float]] = {mode: {} for mode in modes}
     plain: dict[str, dict[Cell, float]] = {mode: {} for mode in modes}
     for item in comparisons:
@@ -98,26 +100,26 @@ def _diversity_order(
     real = {item.name: item.diversity[measure] for item in tasks if measure in item.diversity}
     cells = {cell for of_mode in values.values() for cell in of_mode}
     values[MATCHED_REAL] = {cell: real[cell[0]] for cell in cells if cell[0] in real}
-    claim = f"Texts are diverse in this order, by {DIVERSITY[measure]}: {_chain(modes)}."
-    return _decide(f"diversity_{measure}", claim, _differences(modes, values), _plain, "in cosine distance")
+    claim = f"Texts are diverse in this order, by {DIVERSITY[measure]}: {_in_order(modes)}."
+    return _decide(f"diversity_{measure}", claim, _differences(modes, values), _cosine, "in cosine distance")
 
 
 def _closeness(syntheses: Sequence[Synthesis]) -> Finding:
     values = _of_syntheses(syntheses, lambda item: item.similarity, "top_5")
     claim = "Few-shot texts lie closer to real texts than zero-shot texts (mean of the five largest cosines)."
-    return _decide("closeness", claim, _differences(SYNTHETIC, values), _plain, "in cosine")
+    return _decide("closeness", claim, _differences(SYNTHETIC, values), _cosine, "in cosine")
 
 
 def _of_syntheses(
     syntheses: Sequence[Synthesis], part: Callable[[Synthesis], Mapping[str, float]], measure: str
 ) -> dict[str, dict[Cell, float]]:
-    """Means over draws."""
+    """A measure of the syntheses by mode and cell, averaged over draws."""
     drawn: dict[str, dict[Cell, list[float]]] = {}
     for item in syntheses:
         if item.mode in SYNTHETIC and measure in part(item):
             cell = item.task, item.source, None, None
             drawn.setdefault(item.mode, {}).setdefault(cell, []).append(part(item)[measure])
-    return {mode: {cell: _mean(values) for cell, values in cells.items()} for mode, cells in drawn.items()}
+    return {mode: {cell: fmean(values) for cell, values in cells.items()} for mode, cells in drawn.items()}
 
 
 def _grows(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubjectivity]) -> Finding:
@@ -127,7 +129,9 @@ def _grows(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubject
     claim = "The more subjective a task, the more is lost by training on synthetic texts."
     name = "subjective_tasks"
     if len(tasks) < MIN_TASKS:
-        evidence = f"{_count(len(tasks))} with both a gap and a measured subjectivity; at least {MIN_TASKS} are needed."
+        evidence = (
+            f"{count(len(tasks), 'task')} with both a gap and a measured subjectivity; at least {MIN_TASKS} are needed."
+        )
         return Finding(name, claim, "undecided", evidence)
     found = associate([by_task[task] for task in tasks], [gaps[task] for task in tasks], spearman)
     if found is None:
@@ -135,22 +139,22 @@ def _grows(comparisons: Sequence[Comparison], subjectivity: Sequence[TaskSubject
     p = f"p {found.p:.3f}" if found.p >= 0.001 else "p < 0.001"
     against = "comparisons of tasks" if measure == "strength" else "the raters' disagreement"
     evidence = (
-        f"Spearman's correlation of the mean gap with subjectivity by {against}: {found.value:+.2f} "
-        f"({found.low:+.2f} to {found.high:+.2f}, {p}) over {_count(len(tasks))}; negative means that "
+        f"Spearman's correlation of the mean gap with subjectivity by {against}: {signed(found.value)} "
+        f"({signed(found.low)} to {signed(found.high)}, {p}) over {count(len(tasks), 'task')}; negative means that "
         "subjective tasks lose more."
     )
     return Finding(name, claim, _verdict([Interval(-found.value, -found.high, -found.low)]), evidence)
 
 
 def _mean_gaps(comparisons: Sequence[Comparison]) -> dict[str, float]:
-    """Mean gap of the paper's synthetic modes by task; a task that lacks one arm of them is left out."""
+    """Mean gap over the synthetic modes by task. A task is left out if one of its arms has no gap."""
     relevant = [item for item in comparisons if item.arm.mode in SYNTHETIC]
     gaps: dict[str, dict[Arm, float]] = {}
     for item in relevant:
         if item.gap:
             gaps.setdefault(item.arm.task, {})[item.arm.across_tasks] = item.gap.mean
     arms = {item.arm.across_tasks for item in relevant}
-    return {task: _mean(found.values()) for task, found in gaps.items() if set(found) == arms}
+    return {task: fmean(found.values()) for task, found in gaps.items() if set(found) == arms}
 
 
 def _steeper(curves: Sequence[Curve]) -> Finding:
@@ -158,32 +162,33 @@ def _steeper(curves: Sequence[Curve]) -> Finding:
     for curve in curves:
         if curve.arm.mode in SYNTHETIC and curve.steeper:
             by_task.setdefault(curve.arm.task, []).append(curve.steeper.mean)
-    differences = {task: _mean(values) for task, values in by_task.items()}
+    differences = {task: fmean(values) for task, values in by_task.items()}
     claim = "Accuracy rises more steeply with raters' agreement after training on synthetic texts than on real ones."
-    links = {"slope after synthetic − real": differences}
-    return _decide("subjective_texts", claim, links, lambda value: f"{100 * value:+.1f}", "points of accuracy")
+    named = {"slope after synthetic − real": differences}
+    return _decide("subjective_texts", claim, named, signed_points, "points of accuracy")
 
 
 def _differences(modes: Sequence[str], values: Values) -> dict[str, dict[str, float]]:
-    """Each neighbouring pair of modes to its mean difference by task."""
-    links = {}
+    """For each pair of neighbouring modes, the mean difference by task."""
+    found = {}
     for better, worse in pairwise(modes):
         ours, theirs = values.get(better, {}), values.get(worse, {})
         by_task: dict[str, list[float]] = {}
         for cell, value in ours.items():
             if cell in theirs:
                 by_task.setdefault(cell[0], []).append(value - theirs[cell])
-        links[f"{NAMES[better]} − {NAMES[worse]}"] = {task: _mean(found) for task, found in by_task.items()}
-    return links
+        found[f"{NAMES[better]} − {NAMES[worse]}"] = {task: fmean(values) for task, values in by_task.items()}
+    return found
 
 
 def _decide(
-    name: str, claim: str, links: Mapping[str, Mapping[str, float]], show: Callable[[float], str], unit: str
+    name: str, claim: str, differences: Mapping[str, Mapping[str, float]], show: Callable[[float], str], unit: str
 ) -> Finding:
-    intervals = [mean_interval(list(differences.values())) for differences in links.values()]
-    pairs = zip(links.items(), intervals, strict=True)
-    told = [_told(link, differences, interval, show) for (link, differences), interval in pairs]
-    return Finding(name, claim, _verdict(intervals), f"{'; '.join(told)} ({unit}).")
+    """A finding that all ``differences`` (by name, then by task) are positive. ``show`` formats one difference."""
+    intervals = [mean_interval(list(by_task.values())) for by_task in differences.values()]
+    pairs = zip(differences.items(), intervals, strict=True)
+    evidence = [_evidence(item, by_task, interval, show) for (item, by_task), interval in pairs]
+    return Finding(name, claim, _verdict(intervals), f"{'; '.join(evidence)} ({unit}).")
 
 
 def _verdict(intervals: Sequence[Interval | None]) -> Verdict:
@@ -194,28 +199,19 @@ def _verdict(intervals: Sequence[Interval | None]) -> Verdict:
     return "undecided"
 
 
-def _told(link: str, differences: Mapping[str, float], interval: Interval | None, show: Callable[[float], str]) -> str:
+def _evidence(name: str, by_task: Mapping[str, float], interval: Interval | None, show: Callable[[float], str]) -> str:
     if interval:
         span = f"{show(interval.low)} to {show(interval.high)}"
-        return f"{link}: {show(interval.mean)} ({span}) over {_count(len(differences))}"
-    if differences:
-        (value,) = differences.values()
-        return f"{link}: {show(value)} in one task, which gives no interval over tasks"
-    return f"{link}: not measured"
+        return f"{name}: {show(interval.mean)} ({span}) over {count(len(by_task), 'task')}"
+    if by_task:
+        (value,) = by_task.values()
+        return f"{name}: {show(value)} in one task, which gives no interval over tasks"
+    return f"{name}: not measured"
 
 
-def _plain(value: float) -> str:
-    return f"{value:+.3f}"
+def _cosine(difference: float) -> str:
+    return signed(difference, 3)
 
 
-def _chain(modes: Sequence[str]) -> str:
+def _in_order(modes: Sequence[str]) -> str:
     return " > ".join(NAMES[mode] for mode in modes)
-
-
-def _count(tasks: int) -> str:
-    return f"{tasks} task" if tasks == 1 else f"{tasks} tasks"
-
-
-def _mean(values: Iterable[float]) -> float:
-    listed = list(values)
-    return sum(listed) / len(listed)

@@ -1,7 +1,7 @@
-"""Numbers that Li et al. (2023, arXiv 2310.07849) published, to be shown beside a study's own.
+"""Numbers that Li et al. (2023, arXiv 2310.07849) published, to show beside the numbers of a study.
 
-Only numbers that could be confirmed in public descriptions of the paper are listed. They were measured with
-GPT-3.5-Turbo and 3,000 texts a label. A study usually has another LLM and other sizes, so they are context, no target.
+Only numbers that public descriptions of the paper confirm are listed. They were measured with GPT-3.5-Turbo and 3,000
+texts for each label. A study usually has another LLM and other sizes, so they are context and no target.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tasks.records import Comparison
 
-SOURCE = "Li et al. 2023 (arXiv 2310.07849): GPT-3.5-Turbo, 3,000 texts a label"
+SOURCE = "Li et al. 2023 (arXiv 2310.07849): GPT-3.5-Turbo, 3,000 texts for each label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class Published:
     task: str
     """Name of a shipped task."""
     mode: str
-    """Mode, by its name here."""
+    """Name of the mode in synthgap."""
     classifier: str | None
-    """``BERT`` or ``RoBERTa``; null if the source does not say which."""
+    """``BERT`` or ``RoBERTa``; null if the source does not name it."""
     accuracy: float
     """0 to 1."""
     source: str = SOURCE
-    """Paper, and how it obtained the number."""
+    """The paper, and how the number was measured."""
 
 
 NUMBERS = (
@@ -43,15 +43,15 @@ FAMILIES = {"BERT": re.compile(r"bert-(base|large)\b"), "RoBERTa": re.compile(r"
 
 
 def beside(comparisons: Iterable[Comparison]) -> tuple[Published, ...]:
-    """Published numbers for a study's cells, each once."""
+    """The published numbers for the arms of a study, each once."""
     arms = (item.arm for item in comparisons)
     return tuple(dict.fromkeys(number for arm in arms for number in published(arm.task, arm.mode, arm.classifier.name)))
 
 
 def published(task: str, mode: str, classifier: str) -> tuple[Published, ...]:
-    """Published numbers for a cell: those of the classifier's family, otherwise all; empty if there are none.
+    """Published numbers for a task and mode: those of the classifier's family, or all if it has none.
 
-    ``classifier`` is a model's name, such as ``google-bert/bert-base-uncased``.
+    ``classifier`` is the name of a model, such as ``google-bert/bert-base-uncased``.
     """
     known = tuple(number for number in NUMBERS if (number.task, number.mode) == (task, mode))
     name = classifier.lower().rsplit("/", 1)[-1]

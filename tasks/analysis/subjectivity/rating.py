@@ -1,6 +1,6 @@
-"""How subjective the tasks of a study are, by raters' agreement and by comparisons of tasks.
+"""How subjective the tasks of a study are: by the agreement of raters and by comparisons of tasks.
 
-It is computed from records alone, so computing it again costs nothing.
+Everything is computed from records. To compute it again makes no LLM call.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,13 +25,15 @@ def rate_tasks(
     ratings: Mapping[str, Sequence[Rating]],
     judgements: Sequence[Judgement],
 ) -> tuple[TaskSubjectivity, ...]:
-    """How subjective each task is, in the given order.
+    """How subjective each task is, in the order of ``tasks``.
 
     Args:
         tasks: Names.
-        agreement: By task, ``rater_agreement`` of its test rows; tasks whose data has no raters have none.
-        ratings: By task, the annotators' votes on test rows; used where the data has no raters.
-        judgements: Comparisons of tasks. Raises ``UserError`` for one that compares a task with itself.
+        agreement: By task, ``rater_agreement`` of the test rows; a task is missing if its data has no raters.
+        ratings: By task, the annotators' votes on test rows; used if the data has no raters.
+        judgements: Comparisons of tasks.
+
+    Raises ``UserError`` for a judgement that compares a task with itself.
 
     """
     ranking = rank_tasks(tasks, judgements)
@@ -45,9 +47,9 @@ def rate_tasks(
 
 
 def _by_raters(name: str, agreement: Agreement) -> TaskSubjectivity:
-    """Of the data's own raters, whose single votes are not known."""
+    """By the data's own raters. Their agreement is known, but not their votes."""
     mean, notes = _mean(agreement)
-    notes.append("no alpha or kappa: the data gives the share of its raters who agree, not their votes")
+    notes.append("no alpha or kappa: the data states how many of its raters agree, not their votes")
     return TaskSubjectivity(name, "raters", len(agreement), mean_agreement=mean, note="; ".join(notes))
 
 
@@ -58,20 +60,20 @@ def _by_annotators(name: str, votes: Mapping[str, Mapping[str, int]]) -> TaskSub
     alpha, (kappa, left_out) = krippendorff_alpha(votes), fleiss_kappa(votes)
     mean, notes = _mean(vote_agreement(votes))
     if alpha is None:
-        notes.append("no alpha or kappa: all votes name one label")
+        notes.append("no alpha or kappa: all votes name the same label")
     elif kappa is None:
-        notes.append("no kappa: all votes that it can use name one label")
+        notes.append("no kappa: all votes that it can use name the same label")
     if left_out and kappa is not None:
-        notes.append(f"kappa without {left_out} of {len(votes)} rows, on which some annotators gave no vote")
+        notes.append(f"kappa without {left_out} of {len(votes)} rows, which lack the vote of an annotator")
     raters = sum(sum(counts.values()) for counts in votes.values()) / len(votes)
     return TaskSubjectivity(name, "annotators", len(votes), raters, mean, alpha, kappa, note="; ".join(notes))
 
 
 def _mean(agreement: Agreement) -> tuple[Interval | None, list[str]]:
-    """Mean over rows, for the raters that there are: other raters are not in its interval."""
+    """Mean agreement over rows. Its interval covers the choice of rows, not the choice of raters."""
     found = mean_interval(list(agreement.values()))
     if found is None:
-        return None, ["no mean agreement: one row was rated, which gives no interval"]
+        return None, ["no mean agreement: only one row was rated, which gives no interval"]
     return Interval(found.mean, max(found.low, 0.0), min(found.high, 1.0)), []
 
 
@@ -83,9 +85,9 @@ def _compared(item: TaskSubjectivity, ranking: Ranking) -> TaskSubjectivity:
 
 
 def _ranked(items: Sequence[TaskSubjectivity]) -> tuple[TaskSubjectivity, ...]:
-    """Ranks by strength where any task has one, else by agreement: two scales cannot share a ranking.
+    """The tasks with their ranks: by strength if any task has one, otherwise by agreement.
 
-    Equal tasks are ranked in the study's order.
+    One ranking cannot mix two scales. Equal tasks are ranked in the order of the study.
     """
     strengths = {item.task: item.strength.mean for item in items if item.strength}
     agreements = {item.task: -item.mean_agreement.mean for item in items if item.mean_agreement}
@@ -93,7 +95,7 @@ def _ranked(items: Sequence[TaskSubjectivity]) -> tuple[TaskSubjectivity, ...]:
     ordered = sorted(by_task, key=lambda task: round(by_task[task], DECIMALS))
     ranks = {task: rank for rank, task in enumerate(ordered, 1)}
     sources = {item.source for item in items if item.task in ranks}
-    mixed = [] if strengths or len(sources) < 2 else ["ranked beside tasks that other kinds of raters rated"]
+    mixed = [] if strengths or len(sources) < 2 else ["another kind of raters rated other tasks of this ranking"]
     return tuple(
         replace(item, rank=ranks[item.task], note="; ".join(filter(None, [item.note, *mixed])))
         if item.task in ranks

@@ -23,6 +23,6 @@ def read_files(source: FileSource) -> Reading:
 def read_one(path: Path, spec: Columns) -> tuple[list[Example], list[str]]:
     """The examples of one file, and notes on rows left out."""
     table = read_table(path)
-    check_columns(table.columns, spec, path.name)
     examples, left_out = to_examples(table.rows, spec, path.name)
+    check_columns(table.columns, spec, path.name)  # complete only now
     return examples, [f"{left_out} rows of {path.name} left out by their label"] if left_out else []

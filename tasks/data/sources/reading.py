@@ -3,6 +3,7 @@
 CSV files, Parquet files and hub data sets are therefore read by the same rules.
 """
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,7 @@ def to_examples(
             left_out += 1
             continue
         agreement = _agreement(row.get(spec.agreement), where, number) if spec.agreement else None
-        examples.append(Example(_text(row.get(spec.text)), label, agreement))
+        examples.append(Example(_text(row.get(spec.text)), sys.intern(label), agreement))
     return examples, left_out
 
 

@@ -1,6 +1,6 @@
-"""All sections, in the order of the report: a file each, with its part of the page beside it.
+"""All sections in the order of the report. Each has a file here and, if needed, a template beside it.
 
-A new result of the analysis is a file here, a template if it needs one, and its line in ``SECTIONS``.
+To add a result of the analysis, add a file, a template if it needs one, and a line in ``SECTIONS``.
 """
 
 from collections.abc import Sequence
@@ -35,9 +35,9 @@ SECTIONS = (
 
 
 def analysed(results: Results, inputs: AnalysisInputs, sections: Sequence[Section] = SECTIONS) -> Results:
-    """The results with the parts that sections compute, one after the other in the order of the list.
+    """The results with the parts that sections compute, in the order of the list.
 
-    Raises ``RunError`` where a finished trial's predictions are gone or damaged.
+    Raises ``RunError`` if the predictions of a finished trial are gone or damaged.
     """
     for section in sections:
         if section.compute:
@@ -48,5 +48,5 @@ def analysed(results: Results, inputs: AnalysisInputs, sections: Sequence[Sectio
 
 
 def summary(results: Results, sections: Sequence[Section] = SECTIONS) -> list[str]:
-    """What the numbers mean, for places without figures: the sentences of sections that give them no heading."""
+    """What the numbers mean: the sentences of all sections without a heading of their own."""
     return [sentence for section in sections if not section.heading for sentence in section.sentences(results)]

@@ -1,11 +1,11 @@
-"""Who is best so far and who challenged whom."""
+"""The best LLM and mode so far for each task, and the LLMs that were compared with it."""
 
 from collections.abc import Iterable
 
+from tasks.phrases import about, count, listed, signed_points
 from tasks.records import Challenge, short
 from tasks.reporting.grouping import in_order, titles
 from tasks.reporting.modes import mode_name
-from tasks.reporting.phrases import count, listed, signed_points
 from tasks.reporting.results import RegisteredModel, Results
 from tasks.reporting.section import Section
 
@@ -13,19 +13,20 @@ WON = ("first", "better")
 
 
 NAMED = 2
-"""So many challengers that did not win are named, more are counted."""
+"""Up to so many challengers that did not win are named; more are counted."""
 
 
+LOST = {"worse": "is worse", "undecided": "is neither clearly better nor worse"}
 VERBS = {"better": "is better than", "worse": "is worse than", "undecided": "is neither clearly better nor worse than"}
 
 
 def challenges(results: Results) -> list[Challenge]:
-    """All challenges, those over all modes of a task before those of one mode."""
+    """All challenges. Those over all modes of a task come before those of one mode."""
     return sorted(in_order(results, results.challenges), key=lambda row: row.mode != "")
 
 
 def sentences(results: Results) -> list[str]:
-    """For each task and classifier: who is the best LLM-written training set now, and what it took."""
+    """For each task and classifier, the best generated training set now and what it was compared with."""
     overall: dict[tuple[str, str], list[Challenge]] = {}
     for row in challenges(results):
         if not row.mode:
@@ -34,7 +35,7 @@ def sentences(results: Results) -> list[str]:
     found = []
     for (task, classifier), rows in overall.items():
         place = titles(results).get(task, task) + (f" ({short(classifier)})" if several else "")
-        found.append(f"{place}: {_of_task(rows)}")
+        found.append(about(place, _of_task(rows)))
     return found + [_registered(model, results) for model in results.models]
 
 
@@ -45,14 +46,14 @@ def _of_task(rows: list[Challenge]) -> str:
         return f"{champion(rows[0])} stays the best so far: {lost}."
     best = won[-1]
     if best.outcome == "first":
-        return f"{challenger(best)} is the first best of the task" + (f"; {lost}." if lost else ".")
+        return f"{challenger(best)} is the best so far; there was none before" + (f"; {lost}." if lost else ".")
     return f"{challenger(best)} is the best now. It {comparison(best)}" + (f"; {lost}." if lost else ".")
 
 
 def _lost(rows: Iterable[Challenge]) -> str:
     losers = list(rows)
     if len(losers) <= NAMED:
-        return listed([f"{challenger(row)} is {row.outcome}" for row in losers])
+        return listed([f"{challenger(row)} {LOST[row.outcome]}" for row in losers])
     outcomes = [row.outcome for row in losers]
     found = ((outcomes.count(outcome), outcome) for outcome in ("worse", "undecided"))
     return listed([f"{count(n, 'challenger')} {'are' if n > 1 else 'is'} {outcome}" for n, outcome in found if n])
@@ -71,12 +72,12 @@ def comparison(row: Challenge) -> str:
 
 
 def challenger(row: Challenge) -> str:
-    """What wrote the challenger's rows, as it is called elsewhere in a report, marked where it is no longer served."""
+    """Mode and LLM of the challenger, as in the rest of the report; marked if the LLM is no longer served."""
     return _named(row.challenger, row)
 
 
 def champion(row: Challenge) -> str:
-    """The same of the champion until now; empty where there was none."""
+    """Mode and LLM of the champion until now; empty if there was none."""
     return _named(row.champion, row) if row.champion else ""
 
 
@@ -90,8 +91,9 @@ def _named(writer: str, row: Challenge) -> str:
 
 def _registered(model: RegisteredModel, results: Results) -> str:
     task = titles(results).get(model.task, model.task)
-    same = f"says the same as its trial on {100 * model.agreement:.1f}% of test rows"
-    return f"{task}: the model is version {model.version} of {model.name} in MLflow's registry and {same}."
+    same = f"predicts what its trial predicted on {100 * model.agreement:.1f}% of test rows"
+    where = f"version {model.version} of {model.name} in MLflow's registry"
+    return about(task, f"the best model is {where}; it {same}.")
 
 
 def tags(results: Results) -> dict[str, str]:
@@ -106,7 +108,7 @@ def tags(results: Results) -> dict[str, str]:
 
 SECTION = Section(
     name="champions",
-    title="The best so far, and who challenged it",
+    title="The best LLM so far",
     heading="The best so far",
     sentences=sentences,
     variables=lambda results: {

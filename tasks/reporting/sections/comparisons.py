@@ -1,4 +1,4 @@
-"""Every comparison of a study, with its score and gap as figures and what would decide it."""
+"""Every comparison of a study, with figures of its score and gap, and what would decide it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from textwrap import shorten
 from typing import Any
 
 from tasks.modes import MATCHED_REAL, mode_facts
+from tasks.phrases import signed
 from tasks.records import Comparison
 from tasks.reporting.figure import BAND, FAINT, INK, Figure
 from tasks.reporting.grouping import task_names
-from tasks.reporting.modes import answer, best, place
-from tasks.reporting.phrases import MINUS
+from tasks.reporting.modes import MARKS, answer, best, place
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 
@@ -20,7 +20,7 @@ LONGEST_LABEL = 28
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line of a figure: an estimate with its interval, single values behind it, and what is written above it."""
+    """One line of a figure: an estimate with its interval, the scores of single seeds, and the text above it."""
 
     label: str
     mode: str
@@ -32,21 +32,21 @@ class _Line:
 
 
 def scores(results: Results, task: str) -> str:
-    """Macro-F1 of each way to get training rows for one task, with its 95% interval and a dot for each seed."""
+    """Macro-F1 of each kind of training rows for one task, with its 95% interval and a dot for each seed."""
     lines = [_score_line(results, row) for row in results.comparisons if row.task == task]
     shown = [row.macro_f1.low for row in results.comparisons if row.macro_f1]
-    floor = max(0.0, min([*shown, 0.9]) - 0.06) // 0.1 * 0.1  # one scale for all tasks, so that panels compare
+    floor = max(0.0, min([*shown, 0.9]) - 0.06) // 0.1 * 0.1  # the same scale for all tasks
     return _forest(results, lines, "macro-F1", f"Macro-F1 on real test rows: {task}", span=(floor, 1.0))
 
 
 def gaps(results: Results, task: str) -> str:
-    """Points of macro-F1 lost or won against as many real rows, with intervals, for one task."""
+    """Gaps to as many real rows in points of macro-F1, with intervals, for one task."""
     rows = [row for row in results.comparisons if row.task == task and (row.gap or mode_facts(row.mode).synthetic)]
     return _gap_forest(results, [_gap_line(results, row) for row in rows], f"Gap to real rows: {task}")
 
 
 def overview(results: Results, rows: Sequence[Comparison]) -> str:
-    """The gap of one comparison a task, for all tasks together, the smallest loss first."""
+    """The gap of one comparison for each task, in one figure; the smallest loss comes first."""
     titles = {task.name: shorten(task.title, LONGEST_LABEL, placeholder=" …") for task in results.tasks}
     ordered = sorted(rows, key=lambda row: -row.gap.mean if row.gap else 0.0)
     lines = [_gap_line(results, row, titles.get(row.task, row.task)) for row in ordered]
@@ -71,8 +71,8 @@ def _gap_line(results: Results, row: Comparison, label: str = "") -> _Line:
     if gap is None:
         return _Line(label, row.mode, "not known", None)
     mean, low, high = 100 * gap.mean, 100 * gap.low, 100 * gap.high
-    word = {"yes": "ok", "no": "worse", "undecided": "undecided", "none": ""}[answer(row)]
-    value = f"{mean:+.0f} ({low:+.0f} to {high:+.0f}) {word}".strip().replace("-", MINUS)
+    mark = MARKS[answer(row)] if answer(row) != "none" else ""
+    value = f"{signed(mean, 0)} ({signed(low, 0)} to {signed(high, 0)}) {mark}".strip()
     return _Line(label, row.mode, value, mean, low, high)
 
 
@@ -96,7 +96,7 @@ def _forest(
     with Figure(results, 38 * len(lines) + 46, spoken) as figure:
         axes = figure.axes(top=2, bottom=44)
         for y, line in enumerate(lines):
-            if band:  # a stretch for each line, so that it never runs through the numbers
+            if band:  # one piece for each line, so that it does not cross the numbers
                 axes.barh(y + 0.18, band[1] - band[0], left=band[0], height=0.44, color=BAND, linewidth=0)
                 axes.plot([0, 0], [y - 0.04, y + 0.4], color=FAINT, linewidth=1)
             _draw_line(axes, y, line, figure.look(line.mode))
@@ -112,13 +112,13 @@ def _draw_line(axes: Any, y: int, line: _Line, look: Any) -> None:
     axes.text(1.0, y - 0.2, line.value, transform=across, ha="right", va="center", color=INK)
     if line.mean is None:
         return
-    axes.plot(line.dots, [y + 0.18] * len(line.dots), "o", color=look.light, alpha=0.4, markersize=4, markeredgewidth=0)
+    axes.plot(line.dots, [y + 0.37] * len(line.dots), "o", color=look.light, markersize=3.5, markeredgewidth=0)
     axes.plot([line.low, line.high], [y + 0.18] * 2, color=look.light, linewidth=2.2, solid_capstyle="round")
     axes.plot([line.mean], [y + 0.18], look.marker, color=look.light, markersize=7, markeredgewidth=0)
 
 
 def power(row: Comparison, results: Results) -> str:
-    """What would decide an undecided comparison, where anything within reach would."""
+    """How many seeds or test rows would decide an undecided comparison; empty if no feasible number would."""
     gap = row.gap
     if not gap or row.good_enough != "undecided":
         return ""
@@ -140,7 +140,7 @@ def _variables(results: Results) -> dict[str, Any]:
         "by_task": by_task,
         "matched_real": MATCHED_REAL,
         "best_rows": [row for row in map(best, by_task.values()) if row],
-        "effects": any(row.gap and row.gap.effect is not None for row in results.comparisons),
+        "effects": any(row.gap and row.gap.effect is not None for row in results.comparisons if len(row.seeds) > 2),
         "scores": scores,
         "gaps": gaps,
         "overview": overview,

@@ -1,20 +1,20 @@
-"""Accuracy on the test rows whose raters agree at least so much."""
+"""Accuracy on the test rows with a minimum agreement of raters."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from tasks.modes import MATCHED_REAL
-from tasks.records import Curve, CurvePoint, Interval
+from tasks.phrases import among, sentence, times
+from tasks.records import Curve, Interval
 from tasks.reporting.figure import INK, NARROW, Figure, lowest_tenth, value_axis
 from tasks.reporting.grouping import by_mode, in_order, pairs, task_names, titles
 from tasks.reporting.modes import all_synthetic, llm, mode_name
-from tasks.reporting.phrases import among, sentence, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import AnalysisInputs, Group, Panel, Section
 
 
 def compute(results: Results, inputs: AnalysisInputs) -> tuple[Curve, ...]:
-    """One curve an arm, by the data's own raters, or else the annotators."""
+    """One curve for each arm, by the data's raters, or by the annotators if the data has none."""
     from tasks.analysis.subjectivity.agreement import item_agreement  # scipy is slow to import
     from tasks.analysis.subjectivity.curves import make_curves
 
@@ -23,7 +23,7 @@ def compute(results: Results, inputs: AnalysisInputs) -> tuple[Curve, ...]:
 
 
 def of_tasks(results: Results, classifier: str, generator: str | None) -> dict[str, list[Curve]]:
-    """Curves by task for one pair: real rows against sets that are synthetic throughout."""
+    """Curves by task for one pair: real rows, and training sets with only generated rows."""
     found: dict[str, list[Curve]] = {}
     for curve in in_order(results, results.subjectivity.curves):
         fits = curve.classifier == classifier and llm(curve) in (None, generator)
@@ -37,7 +37,7 @@ def _is_shown(curve: Curve) -> bool:
 
 
 def uncurved(results: Results) -> list[tuple[str, list[str]]]:
-    """Why tasks have no curve, and which; nothing where the study has no curves at all."""
+    """Reasons why tasks have no curve, with the tasks; empty if the study has no curves at all."""
     drawn = {curve.task for curve in results.subjectivity.curves if curve.points}
     notes = {item.task: item.note for item in results.subjectivity.tasks}
     notes |= {item.task: item.note for item in results.subjectivity.curves if item.note}
@@ -49,7 +49,7 @@ def uncurved(results: Results) -> list[tuple[str, list[str]]]:
 
 
 def slopes(results: Results) -> list[str]:
-    """Whether synthetic rows gain more from agreement than real ones do, by mode."""
+    """For each mode, whether accuracy rises more steeply with agreement than for real rows."""
     known = by_mode(curve for curve in results.subjectivity.curves if curve.steeper and all_synthetic(curve))
     return [_slopes(mode, [curve.steeper for curve in of if curve.steeper]) for mode, of in known.items()]
 
@@ -78,8 +78,11 @@ def _curves(results: Results, name: str, classifier: str, generator: str | None)
 
 
 def accuracy_over_agreement(results: Results, curves: Sequence[Curve], title: str, floor: float) -> str:
-    """Accuracy on the test rows whose raters agree at least so much, a line with its 95% band for each mode."""
-    ends = (f"{mode_name(curve.mode)} {_ends(curve.points)}" for curve in curves)
+    """Accuracy over the minimum agreement of raters: a line with its 95% band for each mode."""
+    ends = (
+        f"{mode_name(curve.mode)} {curve.points[0].accuracy.mean:.2f} to {curve.points[-1].accuracy.mean:.2f}"
+        for curve in curves
+    )
     spoken = f"{title}: accuracy over agreement. " + "; ".join(ends)
     with Figure(results, 220, spoken, NARROW) as figure:
         axes = figure.axes(top=10, bottom=60, left=0.17)
@@ -97,10 +100,6 @@ def accuracy_over_agreement(results: Results, curves: Sequence[Curve], title: st
         axes.set_xlabel("agreement at least / test rows left", color=INK)
         value_axis(axes, "accuracy")
     return figure.svg
-
-
-def _ends(points: Sequence[CurvePoint]) -> str:
-    return f"{points[0].accuracy.mean:.2f} to {points[-1].accuracy.mean:.2f}"
 
 
 def _count(items: int) -> str:

@@ -1,17 +1,17 @@
-"""The paper's own numbers beside this study's."""
+"""The numbers of the paper beside those of this study."""
 
 from tasks.analysis.subjectivity.paper import Published, beside
 from tasks.modes import MATCHED_REAL
+from tasks.phrases import about, listed, points
 from tasks.records import Comparison, Interval, short
 from tasks.reporting.grouping import Scored, in_order, titles
 from tasks.reporting.modes import mode_name
-from tasks.reporting.phrases import listed, points
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 
 
 def published(results: Results) -> list[tuple[Published, list[tuple[Comparison, Interval]]]]:
-    """The paper's numbers with this study's comparisons of the same task and mode and their accuracy."""
+    """The paper's numbers, each with the comparisons of the same task and mode and their accuracy."""
     found = []
     for number in in_order(results, results.paper):
         rows = [row for row in results.comparisons if (row.task, row.mode) == (number.task, number.mode)]
@@ -22,7 +22,7 @@ def published(results: Results) -> list[tuple[Published, list[tuple[Comparison, 
 
 
 def losses(results: Results) -> list[str]:
-    """What the paper lost where this study has the same task and mode, and what this study lost."""
+    """The loss of the paper and the loss of this study, for each task and mode that both have."""
     found: dict[tuple[str, str | None], dict[str, tuple[float, list[Scored]]]] = {}
     for number, ours in published(results):
         found.setdefault((number.task, number.classifier), {})[number.mode] = (number.accuracy, ours)
@@ -43,7 +43,7 @@ def losses(results: Results) -> list[str]:
             if own:
                 title = titles(results).get(task, task)
                 said = f"the paper {_lost_or_won(theirs)} of accuracy{with_}; this study {own}."
-                sentences.append(f"{title}, {mode_name(mode)}: {said}")
+                sentences.append(about(title, f"{mode_name(mode)}: {said}"))
     return sentences
 
 
@@ -53,7 +53,7 @@ def _lost_or_won(loss: float) -> str:
 
 SECTION = Section(
     name="paper",
-    title="Beside the paper’s numbers",
+    title="Comparison with the paper’s numbers",
     compute=lambda results, inputs: beside(results.comparisons),
     stored_in="paper",
     variables=lambda results: {"published": published(results), "lost": losses(results)},

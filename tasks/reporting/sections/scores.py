@@ -1,4 +1,4 @@
-"""Scores: macro-F1 of each way to get training rows, and what generated rows cost."""
+"""Scores: macro-F1 for each kind of training rows, and the loss with generated rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,30 +6,30 @@ from statistics import median
 
 from tasks.labelling.untrained import UNTRAINED
 from tasks.modes import MATCHED_REAL, mode_facts
+from tasks.phrases import among, count, listed, points, sentence, times
 from tasks.records import Comparison
 from tasks.reporting.grouping import Scored, by_mode, of_pair, pairs, task_names
 from tasks.reporting.modes import all_synthetic, mixed_in, mode_name
-from tasks.reporting.phrases import among, count, listed, points, sentence, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Section
 
 COLUMNS = 9
-"""Ways to get training rows that one table shows side by side."""
+"""Most modes in one table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table of comparisons, a line a task and a column a mode, for one classifier and generator."""
+    """A table of comparisons for one classifier and generator: a line for each task, a column for each mode."""
 
     name: str
-    """Classifier and generator; empty where the study has only one of each."""
+    """Classifier and generator; empty if the study has only one of each."""
     modes: tuple[str, ...]
     lines: tuple[tuple[str, tuple[Comparison | None, ...]], ...]
-    """Task and a comparison for each mode."""
+    """The task, and its comparison for each mode."""
 
 
 def grids(results: Results) -> list[Grid]:
-    """All scores but those of mixes, which have a figure of their own; wide studies are cut after ``COLUMNS``."""
+    """All scores except those of mixes, which have their own figure. More than ``COLUMNS`` modes get several tables."""
     found = []
     modes = [mode for mode in dict.fromkeys(row.mode for row in results.comparisons) if not mixed_in(mode)]
     rest = [mode for mode in modes if mode != MATCHED_REAL]
@@ -43,7 +43,7 @@ def grids(results: Results) -> list[Grid]:
 
 
 def costs(results: Results) -> list[str]:
-    """What each kind of synthetic rows costs, and how often that is within the tolerance."""
+    """For each mode of generated rows, the loss, and how often it is within the tolerance."""
     found = by_mode(row for row in results.comparisons if row.gap and all_synthetic(row))
     return [_cost(mode, rows, results.config.tolerance) for mode, rows in found.items()]
 
@@ -63,7 +63,7 @@ def _cost(mode: str, rows: Sequence[Comparison], tolerance: float) -> str:
 
 
 def untrained(results: Results) -> list[str]:
-    """Whether training was worth it: against the most frequent label, and against the LLM that classifies itself."""
+    """Comparison of trained classifiers with the most frequent label, and with the LLM as a classifier."""
     scored = [(row, row.macro_f1) for row in results.comparisons if row.macro_f1]
     simple = {row.task: score for row, score in scored if row.source is None and mode_facts(row.mode).untrained}
     trained = [(row, score) for row, score in scored if all_synthetic(row)]
@@ -78,7 +78,7 @@ def untrained(results: Results) -> list[str]:
 
 
 def _itself(mode: str, scored: Sequence[Scored], trained: Sequence[Scored]) -> str:
-    """How the LLM as a classifier stands against the best classifier that was trained on its texts."""
+    """Comparison of the LLM as a classifier with the best classifier that was trained on its texts."""
     won = lost = total = 0
     for row, score in scored:
         rivals = [other for rival, other in trained if (rival.task, rival.source) == (row.task, row.source)]
@@ -96,7 +96,7 @@ def _itself(mode: str, scored: Sequence[Scored], trained: Sequence[Scored]) -> s
 
 
 def metrics(results: Results) -> dict[str, float | None]:
-    """``gap/<task>/<mode>`` and ``macro_f1/<task>/<mode>``, followed by generator and classifier where they vary."""
+    """``gap/<task>/<mode>`` and ``macro_f1/<task>/<mode>``, with generator and classifier if there are several."""
     rows = results.comparisons
     several_sources = len({row.source for row in rows} - {None}) > 1
     several_classifiers = len({row.classifier for row in rows}) > 1

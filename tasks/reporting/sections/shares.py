@@ -1,4 +1,4 @@
-"""Real and generated rows together: what generated rows add to a few real ones, and how many they may replace."""
+"""Real and generated rows together: what generated rows add to a few real rows, and how many they can replace."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,31 +6,31 @@ from statistics import median
 from typing import Any
 
 from tasks.modes import MATCHED_REAL, mode_facts
+from tasks.phrases import among, count, listed, points, sentence, signed_points, times
 from tasks.records import Interval
 from tasks.reporting.figure import FAINT, INK, NARROW, Figure, lowest_tenth, value_axis
 from tasks.reporting.grouping import by_mode, classifiers, pairs, scores_of_pair, task_names, titles
 from tasks.reporting.modes import mixed_in, mode_name
-from tasks.reporting.phrases import among, count, listed, points, sentence, signed_points, times
 from tasks.reporting.results import Results
 from tasks.reporting.section import Group, Panel, Section
 
 ABLATION = ("pool_only", "few_shot", "pool_plus_synthetic", MATCHED_REAL)
-"""From the few real examples to as many real rows as synthetic ones."""
+"""Steps from the few real examples to as many real rows as generated ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Scores by the percentage of synthetic rows, 0 and 100 where the study has them, in that order."""
+    """Scores by the percentage of generated rows, from 0 to 100 if the study has both ends."""
 
     base: str
-    """The mode that is mixed in."""
+    """The mode of the generated rows."""
     hollow: bool
     points: tuple[tuple[int, Interval], ...]
-    """Percentage of synthetic rows and macro-F1."""
+    """Percentage of generated rows and macro-F1."""
 
 
 def ablations(results: Results, classifier: str, generator: str | None) -> list[tuple[str, dict[str, Interval]]]:
-    """Tasks with their scores by step of the ablation, where the few real examples were tried and one step more."""
+    """Tasks with their scores by step of the ablation, if they have the first step and at least one more."""
     scores = scores_of_pair(results, classifier, generator)
     found = []
     for task in task_names(results):
@@ -41,7 +41,7 @@ def ablations(results: Results, classifier: str, generator: str | None) -> list[
 
 
 def mixes(results: Results, generator: str | None) -> dict[str, list[Mix]]:
-    """Mixing curves by task: one for each classifier and mode that is mixed in."""
+    """Mixing curves by task: one for each classifier and mode of generated rows."""
     found: dict[str, list[Mix]] = {}
     for place, classifier in enumerate(classifiers(results)):
         scores = scores_of_pair(results, classifier, generator)
@@ -59,7 +59,7 @@ def mixes(results: Results, generator: str | None) -> dict[str, list[Mix]]:
 
 
 def additions(rows: Sequence[tuple[str, Mapping[str, Interval]]]) -> list[str]:
-    """What generated rows add to the few real ones that they were made from, and what real ones would add instead."""
+    """What generated rows add to the few real examples in their prompts, and what real rows would add instead."""
     few, both, real = "pool_only", "pool_plus_synthetic", MATCHED_REAL
     added = [(steps[few], steps[both]) for _, steps in rows if both in steps]
     bought = [(steps[both], steps[real]) for _, steps in rows if both in steps and real in steps]
@@ -82,7 +82,7 @@ def _change(pairs: Sequence[tuple[Interval, Interval]]) -> str:
 
 
 def replaceable(results: Results) -> list[str]:
-    """How much of the real rows could be replaced: for each share, how often the loss stays tolerable."""
+    """How many real rows could be replaced: for each share, how often the loss is within the tolerance."""
     found = by_mode(row for row in results.comparisons if row.gap and mixed_in(row.mode))
     parts = []
     for mode in sorted(found, key=lambda mode: (mixed_in(mode), mode_facts(mode).percent_generated)):
@@ -114,7 +114,7 @@ def _mixes(results: Results, generator: str | None) -> Group:
 
 
 def score_over_share(results: Results, mixes: Sequence[Mix], title: str, floor: float) -> str:
-    """Macro-F1 over the percentage of training rows that are synthetic, a line for each way to generate them."""
+    """Macro-F1 over the percentage of generated training rows, a line for each mode."""
     said = ("; ".join(f"{x}%: {score.mean:.2f}" for x, score in mix.points) for mix in mixes)
     with Figure(
         results, 210, f"{title}: macro-F1 over the share of synthetic rows. " + ". ".join(said), NARROW
@@ -139,7 +139,7 @@ def score_over_share(results: Results, mixes: Sequence[Mix], title: str, floor: 
 def ablation_figure(
     results: Results, rows: Sequence[tuple[str, Mapping[str, Interval]]], floor: float, name: str
 ) -> str:
-    """Macro-F1 of each step from the few real examples to matched real rows: a line a task, a marker a step."""
+    """Macro-F1 of each step of the ablation: a line for each task, a marker for each step."""
     said = (f"{title}: " + ", ".join(f"{mode_name(m)} {steps[m].mean:.2f}" for m in steps) for title, steps in rows)
     with Figure(results, 34 * len(rows) + 52, f"Ablation {name}: " + "; ".join(said), width=780) as figure:
         axes = figure.axes(top=4, bottom=44, left=0.34, right=0.02)

@@ -1,14 +1,14 @@
-"""What the study cost in money and time, beside what was planned."""
+"""Money and time of the study, and the planned values."""
 
 from dataclasses import asdict
 
-from tasks.reporting.phrases import listed
+from tasks.phrases import listed
 from tasks.reporting.results import Results, Totals
 from tasks.reporting.section import Section
 
 
 def spent(results: Results) -> str:
-    """The plan held against what it took, and how much of that is not known for sure."""
+    """Comparison with the plan, and the part of the cost that is an upper bound."""
     return " ".join(filter(None, [_planned(results), _estimated(results.totals)]))
 
 
@@ -22,9 +22,9 @@ def _estimated(totals: Totals) -> str:
 
 
 def _planned(results: Results) -> str:
-    """Nothing where trials came out of the store, which the plan leaves out.
+    """Empty if trials came from the store, because the plan does not count them.
 
-    Both count minutes as if nothing had run side by side.
+    The minutes of both are sums, as if nothing ran at the same time.
     """
     planned, totals = results.estimate, results.totals
     if planned is None or totals.cells_stored:

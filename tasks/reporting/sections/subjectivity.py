@@ -1,19 +1,19 @@
-"""How subjective the tasks are, and whether the gap goes with it."""
+"""How subjective the tasks are, and whether the gap depends on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.phrases import count, signed, signed_points
 from tasks.records import Correlation, Gap, Interval, TaskSubjectivity, short
 from tasks.reporting.figure import BAND, FAINT, INK, NARROW, Figure, value_axis
 from tasks.reporting.grouping import classifiers, rating, task_names, titles
 from tasks.reporting.modes import Look, all_synthetic, llm, mode_name, place
-from tasks.reporting.phrases import count, signed
 from tasks.reporting.results import Results, Subjectivity
 from tasks.reporting.section import AnalysisInputs, Panel, Section
 
 Measure = Literal["strength", "disagreement"]
-"""Of the subjectivity of tasks: by comparisons of tasks, or by the disagreement of raters."""
+"""Measure of a task's subjectivity: by comparisons of tasks, or by the disagreement of raters."""
 
 
 AXES: dict[Measure, str] = {
@@ -24,7 +24,7 @@ AXES: dict[Measure, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """A point of the gap over subjectivity: the task's number in the report's order, and where it stands."""
+    """A point of the figure of gap over subjectivity, with the number of its task in the report."""
 
     number: int
     task: str
@@ -35,7 +35,7 @@ class Numbered:
 
 
 def compute(results: Results, inputs: AnalysisInputs) -> Subjectivity:
-    """How subjective the tasks are, and how gaps go with it; the section of the curves adds those."""
+    """Subjectivity of the tasks and its correlation with gaps. The next section adds the curves."""
     from tasks.analysis.subjectivity.association import correlate  # scipy is slow to import
     from tasks.analysis.subjectivity.rating import rate_tasks
 
@@ -45,14 +45,14 @@ def compute(results: Results, inputs: AnalysisInputs) -> Subjectivity:
 
 
 def axis(results: Results) -> Measure | None:
-    """The measure of subjectivity that at least three tasks have, the paper's own first."""
+    """The measure of subjectivity that at least three tasks have; the paper's measure has priority."""
     known = rating(results).values()
     measures: tuple[Measure, ...] = ("strength", "disagreement")
     return next((name for name in measures if sum(degree(item, name) is not None for item in known) > 2), None)
 
 
 def degree(item: TaskSubjectivity, measure: Measure) -> Interval | None:
-    """A task's subjectivity on one axis, more subjective is more."""
+    """A task's subjectivity by one measure; higher is more subjective."""
     if measure == "strength":
         return item.strength
     agreement = item.mean_agreement
@@ -60,7 +60,7 @@ def degree(item: TaskSubjectivity, measure: Measure) -> Interval | None:
 
 
 def numbered(results: Results, measure: Measure) -> dict[tuple[str, str | None], list[Numbered]]:
-    """Points of the gap over subjectivity by (mode, generator), for sets that are synthetic throughout."""
+    """Points of gap over subjectivity by (mode, generator), for training sets with only generated rows."""
     rated, number = rating(results), {name: place for place, name in enumerate(task_names(results), 1)}
     first = classifiers(results)[:1]
     found: dict[tuple[str, str | None], list[Numbered]] = {}
@@ -73,7 +73,7 @@ def numbered(results: Results, measure: Measure) -> dict[tuple[str, str | None],
 
 
 def association(item: Correlation) -> str:
-    """A correlation of gaps with subjectivity: what it says, with its interval, or why there is none."""
+    """A correlation of gap and subjectivity as text, with its interval, or why there is none."""
     found = item.spearman
     if not found:
         return item.note or "no correlation could be computed"
@@ -84,19 +84,19 @@ def association(item: Correlation) -> str:
         meaning = "the more subjective the task, the smaller the loss"
     else:
         lean = "larger" if found.value < 0 else "smaller"
-        meaning = f"undecided: subjective tasks lean to {lean} losses, but the interval holds both directions"
+        meaning = f"undecided: subjective tasks tend to {lean} losses, but the interval contains 0"
     return f"{meaning} ({numbers}, {count(item.tasks, 'task')})"
 
 
 def correlations(results: Results) -> list[str]:
-    """How gaps go with subjectivity, for each way to get training rows, on the axis that the report draws."""
+    """The correlation of gap and subjectivity for each mode, by the measure that the report draws."""
     measure = axis(results)
     rows = [row for row in results.subjectivity.correlations if row.measure == measure]
     return [f"{place(row, results)}: {association(row)}." for row in rows]
 
 
 def ends(results: Results) -> list[str]:
-    """Which tasks stand at the two ends, and by what."""
+    """The most objective and the most subjective task, and the measure."""
     rated, names, named = rating(results), task_names(results), titles(results)
     known = [name for name in names if name in rated]
     if len(known) < 2:
@@ -137,9 +137,9 @@ def _associations(results: Results, mode: str, generator: str | None, measure: M
 def gap_over_subjectivity(
     results: Results, points: Sequence[Numbered], title: str, unit: Measure, span: tuple[float, float]
 ) -> str:
-    """Gap in points over a measure of subjectivity, a numbered marker a task, for one way to get training rows."""
+    """Gap in points over subjectivity for one mode: a numbered marker for each task."""
     spoken = f"{title}: gap over {AXES[unit]}. " + "; ".join(
-        f"{point.task}: {100 * point.gap.mean:+.1f} at {point.x.mean:.2f}" for point in points
+        f"{point.task}: {signed_points(point.gap.mean)} at {point.x.mean:.2f}" for point in points
     )
     with Figure(results, 250, spoken, NARROW + 40) as figure:
         axes = figure.axes(top=10, bottom=44, left=0.17)
@@ -158,7 +158,7 @@ def gap_over_subjectivity(
 
 
 def _point(axes: Any, point: Numbered, look: Look, aside: float) -> None:
-    """Classifiers of one task stand side by side."""
+    """Draw a point. Several classifiers of one task are drawn side by side."""
     shift = aside if point.hollow else -aside
     gap, x = point.gap, Interval(point.x.mean + shift, point.x.low + shift, point.x.high + shift)
     fill = "none" if point.hollow else look.light
@@ -168,7 +168,7 @@ def _point(axes: Any, point: Numbered, look: Look, aside: float) -> None:
 
 
 def _numbers(axes: Any, points: Sequence[Numbered], span: tuple[float, float]) -> None:
-    """Each task's number above its highest interval; numbers that would meet are stacked."""
+    """Draw each task's number above its highest interval; numbers that would overlap are stacked."""
     tops: dict[int, tuple[float, float]] = {}
     for point in points:
         top = 100 * point.gap.high

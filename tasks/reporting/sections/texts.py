@@ -1,40 +1,40 @@
-"""What the LLM wrote: how many texts survived each step, how varied they are, and how close to real ones."""
+"""The LLM's texts: how many passed each step, how diverse they are, and how similar to real texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from tasks.modes import MATCHED_REAL
+from tasks.phrases import among, sentence, times
 from tasks.records import Synthesis, TaskSummary, short
 from tasks.reporting.figure import INK, NARROW, Figure
 from tasks.reporting.grouping import in_order, task_names
 from tasks.reporting.modes import all_synthetic, mixed_in, mode_name
-from tasks.reporting.phrases import among, sentence, times
 from tasks.reporting.results import Results, source_of
 from tasks.reporting.section import Section
 
 VARIED = {"remote_clique": 1, "chamfer": 1, "vendi": 1, "distinct_2": 1, "distinct_1": 1, "self_bleu": -1}
-"""Measures of variety, and whether more of one means more varied texts."""
+"""Measures of diversity, with 1 if a higher value means more diverse texts, -1 if a lower value does."""
 
 
 CLOSE = {"top_5": 1, "top5_to_real": 1, "top_5_back": 1, "mmd": -1, "auc": -1}
-"""Measures of closeness to real texts, in the same way."""
+"""Measures of similarity to real texts, in the same form."""
 
 
 MEASURES = {
-    "texts": "Texts: how many were measured, as many of each label as the real rows can match. Most measures depend on "
-    "it. A measure's error is the standard error of estimating it from a sample of these texts.",
+    "texts": "Texts: how many texts were measured: as many of each label as there are real rows to compare with. Most "
+    "measures depend on it. The error of a measure is the standard error of its estimate from a sample of these texts.",
     "remote_clique": "Remote clique: mean distance to all other texts; higher is more varied.",
     "chamfer": "Chamfer: mean distance to the nearest other text; higher is more varied, near 0 means near-copies.",
-    "vendi": "Vendi score: how many clearly different texts the set amounts to; higher is more varied.",
+    "vendi": "Vendi score: effective number of different texts in the set; higher is more varied.",
     "distinct_1": "Distinct-1: different words as a share of all words; higher is more varied.",
     "distinct_2": "Distinct-2: different word pairs as a share of all word pairs; higher is more varied.",
-    "self_bleu": "Self-BLEU: how much of a text stands in up to 499 others, 0 to 1; lower is more varied.",
+    "self_bleu": "Self-BLEU: how much of a text also occurs in up to 499 others, 0 to 1; lower is more varied.",
     "top_5": "Top-5 similarity: for each real text, mean cosine similarity to its 5 nearest texts in the set; "
-    "higher means that the set reaches more of what is real.",
+    "higher means that the set covers more of the real texts.",
     "top_5_back": "Top-5 similarity backwards: for each text in the set, mean cosine similarity to its 5 nearest real "
-    "texts; higher means that the set stays closer to what is real.",
-    "mmd": "MMD: squared maximum mean discrepancy between the set and real texts; about 0, even slightly below, means "
-    "that they have one distribution.",
+    "texts; higher means that the set is closer to real texts.",
+    "mmd": "MMD: squared maximum mean discrepancy between the set and real texts; about 0 (or slightly negative) "
+    "means that both have the same distribution.",
     "auc": "Discriminator AUC: how well a classifier tells the set from real texts; 0.5 means not at all, 1 always.",
 }
 
@@ -47,19 +47,19 @@ class TextSet(Protocol):
 
     @property
     def diversity(self) -> Mapping[str, float]:
-        """Measures of the texts by themselves."""
+        """Measures of the texts alone."""
 
     @property
     def similarity(self) -> Mapping[str, float]:
-        """Measures against real texts."""
+        """Measures of the similarity to real texts."""
 
 
 Described = tuple[str, TaskSummary | None, Sequence[Synthesis]]
-"""A task, its real rows where they have measures, and its syntheses that have any."""
+"""A task, its real rows if they have measures, and its syntheses with measures."""
 
 
 def syntheses(results: Results) -> list[Synthesis]:
-    """Generated sets by task; one that serves several modes is the first mode's."""
+    """Generated sets by task. A set that several modes use is listed once, under the first mode."""
     unique: dict[str, Synthesis] = {}
     for row in in_order(results, results.syntheses):
         unique.setdefault(row.key, row)
@@ -67,7 +67,7 @@ def syntheses(results: Results) -> list[Synthesis]:
 
 
 def measures(rows: Iterable[TextSet]) -> list[str]:
-    """Names of all diversity and similarity measures in the order they first occur, without their errors."""
+    """Names of all diversity and similarity measures in the order in which they occur, without their errors."""
     names = dict.fromkeys(name for row in rows for name in (*row.diversity, *row.similarity))
     return [name for name in names if not (name.endswith("_error") and name.removesuffix("_error") in names)]
 
@@ -78,7 +78,7 @@ def all_measures(found: Iterable[Described]) -> list[str]:
 
 
 def measured(row: TextSet, name: str) -> tuple[float | None, float | None]:
-    """A measure of a task's or a synthesis's texts with its standard error; null where not known."""
+    """A measure and its standard error, for a task's real rows or a synthesis; null if unknown."""
     values = {**row.diversity, **row.similarity}
     return values.get(name), values.get(f"{name}_error")
 
@@ -92,7 +92,7 @@ def described(results: Results) -> list[Described]:
 
 
 def texts(results: Results) -> list[str]:
-    """How generated texts compare with real ones in variety, and which of them come closest to real ones."""
+    """Comparison of the diversity of generated and real texts, and of the similarity of modes to real texts."""
     found = described(results)
     names = all_measures(found)
     modes = dict.fromkeys(row.mode for _, _, made in found for row in made if all_synthetic(row))
@@ -119,7 +119,7 @@ def _variety(mode: str, measure: str, pairs: Sequence[tuple[float, float]]) -> s
 
 
 def _pairs(found: Sequence[Described], base: str, mode: str, measure: str, sign: int) -> list[tuple[float, float]]:
-    """(difference, its standard error) of ``mode`` to ``base`` where one task has both from the same writer."""
+    """(difference, standard error) of ``mode`` minus ``base``, for each task and source that have both."""
     pairs = []
     for _, real, made in found:
         for row in (row for row in made if row.mode == mode):
@@ -133,7 +133,7 @@ def _pairs(found: Sequence[Described], base: str, mode: str, measure: str, sign:
 
 
 def funnel(results: Results, mode: str, generator: str) -> str:
-    """How many of the requested texts survive each step, over all tasks of one mode and generator."""
+    """How many of the requested texts passed each step, summed over all tasks of one mode and generator."""
     made = [row.yields for row in results.syntheses if (row.mode, source_of(row)) == (mode, generator)]
     counts = [sum(getattr(yields, step) for yields in made) for step in STEPS]
     title = f"{mode_name(mode)} · {short(generator)}"

@@ -1,4 +1,4 @@
-"""Who is best so far, in words: the same on the page, in the terminal and in the artifact."""
+"""The best LLM so far in sentences: the same on the page, in the terminal and in the artifact."""
 
 from typing import Any
 
@@ -42,8 +42,8 @@ def test_a_better_one_is_named_with_its_lead_and_interval() -> None:
 def test_a_champion_that_stays_is_named_with_how_it_was_challenged() -> None:
     lost = [challenge("worse", -0.1), challenge("undecided", 0.01, challenger="few_shot · openai/other")]
     [sentence] = said(*lost)
-    told = "zero-shot, old stays the best so far: few-shot, new is worse and few-shot, other is undecided."
-    assert sentence.endswith(told)
+    told = "few-shot, new is worse and few-shot, other is neither clearly better nor worse."
+    assert sentence.endswith(f"zero-shot, old stays the best so far: {told}")
     [sentence] = said(*lost, challenge("worse", -0.2, challenger="few_shot · openai/third"))
     assert sentence.endswith("stays the best so far: 2 challengers are worse and 1 challenger is undecided.")
 
@@ -57,7 +57,7 @@ def test_a_champion_that_nobody_serves_any_more_is_marked() -> None:
 
 def test_the_first_one_is_said_to_be_no_more_than_that() -> None:
     [sentence] = said(challenge("first", champion=None))
-    assert sentence.endswith("few-shot, new is the first best of the task.")
+    assert sentence.endswith("few-shot, new is the best so far; there was none before.")
 
 
 def test_challenges_within_a_mode_are_in_the_table_only() -> None:
@@ -85,4 +85,4 @@ def test_a_registered_model_is_named_with_its_agreement() -> None:
 
 def test_without_challenges_there_is_no_section() -> None:
     assert champions.sentences(results()) == []
-    assert "The best so far" not in render(results(), {})
+    assert "The best LLM so far" not in render(results(), {})
