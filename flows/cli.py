@@ -1,5 +1,6 @@
-"""The command line. It parses, calls one function and prints; heavy libraries load only inside the command that
-needs them, so that ``synthgap --help`` answers at once.
+"""The command line. A command parses its options, calls one function and prints the result.
+
+Heavy libraries are imported inside the commands that need them, so that ``synthgap --help`` is fast.
 """
 
 import json
@@ -19,10 +20,10 @@ from tasks.errors import RunError, UserError
 
 
 class _OneLineErrors(TyperGroup):
-    """Prints our own failures as one line: exit code 2 for what the user wrote, 1 for what failed at run time."""
+    """Prints ``UserError`` and ``RunError`` as one line, with exit code 2 or 1."""
 
     def invoke(self, ctx: Any) -> Any:
-        os.environ.update(past_proxies(os.environ))  # servers of this machine are asked directly
+        os.environ.update(past_proxies(os.environ))  # no proxy for servers of this machine
         try:
             return super().invoke(ctx)
         except (UserError, RunError) as error:
@@ -47,11 +48,11 @@ def run(
     study: StudyArgument,
     as_json: JsonOption = False,
     out: Annotated[Path | None, typer.Option(help="Folder for results.json and report.html.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Run it even where nothing has changed since.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Run it even if nothing has changed.")] = False,
 ) -> None:
     """Run a study: generate, train, test, compare, report. Finished work is reused, never repeated.
 
-    Where nothing has changed since the last run, its results are shown again.
+    If nothing has changed since the last run, its results are shown again.
     """
     from flows.run import run_study
 
@@ -67,7 +68,7 @@ def plan(
     as_json: JsonOption = False,
     fetch: Annotated[bool, typer.Option("--fetch", help="Download real rows that are not here yet.")] = False,
 ) -> None:
-    """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. Asks no LLM."""
+    """Show a study's grid, LLM calls, cost, time, and which real texts would leave this machine. It calls no LLM."""
     from tasks.data.sources.reading import UnavailableError
     from tasks.planning.make import plan_study
     from tasks.settings import Settings
@@ -105,9 +106,9 @@ def report(study: StudyArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def export(
     study: StudyArgument,
-    out: Annotated[Path, typer.Option(help="Folder that gets a folder for every generated data set.")] = Path("export"),
+    out: Annotated[Path, typer.Option(help="Folder in which each generated data set gets a folder.")] = Path("export"),
 ) -> None:
-    """Write a study's generated rows as Parquet, each data set with a card that states its measured gap."""
+    """Write a study's generated rows as Parquet. Each data set gets a card with its measured gap."""
     from tasks.reporting import export as exporting
     from tasks.reporting import publish
     from tasks.settings import Settings
@@ -131,12 +132,15 @@ def tasks() -> None:
 def new_task(
     name: Annotated[str, typer.Argument(help="Name of the task; NAME.yaml is written.")],
     train: Annotated[Path, typer.Option(help="CSV, JSONL or Parquet file with training rows.")],
-    test: Annotated[Path | None, typer.Option(help="The same with test rows; without it they are split off.")] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option(help="The same with test rows; by default, a part of train."),
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Column that holds the text.")] = None,
     label: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
     out: Annotated[Path, typer.Option(help="Folder to write NAME.yaml to.")] = Path(),
 ) -> None:
-    """Write the YAML of a task of your own from your files."""
+    """Write the YAML of your own task from your files."""
     from tasks.data.new_task import new_task as write_task
 
     path = write_task(name, train, test, text, label, out)
@@ -147,11 +151,11 @@ def new_task(
 def up(
     prefect_port: Annotated[int, typer.Option(help="Port of Prefect's server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of MLflow's server.")] = 5000,
-    host: Annotated[str, typer.Option(help="Address to listen on; others reach the servers with the password.")] = (
+    host: Annotated[str, typer.Option(help="Address to listen on; others can then log in with the password.")] = (
         "127.0.0.1"
     ),
     studies: Annotated[int, typer.Option(min=1, help="Studies that run at once; others wait.")] = 1,
-    detach: Annotated[bool, typer.Option("--detach", help="Return when everything runs.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return when everything is ready.")] = False,
 ) -> None:
     """Start Prefect, MLflow and a worker, with a form for every study; Ctrl-C ends them."""
     from flows.operations import up as operations
@@ -167,7 +171,7 @@ def up(
 
 @app.command()
 def down() -> None:
-    """End what `synthgap up` started; studies that it interrupts go on with the next one."""
+    """End what `synthgap up` started. The next `synthgap up` continues interrupted studies."""
     from flows.operations import up as operations
     from tasks.settings import Settings
 
@@ -176,7 +180,7 @@ def down() -> None:
 
 @app.command()
 def login() -> None:
-    """Show the link that logs a browser in to Prefect, and the name and password that MLflow asks for."""
+    """Show the link that logs a browser in to Prefect, and the user name and password for MLflow."""
     from flows.operations import up as operations
     from tasks.settings import Settings
 
@@ -185,7 +189,7 @@ def login() -> None:
 
 @app.command()
 def status(as_json: JsonOption = False) -> None:
-    """Say what runs: addresses, processes, health, studies, last runs. Exit code 1 when something is not well."""
+    """Show what runs: addresses, processes, health, studies, last runs. The exit code is 1 if something is wrong."""
     from flows.operations.status import shown, status_of
     from tasks.settings import Settings
 
@@ -194,14 +198,14 @@ def status(as_json: JsonOption = False) -> None:
     raise typer.Exit(0 if found["healthy"] else 1)
 
 
-store_app = typer.Typer(help="Show what the home folder and the store hold, or free what nothing needs.")
+store_app = typer.Typer(help="Show the content of the home folder and the store, or remove what nothing needs.")
 app.add_typer(store_app, name="store")
-DaysOption = Annotated[float, typer.Option(min=0, help="Days without use after which something counts as unused.")]
+DaysOption = Annotated[float, typer.Option(min=0, help="Days without use after which an artifact counts as unused.")]
 
 
 @store_app.callback(invoke_without_command=True)
 def store(context: typer.Context, as_json: JsonOption = False, days: DaysOption = 30) -> None:
-    """Show what the home folder and the store hold, by kind, study and age, with sizes."""
+    """Show the content of the home folder and the store: sizes by kind, study and age."""
     if context.invoked_subcommand is not None:
         return
     from tasks.inventory import take_inventory
@@ -220,12 +224,12 @@ def store(context: typer.Context, as_json: JsonOption = False, days: DaysOption 
 def prune(
     days: DaysOption = 30,
     journals: Annotated[
-        bool, typer.Option("--journals", help="Also LLM calls, which were paid for, where no data set is made of them.")
+        bool, typer.Option("--journals", help="Also remove paid LLM calls, if no data set was made from them.")
     ] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="Free it; without this option it is only shown.")] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it. Without this option it is only shown.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show, or with --apply free, what no study's last results refer to and what can be made again without paying."""
+    """Show, or with --apply remove, what no study's last results refer to and what can be made again without paying."""
     from tasks import inventory
     from tasks.settings import Settings
 
@@ -242,7 +246,7 @@ def prune(
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, reachable and configured."""
+    """Show what is installed, reachable and configured."""
     from tasks.doctor import checks
     from tasks.reporting.terminal import checks_table, show
     from tasks.settings import Settings
@@ -261,7 +265,7 @@ def _load(reference: str) -> Any:
 
 def main() -> None:
     """Entry point of the ``synthgap`` command."""
-    if sys.platform == "win32":  # no signals, locks and file modes as the rest of the program takes for granted
+    if sys.platform == "win32":  # it lacks the signals, locks and file modes that synthgap needs
         sys.exit("synthgap does not run on Windows itself; use Linux, macOS or the Windows Subsystem for Linux")
     app()
 

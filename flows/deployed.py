@@ -1,8 +1,8 @@
-"""A study as Prefect's user interface starts it: the study file, and a form that changes its values for one run.
+"""The flow that Prefect's user interface starts: a study file, and a form that changes its values for one run.
 
-Prefect makes the form from the signature and its docstring. One flow serves all deployments; a deployment fills in the
-values of its study file. The flow is loaded by its module's name, so that Prefect neither copies code nor changes
-``sys.path``; what makes a study run is imported when one begins.
+Prefect makes the form from the signature and its docstring. All deployments use the same flow; each deployment has the
+values of its study file. The flow is loaded by the name of its module, so that Prefect neither copies code nor changes
+``sys.path``. The code that runs a study is imported when a run starts.
 """
 
 from typing import Annotated, Any
@@ -76,7 +76,7 @@ def _run(name: str, values: dict[str, Any]) -> State[Any]:
 
 
 def check_version(name: str, settings: Settings) -> None:
-    """Raise ``UserError`` when the study file changed since it was registered: the form shows the older state."""
+    """Raise ``UserError`` if the study file has changed since it was registered, because the form shows old values."""
     registered, now = runtime.deployment.version, fingerprint(find_studies(settings)[name])
     if registered not in (None, now):
         raise UserError(

@@ -1,7 +1,7 @@
 """Ends a worker's run at once when it gets SIGTERM or is cancelled, as `synthgap run` ends at Ctrl-C.
 
-Prefect raises an exception in the main thread, then waits for all threads, but a synthesis may take hours. Nothing is
-lost by not waiting: the journal has every completed call, the store every finished trial.
+Prefect raises an exception in the main thread and then waits for all threads, but a synthesis may take hours. Without
+the wait nothing is lost: the journal has every completed call, and the store has every finished trial.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from tasks.settings import Settings
 from tasks.tracking import runs
 
 GRACE_S = 5.0
-"""Seconds in which Prefect may end the run itself, which it does when no thread is busy."""
+"""Seconds in which Prefect may end the run itself. It does so if no thread is busy."""
 CODE = 128 + signal.SIGTERM
 """Exit code of a process that SIGTERM ended."""
 
@@ -45,7 +45,7 @@ def ending_at_once(run: runs.StudyRun, settings: Settings) -> Iterator[None]:
 
 
 def _interruption_in(error: BaseException | None) -> TerminationSignal | KeyboardInterrupt | None:
-    """The exception that a signal raised, also one that a library has wrapped, which Prefect would not recognise."""
+    """The exception that a signal raised. A library may have wrapped it, and Prefect would not recognise that one."""
     while error is not None and not isinstance(error, TerminationSignal | KeyboardInterrupt):
         error = error.__cause__
     return error

@@ -1,6 +1,7 @@
-"""The study of a watch, run for one new LLM: what an automation starts when the event ``llm.discovered`` comes.
+"""Runs the study of a watch for one new LLM. An automation starts it after the event ``llm.discovered``.
 
-Prefect knows flow and deployment as ``newcomer``: another name would leave the old deployment behind on every server.
+In Prefect, the flow and its deployment have the name ``newcomer``. With another name, the old deployment would stay on
+every server.
 """
 
 from typing import Any
@@ -16,12 +17,12 @@ from tasks.settings import Settings
 
 @flow(name="newcomer", flow_run_name="{model}")
 def newcomer(watch: str, model: str) -> State[Any]:
-    """Run a watch's study for one new LLM. It is compared with what the store has of others; no other LLM is asked.
+    """Run a watch's study for one new LLM. It is compared with stored rows of other LLMs; no other LLM is called.
 
     Args:
-        watch: Name of the watch that found it. Its monthly budget pays.
-        model: The LLM by litellm's name. A later look of the watch goes on with what a failure or the month's budget
-            left undone; start it by hand to go on sooner.
+        watch: Name of the watch that found it. Its monthly budget limits this run.
+        model: The LLM by litellm's name. If a failure or the month's budget stops this run, a later run of the watch
+            continues it; start it by hand to continue sooner.
 
     """
     settings = Settings()
@@ -38,7 +39,7 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
     from tasks.discovery.new_llm import note_broken, note_end, study_of_new_llm
 
     config, study = named_watch(watch, settings)
-    with loaded(study, settings, wait=True) as data:  # nobody would start it again
+    with loaded(study, settings, wait=True) as data:  # waits, because nothing would start it again
         now = timestamp()
         chosen = study_of_new_llm(config, study.config, data, model, now[:7], settings)
         try:
@@ -46,7 +47,7 @@ def _run(watch: str, model: str, settings: Settings) -> State[Any]:
         except RunError as error:
             note_broken(model, str(error), now, settings)
             raise
-        results: Any = state.result(raise_on_failure=False)  # what it carries, whether it failed or not
+        results: Any = state.result(raise_on_failure=False)  # also of a failed state
         known = note_end(chosen, data, model, results.syntheses, results.errors, now, settings)
     said = f"; {known.note}" if known and known.note else ""
     return state.model_copy(update={"message": f"{state.message}{said}"})

@@ -1,10 +1,10 @@
-"""What a form of Prefect's user interface shows of a study, and the study that its answers make.
+"""The values of a study in a form of Prefect's user interface, and the study that a filled-in form gives.
 
-A form knows models by name only, so a name that the study file has keeps all that the file says about it (address,
-temperature, price, hyper-parameters); any other name stands for that model with its defaults.
+A form has only the names of models. A name from the study file keeps all its settings in the file (address,
+temperature, price, hyper-parameters). Any other name means that model with its defaults.
 
-A person who fills in a form may set less than the author of the study file: no address, no key, no parameter, and no
-path outside the folders that studies are kept in, because error messages quote what a file holds.
+A form allows less than a study file: no address, no key, no parameter, and no path outside the folders of studies,
+because error messages quote the content of files.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ from tasks.errors import UserError
 from tasks.training.classifiers.probe import PREFIX
 
 FIELDS = ("modes", "seeds", "rows_per_label", "budget_usd", "tolerance")
-"""Fields of a study that a form shows as they are."""
+"""Fields of a study that a form shows unchanged."""
 
 
 def form_values(study: Study) -> dict[str, Any]:
-    """A study's values as a form shows them; plain JSON."""
+    """A study's values for its form, as plain JSON."""
     config = study.config.model_dump(mode="json")
     known = catalog.names()
     return {
@@ -35,10 +35,10 @@ def form_values(study: Study) -> dict[str, Any]:
 
 
 def overridden(study: Study, values: Mapping[str, Any], home: Path) -> Study:
-    """The study with a form's ``values`` (those of ``form_values``, changed) in place of the file's.
+    """The study with the ``values`` of a form (in the form of ``form_values``) instead of those of the file.
 
-    Paths that the file does not have must lie in its own folder or in ``home``. Raises ``UserError`` that names each
-    value that cannot be used.
+    New paths must be in the folder of the file or in ``home``. Raises ``UserError`` with each value that cannot be
+    used.
     """
     for name in (*values["tasks"], *values["own_tasks"]):
         if name not in study.config.tasks and name not in catalog.names():
@@ -56,9 +56,9 @@ def overridden(study: Study, values: Mapping[str, Any], home: Path) -> Study:
 
 
 def _inside(field: str, name: str, folder: Path, home: Path) -> Path:
-    """The target of a form's path, ``~`` and links followed. One outside the two folders is refused and not read."""
+    """The target of a form's path, after ``~`` and links. A path outside the two folders is refused and not read."""
     found = None
-    with contextlib.suppress(RuntimeError, ValueError):  # ~somebody, who has no home here; a null byte
+    with contextlib.suppress(RuntimeError, ValueError):  # ~name of an unknown user; a null byte
         found = (folder / Path(name).expanduser()).resolve()
     if found is None or not any(found.is_relative_to(place.resolve()) for place in (folder, home)):
         raise UserError(
@@ -69,7 +69,7 @@ def _inside(field: str, name: str, folder: Path, home: Path) -> Path:
 
 
 def _placed(name: str, study: Study, home: Path) -> str:
-    """A classifier's name as it is, or a local model's folder (``./model``) as an absolute path."""
+    """A classifier's name unchanged, or the folder of a local model (``./model``) as an absolute path."""
     model = name.removeprefix(PREFIX)
     if name in {item.model for item in study.config.classifiers} or not model.startswith((".", "/", "~")):
         return name
@@ -77,7 +77,7 @@ def _placed(name: str, study: Study, home: Path) -> str:
 
 
 def _entries(names: Sequence[str], listed: Sequence[GeneratorConfig | ClassifierConfig]) -> list[Any]:
-    """All entries of the file for each name: it may list one model at two temperatures."""
+    """All entries of the file for each name: a file may list one model with two temperatures."""
     entries: list[Any] = []
     for name in names:
         entries += [item for item in listed if item.model == name] or [name]

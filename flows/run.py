@@ -1,4 +1,4 @@
-"""Runs a study from the command line: one at a time, with its progress on stderr, on any Prefect server or none."""
+"""Runs a study from the command line, with its progress on stderr and with or without a configured Prefect server."""
 
 import logging
 import os
@@ -27,17 +27,17 @@ from tasks.settings import Settings
 from tasks.startup import importing
 from tasks.training import encoders, worker
 
-KEPT = "every answer that arrived is kept, calls that were on their way are asked again"
-"""What becomes of a run's calls when it ends at once."""
+KEPT = "all answers that arrived are kept, calls in flight are made again"
+"""What happens to the calls of a run that ends at once."""
 LOOK_S = 0.5
-"""Seconds between two checks that the servers which a run uses are still up."""
+"""Seconds between two checks whether the `synthgap up` of the run's servers still runs."""
 
 
 def run_study(study: Study, out: Path | None, quiet: bool, again: bool = False) -> Results:
-    """Run a study to its results; where a run would find the last ones again, show those, unless ``again``.
+    """Run a study and return its results. Without ``again``, the last results are shown if a run would find the same.
 
-    Raises ``UserError`` before anything is started when the study cannot be run, ``RunError`` when it is running
-    already or broke off.
+    Raises ``UserError`` before anything is started if the study cannot be run, ``RunError`` if it is already running or
+    failed.
     """
     up = use_running(Settings())
 
@@ -51,20 +51,20 @@ def run_study(study: Study, out: Path | None, quiet: bool, again: bool = False) 
         if found:
             print(
                 f"Nothing has changed since these results were made ({found.created}), so nothing was run; "
-                "`synthgap run --again` runs the study all the same",
+                "`synthgap run --again` runs the study anyway",
                 file=sys.stderr,
             )
         return results
 
-    return launch(study, Settings(), run)  # settings anew: they may log to the server that was found
+    return launch(study, Settings(), run)  # new settings: ``use_running`` may have set a server
 
 
 def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Settings, up: UpState | None) -> Results:
-    """Run a planned study as a Prefect flow, on the server of ``up``, another that is configured, or its own."""
+    """Run a planned study as a Prefect flow: on the server of ``up``, on another configured one, or on its own."""
     use_prefect_home(settings)
     quiet_prefect()
     if settings.runner == "threads" and not all(planned.stored for planned in plan.trials):
-        worker.start(encoders.prepare)  # it imports torch, this process Prefect and MLflow, while the server starts
+        worker.start(encoders.prepare)  # imports torch while this process imports Prefect
     with prefect_server(settings.home / "prefect-server.log") as server, _display(plan):
         with importing():
             from flows.study import run_flow
@@ -77,7 +77,7 @@ def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Sett
             server.wait()
             server.keep()
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, partial(_stop_at_once, server))
+            signal.signal(number, partial(_end_on_signal, server))
         results: Results | BaseException = run_flow(plan, data, folder, settings).result(raise_on_failure=False)
     if isinstance(results, BaseException):
         raise results
@@ -86,7 +86,7 @@ def _run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Sett
 
 @contextmanager
 def _display(plan: Plan) -> Iterator[None]:
-    """Feeds the live display from the log records of the stages, for as long as the flow runs."""
+    """Shows the log records of the stages in the live display while the flow runs."""
     with terminal.Display(plan) as display:
         handler = _ToDisplay(display)
         LOGGER.addHandler(handler)
@@ -110,29 +110,29 @@ class _ToDisplay(logging.Handler):
 
 
 def quiet_prefect() -> None:
-    """Prefect reads its environment once, when it is first imported."""
+    """Set Prefect's environment variables. It reads them once, when it is imported."""
     for name, value in {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_CLIENT_MAX_RETRIES": "6",  # two minutes, doubling from two seconds: a server is back sooner
+        "PREFECT_CLIENT_MAX_RETRIES": "6",  # two minutes in all; a server restarts in less
         "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGER.name,  # stage logs show in Prefect's UI
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal has our display instead
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the terminal has the display instead
         "DO_NOT_TRACK": "1",
     }.items():
         os.environ.setdefault(name, value)
 
 
-def _stop_at_once(server: EphemeralServer | None, number: int, frame: object) -> NoReturn:
+def _end_on_signal(server: EphemeralServer | None, number: int, frame: object) -> NoReturn:
     _leave("interrupted", 128 + number, server)
 
 
 def _end_with(up: UpState, settings: Settings) -> None:
-    """End the process when the ``up`` ends whose servers this run uses: further calls would wait for them in vain."""
+    """End the process when the ``up`` of its servers ends, because further calls would wait for them for nothing."""
     wait_until_ended(lambda: is_running(up, settings))
     _leave("`synthgap up`, whose servers this run used, was ended", 1)
 
 
 def wait_until_ended(running: Callable[[], bool], pause: float = LOOK_S) -> None:
-    """Return when two checks in a row find nothing running: one alone may read the file while it is replaced."""
+    """Return when two checks in a row find nothing running. A single check may read the file while it is replaced."""
     missed = 0
     while missed < 2:
         missed = 0 if running() else missed + 1
@@ -140,8 +140,8 @@ def wait_until_ended(running: Callable[[], bool], pause: float = LOOK_S) -> None
 
 
 def _leave(why: str, code: int, server: EphemeralServer | None = None) -> NoReturn:
-    """End without waiting for calls and trainings in flight: the journal has every completed call."""
-    sys.stderr.write(f"\nsynthgap: {why}; {KEPT}; run the study again to go on\n")
+    """End the process without waiting for calls and trainings. The journal has every completed call."""
+    sys.stderr.write(f"\nsynthgap: {why}; {KEPT}; run the study again to continue\n")
     sys.stderr.flush()
     if server:
         server.stop()

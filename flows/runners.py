@@ -76,7 +76,7 @@ def _dask(address: str | None, trainings: int, seen: tuple[Any, ...]) -> Iterato
         from prefect_dask import DaskTaskRunner
     except ImportError as error:
         raise _missing("dask", error) from None
-    # Trainings are children of the workers, which daemons may not have, and Dask's limit of memory does not see.
+    # Trainings are child processes of workers. Daemons cannot have children, and Dask does not count their memory.
     dask.config.set({"distributed.worker.daemon": False})
     local = {"n_workers": trainings, "threads_per_worker": 1, "memory_limit": 0, "dashboard_address": None}
     with ExitStack() as stack:
@@ -108,7 +108,7 @@ def _ray(address: str | None, trainings: int, seen: tuple[Any, ...]) -> Iterator
             runner = RayTaskRunner(address, quiet) if address else RayTaskRunner("local", {**quiet, **local})
             ending = signal.getsignal(signal.SIGTERM)
             stack.enter_context(runner)
-            signal.signal(signal.SIGTERM, ending)  # Ray has put its own there
+            signal.signal(signal.SIGTERM, ending)  # Ray replaces the handler
             nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
             asked = {
                 node["NodeManagerAddress"]: ray.remote(complaint)
@@ -159,7 +159,7 @@ def _check(kind: str, address: str | None, answers: dict[str, str]) -> None:
 def _reached(kind: str, address: str | None) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # theirs: time-outs, refused connections, a worker that lacks our package
+    except Exception as error:  # time-outs, refused connections, a worker without synthgap
         place = f"at {address!r}" if address else f"on {socket.gethostname()}"
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise RunError(f"{kind} {place} cannot be used: {type(error).__name__}: {lines[0]}") from error

@@ -66,15 +66,15 @@ from tasks.training.trial import label_pairs, run_trial
 R = TypeVar("R")
 
 SAID = 5
-"""Failed cells of a batch that its state names."""
+"""Most failed cells of a batch that the message of its state lists."""
 
 
 def unsearched(value: R) -> R:
-    """``value`` as an argument of a stage. Prefect searches any other for futures, which takes seconds for all rows."""
+    """``value`` as an argument that Prefect does not search for futures. For all rows, a search takes seconds."""
     return cast(R, quote(value))
 
 
-@task(name="load", task_run_name="load · {rows.task.name}", cache_policy=NO_CACHE)  # a policy would hash all rows
+@task(name="load", task_run_name="load · {rows.task.name}", cache_policy=NO_CACHE)  # others would hash all rows
 def load_stage(rows: TaskData, settings: Settings) -> str:
     """Put a task's real rows (``unsearched``) into the store; returns their key."""
     return save_data(Store(settings.store_url), rows)
@@ -82,13 +82,13 @@ def load_stage(rows: TaskData, settings: Settings) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _real_rows(settings: Settings, key: str) -> TaskData:
-    """Every stage asks for its task's rows, and reading them takes longer than finding a trial that is stored."""
+    """A task's real rows, cached: each stage needs them, and reading them takes longer than finding a stored trial."""
     return read_data(Store(settings.store_url), key)
 
 
 @task(name="describe", task_run_name="describe · {summary.name} · real")
 def describe_real_stage(summary: TaskSummary, data_key: str, rows_per_label: int, settings: Settings) -> TaskSummary:
-    """Measure how diverse a task's real rows are, and how close real rows come to each other."""
+    """Measure the diversity of a task's real rows and their similarity to other real rows."""
     data = _real_rows(settings, data_key)
     diversity, similarity = describe_real(data, rows_per_label, settings)
     return replace(summary, diversity=diversity, similarity=similarity)
@@ -107,7 +107,7 @@ DESCRIBE = "describe · {synthesis.task} · {synthesis.mode} · {synthesis.sourc
 
 @task(name="describe", task_run_name=DESCRIBE)
 def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, settings: Settings) -> Synthesis:
-    """Measure how diverse the generated texts are and how close they come to real ones."""
+    """Measure the diversity of generated texts and their similarity to real texts."""
     store = Store(settings.store_url)
     with needed():
         rows = read_rows(store, synthesis.key)[0]
@@ -119,9 +119,9 @@ def describe_stage(synthesis: Synthesis, data_key: str, rows_per_label: int, set
 def trial_stage(
     job: TrialJob, run: runs.StudyRun, trainings: int, settings: Settings, weights: Path | None = None
 ) -> Trial | State[Trial]:
-    """Train and test one cell, or find it in the store; one that is fine-tuned gets its run in MLflow.
+    """Train and test one cell, or find it in the store. A fine-tuned cell gets a run in MLflow.
 
-    A training leaves its model in ``weights``, in a folder with the trial's key.
+    A training keeps its model in ``weights``, in a folder with the trial's key.
     """
     store = Store(settings.store_url)
     data = _real_rows(settings, job.data_key)
@@ -140,7 +140,7 @@ def trial_stage(
 def screen_stage(name: str, jobs: Sequence[TrialJob], settings: Settings) -> list[Trial] | State[list[Trial]]:
     """Fit and test a batch of probes of one task, or find them in the store.
 
-    The state carries all trials in the order of the jobs; where some have failed, it says which.
+    The state has all trials in the order of the jobs. If some failed, its message names them.
     """
     store = Store(settings.store_url)
     data = _real_rows(settings, jobs[0].data_key)
@@ -165,7 +165,7 @@ def screen_stage(name: str, jobs: Sequence[TrialJob], settings: Settings) -> lis
 
 @task(name="classify", task_run_name="classify · {job.cell}")
 def classify_stage(job: UntrainedJob, data_key: str, ledger: Ledger, settings: Settings) -> Trial | State[Trial]:
-    """Test one cell that trains nothing, or find it in the store."""
+    """Test one cell without training, or find it in the store."""
     store = Store(settings.store_url)
     with noting_retired(store):
         trial = classify(job, _real_rows(settings, data_key), settings, ledger)
@@ -173,7 +173,7 @@ def classify_stage(job: UntrainedJob, data_key: str, ledger: Ledger, settings: S
 
 
 def _ended(trial: Trial, job: CellJob) -> Trial | State[Trial]:
-    """The trial, said; as a failed state where it failed."""
+    """Log the trial and return it, as a failed state if it failed."""
     _announce(trial, job)
     return trial if trial.status == "ok" else Failed(message=trial.error, data=trial)
 
@@ -210,12 +210,12 @@ def compare_stage(trials: Sequence[Trial], tolerance: float, settings: Settings)
 
 @task(name="champions", task_run_name="champions")
 def champions_stage(trials: Sequence[Trial], settings: Settings) -> tuple[Challenge, ...]:
-    """Let every LLM challenge the best so far of its task and mode, and of all modes."""
+    """Compare each LLM with the best one so far, for its task and mode and for all modes."""
     store = Store(settings.store_url)
     return mark_retired(update_champions(trials, store), store)
 
 
-@task(name="log curves", task_run_name="log curves", cache_policy=NO_CACHE)  # one would hash all trials
+@task(name="log curves", task_run_name="log curves", cache_policy=NO_CACHE)  # any other policy would hash all trials
 def curves_stage(
     run: runs.StudyRun,
     config: StudyConfig,
@@ -224,7 +224,7 @@ def curves_stage(
     syntheses: Sequence[Synthesis],
     settings: Settings,
 ) -> list[Trial]:
-    """Log a run for each curve to MLflow; the trials with the runs that show them."""
+    """Log a run for each curve to MLflow; returns the trials with their runs."""
     store = Store(settings.store_url)
     return log_curves(
         settings, run, config, trials, comparisons, syntheses, lambda trial: label_pairs(store, trial.key)
@@ -235,13 +235,13 @@ def curves_stage(
 def choose_models_stage(
     config: StudyConfig, jobs: Sequence[TrialJob], trials: Sequence[Trial], settings: Settings
 ) -> list[Logging]:
-    """Which models to log: those of champions that beat the one in MLflow's registry."""
+    """The models to log: those of champions that are better than the one in MLflow's registry."""
     return worth_logging(config, jobs, trials, settings)
 
 
 @task(name="log model", task_run_name="log model · {chosen.job.cell}")
 def log_model_stage(chosen: Logging, kept: Path | None, settings: Settings) -> RegisteredModel:
-    """Log and register a champion's model: the one that its trial left, else the same trained once more."""
+    """Log and register a champion's model: the one that its trial kept, or a model that is trained once more."""
     return log_model(chosen, settings, kept)
 
 
@@ -253,14 +253,14 @@ def analyse_stage(
     judgements: Sequence[Judgement],
     settings: Settings,
 ) -> Results:
-    """The results with what sections of the report compute from them, from the ratings and from the judgements."""
+    """The results with the parts that sections of the report compute."""
     agreement = {name: rater_agreement(_real_rows(settings, key).test) for name, key in data_keys.items()}
     return analysed(results, AnalysisInputs(Store(settings.store_url), agreement, ratings, judgements))
 
 
 @task(name="report", task_run_name="report")
 def report_stage(results: Results, run: runs.StudyRun, settings: Settings) -> None:
-    """results.json and report.html on disk and in MLflow, and what they say as Prefect artifacts, which link there."""
+    """Write results.json and report.html to disk and to MLflow, and create Prefect artifacts with links to them."""
     html = publish.report_html(results, settings)
     publish.write(results, html, publish.folder_of(results.study, settings))
     summary, key = markdown(results), publish.artifact_key(results.study)

@@ -1,7 +1,7 @@
 """The study as a Prefect flow: load, synthesize, trial, compare, report. Wiring only.
 
-Syntheses and trainings have a bounded runner each, so that slow trainings never hold back LLM calls. A cell that
-fails is recorded and shown, the others go on, and the flow ends Failed.
+Syntheses and trainings have separate runners, so that slow trainings never delay LLM calls. A failed cell is recorded
+and shown, the other cells go on, and the flow ends as Failed.
 """
 
 import datetime
@@ -54,13 +54,13 @@ from tasks.training.weights import KeptWeights
 R = TypeVar("R")
 
 _PLANNED: ContextVar[tuple[Plan, Sequence[TaskData], Settings]] = ContextVar("planned")
-"""What the flow run that begins is handed. Parameters it cannot be: Prefect keeps those in its database, and sends them
-to every worker of a cluster."""
+"""The inputs of the next flow run. They are no parameters of the flow, because Prefect stores parameters in its
+database and sends them to every worker of a cluster."""
 
 
 @dataclass
 class _Found:
-    """What the stages of one run came to."""
+    """The results of the stages of one run."""
 
     summaries: list[TaskSummary] = field(default_factory=list)
     syntheses: list[Synthesis] = field(default_factory=list)
@@ -68,30 +68,30 @@ class _Found:
     ratings: dict[str, tuple[Rating, ...]] = field(default_factory=dict)
     judgements: tuple[Judgement, ...] = ()
     jobs: list[TrialJob] = field(default_factory=list)
-    """What was asked for of the trained cells."""
+    """Jobs of the trained cells."""
     failures: list[Failure] = field(default_factory=list)
-    """Stages that broke off and are no cell of the grid."""
+    """Failed stages that are no cell of the grid."""
 
     def lost(self, stage: str, instead: R, error: str) -> R:
-        """``instead`` of a stage's outcome, its failure noted."""
+        """Note the failure of a stage and return ``instead`` of its outcome."""
         self.failures.append(Failure(stage, error))
         return instead
 
 
 def run_flow(plan: Plan, data: Sequence[TaskData], folder: Path, settings: Settings) -> State[Results]:
-    """Run a planned study in a Prefect flow run of its own; ``folder`` is that of its file."""
-    handed = _PLANNED.set((plan, data, settings))
+    """Run a planned study in a new Prefect flow run; ``folder`` is the folder of its file."""
+    token = _PLANNED.set((plan, data, settings))
     try:
         state: State[Any] = study(plan.study, folder, return_state=True)
         return state
     finally:
-        _PLANNED.reset(handed)
+        _PLANNED.reset(token)
 
 
 @flow(name="study", flow_run_name="{config.name}")
 def study(config: StudyConfig, folder: Path) -> State[Results]:
-    """Run a study's whole grid. The parameters are for people to see; what is run was planned from them."""
-    return _run_planned()  # a worker of a cluster is sent this function, which therefore names no context variable
+    """Run the whole grid of a study. The parameters are only shown to people; the plan was made from them."""
+    return _run_planned()  # it is sent to workers of a cluster, so it must not refer to the context variable
 
 
 def _run_planned() -> State[Results]:
@@ -99,9 +99,9 @@ def _run_planned() -> State[Results]:
 
 
 def run_study(plan: Plan, data: Sequence[TaskData], settings: Settings) -> State[Results]:
-    """Run a planned study in the flow run that this is called in.
+    """Run a planned study in the current flow run.
 
-    The state carries the results and is Failed when any part of it failed.
+    The state has the results. It is Failed if any part of the study failed.
     """
     config = plan.study
     keys = {rows.task.name: stages.load_stage(stages.unsearched(rows), settings) for rows in data}
@@ -146,9 +146,9 @@ def _run_grid(
     weights: KeptWeights,
     settings: Settings,
 ) -> _Found:
-    """All syntheses, questions and trials. Real rows are trained on at once, those of a synthesis when it is done.
+    """Run all syntheses, questions and trials. Trials on real rows start at once, others when their synthesis is done.
 
-    ``keys`` has each task's key of its real rows.
+    ``keys`` has the key of each task's real rows.
     """
     found, config = _Found(), plan.study
     of_task = {rows.task.name: rows for rows in data}
@@ -165,20 +165,21 @@ def _run_grid(
         def submit(stage: Task[..., Any], fields: dict[str, Any], jobs: Sequence[TrialJob], *after: Any) -> None:
             future = trainers.submit(stage, {**fields, "settings": settings}, *after)
             trained.append((jobs, future))
-            then = partial(_relay, jobs) if trainers.remote else partial(_weigh, jobs, weights)
+            then = partial(_log_relayed, jobs) if trainers.remote else partial(_drop_weights, jobs, weights)
             future.add_done_callback(then)
 
         def train(jobs: Iterable[TrialJob], *after: PrefectFuture[Any]) -> None:
             named = {content_key(job): job for job in jobs}
-            new = [job for key, job in named.items() if key not in cells]  # syntheses may ask for the same real rows
+            new = [job for key, job in named.items() if key not in cells]  # syntheses may need the same real rows
             cells.update(named)
             for batch in batches(job for job in new if is_screened(job.classifier)):
                 arm, modes = batch[0].arm, ", ".join(dict.fromkeys(job.arm.mode for job in batch))
                 title = readable(arm.task, modes, arm.source_label, arm.classifier.label, f"{len(batch)} cells")
-                jobs_sent = batch if trainers.remote else stages.unsearched(batch)  # Dask takes the wrapper apart
+                jobs_sent = batch if trainers.remote else stages.unsearched(batch)  # Dask would remove the wrapper
                 submit(stages.screen_stage, {"name": title, "jobs": jobs_sent}, batch, *after)
             for job in (job for job in new if not is_screened(job.classifier)):
-                place = weights.place(job) if config.log_models and not trainers.remote else None  # another home there
+                # workers of a cluster have another home, which this process cannot read
+                place = weights.place(job) if config.log_models and not trainers.remote else None
                 fields = {"job": job, "run": parent, "trainings": trainers.at_once, "weights": place}
                 submit(stages.trial_stage, fields, [job], *after)
 
@@ -198,7 +199,7 @@ def _run_grid(
             jobs = synthetic_jobs(config, of_task[task], keys[task], synthesis)
             if synthesis.status == "ok":
                 fields = {"synthesis": synthesis, "data_key": keys[task], **measured_at}
-                after = [future, real[task]]  # which embeds the real rows that both are held against
+                after = [future, real[task]]  # the stage that embeds the real rows for both
                 described.append((trainers.submit(stages.describe_stage, fields, *after), synthesis))
                 train(jobs, future)
             else:
@@ -206,7 +207,7 @@ def _run_grid(
                 found.trials += [lost.failed(f"no training rows: {synthesis.error}") for lost in jobs]
         collect_answers(found)
         for _ in as_completed([*real.values(), *(item for item, _ in described), *(item for _, item in trained)]):
-            pass  # waits in Python, because Ray's own wait drops what the handler of a signal raises
+            pass  # waits in Python: Ray's own wait suppresses exceptions of signal handlers
         ended = {content_key(job): trial for jobs, future in trained for job, trial in _trials(jobs, future)}
         found.jobs = list(cells.values())
         found.trials += [ended[key] for key in cells]
@@ -224,7 +225,7 @@ def _ask_questions(
     keys: Mapping[str, str],
     ask: Callable[..., PrefectFuture[Any]],
 ) -> Callable[[_Found], None]:
-    """Start the LLMs that answer questions: classifiers, annotators, judges. Returns what waits for their answers."""
+    """Start the LLMs that answer questions: classifiers, annotators, judges. Returns a function that waits for them."""
     config, asked = plan.study, plan.study.subjectivity
     classifying = [
         (job, ask(stages.classify_stage, job=job, data_key=keys[job.task.name])) for job in plan.untrained_jobs
@@ -251,7 +252,7 @@ def _ask_questions(
 
 
 def _record(ended: PrefectFuture[R] | State[R], failed: Callable[[str], R]) -> R:
-    """A stage's record; one that says why where the stage broke off, or the process that it ran in."""
+    """The record of a stage. If the stage or its process failed, ``failed`` makes a record with the reason."""
     result: R | BaseException
     try:
         result = ended.result(raise_on_failure=False)
@@ -264,20 +265,20 @@ def _record(ended: PrefectFuture[R] | State[R], failed: Callable[[str], R]) -> R
 
 
 def _trials(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> Iterable[tuple[TrialJob, Trial]]:
-    """Each job of a stage, which has one or a batch of them, with its trial."""
+    """Each job of a stage (one or a batch) with its trial."""
     found = _record(future, lambda error: [job.failed(error) for job in jobs])
     return zip(jobs, found if isinstance(found, list) else [found], strict=True)
 
 
-def _relay(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> None:
-    """Say here what a stage of trials said in another process, whose own log has reached Prefect already."""
+def _log_relayed(jobs: Sequence[TrialJob], future: PrefectFuture[Any]) -> None:
+    """Log the trials of a stage that ran in another process. That process has already sent its log to Prefect."""
     for job, trial in _trials(jobs, future):
         step = Progress("trial", job.cell, 1, 1, trial.outcome, failed=trial.status == "failed")
         announce(step, relayed=True)
 
 
-def _weigh(jobs: Sequence[TrialJob], weights: KeptWeights, future: PrefectFuture[Any]) -> None:
-    """Drop weights that the scores of trials rule out."""
+def _drop_weights(jobs: Sequence[TrialJob], weights: KeptWeights, future: PrefectFuture[Any]) -> None:
+    """Remove weights of arms that are no longer among the best."""
     for _, trial in _trials(jobs, future):
         weights.seen(trial)
 
@@ -289,14 +290,14 @@ def _log_curves(
     comparisons: Sequence[Comparison],
     settings: Settings,
 ) -> list[Trial]:
-    """The trials with the runs in MLflow that show them; a failure is recorded and holds up nothing."""
+    """The trials with their runs in MLflow. A failure is recorded, and the study goes on."""
     searched = (found.trials, comparisons, found.syntheses)
     fields = (run, config, *map(stages.unsearched, searched), settings)
     return _record(stages.curves_stage(*fields, return_state=True), partial(found.lost, "log curves", found.trials))
 
 
 def _log_models(config: StudyConfig, found: _Found, weights: KeptWeights, settings: Settings) -> list[RegisteredModel]:
-    """The models of new champions; a failure is recorded and holds up nothing."""
+    """The models of new champions. A failure is recorded, and the study goes on."""
     nothing: list[Logging] = []
     cells = stages.unsearched(found.jobs), stages.unsearched(found.trials)
     choice = stages.choose_models_stage(config, *cells, settings, return_state=True)

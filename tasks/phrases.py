@@ -57,9 +57,9 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def heading(title: str) -> str:
-    """A title with the colon after it, unless it ends with a question mark."""
-    return title if title.endswith("?") else f"{title}:"
+def about(title: str, text: str) -> str:
+    """A text after its title, with a colon (``Topics: it is good.``) unless the title is a question."""
+    return f"{title} {text[:1].upper()}{text[1:]}" if title.endswith("?") else f"{title}: {text}"
 
 
 def sentence(text: str) -> str:

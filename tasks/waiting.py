@@ -65,5 +65,5 @@ def wait_for(lock: BaseFileLock, what: str, first: float = FIRST, again: float =
             lock.acquire(timeout=patience)
             return
         except Timeout:
-            LOGGER.warning("waiting for %s, %.0f s so far; end that run to go on", what, time.monotonic() - begun)
+            LOGGER.warning("waiting for %s, %.0f s so far; end that run to continue", what, time.monotonic() - begun)
             patience = again

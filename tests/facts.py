@@ -96,9 +96,15 @@ def _flat(name: tuple[str, ...], value: Any, words: tuple[str, ...]) -> Iterator
         if value:
             yield name, True
     elif name[-1] == "evidence":
-        yield name, " ".join(NUMBER.findall(value))
+        yield name, _numbers(value)
     elif isinstance(value, int | float) or (isinstance(value, str) and name[-1] in words):
         yield name, value
+
+
+def _numbers(text: str) -> str:
+    """The numbers in a text. How a minus is written is no fact, and the sign of a zero is none either."""
+    found = NUMBER.findall(text.replace("−", "-"))
+    return " ".join(number if float(number) else number.lstrip("+-") for number in found)
 
 
 def _schema_2(results: Mapping[str, Any]) -> Iterator[Named]:
@@ -171,7 +177,7 @@ def read_facts(path: Path) -> Facts:
     """What ``write_facts`` wrote."""
     nested = json.loads(path.read_text(encoding="utf-8"))
     return {
-        (section, *([about] if about else []), *field.split(" / ")): value
+        (section, *([about] if about else []), *field.split(" / ")): _numbers(value) if "evidence" in field else value
         for section, items in nested.items()
         for about, fields in items.items()
         for field, value in fields.items()

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.phrases import among, fixed, heading, points, signed, signed_points
+from tasks.phrases import about, among, fixed, points, signed, signed_points
 from tasks.reporting.modes import mode_name
 
 Make = Callable[..., Any]
@@ -35,7 +35,8 @@ def test_differences_in_points() -> None:
 
 
 def test_a_question_needs_no_colon() -> None:
-    assert [heading(title) for title in ("Is it spam?", "Topics")] == ["Is it spam?", "Topics:"]
+    found = [about(title, "few-shot is best.") for title in ("Is it spam?", "Topics")]
+    assert found == ["Is it spam? Few-shot is best.", "Topics: few-shot is best."]
 
 
 @given(score=st.floats(-1, 1))

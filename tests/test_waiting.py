@@ -49,4 +49,4 @@ def test_a_lock_of_another_is_waited_for_and_said(tmp_path, caplog):
     assert lock.is_locked
     lock.release()
     holder.join()
-    assert "waiting for the other run, 0 s so far; end that run to go on" in caplog.text
+    assert "waiting for the other run, 0 s so far; end that run to continue" in caplog.text

@@ -1,4 +1,4 @@
-"""Seeded choices of real rows: same data, same draw, same rows, and a larger choice contains a smaller one."""
+"""Seeded choices of real rows. Same data and draw give the same rows; a larger choice contains a smaller one."""
 
 import functools
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ from tasks.errors import UserError, unknown
 from tasks.records import Example, TaskData
 
 DRAWS, SAMPLES = 32, 16
-"""Orders of rows, and samples, that stay in memory: cells and syntheses of one draw ask for the same ones."""
+"""Orders of rows, and samples, that are cached: cells and syntheses of one draw use the same ones."""
 
 
 def matched_rows(data: TaskData, label_counts: Mapping[str, int], draw: int) -> tuple[Example, ...]:
-    """As many training rows of each label as asked, drawn at random.
+    """The requested number of training rows of each label, drawn at random.
 
-    Raises ``UserError`` when a label is unknown or has fewer rows than asked.
+    Raises ``UserError`` if a label is unknown or has too few rows.
     """
     groups = _ranked_by_label(data, draw)
     chosen: list[Example] = []
@@ -25,8 +25,8 @@ def matched_rows(data: TaskData, label_counts: Mapping[str, int], draw: int) -> 
         available = groups.get(label, [])
         if count > len(available):
             raise UserError(
-                f"task {data.task.name!r}: {count} real training rows of label {label!r} asked, "
-                f"{len(available)} available; ask for at most that many rows_per_label"
+                f"task {data.task.name!r}: label {label!r} has {len(available)} real training rows, but {count} are "
+                f"needed; set rows_per_label to at most {len(available)}"
             )
         chosen += available[:count]
     return tuple(chosen)
@@ -34,35 +34,36 @@ def matched_rows(data: TaskData, label_counts: Mapping[str, int], draw: int) -> 
 
 @functools.lru_cache(maxsize=DRAWS)
 def _ranked_by_label(data: TaskData, draw: int) -> dict[str, list[Example]]:
-    """All training rows of each label in the order of a draw, of which matched rows are the beginnings."""
+    """All training rows of each label in the order of a draw. Matched rows are the first ones."""
     return {label: ranked(rows, f"matched:{draw}") for label, rows in by_label(data.train).items()}
 
 
 @functools.lru_cache(maxsize=SAMPLES)
 def natural_rows(data: TaskData, n: int | None, draw: int) -> tuple[Example, ...]:
-    """``n`` training rows in their natural label shares, at least one of each label; all of them when fewer or null."""
+    """``n`` training rows in their natural label shares, at least one of each label; null or too large: all rows."""
     return _stratified(data, data.train, n, f"natural:{draw}", "reference_rows")
 
 
 @functools.lru_cache(maxsize=SAMPLES)
 def test_sample(data: TaskData, n: int | None) -> tuple[Example, ...]:
-    """``n`` test rows in their natural label shares, at least one of each label; all of them when fewer or null.
+    """``n`` test rows in their natural label shares, at least one of each label; null or too large: all rows.
 
-    The same for every seed, so that trials are paired by test row.
+    They are the same for every seed, so that trials are paired by test row.
     """
     return _stratified(data, data.test, n, f"sample:{SPLIT_SEED}", "test_rows")
 
 
 def _stratified(data: TaskData, rows: Sequence[Example], n: int | None, salt: str, name: str) -> tuple[Example, ...]:
-    """The first ``n`` of an order of which every beginning has the labels in their shares.
+    """The first ``n`` rows of an order in which each initial part has the labels in their shares.
 
-    A label's i-th row of k comes at (i + 1/2) / k; the first row of each label comes before all others.
+    The i-th of a label's k rows has the position (i + 1/2) / k; the first rows of all labels come before the others.
     """
     if n is None or n >= len(rows):
         return tuple(rows)
     if n < len(data.task.labels):
         raise UserError(
-            f"task {data.task.name!r}: {name} {n} is less than its {len(data.task.labels)} labels; each needs a row"
+            f"task {data.task.name!r}: {name} {n} is less than its number of labels, "
+            f"{len(data.task.labels)}; each label needs a row"
         )
     groups = [ranked(group, salt) for _, group in sorted(by_label(rows).items())]
     firsts = [group[0] for group in groups]

@@ -97,13 +97,13 @@ def clean(task: TaskConfig, rows: Sequence[Example], name: str, dropped: Dropped
     result = [row for same, row in kept.items() if same not in conflicting]
     where = f"task {task.name!r}: {name} has {len(rows)} rows, but"
     if not kept:
-        raise UserError(f"{where} no text in any of them")
+        raise UserError(f"{where} none of them has a text")
     if len({row.label for row in kept.values()}) == 1 and not conflicting:
         raise UserError(f"{where} only one label, {rows[0].label!r}; a classifier needs at least two")
     if len(kept) == 1:
-        raise UserError(f"{where} the same text in every one of them")
+        raise UserError(f"{where} all of them have the same text")
     if not result:
-        raise UserError(f"{where} nothing except texts that stand under two labels")
+        raise UserError(f"{where} each text occurs with two labels")
     return result
 
 

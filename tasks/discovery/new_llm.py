@@ -33,7 +33,7 @@ def study_of_new_llm(
     provider = next((item for item in watch.providers if known and item.address == known.provider), None)
     if provider is None:
         names = ", ".join(item.address for item in watch.providers)
-        raise UserError(f"watch {watch.name!r} has no record of an LLM {model!r}; it asks {names}")
+        raise UserError(f"watch {watch.name!r} found no LLM {model!r}; it asks the providers {names}")
     others = [item for item in study.generators if item.model != model]
     listed = {item.model for item in others} | {model}
     others += [item.generator for item in everyone(store) if item.model not in listed]

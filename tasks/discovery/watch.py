@@ -107,7 +107,7 @@ class _Check:
                 self.found.ready.append(known if known.status == "ready" else replace(known, note="its study goes on"))
             else:
                 self.found.waiting.append(
-                    replace(known, note=f"{known.note}; start the deployment newcomer to go on now")
+                    replace(known, note=f"{known.note}; start the deployment newcomer to continue now")
                 )
         elif (
             known is None or known.status == "retired" or (known.status == "failed" and known.attempts < MOST_ATTEMPTS)

@@ -76,8 +76,8 @@ class Spending:
         if not self._excess:
             self._excess = True
             LOGGER.warning(
-                "a call of %s cost $%.4g, more than the $%.4g that its length and price allow; it is booked, and the "
-                "budget may be passed by the excess of one such call for each that is in flight", model, cost, worst
+                "a call of %s cost $%.4g, but its length and price allow at most $%.4g; all of it is counted, "
+                "and the budget may be exceeded by this difference for each call in flight", model, cost, worst
             )  # fmt: skip
 
     def settle(self, reservation: Reservation, usd: float, tokens: int, estimated: bool = False) -> None:

@@ -117,7 +117,6 @@ def _environment(results: Results) -> Environment:
         place=lambda row: place(row, results),
         judged=judged,
         beside=_beside,
-        heading=phrases.heading,
         mode=mode_name,
         short=short,
         clip=_clip,

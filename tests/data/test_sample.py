@@ -55,9 +55,9 @@ def test_all_rows_when_null_or_more_than_there_are() -> None:
 
 def test_more_than_there_is() -> None:
     rows = make_data({"a": 5, "b": 3})
-    with pytest.raises(UserError, match=r"'toy': 4 real training rows of label 'b' asked, 3 available"):
+    with pytest.raises(UserError, match=r"'toy': label 'b' has 3 real training rows, but 4 are needed"):
         matched_rows(rows, {"a": 4, "b": 4}, 0)
     with pytest.raises(UserError, match=r"label of task 'toy' 'z'.*Allowed: a, b"):
         matched_rows(rows, {"z": 1}, 0)
-    with pytest.raises(UserError, match=r"test_rows 1 is less than its 2 labels"):
+    with pytest.raises(UserError, match=r"test_rows 1 is less than its number of labels, 2"):
         sample_of_test(rows, 1)

@@ -109,7 +109,7 @@ def test_nobody_is_asked_for_opinions(study: Study, settings: Settings) -> None:
 
 
 def test_an_llm_that_no_provider_listed_is_refused(study: Study, settings: Settings) -> None:
-    with pytest.raises(UserError, match="'w' has no record of an LLM 'openai/new'; it asks http"):
+    with pytest.raises(UserError, match="'w' found no LLM 'openai/new'; it asks the providers http"):
         chosen(study, settings)
 
 

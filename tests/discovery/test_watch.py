@@ -104,7 +104,7 @@ def test_a_study_that_the_budget_stopped_waits_for_the_next_month(world: World) 
     assert (found.ready, models(found.waiting), found.headline) == ([], ["openai/a"], "1 LLM listed; 1 waiting")
     [row] = found.table()
     assert (row["LLM"], row["outcome"]) == ("openai/a", "waiting")
-    assert row["why"] == f"{why}; start the deployment newcomer to go on now"
+    assert row["why"] == f"{why}; start the deployment newcomer to continue now"
     world.now = "2026-12-01T06:00:00+00:00"
     [row] = world.look().table()
     assert (row["outcome"], row["why"]) == ("ready", "its study goes on")

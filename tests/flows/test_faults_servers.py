@@ -151,7 +151,7 @@ def test_down_ends_a_run_that_uses_the_servers(up: Up, endpoint: Provider) -> No
     assert up.run("down").returncode == 0
     _, said = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert "`synthgap up`, whose servers this run used, was ended; every answer that arrived is kept" in said
+    assert "`synthgap up`, whose servers this run used, was ended; all answers that arrived are kept" in said
     assert len(said) < 20_000 and "Traceback" not in said
     done = up.run("run", study)
     assert done.returncode == 0, done.stderr

@@ -27,5 +27,5 @@ _end_with(UpState(token="t", pid=1, created="now", prefect_api="p", tracking_uri
 def test_a_run_whose_up_is_ended_says_what_is_kept_and_what_is_asked_again(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", END, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    said = "was ended; every answer that arrived is kept, calls that were on their way are asked again; run the study"
+    said = "was ended; all answers that arrived are kept, calls in flight are made again; run the study"
     assert said in done.stderr

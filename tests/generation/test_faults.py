@@ -221,8 +221,8 @@ def test_kills_lose_nothing_and_repeat_only_what_was_under_way(job_at, data, set
 
 
 def test_a_second_process_waits_for_the_first_and_asks_nothing(job_at, data, settings, caplog):
-    with provider(latency=0.05) as endpoint:
-        job = job_at(endpoint, rows=30, concurrency=8)
+    with provider(latency=0.2) as endpoint:
+        job = job_at(endpoint, rows=30, concurrency=8, timeout=60)  # none is asked again on a busy machine
         journal = journal_of(job, data, settings)
         process = start(job, data, settings)
         wait_for(lambda: bool(read_journal(journal)))

@@ -293,7 +293,7 @@ def test_a_cost_beyond_the_worst_case_is_booked_and_said(tmp_path, caplog):
     ledger = Ledger(tmp_path / "b.json", 1.0)
     spend(ledger, Completion(ANSWER, "m", 10, 10, 0.5), Completion(ANSWER, "m", 10, 10, 0.25))
     assert ledger.spent_usd == 0.75
-    assert caplog.text.count("cost $0.5, more than the $0.0002") == 1
+    assert caplog.text.count("cost $0.5, but its length and price allow at most $0.0002") == 1
 
 
 CHILD = """

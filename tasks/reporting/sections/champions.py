@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tasks.phrases import count, heading, listed, signed_points
+from tasks.phrases import about, count, listed, signed_points
 from tasks.records import Challenge, short
 from tasks.reporting.grouping import in_order, titles
 from tasks.reporting.modes import mode_name
@@ -35,7 +35,7 @@ def sentences(results: Results) -> list[str]:
     found = []
     for (task, classifier), rows in overall.items():
         place = titles(results).get(task, task) + (f" ({short(classifier)})" if several else "")
-        found.append(f"{heading(place)} {_of_task(rows)}")
+        found.append(about(place, _of_task(rows)))
     return found + [_registered(model, results) for model in results.models]
 
 
@@ -92,7 +92,8 @@ def _named(writer: str, row: Challenge) -> str:
 def _registered(model: RegisteredModel, results: Results) -> str:
     task = titles(results).get(model.task, model.task)
     same = f"predicts what its trial predicted on {100 * model.agreement:.1f}% of test rows"
-    return f"{heading(task)} the best model is version {model.version} of {model.name} in MLflow's registry; it {same}."
+    where = f"version {model.version} of {model.name} in MLflow's registry"
+    return about(task, f"the best model is {where}; it {same}.")
 
 
 def tags(results: Results) -> dict[str, str]:

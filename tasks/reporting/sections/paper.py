@@ -2,7 +2,7 @@
 
 from tasks.analysis.subjectivity.paper import Published, beside
 from tasks.modes import MATCHED_REAL
-from tasks.phrases import heading, listed, points
+from tasks.phrases import about, listed, points
 from tasks.records import Comparison, Interval, short
 from tasks.reporting.grouping import Scored, in_order, titles
 from tasks.reporting.modes import mode_name
@@ -43,7 +43,7 @@ def losses(results: Results) -> list[str]:
             if own:
                 title = titles(results).get(task, task)
                 said = f"the paper {_lost_or_won(theirs)} of accuracy{with_}; this study {own}."
-                sentences.append(f"{heading(title)} {mode_name(mode)}: {said}")
+                sentences.append(about(title, f"{mode_name(mode)}: {said}"))
     return sentences
 
 
