@@ -126,7 +126,7 @@ def each_way(texts: Sequence[str], rounds: int) -> tuple[dict[str, float], float
         start = time.perf_counter()
         before = first_release(texts, MAX_LENGTH, precision(), cores())
         middle = time.perf_counter()
-        now = encoders.embed(encoder, texts, MAX_LENGTH, precision(), cores())
+        now = encoders.embed(encoder, texts, MAX_LENGTH, precision(), cores()).vectors
         end = time.perf_counter()
         alone = products(texts, MAX_LENGTH, cores())
         if number:

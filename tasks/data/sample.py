@@ -8,8 +8,10 @@ from tasks.data.split import SPLIT_SEED, by_label, ranked
 from tasks.errors import UserError, unknown
 from tasks.records import Example, TaskData
 
-DRAWS, SAMPLES = 32, 16
-"""Orders of rows, and samples, that are cached: cells and syntheses of one draw use the same ones."""
+CHOICES, SAMPLES, TASKS = 4096, 16, 16
+"""Choices of a label's rows, samples, and tasks by label that are cached: a run uses those of its plan again, and each
+choice reads all rows.
+"""
 
 
 def matched_rows(data: TaskData, label_counts: Mapping[str, int], draw: int) -> tuple[Example, ...]:
@@ -17,25 +19,29 @@ def matched_rows(data: TaskData, label_counts: Mapping[str, int], draw: int) -> 
 
     Raises ``UserError`` if a label is unknown or has too few rows.
     """
-    groups = _ranked_by_label(data, draw)
     chosen: list[Example] = []
     for label, count in label_counts.items():
         if label not in data.task.labels:
             raise unknown(f"label of task {data.task.name!r}", label, data.task.labels)
-        available = groups.get(label, [])
-        if count > len(available):
+        available = len(_by_label(data).get(label, ()))
+        if count > available:
             raise UserError(
-                f"task {data.task.name!r}: label {label!r} has {len(available)} real training rows, but {count} are "
-                f"needed; set rows_per_label to at most {len(available)}"
+                f"task {data.task.name!r}: label {label!r} has {available} real training rows, but {count} are "
+                f"needed; set rows_per_label to at most {available}"
             )
-        chosen += available[:count]
+        chosen += _first(data, label, count, draw)
     return tuple(chosen)
 
 
-@functools.lru_cache(maxsize=DRAWS)
-def _ranked_by_label(data: TaskData, draw: int) -> dict[str, list[Example]]:
-    """All training rows of each label in the order of a draw. Matched rows are the first ones."""
-    return {label: ranked(rows, f"matched:{draw}") for label, rows in by_label(data.train).items()}
+@functools.lru_cache(maxsize=TASKS)
+def _by_label(data: TaskData) -> dict[str, list[Example]]:
+    return by_label(data.train)
+
+
+@functools.lru_cache(maxsize=CHOICES)
+def _first(data: TaskData, label: str, count: int, draw: int) -> tuple[Example, ...]:
+    """The first rows of a label in the order of a draw."""
+    return tuple(ranked(_by_label(data).get(label, ()), f"matched:{draw}", count))
 
 
 @functools.lru_cache(maxsize=SAMPLES)

@@ -5,6 +5,7 @@ the first k of a ranking are among the first k + 1, so larger choices contain sm
 """
 
 import hashlib
+import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -33,8 +34,8 @@ def same_text(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def ranked(rows: Iterable[Example], salt: str) -> list[Example]:
-    """Rows in a random order that depends on their texts and the salt only."""
+def ranked(rows: Iterable[Example], salt: str, most: int | None = None) -> list[Example]:
+    """Rows in a random order that depends on their texts and the salt only; of it the first ones, null for all."""
     start = hashlib.sha256(salt.encode() + b"\n")
 
     def rank(row: Example) -> bytes:
@@ -42,7 +43,7 @@ def ranked(rows: Iterable[Example], salt: str) -> list[Example]:
         state.update(row.text.encode())
         return state.digest()
 
-    return sorted(rows, key=rank)
+    return sorted(rows, key=rank) if most is None else heapq.nsmallest(most, rows, key=rank)
 
 
 def by_label(rows: Iterable[Example]) -> dict[str, list[Example]]:

@@ -1,21 +1,24 @@
 """Embeddings of texts, made once and kept in the store: for probes, measures, and whatever else reads vectors.
 
 They are kept in shards, one for each batch of texts that were new: an immutable artifact of two NumPy files, which can
-be read as memory maps. A shard's key begins with a hash of everything that shapes a vector but the text, so a listing
-finds all that there are. Several processes and machines can add shards at once; at worst a text is in two of them. An
-interrupted run loses the batch that it was at. A damaged shard is reported and removed, and its texts are embedded
-again when they are needed.
+be read as memory maps. A shard's key begins with hashes of everything that shapes a vector but the text, so a listing
+finds all that there are. How many tokens may be read shapes the vectors of longer texts only: that of a whole text
+serves every length, as probes and measures differ in it. Several processes and machines can add shards at once; at
+worst a text is in two of them. An interrupted run loses the batch that it was at. A damaged shard is reported and
+removed, and its texts are embedded again when they are needed.
 """
 
 import contextlib
 import hashlib
 import io
+import struct
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tasks.errors import RunError
 from tasks.records import ID_LENGTH, content_key
@@ -29,21 +32,31 @@ if TYPE_CHECKING:
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 Encode = Callable[[Sequence[str]], Vectors]
-"""Embeds texts: float32 (texts, width)."""
+"""Embeds texts: float32 (texts, width). What one makes counts as cut, because it does not tell whether a text was."""
 
 KIND = "vectors"
 TEXTS, VECTORS = "texts.npy", "vectors.npy"
-"""Files of a shard: hashes of its texts, uint8 (texts, 16), sorted; and their vectors, float32 (texts, width)."""
+"""Files of a shard: its texts as (hash, 16 bytes; tokens, uint32, 0 where it was cut), by hash; and their vectors,
+float32 (texts, width)."""
 VERSION = 1
 """Raised by hand when a change of code changes vectors by more than rounding."""
 SHARD_TEXTS = 2048
 """Texts of a shard at most, which bounds memory and what an interruption loses."""
-HASH_BYTES = 16
+HASH_BYTES, TOKEN_BYTES = 16, 4
 
 _embedding = threading.Lock()
 """Stages that run at once often need the same texts: the second one finds them."""
-_texts: dict[tuple[str, str], tuple[bytes, ...]] = {}
-"""Hashes of the texts of the shards that this process has seen, by store and key."""
+_texts: dict[tuple[str, str], "_Texts"] = {}
+"""The texts of the shards that this process has seen, by store and key."""
+
+
+class _Texts(NamedTuple):
+    """The texts of a shard, in its order."""
+
+    names: Sequence[bytes]
+    """Their hashes."""
+    tokens: Sequence[int]
+    """0 where a text was cut."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +69,23 @@ class Embedder:
     precision: Precision
 
     @cached_property
-    def key(self) -> str:
-        """Begins the keys of its shards."""
-        shaped_by = {**self.encoder.identity, "max_length": self.max_length, "precision": self.precision}
+    def family(self) -> str:
+        """Begins the keys of the shards of all embedders that differ in the length alone."""
+        shaped_by = {**self.encoder.identity, "precision": self.precision}
         return content_key({"version": VERSION, "pooling": "mean", **shaped_by})[:ID_LENGTH]
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    @cached_property
+    def key(self) -> str:
+        """Begins the keys of its shards."""
+        return self.family + content_key({"max_length": self.max_length})[:ID_LENGTH]
+
+    def encode(self, texts: Sequence[str]) -> encoders.Embedded:
         """Embed texts in a worker process, on all cores; this process stays free of torch."""
-        vectors: Vectors = worker.call(
-            encoders.embed, self.encoder, list(texts), self.max_length, self.precision, cores()
-        )
-        return vectors
+        return worker.call(encoders.embed, self.encoder, list(texts), self.max_length, self.precision, cores())
+
+    def can_use(self, key: str, tokens: int) -> bool:
+        """Whether a vector is as this one would make it, by its shard's key and the tokens of its text."""
+        return key.startswith(self.key) or 0 < tokens <= self.max_length
 
 
 def find_embedder(name: str, max_length: int, revision: str | None = None) -> Embedder:
@@ -86,7 +105,7 @@ def embed(texts: Sequence[str], embedder: Embedder, store: Store, *, encode: Enc
         found = _stored(set(names), embedder, store)
         missing = {name: text for name, text in zip(names, texts, strict=True) if name not in found}
         for batch in _batches(sorted(missing)):
-            vectors = _add([(name, missing[name]) for name in batch], embedder, store, encode or embedder.encode)
+            vectors = _add([(name, missing[name]) for name in batch], embedder, store, encode)
             found |= zip(batch, vectors, strict=True)
     width = len(next(iter(found.values()))) if found else 0
     embedded = np.empty((len(names), width), np.float32)
@@ -108,13 +127,15 @@ def stored_texts(texts: Sequence[str], embedder: Embedder, store: Store) -> int:
     wanted = {_name(text) for text in texts}
     total = len(wanted)
     for key in _shards(embedder, store):
-        wanted.difference_update(_texts_of(store, key))
+        wanted.difference_update(name for _, name in _usable(key, embedder, store))
     return total - len(wanted)
 
 
 def seconds_per_character(embedder: Embedder, store: Store) -> float | None:
-    """How long the shards of an embedder took; null where there are none."""
-    made = [found for key in _shards(embedder, store) if (found := store.record(KIND, key, Speed))]
+    """How long the shards of an embedder took, or of those that differ in the length; null where there are none."""
+    shards = _shards(embedder, store)
+    own = [key for key in shards if key.startswith(embedder.key)]
+    made = [found for key in own or shards if (found := store.record(KIND, key, Speed))]
     characters = sum(shard.characters for shard in made)
     return sum(shard.seconds for shard in made) / characters if characters else None
 
@@ -129,14 +150,22 @@ def _batches(names: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 
 
 def _shards(embedder: Embedder, store: Store) -> list[str]:
-    return [key for key in store.keys(KIND) if key.startswith(embedder.key)]
+    return [key for key in store.keys(KIND) if key.startswith(embedder.family)]
+
+
+def _usable(key: str, embedder: Embedder, store: Store) -> Iterator[tuple[int, bytes]]:
+    """Rows of a shard whose vectors an embedder can use, with the hashes of their texts."""
+    texts = _texts_of(store, key)
+    for row, (name, tokens) in enumerate(zip(texts.names, texts.tokens, strict=True)):
+        if embedder.can_use(key, tokens):
+            yield row, name
 
 
 def _stored(names: set[bytes], embedder: Embedder, store: Store) -> dict[bytes, Vectors]:
     """Vectors of those of the texts that the store has, by the texts' hashes."""
     found: dict[bytes, Vectors] = {}
     for key in _shards(embedder, store):
-        rows = [(row, name) for row, name in enumerate(_texts_of(store, key)) if name in names and name not in found]
+        rows = [(row, name) for row, name in _usable(key, embedder, store) if name in names and name not in found]
         if rows and (vectors := _vectors_of(store, key)) is not None:
             chosen = vectors[[row for row, _ in rows]]  # a copy: the shard's other vectors are let go
             found |= zip((name for _, name in rows), chosen, strict=True)
@@ -144,37 +173,38 @@ def _stored(names: set[bytes], embedder: Embedder, store: Store) -> dict[bytes, 
     return found
 
 
-def _add(batch: Sequence[tuple[bytes, str]], embedder: Embedder, store: Store, encode: Encode) -> Vectors:
+def _add(batch: Sequence[tuple[bytes, str]], embedder: Embedder, store: Store, encode: Encode | None) -> Vectors:
     import numpy as np
 
     names, texts = [name for name, _ in batch], [text for _, text in batch]
     started = time.monotonic()
-    vectors = encode(texts)
+    vectors, tokens = (encode(texts), [0] * len(texts)) if encode else embedder.encode(texts)
     made: dict[str, object] = {
         "texts": len(texts),
         "characters": sum(map(len, texts)),
         "seconds": round(time.monotonic() - started, 3),
     }
     made |= {"encoder": embedder.encoder.identity, "max_length": embedder.max_length, "precision": embedder.precision}
-    hashes = np.frombuffer(b"".join(names), np.uint8).reshape(-1, HASH_BYTES)
+    kind = np.dtype([("text", f"V{HASH_BYTES}"), ("tokens", f"<u{TOKEN_BYTES}")])
+    listed = np.array(list(zip(names, tokens, strict=True)), kind)
     key = embedder.key + content_key([name.hex() for name in names])[:ID_LENGTH]
-    store.put(KIND, key, made, {TEXTS: _to_bytes(hashes), VECTORS: _to_bytes(vectors)})
+    store.put(KIND, key, made, {TEXTS: _to_bytes(listed), VECTORS: _to_bytes(vectors)})
     return vectors
 
 
-def _texts_of(store: Store, key: str) -> tuple[bytes, ...]:
-    """Hashes of a shard's texts, in its order; none where it is damaged or gone. Kept in memory: a shard never changes,
-    and an object store would be asked for all of them by every stage.
+def _texts_of(store: Store, key: str) -> _Texts:
+    """A shard's texts; none where it is damaged or gone. Kept in memory: a shard never changes, and an object store
+    would be asked for all of them by every stage.
     """
     if (store.url, key) not in _texts:
         try:
             content = store.file(KIND, key, TEXTS)
         except FileNotFoundError:
             _remove(store, key)
-            return ()
+            return _Texts((), ())
         header = 10 + int.from_bytes(content[8:10], "little")  # read without NumPy, which a plan need not import
-        starts = range(header, len(content), HASH_BYTES)
-        _texts[store.url, key] = tuple(content[start : start + HASH_BYTES] for start in starts)
+        listed = list(struct.iter_unpack(f"<{HASH_BYTES}sI", content[header:]))
+        _texts[store.url, key] = _Texts([name for name, _ in listed], array("I", (tokens for _, tokens in listed)))
     return _texts[store.url, key]
 
 
@@ -184,7 +214,7 @@ def _vectors_of(store: Store, key: str) -> "Vectors | None":
 
     try:
         vectors: Vectors = np.load(io.BytesIO(store.file(KIND, key, VECTORS)), allow_pickle=False)
-        if len(vectors) == len(_texts_of(store, key)):
+        if len(vectors) == len(_texts_of(store, key).names):
             return vectors
         store.damaged(KIND, key, f"{VECTORS} has another number of rows than {TEXTS}")
     except FileNotFoundError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import metadata, util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.config import EMBEDDED_CLASSIFIER
 from tasks.errors import RunError, UserError, unknown
@@ -157,12 +157,20 @@ def by_length(items: Sequence[dict[str, Any]]) -> list[int]:
     return sorted(range(len(items)), key=lambda i: -len(items[i]["input_ids"]))
 
 
-def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: str, threads: int) -> "np.ndarray":
-    """Mean-pooled last hidden states of the texts, float32 (texts, width), not normalised.
+class Embedded(NamedTuple):
+    """Embeddings of texts, and how much of each text they are of."""
+
+    vectors: "np.ndarray"
+    """Mean-pooled last hidden states, float32 (texts, width), not normalised."""
+    tokens: list[int]
+    """Of each text; 0 where it has more than may be read. A whole text has the same vector whatever may be read."""
+
+
+def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: str, threads: int) -> Embedded:
+    """Embed texts, of which ``max_length`` tokens are read.
 
     Runs on the GPU when torch sees one, else as ``threads`` batches at a time, each on one core: a batch that several
-    cores share makes them wait for each other after every product. ``max_length`` in tokens. The encoder stays in
-    memory for the next call.
+    cores share makes them wait for each other after every product. The encoder stays in memory for the next call.
     """
     import numpy as np
     import torch
@@ -185,7 +193,9 @@ def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: st
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool_of_threads:
         for _ in pool_of_threads.map(pool, _batches(items, BATCH_TOKENS[device])):
             pass  # raises what a batch raised
-    return pooled
+    most = min(max_length, tokenizer.model_max_length)
+    lengths = [len(item["input_ids"]) for item in items]
+    return Embedded(pooled, [length if length < most else 0 for length in lengths])
 
 
 def _batches(items: Sequence[dict[str, Any]], tokens: int) -> Iterator[list[int]]:

@@ -1,6 +1,7 @@
 import io
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from tasks.errors import RunError
 from tasks.store import Store
 from tasks.training import embeddings
 from tasks.training.embeddings import KIND, SHARD_TEXTS, Embedder, embed, seconds_per_character, stored_texts
-from tasks.training.encoders import Encoder
+from tasks.training.encoders import Embedded, Encoder
 
 PLACES = ["{folder}/store", "memory://{folder}"]
 
@@ -42,6 +43,34 @@ def test_each_distinct_text_is_embedded_once_whoever_asks_and_in_whatever_order(
     assert again.tolist() == [[3, 99], [4, 100], [1, 97]]
     assert sorted(text for batch in encode.asked for text in batch) == ["a", "bb", "ccc", "dddd"]
     assert stored_texts(["a", "a", "dddd", "e"], embedder(), store) == 2
+
+
+@dataclass(frozen=True)
+class Counting(Embedder):
+    """Reads a character as a token; keeps what it was asked."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def encode(self, texts):
+        self.asked.extend(texts)
+        read = [text[: self.max_length] for text in texts]
+        vectors = np.array([[len(text), ord(text[0])] for text in read], np.float32)
+        return Embedded(vectors, [len(text) if len(text) < self.max_length else 0 for text in texts])
+
+
+def test_a_whole_text_has_one_vector_however_much_may_be_read(store):
+    short, long = (Counting(Encoder("an-encoder", "an-encoder", None, "1"), size, "fp32") for size in (4, 8))
+    assert embed(["a", "bbb", "cccc", "dddddd"], short, store).tolist() == [[1, 97], [3, 98], [4, 99], [4, 100]]
+    assert embed(["a", "bbb", "cccc", "dddddd"], long, store).tolist() == [[1, 97], [3, 98], [4, 99], [6, 100]]
+    assert sorted(long.asked) == ["cccc", "dddddd"], "which the other may have cut"
+    assert stored_texts(["a", "cccc", "e"], long, store) == 2
+    tiny = replace(short, max_length=2, asked=[])
+    assert embed(["bbb", "a"], tiny, store).tolist() == [[2, 98], [1, 97]]
+    assert tiny.asked == ["bbb"], "which is longer than it may read"
+    medium = replace(short, max_length=6, asked=[])
+    assert embed(["cccc"], medium, store).tolist() == [[4, 99]] and not medium.asked
+    assert embed(["dddddd"], medium, store).tolist() == [[6, 100]] and not medium.asked, "as long as it may read"
+    assert seconds_per_character(replace(short, max_length=5), store) >= 0
 
 
 @pytest.mark.parametrize("other", [{"name": "another"}, {"max_length": 32}, {"precision": "bf16"}])

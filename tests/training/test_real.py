@@ -64,7 +64,9 @@ def test_a_broken_folder_is_a_failed_cell(make_job, settings, spam, tmp_path):
 def test_embeddings_do_not_depend_on_their_batch():
     texts = ["short", "a rather longer text about something else entirely, with a comma"]
     encoder = encoders.find_encoder(EMBEDDED_CLASSIFIER)
-    together = worker.call(encoders.embed, encoder, texts, 64, "fp32", 1)
-    alone = np.vstack([worker.call(encoders.embed, encoder, [text], 64, "fp32", 1) for text in texts])
+    together, tokens = worker.call(encoders.embed, encoder, texts, 64, "fp32", 1)
+    alone = np.vstack([worker.call(encoders.embed, encoder, [text], 64, "fp32", 1).vectors for text in texts])
     assert together.shape == (2, 384)
+    assert tokens == [3, 15], "with those that begin and end a text"
+    assert worker.call(encoders.embed, encoder, texts, 15, "fp32", 1).tokens == [3, 0], "which may have been cut"
     assert together == pytest.approx(alone, abs=1e-4)

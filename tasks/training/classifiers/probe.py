@@ -59,7 +59,8 @@ def fit_predict(training: Training) -> "np.ndarray":
     """
     encoder = encoders.find_encoder(training.config.model.removeprefix(PREFIX), training.config.revision)
     texts = [*training.texts, *training.test_texts]
-    vectors = _normal(encoders.embed(encoder, texts, training.config.max_length, training.precision, training.threads))
+    embedded = encoders.embed(encoder, texts, training.config.max_length, training.precision, training.threads)
+    vectors = _normal(embedded.vectors)
     model = _fit(vectors[: len(training.texts)], training.row_labels)
     return _probabilities(model, vectors[len(training.texts) :], training.labels)
 
