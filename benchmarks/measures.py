@@ -57,8 +57,8 @@ class Real:
 
     def written(self, rows: int) -> list[str]:
         """So many texts made of chunks of those of the first label."""
-        writer = Writer(self.texts[0], ())
-        return [" ".join(writer.fresh()) for _ in range(rows)]
+        writer, rng = Writer(self.texts[0], (), rows), random.Random(0)
+        return [" ".join(writer.fresh(rng)) for _ in range(rows)]
 
 
 def seconds_of(texts: Sequence[str], ours: Vectors, theirs: Vectors) -> dict[str, tuple[float, Measured | None]]:

@@ -16,6 +16,7 @@ import argparse
 import csv
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -174,21 +175,21 @@ def study(options: argparse.Namespace) -> Iterator[Figure]:
     data = real_rows(TASK)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        writer, labels = Writer([row.text for row in data.train], ()), list(data.task.labels)
-        imports = []
+        writer, labels = Writer([row.text for row in data.train], (), 0), list(data.task.labels)
+        imports, rng = [], random.Random(0)
         for number in range(options.sets):
             path = place / f"set-{number}.csv"
             with path.open("w", newline="", encoding="utf-8") as file:
                 lines = csv.writer(file)
                 lines.writerow(["text", "label"])
-                lines.writerows([" ".join(writer.fresh()), labels[row % len(labels)]] for row in range(options.rows))
+                lines.writerows([" ".join(writer.fresh(rng)), labels[row % len(labels)]] for row in range(options.rows))
             imports.append({"name": f"set-{number}", "task": TASK, "file": path.name})
         grid = {"modes": ["real", "imported"], "imports": imports, "seeds": list(range(SEEDS))}
         results, seconds, gib = run(place, rows_per_label=options.rows // len(labels), **grid)
         store = Store(str(place / "home" / "store"))
         shards = [store.get(embeddings.KIND, key) or {} for key in store.keys(embeddings.KIND)]
         texts = sum(shard["texts"] for shard in shards)
-        sample = [" ".join(writer.fresh()) for _ in range(2000)]
+        sample = [" ".join(writer.fresh(rng)) for _ in range(2000)]
         encoder = encoders.find_encoder(EMBEDDED_CLASSIFIER)
         for _ in range(2):  # the first one imports and loads
             start = time.perf_counter()

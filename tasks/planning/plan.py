@@ -86,7 +86,9 @@ class Plan:
     untrained: tuple[PlannedUntrained, ...]
     questions: tuple[PlannedQuestions, ...]
     training_seconds: float | None
-    """What the missing trials take one after the other; null when a classifier's speed is unknown."""
+    """What the missing trials take one after the other, and starting their run; null when a classifier's speed is
+    unknown.
+    """
     notes: tuple[str, ...] = ()
     """What is done otherwise than the study asks, and why."""
     shown: tuple[Shown, ...] = ()

@@ -51,6 +51,12 @@ class TaskData:
         """A hash without the texts. Selections of rows are cached by it, and hashing all texts takes too long."""
         return hash((self.task.name, self.source, len(self.train), len(self.pool), len(self.test)))
 
+    def __eq__(self, other: object) -> bool:
+        """By the content key, because a run reads the rows of its plan again and asks for their choices."""
+        if not isinstance(other, TaskData):
+            return NotImplemented
+        return self is other or (self.source == other.source and self.task == other.task and self.key == other.key)
+
     @cached_property
     def key(self) -> str:
         """Content key of the task and its rows. It does not depend on their source.

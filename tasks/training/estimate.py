@@ -22,13 +22,18 @@ EMBEDDED_CHARACTER = 5e-5
 """Seconds to embed a character with the packaged encoder, on two CPU cores."""
 PROBE_SECONDS = 0.05
 """Seconds to fit a probe, to test it and to store its predictions."""
+START_SECONDS = 15.0
+"""Seconds that a run with any training takes beside it: servers, libraries, results. The first run in a home took 17 s
+on two CPU cores, two of them with its trainings (``make bench-startup``).
+"""
 PAST_TRIALS = 50
 
 
 def seconds_to_train(
     jobs: Iterable[TrialJob], data: Sequence[TaskData], test_rows: int | None, store: Store
 ) -> float | None:
-    """Seconds that trials take one after the other; null when nothing is known of a classifier's speed.
+    """Seconds that trials take one after the other, and starting their run; null when nothing is known of a
+    classifier's speed.
 
     ``data`` are the rows of the jobs' tasks, ``test_rows`` those that each trial predicts, null for all.
     """
@@ -42,7 +47,7 @@ def seconds_to_train(
     of_task = {rows.task.name: rows for rows in data}
     tested = {name: min(test_rows or len(rows.test), len(rows.test)) for name, rows in of_task.items()}
     rates = {EMBEDDED_CLASSIFIER: EMBEDDED_SECONDS, **_rates(store)} if fine_tuned else {}
-    total = 0.0
+    total = START_SECONDS if fine_tuned or probes else 0.0
     for job in fine_tuned:
         if job.classifier.model not in rates:
             return None
