@@ -26,7 +26,7 @@ CHECK_CHOICE = $(if $(MADE),$(if $(OTHER),$(error .venv was made without $(OTHER
 
 .PHONY: setup demo test test-slow check lock clean
 .PHONY: bench-filters bench-generation bench-coverage bench-measures bench-overhead bench-startup bench-screening
-.PHONY: bench-large bench-bulk
+.PHONY: bench-large bench-bulk bench-training
 
 demo: setup
 	$(BIN)/synthgap run quickstart
@@ -102,6 +102,10 @@ bench-startup: setup
 # Minutes; fails where 10,000 cells take over 30 s to plan or two minutes to compare, or memory grows past 2 GiB.
 bench-large: setup
 	$(BIN)/python -m benchmarks.large
+
+# Ten minutes; fails where a fine-tuning takes over 1.5 times its arithmetic floor, or scores less than a plain Trainer.
+bench-training: setup
+	$(BIN)/python -m benchmarks.training
 
 # Needs the network and some minutes; run after a change of dependencies in pyproject.toml.
 lock: setup

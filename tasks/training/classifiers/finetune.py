@@ -38,7 +38,7 @@ LEARNING_RATE = 3e-5
 
 MICRO_BATCHES = 2
 """Parts of a batch that go through the encoder one by one on a CPU, like lengths together: the same gradient with less
-padding (docs/LOG.md)."""
+padding and memory (docs/LOG.md)."""
 
 SAVES = "transformers"
 """A training can leave its model in a folder, as transformers saves it."""
@@ -121,6 +121,8 @@ def _save(model: Any, tokenizer: Any, labels: Sequence[str], folder: str) -> Non
 
 
 def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folder: str, on_gpu: bool) -> Any:
+    from tasks.training import packing
+
     config = training.config
     rows = encoders.tokenize(tokenizer, training.texts, config.max_length)
     number = {label: i for i, label in enumerate(training.labels)}
@@ -128,6 +130,9 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
     random.Random(training.seed).shuffle(rows)  # the sampler below shuffles by a seed of its own
     total = steps(len(rows), config)
     parts = 1 if on_gpu else math.gcd(config.batch_size, MICRO_BATCHES)
+    packed = not on_gpu and packing.can_pack(model.config)  # a GPU would wait for attention, text by text
+    if packed and not 0 < len(rows) % config.batch_size < parts:  # else the sampler repeats rows, one for each part
+        parts = 1
     arguments = library.TrainingArguments(
         output_dir=folder,
         max_steps=total,
@@ -149,12 +154,13 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
         disable_tqdm=True,
         report_to="none",
         dataloader_pin_memory=False,
+        label_names=["labels"],  # of a packed model it finds none
     )
     trainer = library.Trainer(
-        model=model,
+        model=packing.Packed(model) if packed else model,
         args=one_device(arguments),
         train_dataset=rows,
-        data_collator=library.DataCollatorWithPadding(tokenizer),
+        data_collator=packing.collate if packed else library.DataCollatorWithPadding(tokenizer),
         compute_loss_func=_mean_loss,
         processing_class=tokenizer,
     )
@@ -176,7 +182,7 @@ def _mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any) -> Any:
     """Cross-entropy of a part of a batch, as its share of the whole batch's mean: the parts differ in size."""
     from torch.nn.functional import cross_entropy
 
-    return cross_entropy(outputs.logits, labels, reduction="sum") / num_items_in_batch
+    return cross_entropy(outputs["logits"], labels, reduction="sum") / num_items_in_batch
 
 
 def _predict(trainer: Any, rows: list[dict[str, Any]]) -> "np.ndarray":
