@@ -251,7 +251,8 @@ def test_annotators_judges_and_an_llm_that_classifies_are_part_of_it(first, plac
     tasks = {task["task"]: task for task in results["subjectivity"]["tasks"]}
     assert {task["source"] for task in tasks.values()} == {"annotators"}
     assert all(task["mean_agreement"]["mean"] == 1 and task["items"] == 24 for task in tasks.values())
-    assert all("no pair" in task["note"] for task in tasks.values())  # a judge that always says A
+    # a judge that always says A decides no pair
+    assert all("no two tasks of the study were compared" in task["note"] for task in tasks.values())
     asked = [cell for cell in results["cells"] if cell["arm"]["mode"] == "llm_few_shot"]
     assert all(cell["n_test"] == 24 and cell["latency_s"] > 0 and cell["run_id"] for cell in asked)
     assert results["totals"]["calls"] >= len(writer.bodies) - before
