@@ -11,7 +11,10 @@ from tasks.files import make_folder, replacing
 
 
 def repack(source: Path, target: Path) -> Path:
-    """Write ``source`` with its matrices as Q8_0 to ``target``, unless that exists. Returns ``target``; takes seconds."""
+    """Write ``source`` with its matrices as Q8_0 to ``target``, unless that exists; returns ``target``.
+
+    This takes seconds.
+    """
     if not target.exists():
         make_folder(target.parent)
         with replacing(target) as draft:
