@@ -31,7 +31,7 @@ def take(report: Path, picture: Path, *, width: int, height: int, dark: bool, wh
 
 
 def main() -> int:
-    """Take the picture, and say by the exit code whether the page fits."""
+    """Take the picture; the exit code is 1 if the page does not fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path, help="report.html of a study")
     parser.add_argument("picture", type=Path, help="PNG file to write")

@@ -51,7 +51,7 @@ it."""
 PART = 8 * 2**20
 """Bytes of a file that are read at once, then hashed or sent."""
 AT_ONCE = 500
-"""Manifests that are read at once; bounds memory."""
+"""Most manifests that are read at the same time, which limits memory."""
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
 """Protocols of stores without folders, which replace a whole object or nothing."""
 

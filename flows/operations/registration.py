@@ -1,8 +1,8 @@
 """Deployments on the Prefect server: created, updated when their files change, removed when their files are gone.
 
 Changes that a user made on the server are kept: a paused deployment stays paused, and a schedule that was added to a
-study stays. Each deployment has a tag with its owner, which stands for the home folder of its file, so that several
-machines can share a server.
+study stays. Each deployment has a tag with its owner, the name of the worker for the home folder of its file, so that
+several machines can share a server.
 """
 
 import importlib

@@ -49,7 +49,7 @@ class Call:
 
     call: str
     asked: str
-    """The model that was asked."""
+    """The model that was called."""
     model: str
     """The model that answered, as the provider reports it."""
     seed: int

@@ -114,7 +114,7 @@ ONE_KEY = (
 """Providers whose calls to an address carry the given key and nothing else from the environment. Other providers sign
 calls, fetch a token or log in; they are called at their own addresses only."""
 OWN_SERVERS = {"hosted_vllm": "HOSTED_VLLM_API_KEY"}
-"""litellm's variable for the key of a server of one's own, which belongs to no provider."""
+"""litellm's variable for the key of a user's own server, which belongs to no provider."""
 OPENAI_NAMES = re.compile(r"(?:ft:)?(?:gpt-|o[134](?:-|$)|chatgpt|davinci|babbage)")
 """Beginnings of OpenAI's model names without a provider. litellm also knows such names of other providers."""
 

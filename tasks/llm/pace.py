@@ -35,13 +35,13 @@ class Pace:
         self.rate: float | None = None
         """Calls that may start in a second; null until a call was refused after others had been accepted."""
         self._begun = now
-        self._starts = deque[float]()  # of the last minute, without those that were refused
+        self._starts = deque[float]()  # of the last minute, without refused calls
         self._refusals = 0  # in a row
         self._by_the_minute = False
         self._last_cut = self._last_change = -math.inf
         self._first_cut = self._tells_from = (
             math.nan
-        )  # of the first refusal: when, and since when starts tell of the rate
+        )  # time of the first refusal, and of the first start that counts for the rate
 
     def started(self, now: float) -> None:
         """A call is sent."""

@@ -1,7 +1,7 @@
 """A study's grid: its syntheses and trials.
 
-Modes that train on the same generated rows share one synthesis. If a label has fewer real rows than the study asks for,
-only as many rows are generated, so that a gap is never caused by a different number of rows.
+Modes that train on the same generated rows share one synthesis. If matched real rows are in the study and a label has
+fewer real rows than it asks for, only as many rows are generated, so that a gap is never caused by the number of rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

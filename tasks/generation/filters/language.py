@@ -38,7 +38,7 @@ of the pool."""
 
 @functools.cache
 def identifier() -> "LanguageIdentifier":
-    """The model, which is loaded once in half a second. Its probabilities are normalised over all languages."""
+    """The model, which is loaded once in half a second. Its probabilities are calibrated across text lengths."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
