@@ -41,7 +41,7 @@ class Pace:
         self._last_cut = self._last_change = -math.inf
         self._first_cut = self._tells_from = (
             math.nan
-        )  # time of the first refusal, and of the first start that counts for the rate
+        )  # time of the first refusal, and the time from which starts count for the rate
 
     def started(self, now: float) -> None:
         """A call is sent."""
