@@ -1,12 +1,12 @@
-"""Do a million rows run in bounded memory, and survive a kill? Imports and generates made-up rows at growing sizes.
+"""Do a million rows run in limited memory, and survive a kill? Imports and generates made-up rows at growing sizes.
 
     python -m benchmarks.bulk --rows 100000 1000000
 
-Each measurement is a process of its own: rows a second, and its most resident memory. The LLM is a function that
-answers at once, so that what is measured is our own work: journal, filters and store. Each synthesis is also killed and
-run again: it must lose no call, ask none again that was on disk, and end with the rows of an undisturbed one. Exits
-with 1 where it does not, where memory passes its bound, or where a row of the largest size takes over ``MOST_GROWTH``
-times the CPU seconds of one of the smallest.
+Each measurement is a separate process, which reports rows a second and its peak resident memory. The LLM is a function
+that answers immediately, so that only our work is measured: journal, filters and store. Each synthesis is also killed
+and run again: it must lose no call, repeat no call that was on disk, and have the rows of an uninterrupted run. Exits
+with 1 if it does not, if memory exceeds its limit, or if a row of the largest size takes over ``MOST_GROWTH`` times the
+CPU seconds of a row of the smallest.
 """
 
 import argparse
@@ -43,27 +43,27 @@ POOL = 0.1
 """Share of the real training rows that prompts may show."""
 MOST_GIB = 1.0
 MOST_GROWTH = 1.5
-"""Times the CPU seconds a row that the largest size may take, against the smallest."""
+"""Highest ratio of the CPU seconds per row of the largest size to those of the smallest."""
 AT_ONCE = 64
 KILLED_AFTER = 0.25
 """Share of its texts after which a synthesis is killed."""
 NOTED = "noted"
-"""Eight bytes for each call that the LLM was asked, its seed, or for each row of an import."""
+"""File with eight bytes for each LLM call (its seed) or each row of an import."""
 
 
 def real_rows() -> TaskData:
-    """The task whose texts the made-up ones are put together from."""
+    """The task from whose texts the made-up ones are built."""
     return load(find_task(TASK, Path.cwd()), Settings(), POOL)
 
 
 def writer_of(data: TaskData, rows: int) -> Writer:
-    """Writes texts from real ones that no prompt shows."""
+    """A writer of texts that are built from real ones that no prompt shows."""
     pool = set(data.pool)
     return Writer([row.text for row in data.train if row not in pool], data.pool, rows)
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """A file to import, half of its rows of each label."""
+    """Write a file to import, with equally many rows of each label."""
     data = real_rows()
     writer, labels = writer_of(data, rows), tuple(data.task.labels)
     with path.open("w") as file:
@@ -73,7 +73,7 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def job_of(data: TaskData, rows: int, each: int, file: Path | None) -> SynthesisJob:
-    """A synthesis that looks at exactly so many texts; ``each`` answer of the LLM has so many."""
+    """A synthesis that filters exactly ``rows`` texts; an answer of the LLM has ``each`` texts."""
     imported = file and ImportConfig(name="made-up", task=TASK, file=str(file))
     fields: dict[str, Any] = {"model": "fake/llm", "concurrency": AT_ONCE, "texts_per_call": each, "price": None}
     generator = GeneratorConfig(model="made-up") if imported else GeneratorConfig.model_validate(fields)
@@ -82,7 +82,7 @@ def job_of(data: TaskData, rows: int, each: int, file: Path | None) -> Synthesis
 
 
 def measure(home: Path, rows: int, each: int, file: Path | None) -> dict[str, Any]:
-    """What one synthesis takes and comes to."""
+    """Time, memory and rows of one synthesis."""
     data = real_rows()
     job, writer = job_of(data, rows, each, file), writer_of(data, rows)
     home.mkdir(exist_ok=True)
@@ -121,13 +121,13 @@ def measure(home: Path, rows: int, each: int, file: Path | None) -> dict[str, An
 
 
 def command(home: Path, rows: int, each: int, file: Path | None) -> list[str]:
-    """The same in a process of its own, whose memory is its own."""
+    """The command that measures in a separate process, so that its memory can be measured."""
     given = ["--home", str(home), "--rows", str(rows), "--texts", str(each), *(["--file", str(file)] if file else [])]
     return [sys.executable, "-m", "benchmarks.bulk", *given]
 
 
 def measured(home: Path, rows: int, each: int, file: Path | None = None) -> dict[str, Any]:
-    """What a process measures."""
+    """The measurement of a separate process."""
     done = subprocess.run(command(home, rows, each, file), cwd=ROOT, stdout=subprocess.PIPE, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -144,7 +144,7 @@ def show(name: str, found: dict[str, Any]) -> None:
 
 
 def kill(home: Path, rows: int, each: int, file: Path | None) -> None:
-    """Kill a synthesis after ``KILLED_AFTER`` of its texts."""
+    """Kill a synthesis after the share ``KILLED_AFTER`` of its texts."""
     with subprocess.Popen(command(home, rows, each, file), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         noted = home / NOTED
         while process.poll() is None and (not noted.exists() or noted.stat().st_size < 8 * rows / each * KILLED_AFTER):
@@ -160,12 +160,12 @@ def journal_in(home: Path) -> Mapping[str, Entry]:
 
 
 def numbers_noted(home: Path) -> "array[int]":
-    """Seeds of all calls that the LLM was asked, in their order."""
+    """Seeds of all LLM calls, in their order."""
     return array("Q", (home / NOTED).read_bytes())
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether bounds were kept."""
+    """Run and print; the exit code is 1 if a limit was exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--texts", type=int, default=1, help="texts that the LLM gives in one answer")
@@ -192,7 +192,7 @@ def main() -> int:
 
 
 def part(folder: Path, kind: str, rows: int, each: int) -> tuple[dict[str, Any], bool]:
-    """One size, undisturbed and killed: what the undisturbed one took, and whether a bound was missed."""
+    """Run one size without and with a kill; returns the measurement without it, and whether a limit was exceeded."""
     quiet_home, killed_home = folder / f"{kind}-{rows}", folder / f"{kind}-{rows}-killed"
     file = folder / f"{rows}.jsonl" if kind == "import" else None
     name = "import" if file else f"fake LLM, {each} a call"

@@ -1,9 +1,9 @@
-"""What the generation benchmark measures: one process that asks for texts and tells its times.
+"""The process that the generation benchmark measures: it generates texts and reports its times.
 
     python -m benchmarks.client product --url http://127.0.0.1:8000/v1 --calls 400 --at-once 50 --draws 0 1
 
-Prints a JSON list, one record a draw. A process each, so that the first draw is a cold one and no contender warms up
-the next.
+Prints a JSON list with one record for each draw. Each contender has its own process, so that its first draw is always
+cold.
 """
 
 import argparse
@@ -36,7 +36,7 @@ PRICE = {"input": 0.15, "output": 0.6}
 
 
 def job_of(data: TaskData, options: argparse.Namespace, draw: int) -> SynthesisJob:
-    """A synthesis that takes so many calls if every text is kept."""
+    """A synthesis that takes ``options.calls`` calls if every text is kept."""
     fields: dict[str, Any] = {"model": EMBEDDED_GENERATOR}
     if options.url:
         fields = {"model": SERVED, "api_base": options.url, "price": PRICE, "concurrency": options.at_once}
@@ -46,20 +46,20 @@ def job_of(data: TaskData, options: argparse.Namespace, draw: int) -> SynthesisJ
 
 
 def requests_of(job: SynthesisJob, data: TaskData, count: int) -> list[Request]:
-    """The first calls of a synthesis, in its order."""
+    """The first ``count`` calls of a synthesis, in its order."""
     labels = tuple(job.task.labels)
     return [keys.request(job, data, labels[i % len(labels)], i // len(labels)) for i in range(count)]
 
 
 def timed(work: Callable[[], int]) -> dict[str, Any]:
-    """Wall seconds, texts and own CPU seconds of some work that returns how many calls it made."""
+    """Calls, wall seconds and CPU seconds of this process for ``work``, which returns how many calls it made."""
     wall, cpu = time.perf_counter(), time.process_time()
     made = work()
     return {"calls": made, "seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
 
 
 def by_product(data: TaskData, options: argparse.Namespace, home: Path) -> list[dict[str, Any]]:
-    """The whole engine: journal, budget on disk and all default filters."""
+    """The product: with journal, budget on disk and all default filters."""
     settings = Settings(home=home)
 
     def one(draw: int) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def by_litellm(data: TaskData, options: argparse.Namespace, home: Path) -> list[
     """Calls of litellm alone: no journal, no budget, no filters, no retries."""
 
     def work(requests: list[Request]) -> int:
-        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # as the engine has it: no download
+        os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # as in the product: no download
         import litellm
 
         async def ask(request: Request, slots: asyncio.Semaphore) -> None:
@@ -111,7 +111,7 @@ def by_litellm(data: TaskData, options: argparse.Namespace, home: Path) -> list[
 
 
 def by_llama(data: TaskData, options: argparse.Namespace, home: Path) -> list[dict[str, Any]]:
-    """The embedded LLM asked past the engine: the same prompts straight to xllamacpp's server."""
+    """The embedded LLM without the product: the same prompts, sent directly to xllamacpp's server."""
     job = job_of(data, options, options.draws[0])
     native = embedded.server(job.generator.model)._native
     params = calls.sampling(job.generator)
@@ -135,7 +135,7 @@ CONTENDERS = {"product": by_product, "litellm": by_litellm, "llama": by_llama}
 
 
 def main() -> None:
-    """Ask, and print what it took."""
+    """Make the calls and print the times."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("contender", choices=[*CONTENDERS, "prompts"], help="prompts: print them instead, as JSONL")
     parser.add_argument("--url", help="endpoint to ask; without one the embedded LLM is asked")
@@ -152,7 +152,7 @@ def main() -> None:
             print(json.dumps({"messages": request.messages}))
         return
     if not options.url:
-        from tasks.llm import gateway  # imports litellm: a start-up, as loading the model is, and not measured
+        from tasks.llm import gateway  # imports litellm: like the loading of the model, not measured
 
         gateway.prepare(GeneratorConfig(model=EMBEDDED_GENERATOR))
         embedded.server(EMBEDDED_GENERATOR)

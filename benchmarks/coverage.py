@@ -1,16 +1,16 @@
-"""Do the intervals cover and are the p-values uniform? Simulated studies, a row for each setting.
+"""Do intervals have their nominal coverage, and are p-values uniform? Simulated studies, one row for each setting.
 
     python -m benchmarks.coverage --studies 400
 
-Two equally good systems are tested on the same items over several seeds. An item is hard for both, harder for one of
-them, and each seed changes the skill of a system as a whole and on each item; a wrong answer is another
-label, often the first. The true score and gap are those over many items and seeds of the population. Prints the
-coverage of 95% intervals of score and gap, that of a gap that is not 0, the shares of p below .05 and .01 and the
-Kolmogorov-Smirnov p of uniformity under no difference, how often interval and p-value disagree, and what CPU time 200
-comparisons take.
+Two equally good systems are tested on the same items with several seeds. Each item has a difficulty for both systems
+and one for each of them, and each seed changes the skill of a system on all items and on each item. A wrong answer is
+another label, often the first. The true score and gap are those over many items and seeds of the population. Prints the
+coverage of 95% intervals of the score, of the gap, and of a gap that is not 0; without a difference, the shares of p
+below .05 and .01 and the Kolmogorov-Smirnov p of uniformity; how often interval and p-value disagree; and the CPU time
+of 200 comparisons.
 
-Exits with 1 where, with 3 seeds or more, the coverage of a setting leaves 93-97% by over three standard errors, or the
-mean over all settings leaves it at all.
+Exits with 1 if, with 3 seeds or more, the coverage of a setting is outside 93-97% by over three standard errors, or the
+mean over all settings is outside that range.
 """
 
 import argparse
@@ -34,15 +34,15 @@ SHARES = {
     (4, "even"): (0.25, 0.25, 0.25, 0.25),
     (4, "uneven"): (0.6, 0.2, 0.1, 0.1),
 }
-"""Of each label among the items, by number of labels and balance."""
+"""Share of each label among the items, by number of labels and balance."""
 SEED_SDS = {"none": (0.0, 0.0), "small": (0.1, 0.3), "large": (0.5, 0.8)}
-"""Spread of seeds in logits: of the whole model, and of the model on each item."""
+"""Standard deviations of the effect of seeds, in logits: on all items together, and on each item."""
 COLUMNS = ("score", "gap", "gap .5", "p<.05", "p<.01", "KS", "split")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What one row of the table simulates."""
+    """The simulation of one row of the table."""
 
     labels: int
     balance: str
@@ -52,7 +52,7 @@ class Setting:
 
     @property
     def truth(self) -> NDArray[np.intp]:
-        """(items,) real labels; as in a stratified test set, their shares do not vary."""
+        """(items,) real labels; their shares are fixed, as in a stratified test set."""
         counts = np.rint(np.array(SHARES[self.labels, self.balance]) * self.items).astype(np.intp)
         return np.repeat(np.arange(self.labels), counts)
 
@@ -60,7 +60,7 @@ class Setting:
 def systems(
     rng: np.random.Generator, labels: NDArray[np.intp], classes: int, seeds: int, spread: str, advantage: float = 0.0
 ) -> tuple[Aligned, Aligned]:
-    """Predictions of two systems, the second better by ``advantage`` logits, paired by seed and item."""
+    """Predictions of two systems, paired by seed and item. The second system is better by ``advantage`` logits."""
     by_seed, by_both = SEED_SDS[spread]
     hard = rng.normal(0, 1.2, len(labels))
     day = rng.normal(0, by_seed, (seeds, 1))
@@ -77,7 +77,7 @@ def systems(
 
 @lru_cache
 def population(setting: Setting, advantage: float) -> tuple[float, float]:
-    """(score of the first system, its gap to the second) over 400 seeds, each on items of its own."""
+    """(score of the first system, its gap to the second) over 400 seeds, each with its own items."""
     rng = np.random.default_rng(1)
     labels = setting.truth
     both = [systems(rng, labels, setting.labels, 1, setting.spread, advantage) for _ in range(400)]
@@ -86,7 +86,7 @@ def population(setting: Setting, advantage: float) -> tuple[float, float]:
 
 
 def simulate(setting: Setting, studies: int, resamples: int) -> dict[str, float]:
-    """The table's row: shares over simulated studies."""
+    """A row of the table: shares over simulated studies."""
     whole = replace(setting, items=5000, seeds=1)
     score, _ = population(whole, 0.0)
     _, loss = population(whole, 0.5)
@@ -135,7 +135,7 @@ def speed() -> float:
 
 
 def main() -> int:
-    """Print the table; 1 where an interval does not hold."""
+    """Print the table; returns 1 if the coverage of an interval is wrong."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=400, help="simulated studies a setting")
     parser.add_argument("--resamples", type=int, default=1000, help="resamples of each interval")

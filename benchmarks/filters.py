@@ -1,10 +1,10 @@
-"""Do filters stay near-linear? Sifts made-up rows through the default filters, a fifth of them first, then all.
+"""Is the time of filters nearly linear? Filters made-up rows by the default filters: first a fifth of them, then all.
 
     python -m benchmarks.filters --task sms_spam
 
-Rows are chunks of a task's real texts put together anew, with known shares of copies, near copies, rewrites of pool
-texts and debris among them, the same in every run. Prints time, memory and rejects by reason; exits with 1 where the
-whole takes longer or more memory than it may.
+Rows are new combinations of parts of a task's real texts. Known shares of them are copies, near copies, rewrites of
+pool texts and LLM artefacts, the same in every run. Prints time, memory and rejected rows by reason; exits with 1 if
+time or memory exceeds its limit.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from tasks.records import Example, TaskData
 from tasks.settings import Settings
 
 SHARES = {"duplicate": 0.05, "near_duplicate": 0.10, "rewrite": 0.05, "debris": 0.02, "language": 0.01, "empty": 0.01}
-"""Of all rows, those planted for each reason. Not all are found for that one: a rewrite may be a duplicate, too."""
+"""Share of the rows made for each reason. Some are rejected for another one: a rewrite may also be a duplicate."""
 FOREIGN = "Hallo {}, kommst du heute Abend um {} Uhr mit uns ins Kino oder bleibst du zu Hause?"
 MOST_SECONDS, MOST_GIB = 120.0, 2.0
 
 
 class Writer:
-    """Writes rows, each by its number alone, so that none need be kept; some are copies of common originals."""
+    """Writes rows. A row depends only on its number, so that rows need not be stored; some are copies of others."""
 
     def __init__(self, texts: list[str], pool: tuple[Example, ...], rows: int) -> None:
         self.texts = [text.split() for text in texts]
@@ -61,7 +61,7 @@ class Writer:
         return " ".join(original).upper() if kind == "duplicate" else " ".join(self.replaced(rng, original, share=0.04))
 
     def fresh(self, rng: random.Random) -> list[str]:
-        """As many words as some real text has, in chunks of two to six from others."""
+        """Words in parts of two to six from random real texts, as many as a random real text has."""
         length, words = max(3, len(rng.choice(self.texts))), []
         while len(words) < length:
             source, size = rng.choice(self.texts), rng.randint(2, 6)
@@ -70,20 +70,20 @@ class Writer:
         return words[:length]
 
     def replaced(self, rng: random.Random, words: list[str], share: float) -> list[str]:
-        """The words with that share of them, at least one, replaced by others."""
+        """The words, of which ``share``, at least one, are replaced by random ones."""
         places = rng.sample(range(len(words)), max(1, round(share * len(words))))
         return [rng.choice(self.words) if i in places else word for i, word in enumerate(words)]
 
 
 def entry(number: int, text: str) -> Entry:
-    """The journal's line of a call that was answered with one text."""
+    """The journal entry of a call that was answered with one text."""
     return Entry(f"c/{number}/0", "", 0, (Answer(text, "stop"),), "", "", 0, 0, 0.0, "", 0.0, "")
 
 
 def filtered(
     task: TaskConfig, data: TaskData, pool: tuple[Example, ...], texts: list[str]
 ) -> tuple[float, FilterPipeline]:
-    """Seconds that all texts take, and what became of them."""
+    """Seconds of filtering all texts, and the pipeline with the results."""
     labels = {label: number for number, label in enumerate(task.labels)}
 
     def lookup(label: str, index: int) -> Entry:
@@ -101,13 +101,13 @@ def filtered(
 
 
 def peak_gib() -> float:
-    """Most resident memory of this process so far; Linux counts in KiB, macOS in bytes."""
+    """Peak resident memory of this process so far, in GiB; Linux reports KiB, macOS bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak / 2**30 if sys.platform == "darwin" else peak / 2**20)
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether limits were kept."""
+    """Run and print; the exit code is 1 if a limit was exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="sms_spam", help="catalog id; its real texts are what rows are made of")
     parser.add_argument("--rows", type=int, default=100_000)

@@ -1,9 +1,9 @@
-"""Is generation as fast as the provider lets it be, and does it survive what happens? One row a figure.
+"""Is generation as fast as the provider allows, and does it survive limits and kills? One row for each figure.
 
     python -m benchmarks.generation --distilabel ENV/bin/python --embedded
 
-Endpoints run on loopback in a process of their own and take a CPU core of the client's; compare within a run only.
-Exits with 1 where a bar is missed. ``--only`` picks parts: speed, rate, kills, embedded.
+Endpoints run on loopback in separate processes, which also use the machine's CPU cores, so compare figures only within
+a run. Exits with 1 if a limit is missed. ``--only`` selects parts: speed, rate, kills, embedded.
 """
 
 import argparse
@@ -21,16 +21,16 @@ from tests.provider import ROOT, provider
 
 LATENCY = 0.5
 SLOWEST, MOST_CPU = 1.3, 8.0
-"""Times the ideal, and milliseconds of CPU a call, warm."""
+"""Highest multiple of the ideal time, and most milliseconds of CPU for a call, both warm."""
 RATE, RATE_CALLS, RATE_SHARE, RATE_REFUSED = 20, 600, 0.9, 0.05
 KILLS, KILL_CALLS = 20, 4000
 ENGINE_SHARE, SHARING = 0.95, 2.0
-"""Of the embedded LLM's own throughput; gain of four texts a prompt over one."""
+"""Least share of the embedded LLM's own throughput, and least gain of four texts from a prompt over one."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of output. ``ok`` is null where there is no bar."""
+    """One row of output. ``bar`` is the limit; ``ok`` is null without a limit."""
 
     name: str
     value: str
@@ -43,11 +43,11 @@ class Figure:
 
 
 class ContenderError(Exception):
-    """A contender could not do what it was asked for."""
+    """A contender failed."""
 
 
 def client(contender: str, **options: Any) -> list[dict[str, Any]]:
-    """What a client process of its own measured. Raises ``ContenderError`` where it ended by an error."""
+    """The records of a separate client process. Raises ``ContenderError`` if it failed."""
     given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items() if name != "draws"]
     draws = [str(draw) for draw in options.get("draws", (0, 1))]
     command = [sys.executable, "-m", "benchmarks.client", contender, *given, "--draws", *draws]
@@ -59,13 +59,13 @@ def client(contender: str, **options: Any) -> list[dict[str, Any]]:
 
 
 def speed(distilabel: str | None) -> Iterator[Figure]:
-    """The engine and others against an endpoint that only takes its time."""
+    """The product and others, with an endpoint that has only latency."""
     for calls, at_once in ((400, 50), (2000, 500)):
         for contender in ("product", "litellm"):
             with provider(latency=LATENCY) as endpoint:
                 try:
                     records = client(contender, url=endpoint.url, calls=calls, at_once=at_once)
-                except ContenderError as error:  # litellm alone repeats nothing, so a slow machine may end it
+                except ContenderError as error:  # litellm alone does not repeat calls, so it may fail on a slow machine
                     ours = contender == "product"
                     name = f"{contender}, {calls} calls, {at_once} at once"
                     yield Figure(name, f"failed: {error}", "no failure" if ours else "", False if ours else None)
@@ -81,7 +81,7 @@ def _timed(name: str, record: dict[str, Any], at_once: int) -> Iterator[Figure]:
     ratio, cpu = record["seconds"] / ideal, 1000 * record["cpu"] / record["calls"]
     ours = name.startswith("product") and name.endswith("warm")
     took = f"{record['seconds']:.2f} s = {ratio:.2f} x ideal ({record['calls']} calls)"
-    if ours and at_once == 50:  # more at once is more than one process can send in that time
+    if ours and at_once == 50:  # one process cannot send more in that time
         yield Figure(name, took, f"<= {SLOWEST} x", ratio <= SLOWEST)
     else:
         yield Figure(name, took)
@@ -110,7 +110,7 @@ def _distilabel(python: str, calls: int, at_once: int) -> Figure:
 
 
 def rate() -> Iterator[Figure]:
-    """An endpoint that allows so many calls a second and does not say so."""
+    """An endpoint that allows ``RATE`` calls a second and does not report this limit."""
     with provider(latency=LATENCY, rate=RATE) as endpoint:
         client("product", url=endpoint.url, calls=RATE_CALLS, at_once=64, draws=[0])
         stats = endpoint.stats()
@@ -123,7 +123,7 @@ def rate() -> Iterator[Figure]:
 
 
 def kills() -> Iterator[Figure]:
-    """A client that is killed again and again."""
+    """A client that is killed many times."""
     with tempfile.TemporaryDirectory() as folder:
         outcome = kill_often(Path(folder), KILLS, KILL_CALLS)
     name = f"{outcome.kills} kills in {outcome.calls} calls"
@@ -137,7 +137,7 @@ def kills() -> Iterator[Figure]:
 
 
 def embedded() -> Iterator[Figure]:
-    """The embedded LLM, through the engine and past it."""
+    """The embedded LLM, with and without the product."""
     four = client("product", calls=24, completions=4, draws=[0])[0]
     direct = client("llama", calls=four["calls"], completions=4, draws=[0])[0]
     one = client("product", calls=48, completions=1, draws=[0])[0]
@@ -152,7 +152,7 @@ def embedded() -> Iterator[Figure]:
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether bars were kept."""
+    """Run and print; the exit code is 1 if a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--distilabel", help="Python of an environment with benchmarks/distilabel/requirements.txt")
     parser.add_argument("--embedded", action="store_true", help="the embedded LLM, too; takes minutes")

@@ -1,7 +1,7 @@
-"""Kills a synthesis at random moments, again and again, lets it end, and compares what came of it with a quiet one.
+"""Kills a synthesis many times at random moments, then completes it and compares its rows with an uninterrupted one.
 
-What the endpoint had answered when the client was killed, but the client had not yet got on disk, cannot be known to
-the next run: it asks again, and that is counted as under way at the kill, apart from calls that it should have known.
+If the client is killed after the endpoint has answered a call and before the answer is on disk, the next run must
+repeat the call. Such calls are counted as in flight at the kill, separately from repeated calls that were on disk.
 """
 
 import random
@@ -19,11 +19,11 @@ AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Outcome:
-    """What so many kills did."""
+    """The result of a number of kills."""
 
     kills: int
     calls: int
-    """That the synthesis needed."""
+    """Distinct calls of the synthesis."""
     lost: int
     """Calls that were on disk at a kill and are not there any more."""
     repeated: int
@@ -31,11 +31,11 @@ class Outcome:
     under_way: int
     """Calls answered again that were not on disk at the kill."""
     same: bool
-    """The rows are those of an undisturbed run."""
+    """Whether the rows are those of an uninterrupted run."""
 
     @property
     def most_under_way(self) -> int:
-        """No more calls can have been under way."""
+        """Most calls that can have been in flight at the kills."""
         return self.kills * AT_ONCE
 
 
@@ -53,7 +53,7 @@ def _calls(journal: Path) -> set[str]:
 
 
 def _kill(command: list[str], home: Path, after: float) -> bool:
-    """Start a run and kill it so many seconds after its first answer; false when it ended before."""
+    """Start a run and kill it ``after`` seconds after its first answer; false if it ended before."""
 
     def size() -> int:
         journal = _only(list(home.glob("journals/*.jsonl")))
@@ -74,10 +74,10 @@ def _rows(home: Path) -> bytes:
 
 
 def kill_often(folder: Path, kills: int, calls: int, seed: int = 0) -> Outcome:
-    """Kill a synthesis of so many calls so often, each time 0.5 to 3 s after its first answer."""
+    """Kill a synthesis of ``calls`` calls ``kills`` times, each time 0.5 to 3 s after the run's first answer."""
     rng = random.Random(seed)
     home, quiet = folder / "killed", folder / "quiet"
-    known: dict[str, int] = {}  # calls on disk at a kill, and how often each had been answered by then
+    known: dict[str, int] = {}  # calls on disk at a kill -> how often each was answered before it
     done = 0
     with provider(latency=0.1) as endpoint:
         command = _client(endpoint.url, home, calls, AT_ONCE)

@@ -1,12 +1,11 @@
-"""Is a study of 10,000 cells planned, compared and reported in time? One row a step.
+"""Is a study of 10,000 cells planned, compared and reported in time? One row for each step.
 
     python -m benchmarks.large
 
-Rows and predictions are made up; imports go through the product's own filters, and trials lie in the store under the
-keys that the product looks them up by. Two shapes are measured: one draw of rows for the whole study, and a draw for
-each seed, which has as many syntheses as imports and seeds. Each is measured at an eighth of its size too, because what
-grows faster than the number of cells shows there. Exits with 1 where a plan or a comparison takes too long, or memory
-grows too far.
+Rows and predictions are made up; imports pass the product's filters, and trials are in the store under the product's
+keys. Two shapes are measured: one draw of rows for the whole study, and a draw for each seed, with a synthesis for each
+import and seed. Each is also measured with an eighth of the imports, to show times that grow faster than the number of
+cells. Exits with 1 if a plan or a comparison takes too long, or memory exceeds its limit.
 """
 
 import argparse
@@ -44,15 +43,15 @@ from tasks.training.rows import training_rows
 from tasks.training.trial import KIND, PREDICTIONS, Prediction, Scores, StoredTrial, item_key, trial_key
 
 MOST_S = {"plan": 30.0, "compare": 120.0}
-"""For 10,000 cells on two cores."""
+"""Most seconds of a step for 10,000 cells on two cores."""
 MOST_GIB = 2.0
 SEEDS = 20
 LABELS = (2, 2, 3, 6)
-"""Labels of each task."""
+"""Number of labels of each task."""
 TRAIN, TEST, IMPORTED = 4000, 600, 435
 """Rows of a task and of an import."""
 SHARE = 8
-"""The small study has this part of the imports."""
+"""The small study has this fraction (1/8) of the imports."""
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in "lmnrst"]
 
 Draws = Literal["study", "seed"]
@@ -60,7 +59,7 @@ Draws = Literal["study", "seed"]
 
 @dataclass(frozen=True)
 class Made:
-    """A study with everything that it needs in the store."""
+    """A study whose syntheses and trials are all in the store."""
 
     config: StudyConfig
     data: tuple[TaskData, ...]
@@ -71,20 +70,20 @@ class Made:
 
 @dataclass
 class Clock:
-    """Seconds of each step, and those of CPU, which a busy machine does not stretch."""
+    """Wall seconds and CPU seconds of each step. Other work on the machine hardly changes CPU seconds."""
 
     seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @contextmanager
     def __call__(self, step: str) -> Iterator[None]:
-        """Time what is done within."""
+        """Measure the time of the block."""
         start, cpu = time.perf_counter(), time.process_time()
         yield
         self.seconds[step] = time.perf_counter() - start, time.process_time() - cpu
 
 
 def make_task(number: int) -> TaskData:
-    """Rows of about 20 words; raters of the first task agree more or less."""
+    """Rows of about 20 words; the first task has varying agreement of its raters."""
     rng = np.random.default_rng(number)
     labels = [f"label_{i}" for i in range(LABELS[number])]
     task = TaskConfig(
@@ -113,7 +112,7 @@ def texts(rng: np.random.Generator, place: str, n: int) -> list[str]:
 
 
 def make_study(folder: Path, imports: int, classifiers: int, draws: Draws) -> tuple[StudyConfig, tuple[TaskData, ...]]:
-    """So many imports of each task in files, probes of one encoder in so many settings."""
+    """A study with ``imports`` files to import for each task, and probes with ``classifiers`` settings."""
     data = tuple(map(make_task, range(len(LABELS))))
     listed = []
     for rows in data:
@@ -140,7 +139,7 @@ def make_study(folder: Path, imports: int, classifiers: int, draws: Draws) -> tu
 
 
 def fill(config: StudyConfig, data: tuple[TaskData, ...], settings: Settings) -> Made:
-    """Import all rows and put a trial of every cell into the store, as a finished run leaves them."""
+    """Import all rows and put a trial of every cell into the store, as after a finished run."""
     store, of_task = Store(settings.store_url), {rows.task.name: rows for rows in data}
     plan, syntheses = make_plan(config, data, settings), []
     jobs = list(plan.real_jobs)
@@ -156,7 +155,7 @@ def fill(config: StudyConfig, data: tuple[TaskData, ...], settings: Settings) ->
 
 
 Lines = list[list[bytes]]
-"""Of each test row, the line that is stored for each label that may be predicted."""
+"""For each test row and each label, the stored line that predicts this label."""
 
 
 def _lines(data: TaskData) -> Lines:
@@ -173,7 +172,7 @@ def _lines(data: TaskData) -> Lines:
 
 
 def _put(job: TrialJob, data: TaskData, lines: Lines, store: Store) -> Trial:
-    """The trial of a cell that is right about as often as its arm is good."""
+    """Store and return the trial of a cell; its expected accuracy depends on its arm."""
     train, test = training_rows(job, data, store), test_sample(data, job.test_rows)
     key = trial_key(job, train, test)
     rng, labels = np.random.default_rng([int(key[:8], 16), job.seed]), list(job.task.labels)
@@ -190,7 +189,7 @@ def _put(job: TrialJob, data: TaskData, lines: Lines, store: Store) -> Trial:
 
 
 def conclude(made: Made, clock: Clock) -> tuple[Plan, Results, str]:
-    """Plan the study and conclude from its trials as a run does, each step timed; the page's text with the results."""
+    """Plan the study and analyse its trials as a run does, and measure each step; returns plan, results and page."""
     config, store, trials = made.config, Store(made.settings.store_url), made.trials
     with clock("plan"):
         plan = make_plan(config, made.data, made.settings)
@@ -219,7 +218,7 @@ def conclude(made: Made, clock: Clock) -> tuple[Plan, Results, str]:
 
 
 def measure(imports: int, classifiers: int, draws: Draws) -> tuple[int, dict[str, tuple[float, float]], str]:
-    """Cells, seconds of each step, and what else is worth knowing."""
+    """Number of cells, seconds of each step, and a description of sizes."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(home=Path(folder) / "home", data_dir=None)
         config, data = make_study(Path(folder), imports, classifiers, draws)
@@ -236,7 +235,7 @@ def measure(imports: int, classifiers: int, draws: Draws) -> tuple[int, dict[str
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether limits were kept."""
+    """Run and print; the exit code is 1 if a limit was exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", choices=["study", "seed"], nargs="+", default=["study", "seed"])
     parser.add_argument("--imports", type=int, default=30, help="of each of four tasks")

@@ -1,11 +1,11 @@
-"""Do measures of large sets stay quick and small, and do sampled values err as they say? One row a measure.
+"""Are measures of large sets fast and small, and the standard errors of sampled values right? A row for each measure.
 
     python -m benchmarks.measures
 
-Vectors are embeddings of the headlines that come with a package, by the encoder that does: sarcastic ones against the
-others. For more rows than there are, headlines are drawn again and small noise is added to their vectors; texts are
-put together from chunks of theirs. Exits with 1 where all measures together take too long or too much memory, or where
-a sampled value lies further from the exact one than its error allows.
+Vectors are embeddings of packaged headlines by the packaged encoder: sarcastic headlines against the others. If more
+rows are needed than there are, headlines are drawn repeatedly and small noise is added to their vectors; texts are
+built from parts of headlines. Exits with 1 if all measures together take too much time or memory, or if a sampled value
+differs from the exact one by too many standard errors.
 """
 
 import argparse
@@ -33,14 +33,14 @@ TASK, LABELS = "headline_sarcasm", ("sarcastic", "not_sarcastic")
 CORES = 2
 MOST_SECONDS, MOST_GIB = 60.0, 3.0
 NOISE = 0.02
-"""Standard deviation of each of 384 dimensions: a cosine of about 0.93 to the vector it is added to."""
+"""Standard deviation of the noise in each of 384 dimensions: a cosine of about 0.93 to the vector without noise."""
 FURTHEST = 4.0
-"""Standard errors that a sampled value may lie from the exact one."""
+"""Most standard errors by which a sampled value may differ from the exact one."""
 SIDE = 1000
 
 
 class Real:
-    """Real texts of each of two labels and their embeddings."""
+    """Real texts of two labels and their embeddings."""
 
     def __init__(self) -> None:
         settings = Settings()
@@ -49,14 +49,14 @@ class Real:
         self.vectors = [embed(texts, Store(settings.store_url)) for texts in self.texts]
 
     def tiled(self, side: int, rows: int) -> Vectors:
-        """So many vectors like those of one label."""
+        """``rows`` vectors similar to those of one label."""
         rng = np.random.default_rng(side)
         vectors = self.vectors[side][rng.integers(0, len(self.vectors[side]), rows)]
         vectors += rng.normal(0, NOISE, vectors.shape).astype(np.float32)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     def written(self, rows: int) -> list[str]:
-        """So many texts made of chunks of those of the first label."""
+        """``rows`` texts, built from parts of texts of the first label."""
         writer, rng = Writer(self.texts[0], (), rows), random.Random(0)
         return [" ".join(writer.fresh(rng)) for _ in range(rows)]
 
@@ -75,7 +75,7 @@ def seconds_of(texts: Sequence[str], ours: Vectors, theirs: Vectors) -> dict[str
 
 
 def speed(real: Real, rows: int) -> bool:
-    """Print each measure's time for all rows and for a fifth of them; true where limits are kept."""
+    """Print each measure's time for all rows and for a fifth of them; returns whether limits were kept."""
     texts, ours, theirs = real.written(rows), real.tiled(0, rows), real.tiled(1, rows)
     seconds_of(texts[:100], ours[:100], theirs[:100])  # imports
     part = seconds_of(texts[: rows // 5], ours[: rows // 5], theirs[: rows // 5])
@@ -95,7 +95,7 @@ def speed(real: Real, rows: int) -> bool:
 
 
 def agreement(real: Real) -> Iterator[tuple[str, float, Measured]]:
-    """Each sampled measure on real rows: its exact value, and the value from a sample."""
+    """Each sampled measure on real rows: its name, its exact value, and the value from a sample."""
     ours, theirs = real.vectors
     few, every = len(ours) * 2000, len(ours) * max(len(ours), len(theirs))
     for name, call in {
@@ -116,7 +116,7 @@ def agreement(real: Real) -> Iterator[tuple[str, float, Measured]]:
 
 
 def agree(real: Real) -> bool:
-    """Print sampled values beside exact ones; true where all lie as near as their errors say."""
+    """Print exact and sampled values; returns whether all differ by at most ``FURTHEST`` standard errors."""
     sizes = " and ".join(str(len(texts)) for texts in real.texts)
     print(f"\nsampled against exact, {sizes} real rows (self-BLEU: all sets of {SIZE}; AUC: other sets of {SIDE})")
     kept = True
@@ -134,7 +134,7 @@ def _shown(measured: Measured | None) -> str:
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether limits were kept."""
+    """Run and print; the exit code is 1 if a limit was exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
     options = parser.parse_args()

@@ -1,11 +1,12 @@
-"""What do Prefect and MLflow cost beside the work, and do many trials stay quick and small? One row a figure.
+"""How much time do Prefect and MLflow add to the work, and are many trials fast and small? One row for each figure.
 
     python -m benchmarks.overhead --only share many added
 
-``share`` does the same work as a bare loop and as the flow, in turn, each time in a fresh home folder: the servers are
-up and the databases migrated before the clock runs. ``many`` finds every trial in the store, so that what is left is
-the product's own time: for fine-tuned trials, which have a run in MLflow each, and for probes, which have none.
-``added`` counts what a finished study does when it is given one more generator. Exits with 1 where a bar is missed.
+``share`` does the same work alternately as a bare loop and as the flow, each time in a new home folder; servers are
+started and databases migrated before the measurement. ``many`` finds every trial in the store, so that only the
+product's own time is measured: for fine-tuned trials, each of which has a run in MLflow, and for probes, which have
+none. ``added`` counts the work of a finished study after one more generator is added. Exits with 1 if a limit is
+missed.
 """
 
 import argparse
@@ -58,12 +59,12 @@ from tests.provider import MODEL, Provider, provider
 
 LATENCY = 0.5
 MOST_SHARE, MOST_MS, MOST_KIB = 0.05, 60.0, 64.0
-"""Of a small study's wall time; of a trial that is stored, and what it may add to this process's memory."""
+"""Highest share of a small study's wall time; most milliseconds of a stored trial; most KiB that it adds to memory."""
 PAIRS, TRIALS, WINDOW = 3, 1000, 300
 
 
 def small_study(endpoint: Provider, **change: Any) -> Study:
-    """One synthesis and four fine-tunings: the least that anybody would call a study."""
+    """A study of minimal size: one synthesis and four fine-tunings."""
     fields = {
         "name": "overhead",
         "tasks": ["sms_spam"],
@@ -81,7 +82,7 @@ def small_study(endpoint: Provider, **change: Any) -> Study:
 
 
 def bare(study: Study, settings: Settings) -> list[Trial]:
-    """The work without Prefect and MLflow, as far at once as the flow does it."""
+    """The work without Prefect and MLflow, as parallel as in the flow."""
     config, store = study.config, Store(settings.store_url)
     [task] = resolve(study)
     key = save_data(store, load(task, settings, config.pool_share, config.pool_rows_per_label))
@@ -130,7 +131,7 @@ def _trial(job: TrialJob, data: Any, settings: Settings, **how: Any) -> Trial:
 
 
 def by_flow(study: Study, settings: Settings) -> Results:
-    """The same as the product does it; its results."""
+    """The same work by the product's flow; returns its results."""
     from flows.study import run_flow
 
     data = load_tasks(study, settings)
@@ -141,9 +142,9 @@ def by_flow(study: Study, settings: Settings) -> Results:
 
 @contextlib.contextmanager
 def servers(folder: Path) -> Iterator[None]:
-    """A Prefect server that this process talks to."""
+    """A Prefect server for this process."""
     os.environ["PREFECT_HOME"] = str(folder / "prefect")
-    os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"  # the bare loop's
+    os.environ["PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW"] = "ignore"  # for the bare loop
     quiet_prefect()
     from prefect.logging.handlers import APILogHandler
 
@@ -159,7 +160,7 @@ def servers(folder: Path) -> Iterator[None]:
 
 
 class Homes:
-    """Fresh home folders with a migrated MLflow database."""
+    """New home folders with a migrated MLflow database."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._numbers = folder, itertools.count()
@@ -167,7 +168,7 @@ class Homes:
         runs.prepare(self._migrated, "warm-up")
 
     def new(self, study: str) -> Settings:
-        """A home in which the study's experiment is there and the database is open."""
+        """A home folder with the study's experiment and an open database."""
         settings = Settings(home=self._folder / f"home-{next(self._numbers)}")
         settings.home.mkdir()
         shutil.copy(self._migrated.home / "mlflow.db", settings.home)
@@ -176,7 +177,7 @@ class Homes:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    """Seconds of wall and of CPU, that of servers and trainings included."""
+    """Wall seconds and CPU seconds, including those of servers and trainings."""
     wall, cpu = time.perf_counter(), _cpu()
     work()
     return time.perf_counter() - wall, _cpu() - cpu
@@ -189,7 +190,7 @@ def _cpu() -> float:
 
 
 def share(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
-    """The flow against the bare loop."""
+    """The flow compared with the bare loop."""
     with provider(latency=LATENCY) as endpoint:
         study, tiny = small_study(endpoint), small_study(endpoint, rows_per_label=5, test_rows=20, seeds=[0])
         kinds: dict[str, Callable[[Study, Settings], Any]] = {"bare": bare, "flow": by_flow}
@@ -197,7 +198,7 @@ def share(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
             work(tiny, homes.new(tiny.config.name))  # imports, worker processes, connections
         taken: dict[str, list[tuple[float, float]]] = {name: [] for name in kinds}
         for number in range(options.pairs):
-            for name in sorted(kinds, reverse=bool(number % 2)):  # in turn, and neither is always first
+            for name in sorted(kinds, reverse=bool(number % 2)):  # alternately, so that neither is always first
                 settings = homes.new(study.config.name)
                 taken[name].append(timed(lambda work=kinds[name], place=settings: work(study, place)))
     walls = {name: [wall for wall, _ in times] for name, times in taken.items()}
@@ -212,7 +213,7 @@ def share(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
 
 
 class Marks(logging.Handler):
-    """When each trial was done with, and this process's CPU time and memory then."""
+    """The time at which each trial ended, with this process's CPU time and memory at that time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -221,7 +222,7 @@ class Marks(logging.Handler):
         self.bytes: list[int] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a trial's end."""
+        """Record the end of a trial."""
         progress = getattr(record, "progress", None)
         if isinstance(progress, Progress) and progress.stage == "trial":
             self.seconds.append(time.perf_counter())
@@ -231,7 +232,7 @@ class Marks(logging.Handler):
 
 @contextlib.contextmanager
 def marking() -> Iterator[Marks]:
-    """Marks of the trials that end meanwhile."""
+    """Marks of the trials that end within the block."""
     marks = Marks()
     LOGGER.addHandler(marks)
     try:
@@ -241,15 +242,15 @@ def marking() -> Iterator[Marks]:
 
 
 def guess(training: Training) -> np.ndarray:
-    """Probabilities in no time."""
+    """Random probabilities, without a training."""
     drawn = np.random.default_rng(training.seed).random((len(training.test_texts), len(training.labels)))
     guessed: np.ndarray = drawn / drawn.sum(axis=1, keepdims=True)
     return guessed
 
 
 def many(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
-    """Trials that are all in the store. Fine-tuned ones: the run that logs them first, and one that finds them logged.
-    Probes, which are one curve in MLflow: the same work with no run for each.
+    """Trials that are all in the store. Fine-tuned trials: a run that logs them, and a run that finds them logged.
+    Probes, which have a common curve in MLflow: the same work without a run for each.
     """
     for classifier, kinds in (
         ("embedded/minilm-l6", ("fine-tuned, logged anew", "fine-tuned, logged before")),
@@ -290,10 +291,10 @@ def _per_trial(values: Sequence[float]) -> float:
 
 
 def added(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
-    """One generator more."""
+    """One more generator."""
     with provider() as endpoint:
         first = {"model": MODEL, "api_base": endpoint.url, "price": {"input": 0, "output": 0}}
-        other = {**first, "model": "openai/other-model", "completions": 2}  # or it would write the very same texts
+        other = {**first, "model": "openai/other-model", "completions": 2}  # else its texts would be the same
         small = {"name": "added", "classifiers": ["probe/embedded/minilm-l6"], "rows_per_label": 10, "test_rows": 40}
         settings = homes.new("added")
         by_flow(small_study(endpoint, **small), settings)
@@ -309,7 +310,7 @@ def added(homes: Homes, options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether bars were kept."""
+    """Run and print; the exit code is 1 if a limit was missed."""
     parts = {"share": share, "many": many, "added": added}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))

@@ -1,9 +1,9 @@
-"""Takes a picture of a report, as the README shows one: in light colours, from the top of the page.
+"""Takes a screenshot of a report like that in the README: in light colours, from the top of the page.
 
     python -m benchmarks.picture ~/.synthgap/studies/quickstart/report.html docs/images/report.png
 
-It needs a Chromium (``chromium`` on the PATH, or the one of ``playwright install chromium``). ``--whole`` takes all of
-the page, ``--dark`` its dark colours, ``--width 390`` a phone's; exits with 1 where the page is wider than its window.
+It needs Chromium (``chromium`` on the PATH, or from ``playwright install chromium``). ``--whole`` takes the whole page,
+``--dark`` uses dark colours, ``--width 390`` the width of a phone. Exits with 1 if the page is wider than its window.
 """
 
 import argparse
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 1200, 1500
 
 
 def take(report: Path, picture: Path, *, width: int, height: int, dark: bool, whole: bool) -> bool:
-    """Write the picture as PNG; whether the page fits the width of its window."""
+    """Write the picture as PNG; returns whether the page fits into the width of its window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         colours = "dark" if dark else "light"
@@ -31,7 +31,7 @@ def take(report: Path, picture: Path, *, width: int, height: int, dark: bool, wh
 
 
 def main() -> int:
-    """Take the picture, and say by the exit code whether the page fits."""
+    """Take the picture; the exit code is 1 if the page does not fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path, help="report.html of a study")
     parser.add_argument("picture", type=Path, help="PNG file to write")

@@ -1,13 +1,13 @@
-"""Does another version of the product find the same results in what an earlier one stored? One line a study.
+"""Does another version of the product give the same results from an earlier version's store? One line for each study.
 
     python -m benchmarks.same_results make FOLDER    # by the earlier version, in a worktree of its commit
     python -m benchmarks.same_results check FOLDER   # by the later one
 
-``make`` runs the studies of ``same_studies`` into a new folder: their YAML files, a home folder, and of each study the
-results of a second run, which finds everything stored. ``check`` runs them again on a copy of that home folder, says
-for each study whether all facts are the same (``tests/facts.py``) and cells stored, and that nothing was added to
-store or journals and no LLM was called: the endpoint of then refuses every call and counts it. Exits with 1 where
-something is not so.
+``make`` runs the studies of ``same_studies`` in a new folder, which then has their YAML files, a home folder, and for
+each study the results of a second run, which finds everything stored. ``check`` runs them again on a copy of that home
+folder. For each study it prints whether all facts are the same (``tests/facts.py``) and all cells are stored. It also
+checks that nothing was added to store or journals and that no LLM was called: an endpoint at the LLM's address refuses
+and counts every call. Exits with 1 if a check fails.
 
 On two busy cores ``make`` took eight and a half minutes, ``check`` two. The product is that of the working directory.
 Real rows come from ``--data``, a data directory (``SYNTHGAP_DATA_DIR``).
@@ -30,21 +30,21 @@ from tests.facts import differences, facts
 from tests.provider import ROOT
 
 PORT = 18917
-"""Of the LLM: below the ports that systems hand out by themselves, so that it is free again when ``check`` comes."""
+"""Port of the LLM: below the ports that systems assign automatically, so that it is free again for ``check``."""
 DATA = ROOT.parent / "shared" / "data"
 CLOSE = 1e-9
-"""Computed numbers may differ by this on the machine that made them: threads add in another order."""
+"""Allowed difference of computed numbers on the same machine: threads add in another order."""
 SHOWN = 20
-"""Differences of a study that are shown."""
+"""Most differences of a study that are shown."""
 OF_SERVERS = ("mlflow*", "prefect*", "*.lock")
-"""What a copy of a home leaves out: MLflow's database names the place of its files."""
+"""Files that are not copied with a home: MLflow's database contains the path of its files."""
 FOREIGN = ("PREFECT_", "MLFLOW_", "SYNTHGAP_")
 
 
 def run(studies: Sequence[Path], home: Path, data: Path, results: Path) -> None:
-    """Run studies as a user does, one after the other, in a process of their own; their results into a folder.
+    """Run studies as a user does, one after the other, in a separate process; write their results to a folder.
 
-    One process for all of them: most of a small study's time is that of imports.
+    All studies share one process, because imports take most of a small study's time.
     """
     process = multiprocessing.get_context("spawn").Process(target=_run, args=(studies, home, data, results))
     process.start()
@@ -75,7 +75,9 @@ def _run(studies: Sequence[Path], home: Path, data: Path, results: Path) -> None
 
 
 def run_again(folder: Path, made: Mapping[str, Any], results: Path) -> bool:
-    """Run all studies on a copy of the home, their results into ``results``; whether nothing was called or made."""
+    """Run all studies on a copy of the home and write their results to ``results``; returns whether no LLM was called
+    and nothing was added.
+    """
     with tempfile.TemporaryDirectory() as place:
         home = Path(shutil.copytree(folder / "home", Path(place) / "home", ignore=shutil.ignore_patterns(*OF_SERVERS)))
         before = stored(home)
@@ -98,7 +100,7 @@ def stored(home: Path) -> dict[str, int]:
 
 
 def compare(before: Path, after: Path, names: list[str]) -> bool:
-    """Say what two runs of each study have in common; whether it is everything."""
+    """Print the differences between two runs of each study; returns whether there are none and all cells are stored."""
     same = True
     for name in names:
         ours, theirs = (facts(json.loads((folder / f"{name}.json").read_text("utf-8"))) for folder in (before, after))
@@ -113,7 +115,7 @@ def compare(before: Path, after: Path, names: list[str]) -> bool:
 
 
 def make(folder: Path, data: Path, only: list[str] | None) -> bool:
-    """Run the studies, and once more for the results that ``check`` must find."""
+    """Run the studies, then run them once more for the results that ``check`` must find."""
     if not data.is_dir():
         sys.exit(f"no real rows at {str(data)!r}: name a data directory with --data")
     if folder.exists():
@@ -140,13 +142,13 @@ def check(folder: Path) -> bool:
 
 
 def save(path: Path, value: Any) -> None:
-    """Write a JSON file into a folder that may not be there yet."""
+    """Write a JSON file; its folder is created if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=1), encoding="utf-8")
 
 
 def main() -> int:
-    """Make or check, and say by the exit code whether all is as it was."""
+    """Make or check; the exit code is 1 if results differ or something was called or added."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["make", "check"])
     parser.add_argument("folder", type=Path)

@@ -1,6 +1,6 @@
-"""What ``same_results`` runs: studies in the shapes that people run, small, and the LLM that they ask.
+"""The studies of ``same_results``, small and of all usual kinds, and the LLM that they call.
 
-The LLM stands on loopback under several names. What it says depends on the call alone.
+The LLM is an endpoint on loopback with several model names. Its answers depend only on the call.
 """
 
 import csv
@@ -18,18 +18,18 @@ from tests.provider import DEBRIS, REFUSAL, ROOT, sentence
 PROBE = "probe/embedded/minilm-l6"
 FINE_TUNED = {"model": "embedded/minilm-l6", "epochs": 1, "min_steps": 3, "max_length": 32}
 OTHERS_ROWS = "synthetic/sms_spam/llama2_70b_generated_1000_each.csv"
-"""In the data directory: messages that another LLM wrote."""
+"""File in the data directory: messages that another LLM wrote."""
 REFUSED = "refused"
-"""The model that no key opens. It is asked by every run, because a failure is not stored."""
+"""The model that accepts no key. Every run calls it, because failures are not stored."""
 PAPER_TASKS = ["ag_news", "sms_spam", "financial_phrasebank", "tweet_irony", "headline_sarcasm"]
-"""Five of the paper's ten tasks with short texts."""
+"""Five of the paper's ten tasks, those with short texts."""
 
 
 class Llm(Endpoint):
-    """Writes, labels and judges: ``lists`` gives several texts an answer, ``sparse`` repeats itself, ``silent`` says
-    nothing, ``refused`` takes no key.
+    """Generates texts, labels and judges. Model ``lists`` gives several texts in an answer, ``sparse`` repeats texts,
+    ``silent`` gives empty answers, ``refused`` accepts no key.
 
-    One that is ``down`` refuses every call.
+    With ``down`` it refuses every call.
     """
 
     def __init__(self, port: int = 0, down: bool = False) -> None:
@@ -38,11 +38,11 @@ class Llm(Endpoint):
 
     @property
     def heard(self) -> int:
-        """Calls of all models but ``refused``."""
+        """Number of calls of all models except ``refused``."""
         return sum(body["model"] != REFUSED for body in self.bodies)
 
     def close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self.server.shutdown()
         self.server.server_close()
 
@@ -81,7 +81,7 @@ def _answer(model: str, said: list[str], rng: random.Random) -> str:
 
 
 def _label(said: list[str], rng: random.Random) -> str:
-    """One that all annotators see in a text, or another."""
+    """A label: often the one that all annotators choose for a text, else a random one, sometimes none."""
     options = sorted(re.findall(r"^(?:-|\d+\.) (.+?): ", said[0], re.MULTILINE))
     if rng.random() < 0.05:
         return "I cannot tell."
@@ -89,13 +89,13 @@ def _label(said: list[str], rng: random.Random) -> str:
 
 
 def _judgement(said: list[str], rng: random.Random) -> str:
-    """The task with the shorter title, in either order; sometimes the other one."""
+    """The task with the shorter title, in both orders; sometimes the other one."""
     first, second = map(len, re.findall(r"^Task [AB]: (.+)$", said[-1], re.MULTILINE))
     return "AB"[(first > second) != (rng.random() < 0.1)]
 
 
 def _text(model: str, said: list[str], rng: random.Random) -> str:
-    """A sentence with words of the label's meaning; now and then what a filter rejects."""
+    """A sentence with words of the label's meaning; sometimes a text that a filter rejects."""
     [meaning] = re.findall(r"of this kind: (.+?)\.(?: Style| Use|$)", said[1])[:1] or [said[1]]
     kind = rng.random()
     if kind < 0.05:
@@ -110,13 +110,13 @@ def _text(model: str, said: list[str], rng: random.Random) -> str:
 
 
 def write_studies(folder: Path, url: str, data: Path) -> list[Path]:
-    """The studies' YAML files, and the files that they name, in the order in which they are to be run."""
+    """Write the studies' YAML files and the files that they name; returns the YAML files in the order of running."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_rows(folder / "theirs.csv", ("text", "label"), _theirs())
     of_one_label = [
         *((sentence("one", i), "spam") for i in range(12)),
         (REFUSAL, "ham"),
-    ]  # which no filter lets through
+    ]  # the filters reject this row, so that the other label has none
     _write_rows(folder / "one_label.csv", ("text", "label"), of_one_label)
     _write_rows(folder / "people.csv", ("judge", "objective", "subjective"), _people())
     paths = []
@@ -205,7 +205,7 @@ def _shipped(name: str) -> dict[str, Any]:
 
 
 def _theirs() -> list[tuple[str, str]]:
-    """Fewer rows of one label than are wanted, and two texts that a filter rejects."""
+    """Rows with fewer of one label than are wanted, and two texts that a filter rejects."""
     rows = [(sentence(label, i), label) for label, n in (("ham", 14), ("spam", 7)) for i in range(n)]
     return [*rows, rows[0], ("", "ham")]
 

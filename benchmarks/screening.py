@@ -1,15 +1,15 @@
-"""Is screening with probes near its floor, which is the embedding of each distinct text once? One row a figure.
+"""Is screening with probes close to its lower bound, embedding each distinct text once? One row for each figure.
 
     python -m benchmarks.screening --only embed study cells
 
-``embed`` holds rows a second against the first release's way, of which this file keeps a copy, on the same texts in
-turn, and against its floor: the encoder's matrix products alone, of the same shapes. ``study`` is 32 imported sets of
-435 rows, a probe, 3 seeds and 600 test rows, as a command in a fresh home; its floor is the time of embedding its
-distinct texts at the rate measured beside it. ``cells`` is a study of 1,000 probe cells, each with rows of its own,
-whose texts are embedded.
+``embed`` compares rows a second with the first release's method, which is copied in this file, alternately on the same
+texts, and with a lower bound of the time: only the encoder's matrix products, with the same shapes. ``study`` runs 32
+imported sets of 435 rows, a probe, 3 seeds and 600 test rows as a command in a new home; its lower bound is the time of
+embedding its distinct texts at the rate measured in the same run. ``cells`` is a study of 1,000 probe cells, each with
+its own rows, whose texts are already embedded.
 
-A target may be out of reach of a processor, so one that is missed is said and no more. Exits with 1 where a limit is
-missed or a part fails; the other parts run all the same.
+Some processors cannot reach a target, so a missed target is only printed. Exits with 1 if a limit is missed or a part
+fails; the other parts still run.
 """
 
 import argparse
@@ -45,20 +45,20 @@ from tasks.training.hardware import cores, precision
 from tests.provider import ROOT
 
 TARGET_RATIO, TARGET_STUDY_S, TARGET_FACTOR = 2.0, 60.0, 1.5
-"""Times the first release's rows a second; seconds for the study from nothing; between a plan's minutes and the truth,
-in either direction."""
+"""Multiple of the first release's rows a second; seconds for the study in a new home; factor between a plan's minutes
+and the measured time, in both directions."""
 LEAST_SHARE, LEAST_COSINE = 0.7, 0.999
-"""Of the speed of the matrix products alone; with the first release's vectors."""
+"""Least share of the speed of the matrix products alone; least cosine to the first release's vectors."""
 MOST_STUDY_S, MOST_CELLS_S, MOST_GIB = 120.0, 40.0, 2.0
 SETS, ROWS, SEEDS, TEST, CELLS = 32, 435, 3, 600, 1000
 TASK, PROBE, MAX_LENGTH = "headline_sarcasm", f"probe/{EMBEDDED_CLASSIFIER}", 256
 TEXTS = {"messages": ("sms_spam", 1, 1200), "headlines": (TASK, 1, 1200), "long texts": (TASK, 14, 100)}
-"""Task, how many of its texts are put together for one, and number of texts."""
+"""Task, number of its texts that are joined to one, and number of joined texts."""
 ROUNDS = 3
 
 
 def first_release(texts: Sequence[str], max_length: int, precision: str, threads: int) -> np.ndarray:
-    """How the first release embedded: batches of 64 texts, each on all cores, the encoder loaded in each call."""
+    """The first release's method: batches of 64 texts, each on all cores, the encoder loaded in each call."""
     import torch
 
     library = encoders.transformers()
@@ -81,9 +81,9 @@ def first_release(texts: Sequence[str], max_length: int, precision: str, threads
 
 
 def products(texts: Sequence[str], max_length: int, threads: int) -> float:
-    """Seconds of the encoder's matrix products alone, in float32 and without padding, on as many cores.
+    """Seconds of only the encoder's matrix products, in float32 and without padding, on ``threads`` cores.
 
-    Those of its linear layers and of attention, each repeated for tokens of 1,024 at a time.
+    These are the products of its linear layers and of attention, for about 1,024 tokens at a time.
     """
     import torch
 
@@ -116,10 +116,10 @@ def products(texts: Sequence[str], max_length: int, threads: int) -> float:
 
 
 def each_way(texts: Sequence[str], rounds: int) -> tuple[dict[str, float], float]:
-    """Rows a second of the first release's way, of ours, and of the matrix products alone, the best of some rounds in
-    turn; the smallest cosine.
+    """Rows a second of the first release's method, of ours, and of only the matrix products, each the best of several
+    rounds; and the smallest cosine.
 
-    In a worker process, as the product does it: this one stays free of torch.
+    It runs in a worker process, as in the product, so that this process does not import torch.
     """
     encoder = encoders.find_encoder(EMBEDDED_CLASSIFIER)
     taken: dict[str, list[float]] = {"before": [], "now": [], "products": []}
@@ -140,12 +140,12 @@ def each_way(texts: Sequence[str], rounds: int) -> tuple[dict[str, float], float
 
 
 def target(reached: bool, wanted: str) -> str:
-    """What is aimed at, and whether it was reached."""
+    """The target and whether it was reached."""
     return f"target {wanted} {'reached' if reached else 'MISSED'}"
 
 
 def planned(results: dict[str, Any], seconds: float) -> Figure:
-    """What the plan had said of the time that a study took."""
+    """The plan's estimate of a study's time, compared with the measured time."""
     minutes = results["estimate"]["minutes"]
     if minutes is None:
         return Figure("  planned", "unknown")
@@ -155,7 +155,7 @@ def planned(results: dict[str, Any], seconds: float) -> Figure:
 
 
 def embed(options: argparse.Namespace) -> Iterator[Figure]:
-    """Rows a second by kind of text."""
+    """Embedded rows a second by kind of text."""
     for name, (task, joined, count) in TEXTS.items():
         count = options.texts or count
         single = [row.text for row in real_rows(task).train[: joined * count]]
@@ -171,7 +171,7 @@ def embed(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def study(options: argparse.Namespace) -> Iterator[Figure]:
-    """The study of many imported sets, from nothing."""
+    """The study of many imported sets, in a new home."""
     data = real_rows(TASK)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -223,12 +223,12 @@ def cells(options: argparse.Namespace) -> Iterator[Figure]:
 
 
 def real_rows(task: str) -> TaskData:
-    """A task's rows, out of the package that carries them."""
+    """A task's rows, from the package that contains them."""
     return load(find_task(task, Path.cwd()), Settings(data_dir=None), 0.1)
 
 
 def run(place: Path, **fields: Any) -> tuple[dict[str, Any], float, float]:
-    """Results, seconds and GiB of a study as a command, all of its processes counted."""
+    """Results, seconds and peak GiB (of all its processes) of a study that is run as a command."""
     config = {"name": "screening", "tasks": [TASK], "classifiers": [PROBE], "test_rows": TEST, "trainings": cores()}
     config |= {"reference_rows": 0, "untrained": [], "filters": ["duplicate"], **fields}
     path = place / "screening.yaml"
@@ -267,7 +267,7 @@ PARTS: dict[str, Part] = {"embed": embed, "study": study, "cells": cells}
 
 
 def report(parts: Mapping[str, Part], options: argparse.Namespace) -> bool:
-    """Print each part's figures as they come; whether all limits were kept. A part that fails stops no other."""
+    """Print each part's figures; returns whether all limits were kept. If a part fails, the others still run."""
     kept = True
     for name, part in parts.items():
         try:
@@ -281,7 +281,7 @@ def report(parts: Mapping[str, Part], options: argparse.Namespace) -> bool:
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether limits were kept."""
+    """Run and print; the exit code is 1 if a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--texts", type=int, help="of each kind to embed; by default as many as a table says")

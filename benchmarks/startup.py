@@ -1,11 +1,11 @@
-"""How long does the command line take to begin, and to find that it need not? One row a command, in a fresh home.
+"""How long do commands take in a new home, and if nothing has changed? One row for each command.
 
     python -m benchmarks.startup
 
 The study has three probe cells: 40 rows a label of the packaged SMS, and two imports of made-up texts; no LLM. Its
-first run starts Prefect's server, makes its database and MLflow's, and trains; the next one finds nothing changed, and
-one with ``--again`` finds every cell stored. Seconds of CPU include those of servers and workers: on a busy machine
-they say more than seconds of the clock. Exits with 1 where a bar is missed.
+first run starts Prefect's server, makes Prefect's and MLflow's databases, and trains; the next run finds nothing
+changed, and one with ``--again`` finds every cell stored. CPU seconds include those of servers and workers; on a busy
+machine they are more reliable than wall seconds. Exits with 1 if a limit is missed.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from statistics import median
 from benchmarks.generation import Figure
 
 MOST_FIRST_S, MOST_UNCHANGED_S = 20.0, 5.0
-"""On two idle cores."""
+"""Most wall seconds of the first run and of an unchanged one, on two idle cores."""
 WORDS = {
     "ham": "see you at home later bring the keys please dinner is ready soon mate",
     "spam": "win a free prize call now to claim your cash offer text stop urgent",
@@ -32,7 +32,7 @@ FOREIGN = ("PREFECT_", "MLFLOW_", "SYNTHGAP_")
 
 
 def write_study(folder: Path) -> Path:
-    """Write the study with its imports; its path."""
+    """Write the study with its imports; returns its path."""
     drawn = random.Random(0)
     for name in ("theirs", "others"):
         texts = [
@@ -58,7 +58,7 @@ def write_study(folder: Path) -> Path:
 
 
 def timed(home: Path, *arguments: str) -> tuple[float, float]:
-    """Seconds of the clock and of CPU that a command takes."""
+    """Wall seconds and CPU seconds of a command."""
     foreign = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     command = [sys.executable, "-m", "flows.cli", *arguments]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
@@ -72,7 +72,7 @@ def timed(home: Path, *arguments: str) -> tuple[float, float]:
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether bars were kept."""
+    """Run and print; the exit code is 1 if a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=3, help="repetitions of what is quick; the median counts")
     options = parser.parse_args()

@@ -1,15 +1,16 @@
-"""Is fine-tuning on a CPU near its arithmetic floor, and as good as a plain Trainer? One row a figure.
+"""Is fine-tuning on a CPU close to its arithmetic lower bound, and as good as a plain Trainer? One row for each figure.
 
     python -m benchmarks.training --tasks sms_spam --seeds 0 1 2
 
-Both ways train the packaged encoder on the same real rows and predict the same test rows, in turn, on one thread of one
-worker process: a plain ``transformers.Trainer`` (random batches, each padded to its longest text, all parameters
-trained) and the product's, with the same steps, batch size, learning rate, warm-up, weight decay and dropout.
-Seconds are those of the processor, so that other work on the machine counts less.
+Two methods alternately train the packaged encoder on the same real rows and predict the same test rows, on one thread
+of one worker process: a plain ``transformers.Trainer`` (random batches, each padded to its longest text, all parameters
+trained) and the product, with the same steps, batch size, learning rate, warm-up, weight decay and dropout. Seconds are
+CPU seconds, to reduce the effect of other work on the machine.
 
-The floor is the time of the matrix products of all steps and of the prediction, without any padding, at the rate of
-such products measured beside each training. It has no optimiser, no softmax, no other function and no copy. Of the last
-layer it counts the first tokens alone where they suffice. Exits with 1 where a bar is missed.
+The lower bound ("floor") is the time of the matrix products of all steps and of the prediction, without padding, at the
+rate of such products measured just before and after each training. It does not include optimiser, softmax, other
+functions and copies. In the last layer it counts only the first token of each text where that is sufficient. Exits with
+1 if a limit is missed.
 """
 
 import argparse
@@ -48,14 +49,14 @@ class Measured:
     """One training and its prediction, in a worker process."""
 
     seconds: float
-    """Of the processor."""
+    """CPU seconds."""
     probabilities: np.ndarray
     floor: float
-    """Seconds of the processor, at the rate measured just before and just after."""
+    """CPU seconds of the lower bound, at the rate measured just before and after the training."""
 
 
 def plain(training: Training) -> np.ndarray:
-    """What a user of transformers writes; probabilities as ``fit_predict`` gives them."""
+    """The usual code of a user of transformers; returns probabilities like ``fit_predict``."""
     import torch
 
     library = encoders.transformers()
@@ -102,14 +103,14 @@ def plain(training: Training) -> np.ndarray:
 
 
 def spent(training: Training) -> float:
-    """Seconds of the processor for a training here, which imports what is not imported yet."""
+    """CPU seconds of a training in this process, including imports that are still missing."""
     start = time.process_time()
     finetune.fit_predict(training)
     return time.process_time() - start
 
 
 def measured(way: Way, training: Training) -> Measured:
-    """Train one way, here."""
+    """Train by one method in this process, and measure it."""
     import torch
 
     torch.set_num_threads(training.threads)
@@ -121,11 +122,11 @@ def measured(way: Way, training: Training) -> Measured:
 
 
 def _floor(training: Training) -> float:
-    """Seconds of the matrix products that a training cannot do without, at the present rate of such products.
+    """CPU seconds of the matrix products that a training needs, at the current rate of such products.
 
     A product of (m, k) and (k, n) matrices takes 2 m k n operations. Its two gradients take twice as many (Kaplan et
-    al. 2020, 2001.08361, section 2.1). A layer has products of each token with 12 width^2 weights where its middle is
-    four times as wide, and each text's products of all pairs of its tokens, for scores and for sums.
+    al. 2020, 2001.08361, section 2.1). A layer multiplies each token by 12 width^2 weights if its intermediate size is
+    four times its width, and has products of all pairs of tokens of each text, for attention scores and weighted sums.
     """
     import torch
 
@@ -146,7 +147,7 @@ def _floor(training: Training) -> float:
     trained = operations(training.texts) / len(training.texts) * training.config.batch_size
     steps = finetune.steps(len(training.texts), training.config)
     seconds = done = 0.0
-    rows = 512  # about the tokens of a batch
+    rows = 512  # about the number of tokens in a batch
     for inner, outer in ((width, width), (width, middle), (middle, width)):
         left, right = torch.randn(rows, inner), torch.randn(inner, outer)
         torch.mm(left, right)
@@ -180,7 +181,7 @@ def real_training(task: str, rows: int, test_rows: int, seed: int) -> tuple[Trai
 
 
 def figures(options: argparse.Namespace, task: str) -> Iterator[Figure]:
-    """Both ways on one task."""
+    """Both methods on one task."""
     ways: dict[str, Way] = {"plain Trainer": plain, "synthgap": finetune.fit_predict}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     scores: dict[str, list[float]] = {name: [] for name in ways}
@@ -209,7 +210,7 @@ def figures(options: argparse.Namespace, task: str) -> Iterator[Figure]:
 
 
 def main() -> int:
-    """Run, print, and say by the exit code whether bars were kept."""
+    """Run and print; the exit code is 1 if a limit was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS))
     parser.add_argument("--rows", type=int, default=ROWS)

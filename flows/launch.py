@@ -1,6 +1,6 @@
-"""The one way to a run, whoever starts it: the study is locked, loaded, planned and checked, each once, then run.
+"""Starts a run, for every caller in the same way: the study is locked, loaded, planned, checked, then run.
 
-What starts a run differs in what it puts around the flow (a server, a display, signals), so that comes in as ``run``.
+Callers differ in what they set up around the flow (a server, a display, signals), so each passes its own ``run``.
 """
 
 import sys
@@ -27,8 +27,8 @@ Run = Callable[[Plan, Sequence[TaskData], Settings], R]
 def launch(study: Study, settings: Settings, run: Run[R]) -> R:
     """Run a study; returns what ``run`` returns.
 
-    Raises ``UserError`` before ``run`` is called when the study cannot be run, ``RunError`` when another process runs
-    it or something outside fails.
+    Raises ``UserError`` before ``run`` is called if the study is invalid, ``RunError`` if another process runs it or an
+    external service or the disk fails.
     """
     with loaded(study, settings) as data:
         return start(study.config, data, settings, run)
@@ -36,9 +36,10 @@ def launch(study: Study, settings: Settings, run: Run[R]) -> R:
 
 @contextmanager
 def loaded(study: Study, settings: Settings, wait: bool = False) -> Iterator[tuple[TaskData, ...]]:
-    """The real rows of a study that no other process runs meanwhile. One that does is waited for, or a ``RunError``.
+    """The real rows of a study, with the study's lock held. If another process holds it, ``wait`` waits for it.
 
-    Raises ``UserError`` for a name or a file in the study that cannot be used.
+    Raises ``UserError`` for an invalid name or file in the study, ``RunError`` if another process runs the study and
+    ``wait`` is false.
     """
     check_places(settings)
     with clear_faults(settings), only_run_of(study.config.name, settings, wait):
@@ -46,7 +47,7 @@ def loaded(study: Study, settings: Settings, wait: bool = False) -> Iterator[tup
 
 
 def start(config: StudyConfig, data: Sequence[TaskData], settings: Settings, run: Run[R]) -> R:
-    """Plan a study over its loaded rows, check the LLMs that it is to call, and run it."""
+    """Plan a study over its loaded rows, check the LLMs that it will call, and run it."""
     with clear_faults(settings):
         plan = make_plan(config, data, settings)
         check_generators(plan, settings)
@@ -54,10 +55,10 @@ def start(config: StudyConfig, data: Sequence[TaskData], settings: Settings, run
 
 
 def check_generators(plan: Plan, settings: Settings) -> None:
-    """A missing key or an unknown provider, of any LLM that is to be called, shows before anything is started.
+    """Check all LLMs that will be called, before anything is started.
 
-    Raises ``RunError``, and ``UserError`` for a key that may not go where it would, or a model that the operator's cap
-    cannot hold.
+    Raises ``RunError`` for a missing key or an unknown provider, ``UserError`` for a key that may not be sent to the
+    configured address, and for a model whose spending the operator's cap cannot limit.
     """
     if plan.asked:
         from tasks.llm import gateway
@@ -69,7 +70,7 @@ def check_generators(plan: Plan, settings: Settings) -> None:
 
 @contextmanager
 def clear_faults(settings: Settings) -> Iterator[None]:
-    """Turn a full disk and a Prefect server that is gone into one ``RunError``, wherever they are met."""
+    """Turn the errors of a full disk and of an unreachable Prefect server into one ``RunError``."""
     try:
         yield
     except OSError as error:
@@ -82,7 +83,7 @@ def clear_faults(settings: Settings) -> Iterator[None]:
     except (UserError, RunError):
         raise
     except Exception:
-        if "prefect" not in sys.modules:  # then it is not Prefect's, which would make its folder when it is imported
+        if "prefect" not in sys.modules:  # not an error of Prefect; importing Prefect would create its folder
             raise
         from flows.operations import prefect_admin  # imports much of Prefect
 

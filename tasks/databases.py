@@ -1,8 +1,8 @@
-"""Empty databases of Prefect and MLflow, made once where synthgap is installed.
+"""Empty databases of Prefect and MLflow, made once for each installation of synthgap.
 
-Each library begins a database by all migrations that it ever had, one after the other: together six seconds of CPU of
-the first run in a home. A copy of a database that went through the same migrations takes none. Where there is no copy
-for the installed version, the libraries begin their databases themselves, as they do for any other kind than SQLite.
+Each library creates a database by all its migrations, one after the other. Together that takes six seconds of CPU in
+the first run in a home. Copying a migrated empty database takes almost none. If there is no empty database for the
+installed version, the libraries create their databases themselves, as they do for databases other than SQLite.
 
     python -m tasks.databases
 """
@@ -26,18 +26,18 @@ MAKERS: Mapping[str, Sequence[str]] = {
     "prefect": ("prefect", "server", "database", "upgrade", "--yes"),
     "mlflow": ("mlflow", "db", "upgrade", "sqlite:///mlflow.db"),
 }
-"""The module and its arguments that migrate ``<package>.db`` in the present folder, which is also ``PREFECT_HOME``."""
+"""The module and its arguments that migrate ``<package>.db`` in the current folder, which is also ``PREFECT_HOME``."""
 
 
 def prepared(package: str, folder: Path = FOLDER) -> Path:
-    """Where the empty database of the installed version of a package is, if it was made."""
+    """Path of the empty database of the installed version of a package, which may not exist."""
     return folder / f"{package}-{metadata.version(package)}.db"
 
 
 def begin(package: str, database: Path, folder: Path = FOLDER) -> bool:
-    """Begin a database as a copy of the empty one; whether there is nothing left to migrate.
+    """Create a database as a copy of the empty one; returns whether nothing is left to migrate.
 
-    One that exists stays as it is. Where a copy cannot be written, the package is left to say why.
+    An existing database is not changed. If the copy cannot be written, no error is raised: the package will report it.
     """
     empty = prepared(package, folder)
     if not empty.is_file():
@@ -49,7 +49,7 @@ def begin(package: str, database: Path, folder: Path = FOLDER) -> bool:
                 database.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(empty, draft)
                 sync(draft)
-                os.link(draft, database)  # unlike a replacement, it never takes away what another process has begun
+                os.link(draft, database)  # unlike a rename, this never replaces the database of another process
                 sync(database.parent)
             finally:
                 draft.unlink(missing_ok=True)
@@ -57,19 +57,19 @@ def begin(package: str, database: Path, folder: Path = FOLDER) -> bool:
 
 
 def revision(database: Path) -> str | None:
-    """The last migration that a database went through; null where it went through none, or cannot be read."""
+    """The last migration that was applied to a database; null if there is none or it cannot be read."""
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as opened:
             found = opened.execute("SELECT version_num FROM alembic_version").fetchall()
-    except sqlite3.Error:  # damaged, or locked: whoever uses it will say so
+    except sqlite3.Error:  # damaged or locked: the package that uses it will report that
         return None
     return str(found[0][0]) if len(found) == 1 else None
 
 
 def make(package: str, folder: Path = FOLDER) -> Path:
-    """Make the empty database of the installed version by the package's own command; its path.
+    """Make the empty database of the installed version by the package's own command; returns its path.
 
-    Raises ``subprocess.CalledProcessError`` when that fails.
+    Raises ``subprocess.CalledProcessError`` if the command fails.
     """
     empty = prepared(package, folder)
     empty.parent.mkdir(parents=True, exist_ok=True)
@@ -78,12 +78,12 @@ def make(package: str, folder: Path = FOLDER) -> Path:
         command = [sys.executable, "-m", *MAKERS[package]]
         subprocess.run(command, cwd=place, env={**others, "PREFECT_HOME": place}, check=True, capture_output=True)
         with closing(sqlite3.connect(Path(place) / f"{package}.db")) as made, replacing(empty) as draft:
-            made.execute("VACUUM INTO ?", (str(draft),))  # one file, with what is still in a log beside it
+            made.execute("VACUUM INTO ?", (str(draft),))  # includes what is still in the write-ahead log
     return empty
 
 
 def main() -> None:
-    """Make them all."""
+    """Make all empty databases and print their paths."""
     for package in MAKERS:
         print(make(package))
 

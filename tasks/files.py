@@ -13,9 +13,9 @@ NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)
 
 
 def replace_files(contents: Mapping[Path, bytes]) -> None:
-    """Replace files by new contents, in their order, once all drafts are on disk.
+    """Replace files by new contents, in their order, after all drafts are on disk.
 
-    Raises ``OSError``; the former files then stay, and no draft is left.
+    Raises ``OSError``. No draft is left then; if a draft could not be written, all former files stay.
     """
     drafts = {path: _draft(path) for path in contents}
     try:

@@ -1,8 +1,8 @@
-"""What the home folder and the store hold, for which study and since when, and what of it can be freed.
+"""Contents of the home folder and the store, by study and age, and which of them can be freed.
 
-Freed is only what can be made again without paying: an artifact that no study's last results and no champion refer to,
-that was not used for some time, and whose LLM calls, if any made it, are in a journal of this home. Journals hold what
-was paid for; they are freed only where somebody asks for it by name.
+An artifact is freed only if it can be made again without cost: no study's last results and no champion refer to it, it
+was not used for some time, and a journal of this home has the LLM calls that it needs. Journals have the answers that
+were paid for, so they are freed only on explicit request.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from tasks.store import Store
 
 DAY_S = 86400.0
 UNUSED_DAYS = 30
-"""Days without use after which an artifact counts as old, unless somebody says otherwise."""
+"""Default number of days without use after which an artifact counts as old."""
 JOURNALS = "journals"
 FREED = ("syntheses", "trials", "data", "descriptions", "vectors", "embeddings", "votes", "judgements")
-"""Kinds of artifacts that can be made again: from journals, from a task's source, by training or by measuring."""
+"""Kinds of artifacts that can be made again from journals or a task's source, by training or by measuring."""
 ASKED = ("syntheses", "trials", "votes", "judgements")
-"""Those of them that may have taken LLM calls."""
+"""Those of them that may need LLM calls."""
 ABOUT = {
     "syntheses": "generated and imported rows",
     "trials": "scores and predictions",
@@ -78,28 +78,28 @@ class KindUsage:
     place: Literal["store", "home"]
     kind: str
     about: str
-    """What it is, for people."""
+    """Description of the kind, for display."""
     number: int
     bytes: int
     bytes_unused: int
     """Not used for the given number of days."""
     bytes_unreferenced: int | None
-    """No last results and no champion refer to it; null where nothing could."""
+    """No last results and no champion refer to these; null for kinds that nothing refers to."""
 
 
 @dataclass(frozen=True, slots=True)
 class StudyUsage:
-    """What a study's last results refer to."""
+    """Size of everything that a study's last results refer to."""
 
     study: str
     created: str
-    """When its last results were made, as ISO text."""
+    """When its last results were written, as ISO text."""
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Sizes by kind and by study, for people and programs."""
+    """Sizes by kind and by study, for display and as JSON."""
 
     home: str
     store: str
@@ -112,13 +112,13 @@ class Usage:
 
 @dataclass(frozen=True)
 class Inventory:
-    """Everything that is there."""
+    """Everything in the home folder and the store."""
 
     home: str
     store: str
     items: tuple[Item, ...]
     studies: Mapping[str, str]
-    """Study to when its last results were made, as ISO text."""
+    """Study -> when its last results were written, as ISO text."""
 
     def usage(self, now: float, days: float) -> Usage:
         """Sizes by kind and by study; ``now`` is in seconds since 1970."""
@@ -144,7 +144,7 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class KindPruned:
-    """What pruning frees of one kind, or would."""
+    """Number and bytes of the artifacts of one kind that pruning frees or would free."""
 
     kind: str
     number: int
@@ -153,37 +153,37 @@ class KindPruned:
 
 @dataclass(frozen=True)
 class Pruning:
-    """What pruning frees, or would."""
+    """What pruning frees, or would free if it is not applied."""
 
     items: tuple[Item, ...]
     kept_paid: int
-    """Artifacts that nothing refers to and that stay, because the calls that made them are in no journal here."""
+    """Number of unused artifacts that are kept, because no journal here has the LLM calls that they need."""
     journals_usd: float | None
-    """What the calls in the freed journals cost; null where a price is unknown."""
+    """What the calls in the freed journals cost; null if a price is unknown."""
     applied: bool = False
-    """Whether it was freed."""
+    """Whether the items were removed."""
 
     @property
     def bytes(self) -> int:
-        """Size of all of it."""
+        """Total size."""
         return _size(self.items)
 
     @property
     def kinds(self) -> tuple[KindPruned, ...]:
-        """Numbers and sizes by kind."""
+        """Number and size by kind."""
         kinds = dict.fromkeys(item.kind for item in self.items)
         of = {kind: [item for item in self.items if item.kind == kind] for kind in kinds}
         return tuple(KindPruned(kind, len(found), _size(found)) for kind, found in of.items())
 
     def as_dict(self) -> dict[str, Any]:
-        """Without the single items, as plain JSON."""
+        """Plain JSON without the single items."""
         sums = {"bytes": self.bytes, "kinds": [asdict(kind) for kind in self.kinds]}
         return {**sums, "kept_paid": self.kept_paid, "journals_usd": self.journals_usd, "applied": self.applied}
 
 
 def take_inventory(settings: Settings) -> Inventory:
-    """Look at the home folder and the store. Raises ``RunError`` for a store that cannot be read, ``UserError`` for
-    results that cannot.
+    """List the home folder and the store. Raises ``RunError`` for a store that cannot be read, ``UserError`` for
+    results that cannot be read.
     """
     store = Store(settings.store_url)
     results = dict(_last_results(settings))
@@ -200,7 +200,9 @@ def take_inventory(settings: Settings) -> Inventory:
 
 
 def plan_pruning(settings: Settings, days: float, journals: bool) -> Pruning:
-    """What was not used for so many days and nothing refers to; with ``journals`` also those that no artifact needs.
+    """Artifacts that nothing refers to and that were not used for ``days`` days.
+
+    With ``journals``, also the journals that were not used for as long and that no remaining artifact needs.
 
     Raises like ``take_inventory``.
     """
@@ -222,8 +224,8 @@ def plan_pruning(settings: Settings, days: float, journals: bool) -> Pruning:
 
 
 def prune(settings: Settings, days: float, journals: bool) -> Pruning:
-    """Free what ``plan_pruning`` finds. Raises ``RunError`` while a study runs here, whose results do not refer to
-    anything yet.
+    """Free what ``plan_pruning`` finds. Raises ``RunError`` while a study runs here, because its results do not yet
+    refer to its artifacts.
     """
     store = Store(settings.store_url)
     with no_study_running(settings):
@@ -243,7 +245,7 @@ def _last_results(settings: Settings) -> Iterator[tuple[str, References]]:
 
 
 def _references(results: Mapping[str, References], store: Store) -> dict[str, list[str]]:
-    """Key of an artifact or a journal to the studies that refer to it."""
+    """Key of an artifact or a journal -> the studies that refer to it."""
     found: dict[str, list[str]] = {}
     for study, content in results.items():
         for key in content.keys:
@@ -258,7 +260,7 @@ def _references(results: Mapping[str, References], store: Store) -> dict[str, li
 
 
 def _home_items(settings: Settings, store: Store, referring: Mapping[str, Sequence[str]]) -> Iterator[Item]:
-    """Journals and the folders of studies one by one, everything else by its place in the home folder."""
+    """One item for each journal, each study, and each other entry of the home folder."""
     if not settings.home.is_dir():
         return
     for path in sorted(settings.home.iterdir()):
@@ -278,7 +280,7 @@ def _home_items(settings: Settings, store: Store, referring: Mapping[str, Sequen
 def _entry(kind: str, key: str, paths: Sequence[Path], studies: tuple[str, ...] = ()) -> Item:
     facts = []
     for file in (file for path in paths for file in (path, *path.rglob("*"))):
-        with contextlib.suppress(FileNotFoundError):  # a run beside this one tidies up
+        with contextlib.suppress(FileNotFoundError):  # another run may remove it at the same time
             facts.append(file.stat())
     facts = [fact for fact in facts if stat.S_ISREG(fact.st_mode)]
     size, used = sum(fact.st_size for fact in facts), max((fact.st_mtime for fact in facts), default=0.0)
@@ -286,12 +288,12 @@ def _entry(kind: str, key: str, paths: Sequence[Path], studies: tuple[str, ...] 
 
 
 def _calls_of(kind: str, key: str, store: Store) -> dict[str, int]:
-    """Keys of the journals that an artifact was made from and how many calls each must hold for it to be made again.
+    """Keys of the journals that an artifact was made from -> how many calls each must have to make it again.
 
-    Empty where no LLM was asked; a journal ``unknown`` where an older version did not note it.
+    Empty if it needed no LLM calls. The key is ``unknown`` if an older version did not record it.
     """
     manifest = store.get(kind, key)
-    if manifest is None:  # one that never came to be was asked for in its journal; a damaged one may tell of no journal
+    if manifest is None:  # an unfinished artifact has its calls in its journal; a damaged one does not name its journal
         return {"unknown": 1} if store.has_manifest(kind, key) else {}
     asked = {
         "syntheses": manifest.get("synthesis", {}).get("calls"),
@@ -317,7 +319,7 @@ def _journal(settings: Settings, key: str) -> Path:
 
 
 def _files_of_journal(settings: Settings, key: str) -> list[Path]:
-    """The journal, its lock, and lines of it that were damaged and set aside."""
+    """The journal, its lock, and the file of its damaged lines."""
     return sorted((settings.home / JOURNALS).glob(f"{key}.*"))
 
 

@@ -33,7 +33,7 @@ def encode(value: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """A record's fields; ``asdict`` would copy everything in them, which takes longer than writing."""
+    """A record's fields. ``asdict`` would make deep copies of them, which takes longer than writing."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {item.name: getattr(value, item.name) for item in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -42,7 +42,7 @@ def _plain(value: Any) -> Any:
 
 
 def to_lines(items: Iterable[Any]) -> Iterator[bytes]:
-    """Values or records, one a line, each with its line's end; what is bytes already is such a line."""
+    """Values or records as lines of JSON with line feeds. An item that is bytes must already be such a line."""
     return (item if isinstance(item, bytes) else encode(item) + b"\n" for item in items)
 
 
@@ -71,7 +71,7 @@ def from_value(value: Any, of: type[T]) -> T:
 
 @functools.cache
 def _adapter(of: Hashable) -> TypeAdapter[Any]:
-    """Reads values of a type. Made once, because making it takes longer than reading a thousand values."""
+    """Reads values of a type. It is cached, because building it takes longer than reading a thousand values."""
     return TypeAdapter(cast("type[Any]", of))
 
 

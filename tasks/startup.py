@@ -1,4 +1,4 @@
-"""What makes a process of large libraries start faster."""
+"""Faster start of processes that import large libraries."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """Keep the garbage collector away from what is imported within: it stays until the process ends.
+    """Exclude the objects that are imported within the block from garbage collection: they exist until the process
+    ends.
 
-    Looking through it again and again is a fifth of the time that Prefect, MLflow or torch take to import, and once
-    more at the end of the process.
+    Scanning them takes a fifth of the time in which Prefect, MLflow or torch are imported, and time at the end of the
+    process.
     """
     gc.disable()
     try:

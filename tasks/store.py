@@ -1,9 +1,9 @@
-"""Content-addressed artifacts on any fsspec URL: same key, same artifact, never written twice.
+"""Content-addressed artifacts on any fsspec URL: the same key always means the same artifact.
 
-An artifact is a folder ``<kind>/<key>/`` whose ``manifest.json`` is written last: without it the artifact does not
-exist, so a run that is killed while writing leaves nothing that looks finished. The manifest has the sizes and hashes
-of the artifact's files and one of itself. What is damaged counts as absent, is said once, and is made again. Nothing
-that a listing once said is remembered: other processes and machines write to the same place.
+An artifact is a folder ``<kind>/<key>/`` whose ``manifest.json`` is written last. Without it the artifact does not
+exist, so a run that is killed while writing leaves nothing that looks finished. The manifest has the size and hash of
+each file of the artifact, and a hash of itself. A damaged artifact is treated as absent: one warning is logged, and the
+artifact is made again. Listings are not cached, because other processes and machines write to the same store.
 """
 
 import contextlib
@@ -38,26 +38,27 @@ LOGGER = logging.getLogger("synthgap")
 T = TypeVar("T")
 
 SCHEMA = 1
-"""Version of what is stored, in every manifest. 0 had neither versions nor hashes. Raised when an older synthgap would
-misread a manifest or the records in a file."""
+"""Version of the storage format, in every manifest. Version 0 had neither versions nor hashes. Increase it if an older
+synthgap would misread a manifest or the records in a file."""
 MANIFEST = "manifest.json"
 ENVELOPE = "stored"
-"""Field of a manifest that the store keeps for itself."""
+"""Field of a manifest that only the store uses."""
 WRITABLE = ".writable"
-"""File that is written to see whether a store can be."""
+"""File that is written to check that a store is writable."""
 READS, PAUSE_S = 3, 0.1
-"""Times that a file is read until it counts as damaged, and seconds between them: it may be written at the moment."""
+"""How often a file is read before it counts as damaged, and the seconds between reads: another process may be writing
+it."""
 PART = 8 * 2**20
-"""Bytes of a file that are read, and hashed or sent, at once."""
+"""Bytes of a file that are read at once, then hashed or sent."""
 AT_ONCE = 500
-"""Manifests that are read at once; bounds memory."""
+"""Most manifests that are read at the same time, which limits memory."""
 OBJECT_STORES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "memory"}
-"""Have no folders to make, and replace a whole object or nothing."""
+"""Protocols of stores without folders, which replace a whole object or nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What a file of an artifact was when it was written."""
+    """Size and hash of a file of an artifact."""
 
     size: int
     """Bytes."""
@@ -69,7 +70,7 @@ class _File:
 
     @classmethod
     def copied(cls, parts: Iterable[bytes], target: IO[bytes] | None = None) -> "_File":
-        """What comes in parts, which are written to ``target``."""
+        """Size and hash of content that comes in parts, which are also written to ``target`` if it is given."""
         size, digest = 0, hashlib.sha256()
         for part in parts:
             size += len(part)
@@ -81,22 +82,22 @@ class _File:
 
 @dataclass(frozen=True)
 class _Envelope:
-    """What the store says of an artifact."""
+    """What the store records about an artifact."""
 
     schema: int = 0
     files: Mapping[str, _File] | None = field(default=None)
-    """Null where nothing is known of them (schema 0)."""
+    """Null if they were not recorded (schema 0)."""
 
     def describes(self, name: str, found: _File) -> bool:
-        """Whether a file is as it was written."""
+        """Whether a file has its recorded size and hash, or none are recorded."""
         return self.files is None or self.files.get(name) == found
 
 
 class Store:
     """Artifacts below one fsspec URL (``./folder``, ``s3://bucket/prefix``, ``gs://bucket``, ``memory://x``).
 
-    Credentials and endpoints come from the environment, as the library behind the URL reads them. All methods raise
-    ``RunError`` when the store cannot be reached or refuses, and for an artifact that a newer synthgap wrote.
+    The library for the URL's protocol reads credentials and endpoints from the environment. All methods raise
+    ``RunError`` if the store cannot be reached or denies access, and for an artifact that a newer synthgap wrote.
     """
 
     def __init__(self, url: str) -> None:
@@ -111,21 +112,21 @@ class Store:
         self._local, self._folders = "file" in protocols, not protocols & OBJECT_STORES
 
     def __eq__(self, other: object) -> bool:
-        """Two of one place are the same: what is read from one is what the other holds."""
+        """Two stores with the same URL are equal: they have the same artifacts."""
         return isinstance(other, Store) and self.url == other.url
 
     def __hash__(self) -> int:
         return hash(self.url)
 
     def get(self, kind: str, key: str) -> dict[str, Any] | None:
-        """The manifest of a finished artifact, or null when there is none. Its files are not looked at."""
+        """The manifest of a finished artifact; null if there is none. Its files are not read."""
         try:
             return self._open(kind, key)[0]
         except FileNotFoundError:
             return None
 
     def record(self, kind: str, key: str, of: type[T]) -> T | None:
-        """The manifest of a finished artifact as a record, or null when there is none."""
+        """The manifest of a finished artifact as a record; null if there is none or it is damaged."""
         manifest = self.get(kind, key)
         if manifest is None:
             return None
@@ -136,9 +137,9 @@ class Store:
             return None
 
     def finished(self, kind: str, keys: Iterable[str]) -> set[str]:
-        """Those of the keys that have a finished artifact. Files are not looked at.
+        """Those of the keys that have a finished artifact. Its files are not read.
 
-        Manifests are read many at once where the store can do that: an object store takes its time for each.
+        Many manifests are read at the same time if the store can do that: an object store has a high latency.
         """
         found = set()
         wanted = iter(keys)
@@ -165,7 +166,8 @@ class Store:
     ) -> None:
         """Write an artifact's files, then its manifest (fields, or a record).
 
-        A file is bytes, or records that become JSON lines, one after the other; a record that is bytes is such a line.
+        The content of a file is bytes, or records that are written as JSON lines. An item that is already bytes must
+        be a JSON line.
         """
         with self._clear_errors(f"write {kind}/{key} to", RunError):
             known = {}
@@ -179,12 +181,12 @@ class Store:
             self._write(self._path(kind, key, MANIFEST), _sealed(manifest, {"schema": SCHEMA, "files": known}))
 
     def file(self, kind: str, key: str, name: str) -> bytes:
-        """One file of a finished artifact. Raises ``FileNotFoundError`` when it is not there, or not as written."""
+        """One file of a finished artifact. Raises ``FileNotFoundError`` if it is absent or damaged."""
         with self._whole(kind, key, name) as file:
             return file.read()
 
     def as_it_stands(self, kind: str, key: str, name: str) -> bytes | None:
-        """One file of an artifact, finished and undamaged or not; null where it is not there."""
+        """One file of an artifact, also of an unfinished or damaged one; null if there is no such file."""
         return self._read(kind, key, name)
 
     def rows(self, kind: str, key: str, name: str, of: type[T]) -> tuple[T, ...]:
@@ -192,8 +194,9 @@ class Store:
         return tuple(self.each_row(kind, key, name, of))
 
     def each_row(self, kind: str, key: str, name: str, of: type[T]) -> Iterator[T]:
-        """The same one by one, for files larger than the memory; raises when the first is asked for, and later where
-        a line holds no record.
+        """The same records one by one, for files larger than the memory.
+
+        Raises ``FileNotFoundError`` at the first record, and later at a line that contains no record.
         """
         with self._whole(kind, key, name) as file:
             try:
@@ -202,7 +205,7 @@ class Store:
                 raise self.damaged(kind, key, f"{name}: {error}") from None
 
     def verified(self, kind: str, key: str) -> bool:
-        """Whether an artifact is finished and all of its files are as they were written; false where nothing tells."""
+        """Whether an artifact is finished and its files are undamaged; false if their hashes were not recorded."""
         try:
             _, stored = self._open(kind, key)
             if stored.files is None:
@@ -215,7 +218,7 @@ class Store:
         return True
 
     def digest(self, kind: str, key: str) -> str | None:
-        """A hash of what a finished artifact holds, its files included; null where it is absent or damaged."""
+        """A hash of a finished artifact and its files; null if it is absent or damaged."""
         try:
             manifest, stored = self._open(kind, key)
             for name in stored.files or ():
@@ -226,33 +229,33 @@ class Store:
         return _hash([manifest, asdict(stored)])
 
     def damaged(self, kind: str, key: str, why: str) -> FileNotFoundError:
-        """Say that an artifact counts as absent, because it is not as it was written; the error that means that."""
+        """Log that a damaged artifact is treated as absent; returns the error to raise."""
         _say_damaged(self.url, f"{kind}/{key}", why)
         return FileNotFoundError(f"{kind}/{key} in the store {self.url!r} is damaged: {why}")
 
     def keys(self, kind: str) -> list[str]:
         """Keys of all finished artifacts of a kind, sorted."""
         with self._clear_errors(f"list {kind} of"):
-            found = self.fs.find(f"{self.root}/{kind}")  # one listing; a glob would ask an object store for each folder
+            found = self.fs.find(f"{self.root}/{kind}")  # one listing; on an object store a glob lists each folder
         return sorted(path.split("/")[-2] for path in found if path.endswith(f"/{MANIFEST}"))
 
     def past(self, kind: str, of: type[T], most: int | None = None) -> Iterator[T]:
-        """Manifests of a kind that can be read, at most so many: for estimates, which need not know all."""
+        """Manifests of a kind that can be read, at most ``most`` of them: for estimates, which do not need all."""
         for key in self.keys(kind)[-most if most else None :]:
             with contextlib.suppress(NewerError):
                 if (found := self.record(kind, key, of)) is not None:
                     yield found
 
     def check_writable(self) -> None:
-        """Raise ``RunError`` when nothing can be written: to be asked before anything is paid for."""
+        """Raise ``RunError`` if nothing can be written. Call it before any LLM call is paid for."""
         path = f"{self.root}/{WRITABLE}"
         with self._clear_errors("write to"):
             self._write(path, bytes(PROBE))
-        with contextlib.suppress(Exception):  # whoever may write need not be allowed to delete
+        with contextlib.suppress(Exception):  # permission to write does not include permission to delete
             self.fs.rm_file(path)
 
     def listing(self) -> list[tuple[str, str, int, float]]:
-        """Kind, key, bytes and time of the last change (seconds since 1970) of all artifacts, unfinished ones too."""
+        """Kind, key, bytes and time of the last change (seconds since 1970) of all artifacts, also unfinished ones."""
         sizes: dict[tuple[str, str], tuple[int, float]] = {}
         with self._clear_errors("list"):
             for path, facts in self.fs.find(self.root, detail=True).items():
@@ -263,7 +266,7 @@ class Store:
         return [(kind, key, size, changed) for (kind, key), (size, changed) in sorted(sizes.items())]
 
     def delete(self, kind: str, key: str) -> None:
-        """Remove an artifact, its manifest first: one that is half removed does not exist."""
+        """Remove an artifact, its manifest first, so that a partly removed artifact does not count as finished."""
         with self._clear_errors(f"remove {kind}/{key} from"):
             if self.fs.exists(manifest := self._path(kind, key, MANIFEST)):
                 self.fs.rm_file(manifest)
@@ -271,22 +274,22 @@ class Store:
                 self.fs.rm(folder, recursive=True)
 
     def has_manifest(self, kind: str, key: str) -> bool:
-        """Whether an artifact has a manifest, be it damaged."""
+        """Whether an artifact has a manifest, damaged or not."""
         with self._clear_errors(f"read {kind}/{key} from"):
             return bool(self.fs.exists(self._path(kind, key, MANIFEST)))
 
     def touch(self, kind: str, key: str) -> None:
-        """Note on a local disk that an artifact is in use, so that pruning leaves it alone.
+        """Record on a local disk that an artifact is in use, so that pruning does not remove it.
 
-        An object store cannot do that: there an artifact is as old as its writing.
+        On other stores nothing is recorded: the age of an artifact there is the time since it was written.
         """
         if self._local:
-            with contextlib.suppress(OSError):  # a store that others own may be used all the same
+            with contextlib.suppress(OSError):  # another user may own the store's files
                 os.utime(self._path(kind, key, MANIFEST))
 
     @contextmanager
     def _clear_errors(self, doing: str, *passed: type[Exception]) -> Iterator[None]:
-        """Every kind of store has exceptions of its own; ``passed`` are those that mean something to the caller."""
+        """Turn the exceptions of any kind of store into ``RunError``, except ``passed``, which the caller handles."""
         try:
             yield
         except passed:
@@ -296,14 +299,14 @@ class Store:
             raise RunError(f"cannot {doing} the store {self.url!r}: {lines[0]}") from error
 
     def _open(self, kind: str, key: str) -> tuple[dict[str, Any], _Envelope]:
-        """Manifest and envelope. Raises ``FileNotFoundError`` where there is none, and for a damaged one."""
+        """Manifest and envelope. Raises ``FileNotFoundError`` if there is none or it is damaged."""
         content = self._read(kind, key, MANIFEST)
         if content is None:
             raise FileNotFoundError(f"there is no {kind}/{key}")
         return self._opened(kind, key, content)
 
     def _opened(self, kind: str, key: str, content: bytes) -> tuple[dict[str, Any], _Envelope]:
-        """A manifest's content as ``_open`` gives it. Raises ``FileNotFoundError`` for a damaged one."""
+        """Manifest and envelope from a manifest's content. Raises ``FileNotFoundError`` for a damaged one."""
         try:
             return _unsealed(content, f"{kind}/{key} in the store {self.url!r}")
         except DamagedError as error:
@@ -319,7 +322,7 @@ class Store:
 
     @contextmanager
     def _whole(self, kind: str, key: str, name: str) -> Iterator[IO[bytes]]:
-        """A file of a finished artifact, found to be as it was written. Raises ``FileNotFoundError`` like ``file``."""
+        """A file of a finished artifact, checked for damage. Raises ``FileNotFoundError`` like ``file``."""
         with contextlib.ExitStack() as files:
             for attempt in range(READS):
                 if attempt:
@@ -341,7 +344,7 @@ class Store:
             raise self.damaged(kind, key, f"{name} is not as it was written")
 
     def _file_of(self, kind: str, key: str, name: str) -> IO[bytes] | None:
-        """A file of an artifact, or a copy of one that lies on another machine; null where there is none."""
+        """A file of an artifact, or a local copy of a remote one; null if there is none."""
         path = self._path(kind, key, name)
         try:
             with self._clear_errors(f"read {kind}/{key} from", FileNotFoundError):
@@ -359,7 +362,7 @@ class Store:
         return f"{self.root}/{kind}/{key}/{name}"
 
     def _write_parts(self, path: str, parts: Iterable[bytes]) -> _File:
-        """Write a file that need not fit into memory. On another machine it begins when all of its parts are there."""
+        """Write a file that may be larger than the memory. A remote file is written after all of its parts exist."""
         if self._local:
             make_folder(Path(path).parent)
             with replacing(Path(path)) as draft, draft.open("wb") as file:
@@ -381,14 +384,14 @@ class Store:
             make_folder(Path(path).parent)
             replace_file(Path(path), content)
             return
-        if self._folders:  # elsewhere it would create a bucket whose name is misspelt
+        if self._folders:  # on an object store, this would create a bucket if its name is misspelt
             self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         self.fs.pipe_file(path, content)
 
 
 @contextmanager
 def needed() -> Iterator[None]:
-    """Turn an artifact that is absent or damaged, where a study has it already, into one ``RunError``."""
+    """Turn the ``FileNotFoundError`` for an artifact that a study has already made into one ``RunError``."""
     try:
         yield
     except FileNotFoundError as error:
@@ -396,25 +399,25 @@ def needed() -> Iterator[None]:
 
 
 def check_places(settings: Settings) -> None:
-    """Raise ``RunError`` when the home, its journals or the store cannot be written: before anything is paid for."""
+    """Raise ``RunError`` if the home, its journals or the store cannot be written. Call it before any LLM call."""
     settings.check_home()
     probe = settings.home / "journals" / WRITABLE
     with writing("journals in", probe.parent):
         make_folder(probe.parent)
         replace_file(probe, bytes(PROBE))
-        probe.unlink(missing_ok=True)  # another run that starts at the same moment may have removed it
+        probe.unlink(missing_ok=True)  # another run that starts at the same time may have removed it
     Store(settings.store_url).check_writable()
 
 
 def _sealed(manifest: object, stored: Mapping[str, Any]) -> bytes:
-    """A manifest as it is written: with the envelope, and in that a hash of all the rest."""
-    plain = json.loads(jsonl.encode(manifest)) | {ENVELOPE: dict(stored)}  # as it is read again
+    """A manifest's content as it is written: the fields and the envelope, which has a hash of everything else."""
+    plain = json.loads(jsonl.encode(manifest)) | {ENVELOPE: dict(stored)}  # the same values that a reader will get
     plain[ENVELOPE]["sha256"] = _hash(plain)
     return json.dumps(plain, indent=1, ensure_ascii=False).encode()  # unsorted: the order of labels has a meaning
 
 
 def _unsealed(content: bytes, what: str) -> tuple[dict[str, Any], _Envelope]:
-    """Manifest and envelope. Raises ``DamagedError``, and ``NewerError`` for a whole one of a newer schema."""
+    """Manifest and envelope. Raises ``DamagedError``, and ``NewerError`` for an undamaged one of a newer schema."""
     try:
         plain = json.loads(content.decode())
     except (ValueError, RecursionError):
@@ -423,7 +426,7 @@ def _unsealed(content: bytes, what: str) -> tuple[dict[str, Any], _Envelope]:
         raise DamagedError("holds no fields")
     if ENVELOPE not in plain:
         if any(isinstance(value, dict) and value.keys() >= {"schema", "sha256"} for value in plain.values()):
-            raise DamagedError("is not as it was written")  # an envelope, under a name that damage has changed
+            raise DamagedError("is not as it was written")  # an envelope whose name is damaged
         return plain, _Envelope()
     stored = plain[ENVELOPE]
     if not isinstance(stored, dict):
@@ -446,12 +449,14 @@ def _hash(plain: Any) -> str:
 
 @functools.cache
 def _say_damaged(url: str, artifact: str, why: str) -> None:
-    """Once a process, however often it is looked at."""
+    """Warn once in each process, however often the artifact is read."""
     LOGGER.warning("%s in the store %r is damaged (%s): it is ignored and made again", artifact, url, why)
 
 
 def _changed(facts: Mapping[str, Any]) -> float:
-    """When a file was last changed, as its kind of store names that, in seconds since 1970; 0 where it does not say."""
+    """When a file was last changed, in seconds since 1970; 0 if the store does not tell. Each kind of store has its own
+    name for this field.
+    """
     for name in ("mtime", "LastModified", "updated", "last_modified", "created"):
         value = facts.get(name)
         if isinstance(value, datetime):

@@ -1,8 +1,8 @@
-"""Sends prompts through distilabel's OpenAILLM, so many at a time, and prints seconds: the whole run's.
+"""Sends prompts with distilabel's OpenAILLM, ``--at-once`` at a time, and prints the seconds of the whole run.
 
     ENV/bin/python benchmarks/distilabel/run.py --url http://127.0.0.1:8000/v1 --prompts prompts.jsonl
 
-Runs in distilabel's own environment (requirements.txt here), so it imports nothing of this project.
+It runs in distilabel's own environment (requirements.txt here), so it imports nothing from this project.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from distilabel.steps.tasks import ChatGeneration
 
 
 def main() -> None:
-    """Ask, and print what it took."""
+    """Send the prompts and print the seconds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", required=True)
     parser.add_argument("--prompts", type=Path, required=True, help="JSONL with a field messages")

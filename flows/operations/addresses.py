@@ -1,4 +1,4 @@
-"""Where the servers of ``synthgap up`` listen, and which addresses and ports are refused before anything is started."""
+"""The addresses of the servers of ``synthgap up``, and checks of addresses and ports before anything is started."""
 
 import socket
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Address:
 
     @property
     def local(self) -> str:
-        """The host as programs on this machine write it in a URL."""
+        """The host for URLs that are used on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"[{host}]" if ":" in host else host
 
@@ -35,12 +35,12 @@ class Address:
 
     @property
     def beyond_this_machine(self) -> bool:
-        """Other machines can reach the servers, over a network on which others may listen."""
+        """Whether other machines can reach the servers, over a network that may be insecure."""
         return self.host not in LOOPBACK
 
 
 def check_logins(environment: Mapping[str, str]) -> None:
-    """Raises ``UserError`` when an address holds a login, which the state file and ``status`` would show."""
+    """Raises ``UserError`` if an address contains a login, which the state file and ``status`` would show."""
     for name, instead in {
         "SYNTHGAP_TRACKING_URI": "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD",
         "PREFECT_API_URL": "PREFECT_API_AUTH_STRING",
@@ -54,7 +54,7 @@ def check_logins(environment: Mapping[str, str]) -> None:
 
 
 def check_port(host: str, port: int, option: str) -> None:
-    """Raises ``UserError`` when another program listens there, or this user may not."""
+    """Raises ``UserError`` if another program uses the port, or this user may not listen on it."""
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:

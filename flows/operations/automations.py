@@ -1,8 +1,8 @@
 """The two automations on the Prefect server: one ends dead runs, the other runs a watch's study for each new LLM.
 
-The second one answers an event that a watch sends. Watch and study need not run on the same machine, because only the
-server is between them. ``synthgap up`` makes both automations; ``python -m flows.operations.automations`` makes them
-on a server of your own.
+An event that a watch sends triggers the second one. Watch and study need not run on the same machine, because they
+communicate only through the server. ``synthgap up`` makes both automations; ``python -m flows.operations.automations``
+makes them on your own server.
 """
 
 import sys
@@ -23,20 +23,20 @@ from tasks.discovery.memory import Known
 from tasks.errors import RunError
 
 SILENCE_S = 540
-"""A run counts as dead after so many seconds without a heartbeat: three times Prefect's default of 180 s, because a
+"""Seconds without a heartbeat after which a run counts as dead: three times Prefect's default of 180 s, because a
 healthy run that counts as dead would be started, and paid for, twice."""
 DEAD_RUNS = "synthgap: runs without heartbeat have crashed"
 """Name of the automation that ends dead runs."""
 EVENT = "llm.discovered"
 RESOURCE = "synthgap.llm"
 NEW_LLM = "synthgap: a new LLM is run in its watch's study"
-"""Name of the automation that answers ``EVENT``."""
+"""Name of the automation that ``EVENT`` triggers."""
 
 
 def dead_runs_automation() -> AutomationCore:
-    """Marks a run as Crashed when its process died unseen: another machine, a power cut, no memory left.
+    """Marks a run as Crashed if its process ended without a report, such as after a power cut or for lack of memory.
 
-    After a heartbeat, another one or a change of state is expected in time.
+    After each heartbeat, another one or a change of state must follow within ``SILENCE_S`` seconds.
     """
     beat = "prefect.flow-run.heartbeat"
     changes = ("Completed", "Failed", "Cancelled", "Crashed", "Cancelling", "Scheduled", "AwaitingRetry", "Late")
@@ -82,7 +82,7 @@ def prepare_dead_runs_automation() -> None:
 
 
 def prepare_new_llm_automation() -> None:
-    """Create or update the automation for new LLMs. Raises ``RunError`` when its deployment is not registered."""
+    """Create or update the automation for new LLMs. Raises ``RunError`` if its deployment is not registered."""
     name = f"{NEWCOMER['name']}/{NEWCOMER['name']}"
     with clear_errors(), get_client(sync_client=True) as client:
         try:
@@ -93,7 +93,7 @@ def prepare_new_llm_automation() -> None:
 
 
 def _put(wanted: AutomationCore) -> None:
-    """Create an automation, or update the one of its name, which stays switched off if somebody switched it off."""
+    """Create an automation, or update the one with its name. If a user has switched it off, it stays off."""
     with get_client(sync_client=True) as client:
         found = client.read_automations_by_name(wanted.name)
         if found:
@@ -103,7 +103,7 @@ def _put(wanted: AutomationCore) -> None:
 
 
 def check_new_llm_automation() -> None:
-    """Raises ``RunError`` when no automation would answer the event, because it would then be lost."""
+    """Raises ``RunError`` if the event would trigger no automation and so be lost."""
     with clear_errors(), get_client(sync_client=True) as client:
         found = client.read_automations_by_name(NEW_LLM)
     if not found:
@@ -118,9 +118,9 @@ def check_new_llm_automation() -> None:
 
 
 def announce_llm(known: Known, watch: str) -> None:
-    """Send the event of a new LLM; returns when the server has it. Raises ``RunError``.
+    """Send the event of a new LLM; returns when the server has it. Raises ``RunError`` if it cannot be sent.
 
-    It is sent by a request of its own, because Prefect's queue of events drops what it cannot send without an error.
+    It is sent by a separate request, because Prefect's event queue silently drops events that it cannot send.
     """
     run = runtime.flow_run.id
     event = Event(

@@ -1,8 +1,8 @@
 """Deployments as entries of ``prefect.yaml``: one for each study file and watch file, and one that runs a new LLM.
 
 ``synthgap up`` registers the entries of all files that it finds (``registration``). ``python -m
-flows.operations.deployments`` writes the entries of the shipped files to ``prefect.yaml``, for people who run servers
-of their own.
+flows.operations.deployments`` writes the entries of the shipped files to ``prefect.yaml``, for users with their own
+servers.
 """
 
 import sys
@@ -20,7 +20,7 @@ from tasks.planning.names import resolve
 from tasks.settings import Settings
 
 Entry = dict[str, Any]
-"""A deployment as ``prefect.yaml`` has it."""
+"""A deployment in the format of ``prefect.yaml``."""
 
 POOL = "synthgap"
 """Name of the work pool."""
@@ -51,7 +51,7 @@ HEADER = """\
 
 
 def study_deployment(name: str, path: Path) -> Entry:
-    """The deployment of a study file. Raises ``UserError`` if the file is wrong, or a name or file in it is unknown."""
+    """The deployment of a study file. Raises ``UserError`` for an invalid file, or an unknown name or file in it."""
     study = load_study(path)
     try:
         resolve(study)
@@ -66,7 +66,7 @@ def study_deployment(name: str, path: Path) -> Entry:
     }
     return {
         "name": config.name,
-        "version": named.fingerprint(path),  # a run is refused when the file has changed since
+        "version": named.fingerprint(path),  # a run is refused if the file has changed since
         "description": _description(path, [f"- {part}: {', '.join(names)}" for part, names in grid.items()]),
         "tags": ["synthgap", *sorted({generator.model.split("/")[0] for generator in config.generators})],
         "entrypoint": ENTRYPOINT,
@@ -77,7 +77,7 @@ def study_deployment(name: str, path: Path) -> Entry:
 
 
 def watch_deployment(name: str, path: Path, settings: Settings) -> Entry:
-    """The deployment of a watch file. Raises ``UserError`` if the file, or that of its study, is wrong."""
+    """The deployment of a watch file. Raises ``UserError`` if the file or its study's file is invalid."""
     config = load_watch(path)
     named.study_of(config, path, settings)
     providers = ", ".join(provider.address for provider in config.providers)
@@ -99,12 +99,12 @@ def _description(path: Path, lines: list[str]) -> str:
 
 
 def study_deployments(files: Mapping[str, Path]) -> tuple[list[Entry], list[str]]:
-    """The deployments of all study files that can be used, and why each of the others cannot."""
+    """The deployments of all valid study files, and an error message for each of the others."""
     return _deployments("study", files, study_deployment)
 
 
 def watch_deployments(files: Mapping[str, Path], settings: Settings) -> tuple[list[Entry], list[str]]:
-    """The deployments of all watch files that can be used, and why each of the others cannot."""
+    """The deployments of all valid watch files, and an error message for each of the others."""
     return _deployments("watch", files, partial(watch_deployment, settings=settings))
 
 
@@ -128,7 +128,7 @@ def _deployments(
 
 
 def prefect_yaml() -> str:
-    """The content of prefect.yaml. Raises ``UserError`` if a shipped file is wrong."""
+    """The content of prefect.yaml. Raises ``UserError`` if a shipped file is invalid."""
     found, complaints = study_deployments(named.shipped_studies())
     nobody = Settings(home=Path(__file__).parent)  # a folder in which no user keeps studies
     watching, more = watch_deployments(named.shipped_watches(), nobody)
@@ -139,10 +139,10 @@ def prefect_yaml() -> str:
 
 
 class _WithoutAnchors(yaml.SafeDumper):
-    """Writes a value that occurs twice in both places."""
+    """A YAML dumper that writes a repeated value in full each time."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        """Always."""
+        """True for all data."""
         return True
 
 

@@ -12,24 +12,24 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN = "SYNTHGAP_UP_TOKEN"
 """Environment variable that marks the processes of an ``up``. Its value is no secret."""
 PREFECT_NEEDS = re.compile("PREFECT_SERVER_|PREFECT_API_DATABASE_|PG")
-"""How the names of the secrets begin that Prefect's server may have: those of its database, and its own password."""
+"""Matches the beginning of the names of the secrets that Prefect's server gets: its database's and its password."""
 QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-    "PREFECT_CLIENT_MAX_RETRIES": "6",  # two minutes, doubling from two seconds: a server is back sooner
+    "PREFECT_CLIENT_MAX_RETRIES": "6",  # about two minutes, longer than a server's restart takes
     "PREFECT_RUNNER_AUTO_INSTALL_DEPENDENCIES": "false",
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "synthgap",  # stage logs show in the user interface
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "synthgap",  # the user interface then shows stage logs
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "DO_NOT_TRACK": "1",
 }
-"""Settings of all processes of an ``up``: no telemetry, no advertising, and patience with a server that restarts."""
+"""Settings of all processes of an ``up``: no telemetry, no advertising, and repeated calls while a server restarts."""
 
 
 def past_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that keep requests to this machine away from a proxy, beside the hosts that are listed already.
+    """The variables that exclude requests to this machine from a proxy, in addition to hosts that they already list.
 
-    Both spellings are set, because libraries differ in which one they prefer.
+    Both spellings are set, because libraries differ in the one that they prefer.
     """
     named = ",".join(environment[name] for name in ("NO_PROXY", "no_proxy") if environment.get(name))
     hosts = ",".join(dict.fromkeys([*filter(None, named.split(",")), *LOOPBACK]))
@@ -42,12 +42,12 @@ def prefect_home(settings: Settings) -> Path:
 
 
 def use_prefect_home(settings: Settings) -> None:
-    """Set Prefect's folder. To be called before Prefect is imported, because it reads its environment then."""
+    """Set Prefect's folder. Call it before the import of Prefect, which reads the environment."""
     os.environ.setdefault("PREFECT_HOME", str(prefect_home(settings)))
 
 
 def without_secrets(environment: Mapping[str, str], needed: re.Pattern[str]) -> dict[str, str]:
-    """The environment of a server: of its secrets only those that ``needed`` matches, and everything that is none."""
+    """The environment of a server: everything except secrets, and the secrets that ``needed`` matches."""
     return {
         name: value
         for name, value in environment.items()
@@ -56,7 +56,7 @@ def without_secrets(environment: Mapping[str, str], needed: re.Pattern[str]) -> 
 
 
 def service_environment(token: str, settings: Settings) -> dict[str, str]:
-    """The environment that the services of an ``up`` have in common."""
+    """The common environment of the services of an ``up``."""
     return {
         **os.environ,
         **QUIET,
@@ -69,6 +69,6 @@ def service_environment(token: str, settings: Settings) -> dict[str, str]:
 
 
 def python_path() -> str:
-    """``PYTHONPATH`` with this checkout in it, which need not be installed: services start in another folder."""
+    """``PYTHONPATH`` with this checkout, which may not be installed, because services start in another folder."""
     root = str(Path(__file__).parents[2])
     return os.pathsep.join(dict.fromkeys([root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]))

@@ -1,7 +1,7 @@
-"""A Prefect server for the length of one run, where none is configured. Only that run can use it.
+"""A Prefect server for a single run, if none is configured. Only that run can use it.
 
-Prefect could start one by itself, but would first import its whole server into the run's process, and would leave the
-server running when that process is killed. This one ends with the run's process, in whatever way that ends.
+Prefect can start such a server itself, but it would import its whole server into the run's process, and the server
+would continue to run if that process is killed. This server always ends with the run's process, even if that is killed.
 """
 
 import atexit
@@ -27,14 +27,14 @@ from tasks.startup import importing
 CHECK_S = 1.0
 """Seconds between two checks whether the server still runs."""
 PRIVATE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-"""The settings that Prefect gives to an ephemeral server of its own, which nobody opens in a browser."""
+"""The settings of Prefect's own ephemeral server, which is not opened in a browser."""
 NO_BLOCKS = {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false", "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false"}
-"""Kinds of blocks are for people who look at them in a browser; the server of an ``up`` writes them."""
+"""The server does not register block types, which are only for Prefect's pages; the server of an ``up`` does."""
 SQLITE = "sqlite+aiosqlite:///"
 
 
 class EphemeralServer:
-    """A Prefect server on a free port of loopback. It has a password, because any user of the machine can reach it."""
+    """A Prefect server on a free port of loopback. It has a password, because all users of the machine can reach it."""
 
     def __init__(self, log: Path) -> None:
         with socket.socket() as probe:
@@ -57,19 +57,19 @@ class EphemeralServer:
         self.process = ServerProcess("Prefect's server", command, environment, log, log.parent, stdin=subprocess.PIPE)
 
     def wait(self) -> None:
-        """Return when the server answers. Raises ``RunError`` when it does not."""
+        """Wait until the server answers. Raises ``RunError`` if it does not."""
         self.process.wait(partial(answers, f"{self.url}/health"))
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Within it, Prefect's clients talk to this server, with its password."""
+        """Within the block, Prefect's clients use this server with its password."""
         from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 
         with temporary_settings({PREFECT_API_URL: self.url, PREFECT_API_AUTH_STRING: self.login.text}):
             yield
 
     def keep(self) -> None:
-        """Restart the server when it ends before ``stop``: Prefect's clients repeat their calls until it answers."""
+        """Restart the server if it ends before ``stop``; Prefect's clients repeat their calls until it answers."""
         threading.Thread(target=self._keep, daemon=True).start()
 
     def _keep(self) -> None:
@@ -90,7 +90,7 @@ class EphemeralServer:
 
 @contextmanager
 def prefect_server(log: Path) -> Iterator[EphemeralServer | None]:
-    """A server until this process ends, or null where Prefect has one configured; it may still be starting."""
+    """A server until this process ends, which may still be starting; null if Prefect has a server configured."""
     from prefect.settings import PREFECT_API_URL
 
     if PREFECT_API_URL.value():
@@ -103,7 +103,7 @@ def prefect_server(log: Path) -> Iterator[EphemeralServer | None]:
 
 
 def _begun() -> bool:
-    """Begin the server's database, where it is a file that is missing; whether it needs no migration."""
+    """Create the server's database if it is a file that does not exist; returns whether it needs no migration."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
     kind, _, file = str(PREFECT_API_DATABASE_CONNECTION_URL.value()).partition(SQLITE)

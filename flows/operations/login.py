@@ -1,7 +1,7 @@
-"""The password of the servers that ``synthgap up`` starts, in one file that only its owner can read.
+"""The password of the servers that ``synthgap up`` starts, in a file that only its owner can read.
 
-Whoever has the password has the owner's rights, because Prefect starts processes on request. Our own processes get it
-in their environment, which no other user can read. It is never in a command line, a log, the state file or a database.
+A person with the password has the owner's rights, because Prefect starts processes on request. Our processes get it in
+their environment, which no other user can read. It is never in a command line, a log, the state file or a database.
 """
 
 import base64
@@ -19,11 +19,11 @@ from tasks.settings import Settings
 
 USER = "synthgap"
 CHOSEN = "PREFECT_SERVER_API_AUTH_STRING"
-"""Environment variable with which a user chooses the login, which is then kept for later starts."""
+"""Environment variable by which a user chooses the login, which is also used at later starts."""
 FORM = re.compile(r"[!-9;-~]+:[!-~]{12,}")
 """``user:password`` as both servers accept it: MLflow requires 12 characters."""
 PAGE = "synthgap-login.html"
-"""Page among Prefect's pages that stores the login of a link in the browser."""
+"""Page of Prefect's server that stores the login of a link in the browser."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Login:
 
     @property
     def signing_key(self) -> str:
-        """The secret with which MLflow's server signs its forms, the same at every start."""
+        """The key by which MLflow's server signs its forms; the same at every start."""
         return hmac.new(self.text.encode(), b"mlflow's forms", hashlib.sha256).hexdigest()
 
     def link(self, prefect: str) -> str:
@@ -69,7 +69,7 @@ def path_of(settings: Settings) -> Path:
 
 
 def read_login(settings: Settings) -> Login | None:
-    """The login in the file; null when there is none that this user can read."""
+    """The login in the file; null if there is none that this user can read."""
     try:
         return _login(path_of(settings).read_text(encoding="utf-8").strip(), str(path_of(settings)))
     except OSError:
@@ -77,9 +77,9 @@ def read_login(settings: Settings) -> Login | None:
 
 
 def keep_login(settings: Settings, environment: Mapping[str, str]) -> Login:
-    """The login of the environment, else that of the file, else a new one. It is written to the file.
+    """The login in the environment or, without it, in the file, or a new one. It is written to the file.
 
-    Raises ``UserError`` when it is not ``user:password``.
+    Raises ``UserError`` if it is not ``user:password``.
     """
     chosen = environment.get(CHOSEN)
     login = _login(chosen, CHOSEN) if chosen else read_login(settings)

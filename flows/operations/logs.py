@@ -1,7 +1,7 @@
-"""Rotation of the services' logs: a file of limited size each, and the previous one (``worker.log.1``).
+"""Rotation of the services' logs: each has a file of limited size and the previous one (``worker.log.1``).
 
-A service never opens its log again. So a log that is too large is copied and then emptied; because the service appends,
-it goes on writing at the start of the emptied file.
+A service keeps its log open. So a log that is too large is copied and then emptied. Because the service appends, it
+continues at the start of the empty file.
 """
 
 import shutil
@@ -12,15 +12,15 @@ LARGEST = 10 * 2**20
 
 
 def put_aside(path: Path) -> None:
-    """Rename the log of the previous start, so that a new one can begin."""
+    """Rename the log of the previous start, so that a new one can be written."""
     if path.exists():
         path.replace(_previous(path))
 
 
 def rotate(path: Path, largest: int = LARGEST) -> bool:
-    """Copy a log that is larger than ``largest`` bytes and empty it; whether it was larger.
+    """Copy a log that is larger than ``largest`` bytes and empty it; returns whether it was larger.
 
-    What the service writes between the two steps is lost: a line at most.
+    Lines that the service writes between the two steps are lost, usually none.
     """
     if not path.exists() or path.stat().st_size <= largest:
         return False

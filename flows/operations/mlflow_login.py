@@ -1,8 +1,8 @@
-"""The login check of MLflow's server, which also refuses the requests of other web pages. MLflow's process runs it.
+"""The login check of MLflow's server, which also refuses requests of other web pages. It runs in MLflow's process.
 
-A browser that knows the password sends it with every request to the server, also with requests of other pages, and
-MLflow accepts requests of pages of any port of this machine. So they are refused here. MLflow calls ``authenticate``
-before each request that needs a login (``authorization_function`` of its config).
+A browser that has the password sends it with every request to the server, also with requests of other pages, and MLflow
+accepts requests of pages from any port of this machine. So they are refused here. MLflow calls ``authenticate`` before
+each request that needs a login (``authorization_function`` of its config).
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 
 def of_another_page(headers: Mapping[str, str], allowed: str = "") -> bool:
-    """Whether a page of another origin made the request. A form that it sends counts, a link that a person follows not.
+    """Whether a page of another origin made the request. Its forms count; links that a person follows do not.
 
-    ``allowed`` lists further origins of our own, such as that of a reverse proxy, with commas.
+    ``allowed`` lists our other origins, such as that of a reverse proxy, separated by commas.
     """
     origin = headers.get("Origin")
     if origin is not None:

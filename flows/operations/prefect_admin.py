@@ -1,6 +1,6 @@
-"""The work pool and the runs of synthgap on a Prefect server: prepared, queued again, listed.
+"""Prepares the work pool on a Prefect server, and queues and lists runs.
 
-Everything here may be repeated at any time. It talks to the server that Prefect's settings name.
+All functions can be repeated at any time. They use the server of Prefect's settings.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ from flows.operations.deployments import POOL
 from tasks.errors import RunError
 
 ATTEMPTS = 5
-"""A run whose process died this often is not started again, because the run itself probably kills its process."""
+"""Starts of a run whose process died each time, after which it is not started again: the run is probably the cause."""
 TEMPLATE = Path(__file__).parents[2] / "deployments" / "pools" / "process.json"
-"""Job template of the pool. It has no variables: whoever starts a run chooses neither command nor environment."""
+"""Job template of the pool. It has no variables, so that the start of a run cannot change command or environment."""
 
 
 @contextlib.contextmanager
@@ -41,10 +41,10 @@ def clear_errors() -> Iterator[None]:
 
 
 def prepare_pool(studies_at_once: int) -> None:
-    """Create or update the work pool, which runs ``studies_at_once`` studies; further runs wait in its queue.
+    """Create or update the work pool, which runs ``studies_at_once`` studies at a time; other runs wait in its queue.
 
-    An existing pool gets our template, too, because the template of an older version accepted a command. Raises
-    ``RunError`` when the existing pool does not start processes.
+    An existing pool also gets our template, because the template of an older version accepted a command. Raises
+    ``RunError`` if the existing pool is not of type ``process``.
     """
     settings: dict[str, Any] = {
         "concurrency_limit": studies_at_once,
@@ -64,10 +64,11 @@ def prepare_pool(studies_at_once: int) -> None:
 
 
 def requeue_orphans(worker: str) -> list[str]:
-    """Queue the runs again that ``worker`` left when it ended; the names of those that are queued.
+    """Queue the runs again that were pending or running when ``worker`` ended; returns their names.
 
-    This is safe because a study finds the work that it has finished. Where another worker of the pool is online, the
-    runs may be its own, so they are left to the automation. A run that died ``ATTEMPTS`` times is marked as Crashed.
+    This is safe because a study does not repeat finished work. If another worker of the pool is online, the runs may
+    belong to it, so nothing is queued here and the automation handles dead runs. A run whose process died ``ATTEMPTS``
+    times is marked as Crashed.
     """
     queued: list[str] = []
     if any(item["name"] != worker and item["status"] == "ONLINE" for item in _workers()):
@@ -87,7 +88,7 @@ def requeue_orphans(worker: str) -> list[str]:
 
 
 def last_heartbeat() -> str | None:
-    """When a worker of the pool last sent a heartbeat, by the server's clock; null when none ever did."""
+    """When a worker of the pool last sent a heartbeat, by the server's clock; null if none has sent one."""
     return max((item["last_heartbeat_time"] for item in _workers() if item["last_heartbeat_time"]), default=None)
 
 
@@ -100,6 +101,6 @@ def _workers() -> list[dict[str, Any]]:
 
 
 def last_runs(count: int) -> list[FlowRun]:
-    """The newest runs, newest first."""
+    """The last ``count`` runs, newest first."""
     with get_client(sync_client=True) as client:
         return client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=count)

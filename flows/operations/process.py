@@ -1,6 +1,7 @@
-"""A server process, or the worker, that this process starts: one class for ``synthgap up`` and ``synthgap run``.
+"""Child processes for servers and the worker, for ``synthgap up`` and ``synthgap run``.
 
-Each one runs in a session of its own, so that Ctrl-C reaches only the process that started it, which ends it last.
+Each runs in its own session, so that Ctrl-C reaches only the process that started it, which ends its children after its
+own work.
 """
 
 import contextlib
@@ -21,13 +22,13 @@ from flows.operations.environment import TOKEN
 from tasks.errors import RunError
 
 START_S = 240.0
-"""Seconds that a server may take to answer; 10 to 20 on an idle machine."""
+"""Seconds that a server may take to start; 10 to 20 on an idle machine."""
 POLL_S = 0.2
 """Seconds between two checks whether a server that was started answers."""
 STOP_S = 5.0
-"""Seconds that a process gets to end after SIGTERM, before SIGKILL."""
+"""Seconds from SIGTERM to SIGKILL."""
 RESTARTS = 5
-"""A process that ended this often within ``RESTART_WINDOW_S`` is not started again."""
+"""Most restarts of a process within ``RESTART_WINDOW_S`` seconds."""
 RESTART_WINDOW_S = 600.0
 ANSWER_S = 5.0
 """Seconds that a server may take for one answer."""
@@ -36,8 +37,8 @@ ANSWER_S = 5.0
 class ServerProcess:
     """A Python module that runs in ``folder`` as a child process and writes to a log file.
 
-    ``title`` names it at the beginning of messages. With ``stdin=subprocess.PIPE`` the child's standard input ends when
-    this process ends, in whatever way.
+    Messages begin with ``title``. With ``stdin=subprocess.PIPE`` the child's standard input is closed when this process
+    ends, even if it is killed.
     """
 
     def __init__(
@@ -55,13 +56,13 @@ class ServerProcess:
         self.start()
 
     def start(self) -> None:
-        """Start it with a new log; the previous log is kept beside it."""
+        """Start it with a new log; the previous log is renamed."""
         self.log.parent.mkdir(exist_ok=True)
         logs.put_aside(self.log)
         self._launch()
 
     def _launch(self) -> None:
-        with self.log.open("a") as output:  # appending: what follows a rotation begins at the start of the file
+        with self.log.open("a") as output:  # append, so that after a rotation it writes at the start of the file
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self.command],
                 stdin=self.stdin,
@@ -73,7 +74,7 @@ class ServerProcess:
             )
 
     def wait(self, ready: Callable[[], bool]) -> None:
-        """Return when ``ready`` says so. Raises ``RunError`` when the process ends before, or takes too long."""
+        """Wait until ``ready`` returns true. Raises ``RunError`` if the process ends before that, or takes too long."""
         end = time.monotonic() + START_S
         while time.monotonic() < end and not self.ended:
             if ready():
@@ -83,11 +84,11 @@ class ServerProcess:
 
     @property
     def ended(self) -> bool:
-        """The process is not running."""
+        """Whether the process has ended."""
         return self.process.poll() is not None
 
     def needs_restart(self) -> bool:
-        """Whether it ended. Raises ``RunError`` when it has already been restarted ``RESTARTS`` times recently."""
+        """Whether it ended. Raises ``RunError`` if it ended and was already restarted ``RESTARTS`` times recently."""
         recent = [moment for moment in self.restarts if time.monotonic() - moment < RESTART_WINDOW_S]
         if self.ended and len(recent) >= RESTARTS:
             raise RunError(
@@ -97,7 +98,7 @@ class ServerProcess:
         return self.ended
 
     def restart(self) -> None:
-        """Start it again after it ended. Its own children, which may still hold its port, are killed first."""
+        """Start it again after it ended. Its child processes, which may still use its port, are killed first."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.restarts.append(time.monotonic())
@@ -113,7 +114,7 @@ class ServerProcess:
             self.process.wait()
 
     def problem(self) -> str:
-        """Why it does not run: the last line of its log that reports an error, else how it ended."""
+        """Why it does not run: the last line of its log that reports an error or, without one, how it ended."""
         text = self.log.read_text(encoding="utf-8", errors="replace")
         if "Can't locate revision" in text:
             return "a newer version wrote its database; install that version, or move the database away"
@@ -134,12 +135,12 @@ def answers(address: str) -> bool:
 
 
 def marked_processes(token: str) -> list[psutil.Process]:
-    """All processes whose environment carries the token of an ``up``, except this one."""
+    """All processes whose environment has the token of an ``up``, except this one."""
     found = []
     for process in psutil.process_iter():
         try:
             environment = process.environ()
-        except psutil.Error:  # another user's, or gone
+        except psutil.Error:  # a process of another user, or one that has ended
             continue
         if environment.get(TOKEN) == token and process.pid != os.getpid():
             found.append(process)
@@ -147,7 +148,7 @@ def marked_processes(token: str) -> list[psutil.Process]:
 
 
 def end_processes(processes: list[psutil.Process], seconds: float) -> None:
-    """Send SIGTERM, and SIGKILL to those that still run after ``seconds``; returns when they have ended."""
+    """Send SIGTERM, then SIGKILL to those that still run after ``seconds``; waits until they have ended."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()

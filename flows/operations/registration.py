@@ -1,8 +1,8 @@
 """Deployments on the Prefect server: created, updated when their files change, removed when their files are gone.
 
-What a person changed on the server stays: a deployment that was paused stays paused, and a schedule that was added to a
-study stays. Each deployment is tagged with its owner, the home folder whose file it comes from, so that several
-machines may share a server.
+Changes that a user made on the server are kept: a paused deployment stays paused, and a schedule that was added to a
+study stays. Each deployment has a tag with its owner, the name of the worker for the home folder of its file, so that
+several machines can share a server.
 """
 
 import importlib
@@ -25,9 +25,9 @@ from tasks.errors import UserError
 from tasks.settings import Settings
 
 REFUSED = (409, 422)
-"""What Prefect answers to values that its form does not allow."""
+"""Statuses of Prefect's response to values that its form does not allow."""
 KINDS = ("study", "watch")
-"""Parameters of deployments that name their file."""
+"""Parameters that name the file of a deployment."""
 
 
 class FileDeployments:
@@ -39,14 +39,14 @@ class FileDeployments:
         """Files that cannot be used, with the reason."""
         self._fingerprints: dict[str, str] | None = None
         self._unusable: list[str] = []
-        """Those of the complaints that Prefect was not asked for."""
+        """The complaints about files that are invalid without asking Prefect."""
         self._registered: dict[tuple[str, str], Entry] = {}
-        """Entry point and name of a deployment to what was registered."""
+        """Entry point and name of a deployment -> its registered entry."""
 
     def update(self, report: Callable[[str], None]) -> bool:
-        """Register what is new or changed and remove what has no file any more; returns whether anything had changed.
+        """Register new and changed files and remove deployments without a file; returns whether anything had changed.
 
-        ``report`` gets a line for each change; the first time, only for removals.
+        ``report`` gets a line for each change, but only for removals at the first call.
         """
         found, watching = named.find_studies(self.settings), named.find_watches(self.settings)
         fingerprints = {str(path): named.fingerprint(path) for path in (*found.values(), *watching.values())}
@@ -56,7 +56,7 @@ class FileDeployments:
         watches, others = watch_deployments(watching, self.settings)
         entries, complaints = studies + watches, complaints + others
         if fingerprints == self._fingerprints and complaints == self._unusable:
-            return False  # else a file that a study names, such as a task, was repaired
+            return False  # otherwise a file that a study names, such as a task, was corrected
         first = self._fingerprints is None
         self._unusable = list(complaints)
         for entry in entries:
@@ -82,10 +82,10 @@ class FileDeployments:
 
 
 def offer_modes(deployment: RunnerDeployment, modes: Iterable[str]) -> None:
-    """Have the form list a study's own modes as well: the server refuses what is not listed.
+    """Add a study's modes to the list in the form, because the server refuses values that are not listed.
 
-    The schema is a private field, because Prefect takes it from the flow's signature alone; a deployment that is made
-    without ``RunnerDeployment`` would repeat what that does with schedules, pools and versions.
+    The schema is a private field, because Prefect derives it only from the flow's signature. Without
+    ``RunnerDeployment``, its code for schedules, pools and versions would have to be repeated here.
     """
     if listed := deployment._parameter_openapi_schema.properties.get("modes"):
         names = dict.fromkeys([*listed["items"]["enum"], *modes])
@@ -95,7 +95,7 @@ def offer_modes(deployment: RunnerDeployment, modes: Iterable[str]) -> None:
 def register(entry: Mapping[str, Any], *owner: str) -> None:
     """Create or update the deployment of an entry. Raises ``UserError`` for a schedule or values that Prefect refuses.
 
-    The schedules of an entry without ``schedules`` are those on the server.
+    If an entry has no ``schedules``, those on the server are kept.
     """
     module, _, flow = entry["entrypoint"].rpartition(".")
     planned = _schedules(entry) if "schedules" in entry else None
@@ -151,10 +151,10 @@ def _on_server(name: str) -> tuple[bool, list[Any]]:
 def remove_lost(
     owner: str, entries: Iterable[Mapping[str, Any]], files: Mapping[str, Container[str]]
 ) -> Iterator[tuple[str, str]]:
-    """Remove the owner's deployments whose files are gone or have another name now; yields entry point and name.
+    """Remove the owner's deployments whose files are gone or now have another name; yields entry point and name.
 
-    ``files`` has the stems of all files of a kind. A file that cannot be used at the moment has no entry, but keeps its
-    deployment. Runs that have started stay; runs that were only scheduled are removed.
+    ``files`` has the stems of all files of a kind. An invalid file has no entry, but its deployment is kept. Runs that
+    have started stay; runs that were only scheduled are removed.
     """
     names = {_file(entry["parameters"]): entry["name"] for entry in entries}
     with get_client(sync_client=True) as client:

@@ -1,7 +1,7 @@
 """The three services of ``synthgap up``: Prefect's server, MLflow's server and the worker.
 
-For each: its command, its environment, and what else it needs. Secrets are handed over in the environment only, never
-on a command line or in a file (the login's own file excepted). The worker gets all of them, a server those it needs.
+Each has a command, an environment and other requirements. Secrets are passed only in the environment, never on a
+command line or in a file (except the login's file). The worker gets all secrets, a server only those that it needs.
 """
 
 import re
@@ -21,24 +21,24 @@ from tasks.records import content_key
 from tasks.settings import Settings
 
 MLFLOW_NEEDS = "PG|MYSQL|MLFLOW_CRYPTO"
-"""How the names of the secrets begin that MLflow's server may have: those of its database, and its encryption key."""
+"""Matches the beginning of the names of the secrets that MLflow's server gets: its database's, its encryption key."""
 FILES_NEED = {"s3": "AWS_|MLFLOW_S3_", "gs": "GOOGLE_", "wasbs": "AZURE_STORAGE_", "abfss": "AZURE_STORAGE_"}
 """The same for the place of MLflow's files, by the scheme of ``Settings.artifacts_uri``."""
 SAME_ORIGIN = """<meta http-equiv="Content-Security-Policy" content="connect-src 'self'">"""
-"""Keeps a page from sending requests to any server but its own."""
+"""Prevents a page from sending requests to other servers than its own."""
 
 
 def prefect_server(address: Address, environment: Mapping[str, str], settings: Settings, login: Login) -> ServerProcess:
-    """Start Prefect's server, with a database of its own in the home folder. Everybody needs the login to use it."""
+    """Start Prefect's server with its own database in the home folder. Every request needs the login."""
     home = prefect_home(settings)
     home.mkdir(exist_ok=True)
     ours = {
         "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{home / 'prefect.db'}",
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address.prefect,  # no page of another origin may read an answer
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address.prefect,  # pages of other origins cannot read responses
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # 90 days after they ended
-        "PREFECT_SERVER_UI_API_URL": "/api",  # relative: a browser may know the server by another name
-        **without_secrets(environment, PREFECT_NEEDS),  # a user's own values replace those above
+        "PREFECT_SERVER_UI_API_URL": "/api",  # relative, because a browser may use another host name
+        **without_secrets(environment, PREFECT_NEEDS),  # a user's values replace those above
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_API_AUTH_STRING": login.text,
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # seconds to wait for SQLite's lock, so that no event is lost
@@ -51,10 +51,10 @@ def prefect_server(address: Address, environment: Mapping[str, str], settings: S
 
 
 def prepare_pages(settings: Settings, environment: Mapping[str, str]) -> None:
-    """Add the page of the login link to Prefect's pages, once the server has made them, and restrict all of them.
+    """Add the page of the login link to Prefect's pages, which the server must have written, and restrict all of them.
 
-    Prefect's pages hold the password, and send statistics to a service on the internet, which no setting prevents. So
-    they may send requests to their own server only, unless the user has configured another API address.
+    Prefect's pages have the password, and send statistics to a service on the internet, which no setting prevents. So
+    they are allowed to send requests only to their own server, unless the user has configured another API address.
     """
     pages = prefect_home(settings) / "pages"
     if (pages / "v1").is_dir():
@@ -67,10 +67,11 @@ def prepare_pages(settings: Settings, environment: Mapping[str, str]) -> None:
 
 
 def mlflow_server(address: Address, environment: Mapping[str, str], settings: Settings, login: Login) -> ServerProcess:
-    """Start MLflow's server on the database and files that runs without a server use, so that there is one history.
+    """Start MLflow's server with the database and files that runs without a server also use, so that all runs are in
+    one place.
 
-    Everybody needs the login to use it. MLflow's database of users is made anew at each start, so that a login that was
-    changed is not valid any more, whatever its user was called.
+    Every request needs the login. MLflow's database of users is created again at each start, so that no earlier login
+    is valid, even one of another user.
     """
     users, config = settings.home.absolute() / "mlflow-login.db", settings.home / "mlflow-login.ini"
     users.unlink(missing_ok=True)
@@ -85,7 +86,7 @@ def mlflow_server(address: Address, environment: Mapping[str, str], settings: Se
     needed = "|".join(filter(None, [MLFLOW_NEEDS, FILES_NEED.get(settings.artifacts_uri.partition(":")[0])]))
     ours = {
         **without_secrets(environment, re.compile(needed)),
-        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # not on the command line: it may hold a password
+        "MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri,  # not on the command line: it may contain a password
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": settings.artifacts_uri,
         "MLFLOW_AUTH_CONFIG_PATH": str(config.absolute()),
         "MLFLOW_AUTH_ADMIN_USERNAME": login.user,
@@ -97,9 +98,9 @@ def mlflow_server(address: Address, environment: Mapping[str, str], settings: Se
 
 
 def upgrade_mlflow(failed: ServerProcess, settings: Settings) -> bool:
-    """Upgrade an older SQLite database and keep a copy of it; false when that is not why the server failed.
+    """Upgrade an older SQLite database and keep a copy of it; false if the server failed for another reason.
 
-    Raises ``RunError`` when the upgrade fails, and for another kind of database, of which no copy can be made here.
+    Raises ``RunError`` if the upgrade fails, and for another kind of database, which cannot be copied here.
     """
     if "out-of-date database schema" not in failed.log.read_text(encoding="utf-8", errors="replace"):
         return False
@@ -122,13 +123,13 @@ def upgrade_mlflow(failed: ServerProcess, settings: Settings) -> bool:
 
 
 def worker(pool: str, environment: Mapping[str, str], settings: Settings) -> ServerProcess:
-    """Start the worker, which runs each study of the pool in a process of its own."""
+    """Start the worker, which runs each study of the pool in a separate process."""
     command = ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--install-policy", "never"]
     return _start("worker", "The worker", [*command, "--name", worker_name(settings)], environment, settings)
 
 
 def worker_name(settings: Settings) -> str:
-    """The same at every start of this home folder on this machine, and different for every other."""
+    """Name of the worker: the same at every start of this home folder on this machine, and different for all others."""
     return f"synthgap@{socket.gethostname()}-{content_key(str(settings.home.absolute()))[:6]}"
 
 

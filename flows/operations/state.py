@@ -1,7 +1,7 @@
 """The state of ``synthgap up`` in one file, ``up.json`` in the home folder: addresses, processes, and a token.
 
 Every process that ``up`` starts, and every process that those start, has the token in its environment. So all of them
-are found even when their parents were killed, and no other process is ever ended.
+are found even if their parents were killed, and no other process is ended.
 """
 
 import os
@@ -32,37 +32,37 @@ class Service(Frozen):
     """Path of its log; null for a server that this ``up`` did not start."""
 
     def healthy(self) -> bool:
-        """The server answers; a service without an address has a running process."""
+        """Whether the server answers or, for a service without an address, its process runs."""
         if self.health is None:
             return self.pid is not None and psutil.pid_exists(self.pid)
         return answers(self.health)
 
 
 class UpState(Frozen):
-    """A ``synthgap up`` that was started and not ended."""
+    """A ``synthgap up`` that was started and has not been ended."""
 
     token: str
     pid: int
     """Process of the supervisor."""
     created: str | float
-    """When the supervisor's process started (``tasks.processes.birth``), which tells it from a later process with the
-    same id. An older version wrote seconds since 1970."""
+    """When the supervisor's process started (``tasks.processes.birth``), which distinguishes it from a later process
+    with the same id. An older version wrote seconds since 1970."""
     prefect_api: str
     tracking_uri: str
     services: tuple[Service, ...] = ()
     ready: bool = False
-    """All services have started, and none is being ended."""
+    """Whether all services have started and none is being ended."""
     complaints: tuple[str, ...] = ()
     """Study and watch files that cannot be used, with the reason."""
 
     @property
     def own_servers(self) -> set[str]:
-        """Names of the servers that this ``up`` started itself, and that take its password."""
+        """Names of the servers that this ``up`` started itself and that accept its password."""
         return {service.name for service in self.services if service.pid and service.name != "worker"}
 
     @property
     def alive(self) -> bool:
-        """The supervisor's process is running."""
+        """Whether the supervisor's process is running."""
         try:
             process = psutil.Process(self.pid)
             if isinstance(self.created, float):
@@ -74,7 +74,7 @@ class UpState(Frozen):
             return False
 
     def summary(self, login: Login | None = None) -> str:
-        """The addresses as lines for a person; with ``login`` also the password, for its owner's terminal only."""
+        """The addresses as lines of text; with ``login`` also the password, only for the owner's terminal."""
         urls = {service.name: service.url for service in self.services}
         prefect, mlflow, password = str(urls["prefect"]), str(urls["mlflow"]), ""
         if "prefect" in self.own_servers:
@@ -96,7 +96,7 @@ def path_of(settings: Settings) -> Path:
 
 
 def read_state(settings: Settings) -> UpState | None:
-    """The ``up`` that was started last and not ended; null when there is none, or its file cannot be read."""
+    """The ``up`` that was started last and has not been ended; null if there is none or its file cannot be read."""
     try:
         return UpState.model_validate_json(path_of(settings).read_text(encoding="utf-8"))
     except (OSError, ValidationError):
@@ -104,15 +104,16 @@ def read_state(settings: Settings) -> UpState | None:
 
 
 def write_state(state: UpState, settings: Settings) -> None:
-    """Replace the file in one step: a reader never sees half of it."""
+    """Replace the file in one step, so that no reader gets a part of it."""
     replace_file(path_of(settings), state.model_dump_json(indent=1).encode())
 
 
 def is_running(state: UpState, settings: Settings) -> bool:
-    """Whether this ``up`` was not ended. One whose supervisor was killed counts as running, because its servers run on.
+    """Whether this ``up`` has not been ended. If its supervisor was killed, it counts as running, because its servers
+    still run.
 
-    A file that is there but cannot be read at the moment (too many open files, a network disk that is away) counts as
-    running, too.
+    It also counts as running if its file cannot be read at the moment (too many open files, an unavailable network
+    disk).
     """
     try:
         found = UpState.model_validate_json(path_of(settings).read_text(encoding="utf-8"))
@@ -124,10 +125,10 @@ def is_running(state: UpState, settings: Settings) -> bool:
 
 
 def use_running(settings: Settings) -> UpState | None:
-    """Make this process a client of a running ``up``, with its login, except where its environment names other servers.
+    """Make this process a client of a running ``up``, with its login, unless the environment names other servers.
 
-    To be called before Prefect is imported, because it reads its environment then. Returns the ``up`` if this process
-    now uses its Prefect server.
+    Call it before the import of Prefect, which reads the environment. Returns the ``up`` if this process now uses its
+    Prefect server.
     """
     state = read_state(settings)
     if state is None or not state.alive or not state.ready:
@@ -142,7 +143,7 @@ def use_running(settings: Settings) -> UpState | None:
 
 
 def log_in(state: UpState, settings: Settings) -> None:
-    """Put the password into this process's environment for those of its servers that this ``up`` started."""
+    """Set the password in this process's environment, for the servers of this process that this ``up`` started."""
     login = read_login(settings)
     if login and "prefect" in state.own_servers and os.environ.get("PREFECT_API_URL") == state.prefect_api:
         os.environ.update(login.of_prefect)

@@ -1,4 +1,4 @@
-"""``synthgap status``: services, studies and last runs, as one object and as lines for a person."""
+"""``synthgap status``: services, studies and last runs, as one object and as lines of text."""
 
 import os
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ RUNS = 5
 def status_of(settings: Settings) -> dict[str, Any]:
     """Services with their health, names of the studies and watches, and the last runs.
 
-    ``healthy`` is false when ``up`` does not run or one of its services does not work.
+    ``healthy`` is false if ``up`` does not run or one of its services does not work.
     """
     found = state.read_state(settings)
     entries, complaints = study_deployments(named.find_studies(settings))

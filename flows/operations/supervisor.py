@@ -1,7 +1,7 @@
-"""The process of ``synthgap up``: it starts the services, keeps them and the registered studies up to date, ends them.
+"""The process of ``synthgap up``: it starts the services, restarts them, updates the registered studies, ends services.
 
-Services start beside each other, because Prefect and MLflow take seconds each. They end in the order that loses
-nothing: runs, worker, servers.
+Services start at the same time, because Prefect and MLflow each take seconds. They end in an order that loses no work:
+runs, worker, servers.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # it imports Prefect
 CHECK_S = 2.0
 """Seconds between two checks of the services and the study files."""
 END_S = 15.0
-"""Seconds that the servers get to end after SIGTERM."""
+"""Seconds from SIGTERM to SIGKILL for servers."""
 
 Report = Callable[[str], None]
 """Shows a line to the user."""
@@ -62,7 +62,7 @@ class Supervisor:
         self.ready = False
 
     def run(self) -> None:
-        """Start everything, then check on it until a signal raises an exception; whatever happens, end everything."""
+        """Start everything and check it until a signal raises an exception; in any case, end everything afterwards."""
         started = time.monotonic()
         if self.own_prefect:
             check_port(self.address.host, self.address.prefect_port, "--prefect-port")
@@ -98,7 +98,7 @@ class Supervisor:
             clients |= self.login.of_mlflow
         self._write_state()
         os.environ.update({**QUIET, "PREFECT_HOME": environment["PREFECT_HOME"], **clients})
-        # Prefect reads its environment when it is imported. That takes seconds, in which the servers start.
+        # Prefect reads its environment when it is imported. The import takes seconds, while the servers start.
         from flows.operations import automations, prefect_admin
         from flows.operations.registration import FileDeployments, register
 
@@ -107,7 +107,7 @@ class Supervisor:
             services.prepare_pages(self.settings, environment)
         with prefect_admin.clear_errors():
             prefect_admin.prepare_pool(self.studies_at_once)
-            prefect_admin.requeue_orphans(self.worker_name)  # before the worker starts, so that none of its runs lives
+            prefect_admin.requeue_orphans(self.worker_name)  # before the worker starts, when none of its runs is alive
             before = prefect_admin.last_heartbeat()
             self.processes["worker"] = services.worker(POOL, {**environment, **clients}, self.settings)
             automations.prepare_dead_runs_automation()
@@ -144,18 +144,18 @@ class Supervisor:
             logs.rotate(process.log)
         for name in self.processes.keys() - {"worker"}:
             if self.processes[name].needs_restart():
-                self._restart(name)  # on the same port and database: whoever calls it meanwhile waits and tries again
+                self._restart(name)  # same port and database: clients repeat their calls until it answers
         without_worker = self.processes["worker"].needs_restart()
         try:
             with prefect_admin.clear_errors():
                 if without_worker:
-                    self._end_runs()  # without their worker they would end as Crashed at their next line of output
+                    self._end_runs()  # without their worker they would crash at their next output
                     queued = prefect_admin.requeue_orphans(self.worker_name)
                     self._restart("worker", f" Queued again: {', '.join(queued)}." if queued else "")
                 if deployments.update(self.report):
                     self.complaints = deployments.complaints
                     self._write_state()
-        except RunError as error:  # a server that is busy or restarts; the next check tries again
+        except RunError as error:  # the server is busy or restarts; the next check tries again
             self.report(str(error))
 
     def _restart(self, name: str, more: str = "") -> None:
@@ -190,13 +190,13 @@ class Supervisor:
         state.write_state(self._state(), self.settings)
 
     def _end(self) -> None:
-        """Runs and worker first and at once, which loses nothing; then their runs are queued, then the servers end."""
+        """Kill runs and worker first, which loses no work; then queue these runs again; then end the servers."""
         was_ready, self.ready = self.ready, False
-        with contextlib.suppress(OSError):  # a full disk must not keep the processes from ending
-            self._write_state()  # a `synthgap run` that uses these servers ends now, and no other starts to use them
+        with contextlib.suppress(OSError):  # a full disk must not prevent the end of the processes
+            self._write_state()  # a `synthgap run` that uses these servers ends now, and no new one uses them
         self._end_runs()
         if was_ready:
-            with contextlib.suppress(Exception):  # the server may be what failed; the next `up` queues the runs, too
+            with contextlib.suppress(Exception):  # the server may have failed; the next `up` queues the runs, too
                 from flows.operations import prefect_admin
 
                 if queued := prefect_admin.requeue_orphans(self.worker_name):
@@ -207,7 +207,7 @@ class Supervisor:
         state.path_of(self.settings).unlink(missing_ok=True)
 
     def _end_runs(self) -> None:
-        """Kill the worker and all runs: every process of this ``up`` but the servers and their children."""
+        """Kill the worker and all runs: every process of this ``up`` except the servers and their children."""
         keep = set()
         for name in self.processes.keys() - {"worker"}:
             pid = self.processes[name].process.pid

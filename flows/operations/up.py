@@ -1,6 +1,6 @@
-"""The commands ``synthgap up``, ``down`` and ``login``: one supervisor at a time, which ends at a signal.
+"""The commands ``synthgap up``, ``down`` and ``login``: one supervisor at a time, which a signal ends.
 
-What a killed supervisor (kill -9) left running, the next ``up`` or ``down`` ends: all its processes have its token.
+If a supervisor was killed (kill -9), the next ``up`` or ``down`` ends its processes, which all have its token.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ class _EndSignal(BaseException):
 
 
 def up(address: Address, studies_at_once: int, settings: Settings, report: Report) -> None:
-    """Start the services, show where they are, and supervise them until a signal.
+    """Start the services, show their addresses, and supervise them until a signal.
 
-    Returns at once when an ``up`` of this home runs already. Raises ``UserError`` for a port that is in use and for a
-    password that is not valid, ``RunError`` when a service does not start or ends again and again.
+    Returns immediately if an ``up`` of this home is already running. Raises ``UserError`` for a port that is in use and
+    for an invalid password, ``RunError`` if a service does not start or ends too often.
     """
     settings.check_home()
     check_logins(os.environ)
-    lock = FileLock(settings.home / "up.lock", timeout=0)  # the operating system drops it when this process ends
+    lock = FileLock(settings.home / "up.lock", timeout=0)  # the operating system releases it when this process ends
     try:
         lock.acquire()
     except Timeout:
@@ -56,7 +56,7 @@ def up(address: Address, studies_at_once: int, settings: Settings, report: Repor
 
 
 def down(settings: Settings) -> bool:
-    """End a running ``up``, or what a killed one left running; false when there is neither."""
+    """End a running ``up``, or the processes of a killed one; false if there is neither."""
     found = state.read_state(settings)
     if found is None:
         return False
@@ -73,7 +73,7 @@ def down(settings: Settings) -> bool:
 
 
 def detach(arguments: list[str], settings: Settings) -> str:
-    """Start ``up`` in the background and wait until it is ready; what it printed. Raises the error that it raised."""
+    """Start ``up`` in the background and wait until it is ready; returns its output. Raises its error."""
     settings.check_home()
     log = settings.home / "logs" / "up.log"
     log.parent.mkdir(exist_ok=True)
@@ -103,7 +103,7 @@ def detach(arguments: list[str], settings: Settings) -> str:
 
 
 def how_to_log_in(settings: Settings) -> str:
-    """The addresses of a running ``up`` with its login. Raises ``RunError`` when none runs."""
+    """The addresses of a running ``up`` with its login. Raises ``RunError`` if none is running."""
     found = state.read_state(settings)
     if found is None or not found.alive or not found.ready:
         raise RunError("synthgap is not up; start it with `synthgap up`")
@@ -111,7 +111,7 @@ def how_to_log_in(settings: Settings) -> str:
 
 
 def end_leftovers(settings: Settings) -> None:
-    """End whatever an ``up`` that does not run any more left running, and remove its state."""
+    """End the processes of an ``up`` that is not running any more, and remove its state."""
     found = state.read_state(settings)
     if found:
         end_processes(marked_processes(found.token), END_S)
@@ -120,12 +120,12 @@ def end_leftovers(settings: Settings) -> None:
 
 @contextlib.contextmanager
 def _signals() -> Iterator[None]:
-    """Within it, the first SIGINT, SIGTERM or SIGHUP raises ``_EndSignal``; further ones are ignored."""
+    """Within the block, the first SIGINT, SIGTERM or SIGHUP raises ``_EndSignal``; later ones are ignored."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(number: int, frame: object) -> None:
         for name in numbers:
-            signal.signal(name, signal.SIG_IGN)  # a second one must not interrupt the end, which takes seconds
+            signal.signal(name, signal.SIG_IGN)  # a second one must not interrupt the shutdown, which takes seconds
         raise _EndSignal
 
     before = {number: signal.signal(number, stop) for number in numbers}

@@ -1,1 +1,1 @@
-"""Generated data sets: modes that write prompts, what an answer holds, filters that reject texts."""
+"""Generated data sets: modes with their prompts, parsers of answers, filters that reject texts."""

@@ -1,7 +1,8 @@
-"""What a synthesis would cost, before anything is spent: no network, no LLM, no litellm.
+"""Estimated cost of a synthesis before any call: needs no network, no LLM, no litellm.
 
-Calls come from the share of texts that earlier syntheses of the same mode and generator kept. Tokens come from what
-they took on the same task; before there are any, those of rendered prompts are counted, and answers guessed by length.
+The number of calls follows from the share of texts that earlier syntheses of the same mode and generator kept. The
+number of tokens follows from their tokens on the same task. If there are none, tokens of rendered prompts are counted
+and those of answers are guessed from the length of the texts.
 """
 
 import math
@@ -21,9 +22,9 @@ from tasks.store import Store
 
 TOKENS_PER_WORD = 1.4
 FIRST_GUESS = 0.8
-"""Share of texts kept, before anything is known of a mode and generator."""
+"""Assumed share of texts kept if there is no earlier synthesis of the mode and generator."""
 WORDS_SHARE = 0.7
-"""Length of a text as a share of the longest that is asked for."""
+"""Assumed length of a text as a share of the greatest length that the prompt allows."""
 SAMPLES = 4
 """Prompts rendered per label."""
 
@@ -35,13 +36,13 @@ class _Past:
     kept_share: float = FIRST_GUESS
     seconds_per_text: float | None = None
     tokens_in_per_call: float | None = None
-    """Null where nothing is known of the same task."""
+    """Null if there is no earlier synthesis of the same task."""
     tokens_out_per_text: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What earlier syntheses took together."""
+    """Sums over earlier syntheses."""
 
     requested: int = 0
     kept: int = 0
@@ -66,7 +67,7 @@ Experience = Mapping[tuple[str, ...], _Sums]
 
 
 def experience(store: Store) -> Experience:
-    """What all syntheses in a store took: read once for all estimates of a plan."""
+    """Sums over all syntheses in a store. Read them once for all estimates of a plan."""
     sums: dict[tuple[str, ...], _Sums] = {}
     for found in store.past("syntheses", StoredSynthesis):
         made = found.synthesis
@@ -76,7 +77,7 @@ def experience(store: Store) -> Experience:
 
 
 def estimate(job: SynthesisJob, data: TaskData, settings: Settings, earlier: Experience) -> Estimate:
-    """What a synthesis that the store lacks would still ask for and cost; calls that the journal holds are paid for."""
+    """Remaining calls and cost of a synthesis that the store lacks, without the calls that its journal already has."""
     if job.imported is not None:
         return NOTHING
     past = _past(job, earlier)
@@ -94,7 +95,7 @@ def estimate(job: SynthesisJob, data: TaskData, settings: Settings, earlier: Exp
 
 
 def _prompt_tokens(job: SynthesisJob, data: TaskData, turns: int) -> float:
-    """Mean tokens of a prompt, over labels, a few calls and the turns of a conversation."""
+    """Mean number of tokens of a prompt over labels, a few calls and the turns of a conversation."""
     text = " ".join(["word"] * (job.task.max_words * 2 // 3))
     sizes = [
         count_messages(messages)
@@ -106,7 +107,7 @@ def _prompt_tokens(job: SynthesisJob, data: TaskData, turns: int) -> float:
 
 
 def _past(job: SynthesisJob, past: Experience) -> _Past:
-    """What is known of the same task where there is something, else of any."""
+    """Averages on the same task if there are any, else on all tasks and without token counts."""
     maker = job.mode, job.generator.model
     same_task = _means(past.get((*maker, job.task.name)))
     if same_task:

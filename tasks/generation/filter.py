@@ -1,7 +1,7 @@
-"""What a filter is: one reason to reject a text, with evidence.
+"""Definition of a filter: one reason to reject a text, with evidence.
 
-A filter is built for one synthesis with its ``FilterContext``. One that compares with kept texts keeps an index of its
-own and catches up with ``context.kept`` when it is asked, so that no filter needs to be told of another.
+A filter is built for one synthesis with its ``FilterContext``. A filter that compares texts with kept ones has its own
+index, and each check first adds new rows of ``context.kept`` to it. So filters do not depend on each other.
 """
 
 import functools
@@ -21,65 +21,66 @@ Step = Literal["parsed", "valid", "unique", "kept"]
 """The step of the filter counts that a rejected text fails to reach."""
 
 Check = Callable[[Row], str | None]
-"""A generated text with the label that was asked for -> evidence against it, or null when it passes."""
+"""A generated text with the label that was asked for -> evidence against it, or null if it passes."""
 
 
 @dataclass
 class FilterContext:
-    """What filters of one synthesis may look at. Of the test set they see hashes of normalised texts, never labels."""
+    """The data that filters of one synthesis may use. Of the test set it has hashes of normalised texts, no labels."""
 
     task: TaskConfig
     pool: tuple[Example, ...]
     test_hashes: frozenset[str]
     kept: RowFile = field(default_factory=RowFile)
-    """Rows kept so far, of all labels. Reading one takes a while: an index should tell which are worth it."""
+    """Rows kept so far, of all labels. Reading a row is slow, so a filter should use an index to select the rows to
+    read."""
 
 
 def any_task(task: TaskConfig) -> None:
-    """For a filter that can judge the texts of every task."""
+    """Task check of a filter that supports every task."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """One reason to reject. Raise ``version`` when its verdicts change."""
+    """One reason to reject. Increase ``version`` when its verdicts change."""
 
     name: str
     version: int
     step: Step
     build: Callable[..., Check]
-    """Makes the check from a ``FilterContext`` and, by their names, the parameters."""
+    """Makes the check from a ``FilterContext`` and the parameters, which are keyword arguments."""
     check_task: Callable[[TaskConfig], None] = any_task
-    """Raises ``UserError`` for a task whose texts it cannot judge; asked when a study is planned."""
+    """Raises ``UserError`` for a task that the filter does not support; called when a study is planned."""
     parameters: Frozen = NONE
-    """Their defaults, or what a study says instead."""
+    """The defaults, or the values that a study sets."""
 
     @property
     def spelling(self) -> str:
-        """Its name, and the parameters that are not the default: keys hold it."""
+        """Its name and the parameters that are not the default; part of the synthesis key."""
         return spell(self.name, self.parameters.model_dump(exclude_defaults=True))
 
     def with_parameters(self, given: Mapping[str, str]) -> "Filter":
-        """The same filter with other parameters. Raises ``UserError`` for those that it does not take."""
+        """The same filter with other parameters. Raises ``UserError`` for unknown or invalid ones."""
         parameters = read_parameters(type(self.parameters), given, f"filter {self.name!r}")
         return replace(self, parameters=parameters)
 
     def check(self, context: FilterContext) -> Check:
-        """What rejects texts of one synthesis."""
+        """The check for texts of one synthesis."""
         return self.build(context, **dict(self.parameters))
 
 
 MARKS = 30
-"""Combining marks in a row, after which the Stream-Safe Text Process (UAX #15, section 13) breaks them up: Unicode
-normalisation takes the square of their number."""
+"""Most combining marks in a row: the Stream-Safe Text Process (UAX #15, section 13) splits longer sequences. The time
+of Unicode normalisation grows with the square of their number."""
 MANY_MARKS = re.compile(rf"[^\w\s]{{{MARKS + 1}}}")
-"""Where there may be more of them: no combining mark is a letter, digit or space."""
+"""Matches a text that may have more of them: no combining mark is a letter, digit or space."""
 JOINER = "\u034f"
-"""Combining grapheme joiner, which shows nothing and is no mark to sort."""
+"""Combining grapheme joiner, which is invisible and which normalisation does not reorder."""
 
 
-@functools.lru_cache(maxsize=256)  # most filters ask for that of the same text, one after the other
+@functools.lru_cache(maxsize=256)  # most filters normalise the same text, one after the other
 def normalise(text: str) -> str:
-    """Lower case, compatibility characters folded, only letters and digits, single spaces."""
+    """The text in lower case, with compatibility characters folded, only letters and digits, single spaces."""
     safe = _stream_safe(text) if MANY_MARKS.search(text) else text
     folded = unicodedata.normalize("NFKC", safe).casefold()
     return " ".join(re.findall(r"\w+", folded.replace("_", " ")))
@@ -97,15 +98,15 @@ def _stream_safe(text: str) -> str:
 
 
 def text_hash(text: str) -> str:
-    """Hash of a normalised text; of the text itself where nothing of it is a letter or digit."""
+    """Hash of a normalised text, or of the text itself if it has no letters or digits."""
     return hashlib.sha256((normalise(text) or text.strip()).encode()).hexdigest()[:32]
 
 
 def cite(row: Row) -> str:
-    """Which generated row evidence means: its call and which of the call's answers it is."""
+    """Names a generated row in evidence, by its call and its number in that call."""
     return f"call {row.call} answer {row.answer}"
 
 
 def quote(text: str, limit: int = 80) -> str:
-    """A text in quotes for evidence, shortened."""
+    """A text in quotes for evidence, shortened to ``limit`` characters."""
     return repr(text if len(text) <= limit else f"{text[: limit - 1]}…")

@@ -1,7 +1,7 @@
-"""The form of an answer: one bare text, or several in a JSON object or a numbered list; asked for and read again.
+"""The form of an answer: one bare text, or several in a JSON object or a numbered list; its instruction and its parser.
 
-Several texts in one answer share the price of the prompt, and the model sees what it wrote before. What comes back is
-read leniently, since models break the form that they were asked for in every way, and each text is judged by itself.
+Several texts in one answer share the cost of the prompt, and the model sees the texts that it has already written. The
+parser is lenient, because models often do not follow the form. The filters then check each text on its own.
 """
 
 import contextlib
@@ -15,28 +15,29 @@ from tasks.jsonl import encodable
 
 FIELD = "texts"
 MOST_NESTED = 100
-"""Brackets open at once in an answer's JSON; honest answers have two or three."""
+"""Deepest nesting of brackets in an answer's JSON; ordinary answers have two or three levels."""
 MOST_BROKEN = 50_000
-"""Longest answer whose JSON is repaired, in characters: 8,000 words. A longer one is JSON as it stands, or a list."""
+"""Longest answer whose JSON is repaired, in characters: 8,000 words. A longer one must be valid JSON or a list."""
 MOST_REPAIR_STEPS = 600_000
-"""Characters that the repair of broken JSON may look at, half a second at worst: some inputs make it look at each one
-thousands of times. Broken answers of 20 texts take 5,000 to 60,000, with long texts full of bare quotes 400,000."""
+"""Characters that the repair of broken JSON may read, at most half a second: for some inputs it reads each character
+thousands of times. Broken answers of 20 texts take 5,000 to 60,000, with long texts and many unescaped quotes
+400,000."""
 ITEM = re.compile(r"^[^\S\n]*+(?:\*\*)?(?:\(?\d{1,3}[.):]|[-*•])(?:\*\*)?\s+", re.MULTILINE)
 FENCE = re.compile(r"^\s*```[\w-]*\n|\n?```\s*$")
 
 
 @dataclass(frozen=True)
 class Form:
-    """What an answer shall look like."""
+    """The form that is asked for."""
 
     texts: int = 1
     """Texts in one answer."""
     as_json: bool = False
-    """As a JSON object rather than a numbered list; of one text neither."""
+    """As a JSON object, not a numbered list. Not used for a single text."""
 
     @property
     def instruction(self) -> str:
-        """The sentence that asks for it."""
+        """The sentence of the prompt that asks for this form."""
         if self.texts == 1:
             return "Answer with the text alone."
         if self.as_json:
@@ -45,7 +46,7 @@ class Form:
 
     @property
     def schema(self) -> dict[str, Any] | None:
-        """OpenAI's ``response_format``; null where none is asked for."""
+        """OpenAI's ``response_format``; null for a form without a JSON schema."""
         if self.texts == 1 or not self.as_json:
             return None
         texts = {"type": "array", "items": {"type": "string"}}
@@ -53,9 +54,9 @@ class Form:
         return {"type": "json_schema", "json_schema": {"name": FIELD, "strict": True, "schema": fields}}
 
     def split(self, answer: str, cut: bool = False) -> tuple[str, ...]:
-        """The texts in an answer, at most as many as were asked for; none where there is nothing.
+        """The texts in an answer, at most as many as were asked for; empty if there are none.
 
-        Of an answer that was ``cut`` off the last one is left out, because it is not whole. Raises ``UnreadableError``.
+        If the answer was ``cut`` off, its last text is incomplete and is left out. Raises ``UnreadableError``.
         """
         if self.texts == 1:
             return (answer,)
@@ -72,7 +73,7 @@ ONE_TEXT = Form()
 
 
 def _from_json(answer: str) -> list[str] | None:
-    """The strings of the first list in an answer's JSON; null where there is none. Raises ``UnreadableError``."""
+    """The strings of the first list in an answer's JSON; null if there is none. Raises ``UnreadableError``."""
     value = _repaired(FENCE.sub("", answer))
     if isinstance(value, dict):
         value = value.get(FIELD) or next((item for item in value.values() if isinstance(item, list)), None)
@@ -83,10 +84,10 @@ def _from_json(answer: str) -> list[str] | None:
 
 
 def _repaired(text: str) -> Any:
-    """The value of JSON that a model may have broken."""
+    """The value of JSON that may be broken."""
     import json_repair
 
-    if _nesting(text) > MOST_NESTED:  # before the parser runs out of stack, which depends on who called it
+    if _nesting(text) > MOST_NESTED:  # deeper nesting could exhaust the stack, at a depth that depends on the caller
         raise UnreadableError(f"over {MOST_NESTED} nested brackets")
     if len(text) > MOST_BROKEN:
         with contextlib.suppress(ValueError):
@@ -94,12 +95,12 @@ def _repaired(text: str) -> Any:
         return None
     try:
         return json_repair.loads(_Metered.of(text))
-    except Exception as error:  # whatever it comes upon: it was written for honest mistakes
+    except Exception as error:  # the library raises errors of many types for hostile input
         raise UnreadableError(f"JSON that cannot be repaired ({type(error).__name__})") from None
 
 
 def _nesting(text: str) -> int:
-    """Most brackets that are open at once, whether or not they stand in a string."""
+    """Deepest nesting of brackets. Brackets in strings count, too."""
     deepest = depth = 0
     for bracket in re.finditer(r"[\[\]{}]", text):
         depth = depth + 1 if bracket[0] in "[{" else max(0, depth - 1)
@@ -108,11 +109,11 @@ def _nesting(text: str) -> int:
 
 
 class TooManyStepsError(Exception):
-    """The repair of JSON looks at more characters than it may."""
+    """The repair of JSON reads more characters than allowed."""
 
 
 class _Metered(str):
-    """A text that counts how often it is looked at, as do its parts and sums."""
+    """A string that counts how many of its characters are read. Its slices and concatenations share the counter."""
 
     __slots__ = ("steps",)
     steps: list[int]
@@ -138,11 +139,11 @@ def _string(item: Any) -> str | None:
     """A list's item as a text: some models wrap each in an object."""
     if isinstance(item, dict):
         item = next((value for value in item.values() if isinstance(value, str)), None)
-    return encodable(str(item)).strip() if isinstance(item, str) else None  # JSON may escape half a character
+    return encodable(str(item)).strip() if isinstance(item, str) else None  # JSON may contain a lone surrogate
 
 
 def _from_list(answer: str) -> list[str]:
-    """The items of a numbered or bulleted list; its lines where it has no marks."""
+    """The items of a numbered or bulleted list; the lines of an answer without list marks."""
     marks = list(ITEM.finditer(answer))
     if not marks:
         return [line.strip() for line in answer.split("\n") if line.strip()]

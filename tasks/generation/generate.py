@@ -1,8 +1,8 @@
-"""Asks for texts until each label has its rows. All slots are busy, and no call waits for another conversation.
+"""Makes LLM calls until each label has its rows. Calls fill all slots and do not wait for other conversations.
 
-A failure ends the work, but only after the calls under way were answered and journaled: they are paid for. An LLM that
-costs something must first show that it gives texts at all: until the first text, and again after ten answers without
-one, only the next few calls in order are made.
+After a failure no new calls start, but the open calls are still answered and journaled, because they are paid for. If
+an LLM is not embedded, only the next few calls in order are made until its first text, and again after ten answers
+without a text.
 """
 
 import asyncio
@@ -26,14 +26,15 @@ from tasks.llm.spending import Spending
 from tasks.records import SynthesisJob, TaskData
 
 _gave_texts: set[tuple[Path, str]] = set()
-"""Calls, without their draw, that gave texts in this process: another draw of them need not show that again."""
+"""Folder and calls key (of draw 0) of calls that returned texts in this process: other draws of the same calls start
+with all slots."""
 
 ASSUMED_KEPT = 10
-"""Texts that count as kept before any was looked at, so that the first few rejected ones do not cause many calls."""
+"""Texts that count as kept at the start, so that a few rejected texts at first do not cause many calls."""
 
 
 def paid_for(pipeline: FilterPipeline, journal: Journal, turns: int) -> Tally:
-    """What the calls took that were looked at, and those that this run made beyond them."""
+    """Tokens and cost of the calls that were filtered, and of the further calls that this run made."""
     paid = copy.deepcopy(pipeline.paid)
     for call in journal.made():
         label, index = keys.place_of(call, turns)
@@ -43,7 +44,7 @@ def paid_for(pipeline: FilterPipeline, journal: Journal, turns: int) -> Tally:
 
 
 class GenerationRun:
-    """One synthesis at work."""
+    """A synthesis that is being generated."""
 
     def __init__(
         self,
@@ -59,7 +60,7 @@ class GenerationRun:
         self._metered, self._progress = MeteredCalls(journal, complete, spending), progress
         self.turns = keys.template_of(job).turns
         self.stopped = ""
-        """Why no more calls are made; empty while they are."""
+        """Why no more calls are made; empty until then."""
         self._started: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -70,9 +71,9 @@ class GenerationRun:
         self._error: BaseException | None = None
 
     async def run(self) -> None:
-        """Make calls until each label has its rows, the calls or the budget are used up, or the answers hold no texts.
+        """Make calls until each label has its rows, the calls or the budget are used up, or the answers have no texts.
 
-        Raises what a call raised, and ``RunError`` where nothing was kept because no texts came.
+        Raises the error of a call that failed, and ``RunError`` if nothing was kept because the answers have no texts.
         """
         self._advance()
         if self.pipeline.empty_answers.with_text:
@@ -94,7 +95,7 @@ class GenerationRun:
             raise RunError(self.stopped)
 
     def _advance(self) -> None:
-        """Filter what is there, and stop if the answers hold no texts."""
+        """Filter the answers that have come, and stop if they have no texts."""
         self.pipeline.advance()
         if self._in_vain and not self.pipeline.finished and not self.stopped:
             paid = paid_for(self.pipeline, self.journal, self.turns)
@@ -103,7 +104,7 @@ class GenerationRun:
 
     @property
     def _in_vain(self) -> bool:
-        """Whether calls cost money and bring no texts."""
+        """Whether calls may cost money and return no texts."""
         return self.pipeline.empty_answers.enough and not embedded.is_embedded(self.job.generator.model)
 
     @property
@@ -111,7 +112,7 @@ class GenerationRun:
         return bool(self.pipeline.finished or self.stopped or self._error)
 
     def _fill(self) -> None:
-        """Start as many conversations as are needed and as slots are free."""
+        """Start conversations while more are needed and slots are free."""
         while not self._over and len(self._tasks) - self._held_back < calls.in_flight(self.job.generator):
             label = max(self.job.task.labels, key=self._needed)
             if self._needed(label) <= 0:
@@ -126,12 +127,12 @@ class GenerationRun:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            self._error = task.exception() or self._error  # asked of every task: asyncio logs what nobody asked for
+            self._error = task.exception() or self._error  # always retrieved: asyncio logs exceptions that are not
         self._wake()
         self._fill()
 
     def _needed(self, label: str) -> int:
-        """Conversations that a label's missing rows should take, at its yield so far, beyond those started."""
+        """How many more conversations to start for a label's missing rows, at its share of kept texts so far."""
         if not self.pipeline.open(label) or not self._may_ask(label, self._started[label] * self.turns):
             return 0
         pipeline = self.pipeline
@@ -161,7 +162,7 @@ class GenerationRun:
             self._fill()
 
     def _may_ask(self, label: str, index: int) -> bool:
-        """Whether a call is one of the next few in order, or texts are coming."""
+        """Whether a call may be made: recent answers have texts, or it is one of the next few calls in order."""
         if self._without_text < IN_A_ROW or embedded.is_embedded(self.job.generator.model):
             return True
         return (label, index) in self.pipeline.upcoming(max(1, IN_A_ROW - self.pipeline.empty_answers.in_a_row))
@@ -184,14 +185,16 @@ class GenerationRun:
         self._changed = asyncio.Event()
 
     def _reply_text(self, entry: Entry) -> str:
-        """What a conversation goes on with: the first text of an answer that has one, or the answer of several."""
+        """The reply that is shown in the next turn: the first text, or the whole answer if it has several texts."""
         for answer, text in texts_of(entry, self.job.task, self.pipeline.form):
             if text:
                 return text if self.pipeline.form.texts == 1 else answer.text.strip()
         return ""
 
     async def _ask(self, label: str, index: int, earlier: tuple[str, ...]) -> Entry | None:
-        """The answer of a call, from the journal or the LLM; null when the budget or a failure forbids it."""
+        """The answer of a call, from the journal or the LLM; null if the budget is reached or the call is no longer
+        wanted.
+        """
         call = keys.call_id(label, index, self.turns)
         if (known := self.journal.entries.get(call)) is not None:
             return known

@@ -1,8 +1,8 @@
-"""Which kept rows have a hash: eight bytes for each, and a look-up takes hardly longer the more there are.
+"""An index of kept rows by hash. It takes eight bytes for each hash, and look-ups stay fast as it grows.
 
-A Python dictionary takes twenty times as much, and a text has as many hashes as its signature has bands. So the newest
-are in a dictionary, and the others in sorted arrays of numbers that hold a hash and its row; an array is merged with
-the one before it once both are of one size.
+A Python dictionary takes twenty times as much memory, and a text has one hash for each band of its signature. So only
+the newest hashes are in a dictionary. The others are in sorted arrays of numbers, each of which combines a hash and its
+row. An array is merged with the one before it when that is not larger.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 ROW_BITS = 28
-"""Bits of a number that hold a row; the upper 36 hold the upper bits of a hash. Rows whose hashes are alike in these
-are found for each other by chance, for a few in a thousand look-ups among a million rows: callers compare texts."""
+"""Lower bits of a number, which are the row; the upper 36 bits are the upper bits of a hash. A look-up may also find
+rows whose hashes differ only in the lower bits, so callers must compare the texts. Among a million rows this happens in
+a few of a thousand look-ups."""
 MOST_ROWS = 2**ROW_BITS
 NEWEST = 2**16
-"""Hashes in the dictionary, which take some 15 MB."""
+"""Most hashes in the dictionary, about 15 MB."""
 LARGEST = 2**23
-"""Hashes of an array that is not merged any more, because that takes its own size again: 64 MB."""
+"""Most hashes in an array after a merge: 64 MB. A merge needs the same memory again."""
 
 
 class HashIndex:
     """Rows by their hashes.
 
-    ``most`` is the number of rows that are found for one hash, the first ones; ``newest`` the number of hashes in the
-    dictionary.
+    ``most`` is the greatest number of rows to return for one hash (the first ones), ``newest`` the greatest number of
+    hashes in the dictionary.
     """
 
     def __init__(self, most: int, newest: int = NEWEST) -> None:
@@ -35,7 +36,9 @@ class HashIndex:
         self._arrays: list[np.ndarray] = []
 
     def add(self, row: int, hashes: Sequence[int]) -> None:
-        """Note the hashes (0 to 2^64) of a row; rows come in rising order. Raises ``OverflowError`` for too many."""
+        """Add the hashes (0 to 2^64) of a row. Rows must come in rising order. Raises ``OverflowError`` for row
+        ``MOST_ROWS`` and later ones.
+        """
         if row >= MOST_ROWS:
             raise OverflowError(f"row {row} of at most {MOST_ROWS}")
         for value in hashes:
@@ -45,7 +48,7 @@ class HashIndex:
             self._sort_newest()
 
     def find(self, hashes: Sequence[int]) -> list[int]:
-        """Rows that have one of the hashes, rising, each once."""
+        """Rows that have one of the hashes, in rising order and without repetition."""
         import numpy as np  # not above: it would slow down a plan
 
         uppers = sorted({value >> ROW_BITS for value in hashes})

@@ -1,8 +1,8 @@
-"""Synthetic rows that somebody else made, through the filters that generated ones pass; no LLM is called.
+"""Imported synthetic rows, which pass the same filters as generated ones; no LLM is called.
 
-A row becomes a journal entry of its own, so that accounting, provenance and export know only one kind of data set. Of
-a label with more rows than are wanted a random choice is taken, by draw: files are often sorted. Texts are taken as
-they stand; what a model's answer would be stripped of (labels, quotes) would be trained on, so it stays.
+Each row becomes a journal entry, so that accounting, provenance and export handle only one kind of data set. If a label
+has more rows than are wanted, rows are chosen at random by draw, because files are often sorted. Texts are not changed:
+labels and quotes, which are removed from an LLM's answer, stay in imported texts, because users would train on them.
 """
 
 from collections import Counter
@@ -29,12 +29,12 @@ class ImportPipeline(FilterPipeline):
     """A filter pipeline whose entries are rows, not answers."""
 
     def texts(self, entry: Entry) -> list[Text]:
-        """The row's text, as it stands."""
+        """The row's text, unchanged."""
         return [Text(answer, answer.text) for answer in entry.answers]
 
 
 def import_key(job: SynthesisJob, data: TaskData) -> str:
-    """Key of the data set that an import comes to: its rows, how many are wanted by which draw, and the filters."""
+    """Key of the data set of an import: its rows, the number of rows wanted, the draw and the filters."""
     item = _import_of(job)
     rows = sorted((row.text, row.label) for row in read_import(item, job.task))
     parts = {"name": item.name, "cost": item.cost_usd, "draw": job.draw}
@@ -43,7 +43,7 @@ def import_key(job: SynthesisJob, data: TaskData) -> str:
 
 
 def open_import(job: SynthesisJob, data: TaskData, settings: Settings) -> ImportPipeline:
-    """The import's rows, ready to be filtered. Raises ``UserError`` for rows that do not fit the task."""
+    """A pipeline that filters the import's rows. Raises ``UserError`` for rows that do not fit the task."""
     item = _import_of(job)
     rows = read_import(item, job.task)
     groups = {label: ranked(group, f"imported:{job.draw}") for label, group in by_label(rows).items()}
@@ -82,7 +82,7 @@ def _import_of(job: SynthesisJob) -> ImportConfig:
 
 
 def _entry(item: ImportConfig, row: Example, call: str, draw: int, share: float | None) -> Entry:
-    """A row as a call that was answered with it; ``share`` is its part of what all rows cost, null where unknown."""
+    """A row as the entry of a call whose answer is its text; ``share`` is the cost of one row, null if unknown."""
     return Entry(
         call=call,
         prompt="",

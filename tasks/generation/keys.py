@@ -1,7 +1,7 @@
-"""Content keys of what is generated: hashes of everything that affects it, and of nothing else.
+"""Content keys of journals and generated data sets: hashes of everything that affects them, and of nothing else.
 
-A calls key names a journal: who writes what and how. A synthesis key names a data set: those calls, how many rows are
-wanted and what rejects them. So more rows, or another filter, cost only the calls that are new.
+A calls key names a journal and covers the LLM and its prompts. A synthesis key names a data set and covers the calls,
+the number of rows wanted and the filters. So more rows or another filter cost only the additional calls.
 """
 
 import functools
@@ -19,11 +19,11 @@ from tasks.llm.prices import takes_schema
 from tasks.records import Example, SynthesisJob, TaskData, canonical, content_key, key_of_parts
 
 SAMPLES = 3
-"""Prompts of each label that go into a key, so that a changed prompt is never taken for the old one."""
+"""Prompts of each label that are part of a key, so that a changed prompt changes the key."""
 
 
 def template_of(job: SynthesisJob) -> PromptTemplate:
-    """The prompts of a job. Raises ``UserError`` for a mode that asks no LLM."""
+    """The prompts of a job. Raises ``UserError`` for a mode without LLM calls."""
     template = find_mode(job.mode).template
     if template is None:
         raise UserError(f"mode {job.mode!r} asks no LLM, there is nothing to generate")
@@ -31,7 +31,7 @@ def template_of(job: SynthesisJob) -> PromptTemplate:
 
 
 def form_of(job: SynthesisJob) -> Form:
-    """What a generator's answers look like."""
+    """The form of a generator's answers."""
     generator = job.generator
     if generator.texts_per_call == 1:
         return ONE_TEXT
@@ -51,7 +51,7 @@ def place_of(call: str, turns: int) -> tuple[str, int]:
 
 
 def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: tuple[str, ...] = ()) -> Request:
-    """A label's call by its index: it depends on task, template, pool, draw and the conversation so far alone."""
+    """A label's call by its index. It depends only on task, template, pool, draw and the conversation so far."""
     template = template_of(job)
     examples = tuple(row for row in data.pool if row.label == label) if template.uses_pool else ()
     seed = int(content_key([template.name, label, job.draw, index])[:7], 16)
@@ -63,7 +63,7 @@ def request(job: SynthesisJob, data: TaskData, label: str, index: int, earlier: 
 
 
 def calls_key(job: SynthesisJob, data: TaskData) -> str:
-    """Key of the journal: template, prompts, pool, model with its parameters and the server that is asked, draw."""
+    """Key of the journal: template, prompts, pool, model with its parameters and server, draw."""
     template = template_of(job)
     firsts = [request(job, data, label, i * template.turns) for label in job.task.labels for i in range(SAMPLES)]
     parts = {
@@ -86,19 +86,19 @@ def calls_key(job: SynthesisJob, data: TaskData) -> str:
 
 @functools.lru_cache(maxsize=64)
 def test_hashes(test: tuple[Example, ...]) -> frozenset[str]:
-    """Hashes of the normalised test texts: all that filters know of the test set."""
+    """Hashes of the normalised test texts, the only information about the test set that filters get."""
     return frozenset(text_hash(row.text) for row in test)
 
 
 def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
-    """Key of the data set: its calls, rows wanted, calls allowed, filters, and the texts that filters compare with."""
+    """Key of the data set: its calls, rows wanted, texts allowed, filters, and the texts that filters compare with."""
     parts = {"calls": calls_key(job, data), "extra_texts": job.extra_texts}
     return key_of_parts({name: canonical(value) for name, value in parts.items()} | filter_parts(job, data))
 
 
 def filter_parts(job: SynthesisJob, data: TaskData) -> dict[str, str]:
-    """What affects a data set besides its texts, as canonical JSON: rows wanted, filters, and the texts that filters
-    compare with.
+    """The parts of a data set's key besides its calls or rows, as canonical JSON: rows wanted, filters, and the texts
+    that filters compare with.
     """
     parts = {
         "rows_per_label": job.rows if job.fewer else job.rows_per_label,
@@ -110,7 +110,7 @@ def filter_parts(job: SynthesisJob, data: TaskData) -> dict[str, str]:
     return written | {"pool": _pool_json(data), "test": _test_json(data)}
 
 
-@functools.lru_cache(maxsize=8)  # all syntheses of a task have it in their keys
+@functools.lru_cache(maxsize=8)  # part of the keys of all syntheses of a task
 def _pool_json(data: TaskData) -> str:
     return canonical(data.pool)
 

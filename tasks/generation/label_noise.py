@@ -1,7 +1,7 @@
-"""How many generated texts are not of the label that was asked for, estimated without reading them.
+"""The estimated share of generated texts whose true label is not the one that was asked for.
 
-A classifier that disagrees with the asked label may be the one that errs. How often it does is known from held-out
-real texts, so that its own errors can be taken out of its disagreement.
+If a classifier predicts another label than the one asked for, the error may be the classifier's. Its error rates are
+known from held-out real texts, so the estimate corrects the share of disagreement for them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ from tasks.generation.pool_classifier import PoolClassifier
 from tasks.records import Row
 
 INFORMED = 0.2
-"""Least singular value of the confusion matrix, 0 for a classifier that guesses and 1 for one that never errs. Below
-it, the correction would multiply chance by more than 5."""
+"""Least allowed value of the confusion matrix's smallest singular value, which is 0 for a classifier that guesses and 1
+for one without errors. Below it, the correction would multiply random errors by more than 5."""
 
 AT_ONCE = 10_000
-"""Texts that are classified together; features of millions would not fit into memory."""
+"""Texts that are classified together, because the features of millions would not fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +27,25 @@ class LabelNoise:
     """Noise of a set of rows, as shares from 0 to 1."""
 
     disagreement: float
-    """Of the rows, those that the classifier gives another label."""
+    """Share of the rows for which the classifier predicts another label."""
     rate: float
-    """Of the rows, those estimated to be of another label."""
+    """Estimated share of the rows whose true label is another one."""
     by_label: Mapping[str, float]
-    """The same by asked label."""
+    """``rate`` by the label that was asked for."""
 
 
 def label_noise(rows: Iterable[Row], classifier: PoolClassifier) -> LabelNoise | None:
-    """The estimated label noise; null without rows, or where the classifier knows too little to tell.
+    """The estimated label noise; null without rows, or if the classifier is too inaccurate.
 
-    Of the rows asked for one label, let q be the shares that are given each label and C the classifier's held-out
-    confusion (rows: true label). Then q = p C for the shares p of true labels; p is the distribution that comes nearest
-    (least squares). With two labels this is Rogan and Gladen's estimate, (q + specificity - 1) / (sensitivity +
+    Among the rows asked for one label, let q be the share of each predicted label and C the classifier's held-out
+    confusion matrix (rows: true label). Then q = p C for the shares p of true labels; p is the distribution with the
+    least squared error. With two labels this is Rogan and Gladen's estimate, (q + specificity - 1) / (sensitivity +
     specificity - 1) within 0 and 1 (W. J. Rogan, B. Gladen, Estimating prevalence from the results of a screening
-    test, American Journal of Epidemiology 107(1), 1978); for more see Lipton, Wang and Smola, Detecting and correcting
-    for label shift with black box predictors, ICML 2018. It takes the classifier to err on generated texts as it does
-    on real ones of the same label.
+    test, American Journal of Epidemiology 107(1), 1978). For more labels see Lipton, Wang and Smola, Detecting and
+    correcting for label shift with black box predictors, ICML 2018. The estimate assumes that the classifier's error
+    rates on generated texts are those on real texts of the same label.
 
-    Raises ``ValueError`` for a row whose label the classifier does not know.
+    Raises ``ValueError`` for a row whose label is not one of the classifier's.
     """
     confusion = classifier.confusion
     if np.linalg.svd(confusion, compute_uv=False).min() < INFORMED:
@@ -71,10 +71,10 @@ def label_noise(rows: Iterable[Row], classifier: PoolClassifier) -> LabelNoise |
 
 
 def _mixture(shares: np.ndarray, confusion: np.ndarray) -> np.ndarray:
-    """The distribution p, no share below 0 and 1 in sum, for which p C comes nearest to ``shares``."""
+    """The distribution p (shares of at least 0 with sum 1) for which p C is closest to ``shares``."""
     from scipy.optimize import nnls
 
-    heavy = 1e3  # weight of the equation that says that shares sum to 1
+    heavy = 1e3  # weight of the equation that makes the shares sum to 1
     equations = np.vstack([confusion.T, np.full(len(confusion), heavy)])
     solution, _ = nnls(equations, np.append(shares, heavy))
     return np.asarray(solution / solution.sum())

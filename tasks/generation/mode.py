@@ -1,6 +1,6 @@
-"""What a mode is: where training rows come from and, where an LLM writes them, how it is asked.
+"""Definition of a mode: the source of training rows and, if an LLM generates them, the prompts.
 
-A ``PromptTemplate`` is a record of its own, so that several modes can train on one synthesis: modes that share a
+A ``PromptTemplate`` is a separate record, so that several modes can train on one synthesis: modes with the same
 template share its calls, keys and rows.
 """
 
@@ -19,7 +19,7 @@ from tasks.records import ComparedTo, Example, ModeFacts, RowKind, TaskData
 
 @dataclass(frozen=True)
 class PromptInputs:
-    """Everything that the messages of one call may depend on."""
+    """All inputs of the messages of one call."""
 
     task: TaskConfig
     label: str
@@ -28,14 +28,14 @@ class PromptInputs:
     rng: random.Random
     """Seeded by draw, label and call index."""
     earlier: tuple[str, ...] = ()
-    """Answers that this conversation gave so far."""
+    """Answers of this conversation so far."""
     form: Form = ONE_TEXT
-    """What the answer shall look like."""
+    """The form of the answer."""
 
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """How an LLM is asked for texts. Raise ``version`` when its prompts change: it renames everything written."""
+    """The prompts that ask an LLM for texts. Increase ``version`` when they change, so that all keys change, too."""
 
     name: str
     version: int
@@ -43,7 +43,7 @@ class PromptTemplate:
     turns: int = 1
     """Texts asked for in one conversation; conversations are independent and run at the same time."""
     uses_pool: bool = False
-    """Its prompts show rows of the pool."""
+    """Whether its prompts show rows of the pool."""
 
 
 Select = Callable[[TaskData, Sequence[Example], Mapping[str, int], int], tuple[Example, ...]]
@@ -55,52 +55,52 @@ Count = Callable[[TaskData, Mapping[str, int]], dict[str, int]]
 
 
 def as_many(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
-    """As many training rows as there are generated ones, so that real rows of the same size are a fair comparison."""
+    """As many training rows as generated ones, so that the comparison with as many real rows is fair."""
     return dict(label_counts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """Where training rows come from."""
+    """A source of training rows."""
 
     name: str
     title: str
     """A few words for tables and figures."""
     summary: str
-    """One line for people."""
+    """Description in one line."""
     rows: frozenset[RowKind]
-    """Kinds of rows that it trains on."""
+    """Kinds of its training rows."""
     select: Select
     compared_to: ComparedTo = "real rows of the same size"
     template: PromptTemplate | None = None
-    """Null where no LLM is asked."""
+    """Null for a mode without LLM calls."""
     count: Count = as_many
     percent_generated: int | None = None
-    """For a mix: the share of its rows that is generated."""
+    """For a mix: the percentage of generated rows."""
     parameters: Frozen = NONE
     make: Callable[[Any], "Mode"] | None = None
-    """Makes the mode of other parameters; null where it has none."""
+    """Makes the mode with other parameters; null for a mode without parameters."""
 
     def with_parameters(self, given: Mapping[str, str]) -> "Mode":
-        """The same mode with other parameters. Raises ``UserError`` for those that it does not take."""
+        """The same mode with other parameters. Raises ``UserError`` for unknown or invalid ones."""
         parameters = read_parameters(type(self.parameters), given, f"mode {self.name!r}")
         return self.make(parameters) if self.make else self
 
     @property
     def imports(self) -> bool:
-        """Whether its rows are those that the study imports."""
+        """Whether it trains on imported rows."""
         return "imported" in self.rows
 
     @property
     def source(self) -> str | None:
-        """What its generated rows are called: modes of one source share their syntheses. Null where all are real."""
+        """Name of the source of its synthetic rows; modes of one source share their syntheses. Null if all are real."""
         if self.imports:
             return self.name
         return self.template.name if self.template else None
 
     @property
     def facts(self) -> ModeFacts:
-        """What results need to know of it."""
+        """The facts about it that results have."""
         return ModeFacts(self.title, self.rows, self.compared_to, self.source, self.percent_generated)
 
 
@@ -111,14 +111,14 @@ class Family:
     name: str
     """The part before the first slash."""
     usage: str
-    """The names it understands, for messages."""
+    """The allowed names, for messages."""
     make: Callable[[Sequence[str], Mapping[str, Mode]], Mode]
-    """(parameters, modes without any) -> the mode. Raises ``UserError`` for parameters that it does not take."""
+    """(parameters, modes that are not of a family) -> the mode. Raises ``UserError`` for invalid parameters."""
 
 
 def generated(
     data: TaskData, rows: Sequence[Example], label_counts: Mapping[str, int], draw: int
 ) -> tuple[Example, ...]:
-    """The first generated rows of each label, as many as wanted or as there are."""
+    """The first generated rows of each label, as many as are wanted, or all if there are fewer."""
     groups = by_label(rows)
     return tuple(row for label, count in label_counts.items() for row in groups[label][:count])

@@ -1,7 +1,8 @@
-"""How many members a bag shares with each of many bags, at once: a bound that makes most exact comparisons unnecessary.
+"""Number of members that a bag (multiset) shares with each of many bags.
 
-Two texts cannot be more alike than what they are made of, in whatever order it stands. Counting that by an inverted
-index takes as long as there are common members; aligning two texts takes the product of their lengths.
+The members that two texts share, in any order, are an upper bound of their similarity, so most exact comparisons are
+unnecessary. Counting them with an inverted index takes time proportional to the number of shared members. Aligning two
+texts takes time proportional to the product of their lengths.
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Overlap:
-    """Bags to compare with, in their order."""
+    """An inverted index of bags, in a fixed order."""
 
     def __init__(self, bags: Iterable[Iterable[Hashable]]) -> None:
         import numpy as np  # not above: it would slow down a plan
@@ -30,9 +31,9 @@ class Overlap:
         self._holders = {member: np.array(numbers) for member, numbers in holders.items()}
 
     def shared(self, bag: Iterable[Hashable]) -> "np.ndarray":
-        """Members that a bag shares with each of the bags, shape (bags,), int.
+        """Number of members that a bag shares with each of the bags, shape (bags,), int.
 
-        One that stands in both several times is shared as often as in both.
+        A repeated member counts as often as it occurs in both.
         """
         import numpy as np
 
@@ -43,7 +44,7 @@ class Overlap:
 
 
 def _numbered(bag: Iterable[Hashable]) -> Iterator[tuple[Hashable, int]]:
-    """Members told apart by how often they came before, so that a bag becomes a set."""
+    """Each member with the number of its earlier occurrences, so that a bag becomes a set."""
     seen: defaultdict[Hashable, int] = defaultdict(int)
     for member in bag:
         yield member, seen[member]

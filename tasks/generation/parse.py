@@ -1,8 +1,8 @@
-"""The text in an LLM's answer, without what the model says around it and the marks that it adds.
+"""The text in an LLM's answer, without the comments and marks that the model adds around it.
 
-Only wrapping is taken off, nothing inside a text is changed. Parsing a parsed text gives it back. An answer may be
-anything, so the time that it takes grows no faster than its length: every pattern is linear, a text has a greatest
-length, and wrappers a greatest number.
+Only wrapping is removed; the text itself is not changed. Parsing a parsed text returns it unchanged. An answer may be
+hostile, so the time is bounded and proportional to its length: every pattern is linear, and the length of a text and
+the number of its wrappers are limited.
 """
 
 import re
@@ -10,7 +10,7 @@ import re
 MOST_CHARACTERS = 100_000
 """Longest text that is parsed: about 16,000 words of English."""
 MOST_WRAPPERS = 30
-"""Times that wrapping is taken off one text; honest answers have a handful."""
+"""How often wrapping is removed from one text; ordinary answers have only a few wrappers."""
 
 QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "`": "`", "„": "“"}
 FENCE = re.compile(r"^```[\w-]*\n(.*?)(?:\n?```.*)?$", re.DOTALL)
@@ -37,10 +37,10 @@ class UnreadableError(ValueError):
 
 
 def parse(answer: str, labels: tuple[str, ...] = (), cut: bool = False) -> str:
-    """The bare text in an answer, empty when there is none.
+    """The bare text in an answer; empty if there is none.
 
-    ``labels`` are the task's label names, taken off where a model puts one and a colon in front. A ``cut`` answer
-    (the token limit ended it) loses its unfinished last line or sentence. Raises ``UnreadableError``.
+    ``labels`` are the task's label names; one with a colon before the text is removed. From a ``cut`` answer (ended by
+    the token limit) the unfinished last line or sentence is removed. Raises ``UnreadableError``.
     """
     if len(answer) > MOST_CHARACTERS:
         raise UnreadableError(f"{len(answer):,} characters, over {MOST_CHARACTERS:,}")
@@ -58,7 +58,7 @@ def _unwrap(text: str, labels: tuple[str, ...]) -> str:
     text = THOUGHT.sub("", text).strip()
     if fence := FENCE.match(text):
         text = fence[1].strip()
-    if bold := BOLD.match(text):  # before what follows: a label's own marks would take one half of the text's
+    if bold := BOLD.match(text):  # first, because LABEL would remove only the opening marks
         text = bold[2]
     for prefix in (PREAMBLE, AGREEMENT, LABEL, NUMBER):
         text = prefix.sub("", text, count=1).strip()
@@ -69,7 +69,7 @@ def _unwrap(text: str, labels: tuple[str, ...]) -> str:
 def _without_label(text: str, labels: tuple[str, ...]) -> str:
     head, _, rest = text.partition(":")
     rest = rest.strip()
-    if head.startswith("**"):  # the label's own marks; the text may have a pair of its own
+    if head.startswith("**"):  # the marks belong to the label; the text may have its own pair
         rest = rest.removeprefix("**").strip()
     return rest if rest and _plain(head) in {_plain(label) for label in labels} else text
 
@@ -79,7 +79,7 @@ def _plain(label: str) -> str:
 
 
 def _unquote(text: str) -> str:
-    """Without quotes around the whole text; those around a part of it stay."""
+    """The text without quotes around all of it; quotes around a part stay."""
     if len(text) < 2 or QUOTES.get(text[0]) != text[-1]:
         return text
     inner = text[1:-1]
@@ -91,7 +91,7 @@ def _unquote(text: str) -> str:
 
 
 def _whole(text: str) -> str:
-    """A cut-off text up to its last finished line or sentence; empty when it has none."""
+    """A cut-off text up to its last finished line or sentence; empty if it has none."""
     ends = [match.end() for match in SENTENCE_END.finditer(text) if match.end() < len(text)]
     if text.count("\n") and (line := text.rfind("\n")) > 0:
         ends.append(line)

@@ -1,8 +1,8 @@
 """Journal entries -> kept and rejected rows, in the order of the calls, regardless of the order of the answers.
 
-Call i of every label comes before call i + 1 of any, and a label that has its rows takes no more. So rows depend on
-the journal's content alone: a run that was killed and resumed ends with the rows of an undisturbed one. Neither rows
-nor entries are held in memory: there may be millions.
+Call i of every label comes before call i + 1 of any label, and a label that has its rows takes no more calls. So rows
+depend only on the journal's content: a run that was killed and resumed has the rows of an uninterrupted run. Rows and
+entries stay on disk, because there may be millions.
 """
 
 import itertools
@@ -22,13 +22,13 @@ from tasks.records import FilterCounts, Row
 
 STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
 UNFINISHED = "unfinished"
-"""Reason to reject an answer that was cut off before anything in it was whole."""
+"""Reason to reject an answer that was cut off before its first complete line or sentence."""
 MISSING = "missing"
-"""Reason for a text that an answer of several should have held."""
+"""Reason for each missing text of an answer that should have several."""
 UNREADABLE = "unreadable"
-"""Reason to reject an answer that the parser gives up."""
+"""Reason to reject an answer that cannot be parsed."""
 SHOWN_CHARACTERS = 2_000
-"""Of an unreadable answer, kept in its row; the journal has all of it."""
+"""Characters of an unreadable answer that its row keeps; the journal has the whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class Text:
 
     answer: Answer
     text: str
-    """Empty where there is none."""
+    """Empty if there is none."""
     unreadable: str = ""
-    """Why the answer could not be parsed; empty where it could."""
+    """Why the answer could not be parsed; empty if it could."""
 
 
 @dataclass
@@ -52,30 +52,30 @@ class FilterPipeline:
     rows_wanted: Mapping[str, int]
     """By label."""
     most_texts: Mapping[str, int]
-    """Texts that a label may take to get them."""
+    """By label: the most texts that may be filtered to get these rows."""
     lookup: Callable[[str, int], Entry | None]
-    """(label, call index) -> its entry, null when it is not there yet."""
+    """(label, call index) -> its entry; null if it has not come yet."""
     rejected: RowFile = field(default_factory=RowFile)
 
     def __post_init__(self) -> None:
         self.done: Counter[str] = Counter()
-        """Calls looked at, by label."""
+        """Calls filtered, by label."""
         self.looked: Counter[str] = Counter()
-        """Texts looked at, by label."""
+        """Texts filtered, by label."""
         self.answered = 0
-        """Those of them that held something."""
+        """Texts filtered whose answer was not empty."""
         self.kept: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         """Rejected texts by reason."""
         self.paid = Tally()
-        """What the calls took that were looked at."""
+        """Tokens and cost of the filtered calls."""
         self.empty_answers = EmptyAnswers()
         self._checks: list[tuple[Filter, Check]] = [(item, item.check(self.context)) for item in self.filters]
         self._order = self._calls()
         self._next = next(self._order, None)
 
     def advance(self, step: Callable[[], None] = lambda: None) -> None:
-        """Filter all entries that are there, up to the first call that has no answer yet; ``step`` follows each."""
+        """Filter all entries up to the first call that has no answer yet; ``step`` is called after each."""
         while self._next is not None and (entry := self.lookup(*self._next)) is not None:
             self._filter(self._next[0], entry)
             self._next = next(self._order, None)
@@ -83,11 +83,11 @@ class FilterPipeline:
 
     @property
     def finished(self) -> bool:
-        """Every label has its rows or has used up its calls."""
+        """Whether every label has its rows or has used up its texts."""
         return self._next is None
 
     def open(self, label: str) -> bool:
-        """Whether a label still takes calls."""
+        """Whether a label still needs calls and may make them."""
         return self.kept[label] < self.rows_wanted[label] and self.looked[label] < self.most_texts[label]
 
     def _calls(self) -> Iterator[tuple[str, int]]:
@@ -99,7 +99,7 @@ class FilterPipeline:
                 return
 
     def upcoming(self, most: int) -> list[tuple[str, int]]:
-        """The next calls in order, at most so many, if labels that are open stay so."""
+        """The next ``most`` calls in order, if all open labels stay open."""
         if self._next is None:
             return []
         label, index = self._next
@@ -108,7 +108,7 @@ class FilterPipeline:
         return list(itertools.islice(itertools.dropwhile(lambda call: call != (label, index), order), most))
 
     def looked_at(self) -> Iterator[Entry]:
-        """The entries that were looked at, in their order; each is read again."""
+        """The filtered entries, in their order; each is read again from the journal."""
         for index in range(max(self.done.values(), default=0)):
             for label in self.context.task.labels:
                 if index < self.done[label] and (entry := self.lookup(label, index)) is not None:
@@ -166,12 +166,12 @@ class FilterPipeline:
 
 
 def texts_of(entry: Entry, task: TaskConfig, form: Form) -> list[tuple[Answer, str]]:
-    """The texts in an entry's answers, each with its answer; empty ones for those that an answer lacks."""
+    """The texts in an entry's answers, each with its answer; the missing texts of an answer are empty."""
     return [(found.answer, found.text) for found in read_texts(entry, task, form)]
 
 
 def read_texts(entry: Entry, task: TaskConfig, form: Form) -> list[Text]:
-    """The texts in an entry's answers; empty ones for those that an answer lacks."""
+    """The texts in an entry's answers; the missing texts of an answer are empty."""
     return [text for answer in entry.answers for text in _read(answer, tuple(task.labels), form)]
 
 

@@ -1,7 +1,7 @@
-"""A small classifier trained on the few-shot pool: all that a synthesis may know of real labels.
+"""A small classifier trained on the few-shot pool, whose real labels a synthesis may use.
 
-Words and characters, TF-IDF and logistic regression: seconds to train, and its probabilities come with what they are
-worth, because every pool text is also judged by a classifier that has not seen it.
+It is a logistic regression on TF-IDF features of words and characters, which trains in seconds. Cross-validation shows
+how accurate its probabilities are: each pool text is also classified by a model that was trained without it.
 """
 
 import functools
@@ -16,22 +16,22 @@ from numpy.typing import NDArray
 from tasks.records import Example
 
 FOLDS = 5
-"""Of the cross-validation, stratified by label."""
+"""Folds of the cross-validation, stratified by label."""
 SEED = 0
-"""Of the choice of folds."""
+"""Seed of the choice of folds."""
 
 
 @dataclass(frozen=True)
 class PoolClassifier:
-    """A trained classifier with what it said of the pool texts that it had not seen."""
+    """A trained classifier with its cross-validated probabilities for the pool texts."""
 
     labels: tuple[str, ...]
     """Sorted; columns of all probabilities."""
     model: Any
     truth: NDArray[np.intp]
-    """(texts of the pool,) index of each one's label."""
+    """(texts of the pool,) index in ``labels`` of each text's label."""
     held_out: NDArray[np.float64]
-    """(texts of the pool, labels) probabilities for each by a classifier trained without it."""
+    """(texts of the pool, labels) probabilities for each text by a classifier trained without it."""
 
     def probabilities(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """(texts, labels) probability of each label."""
@@ -39,15 +39,15 @@ class PoolClassifier:
 
     @property
     def confusion(self) -> NDArray[np.float64]:
-        """(labels, labels) share of held-out texts of the row's label that were given the column's; rows sum to 1."""
+        """(true labels, predicted labels) share of the held-out texts of a true label; rows sum to 1."""
         counts = np.zeros((len(self.labels), len(self.labels)))
         np.add.at(counts, (self.truth, self.held_out.argmax(axis=1)), 1)
         return np.asarray(counts / counts.sum(axis=1, keepdims=True))
 
 
-@functools.lru_cache(maxsize=4)  # the filter and the estimate of label noise ask for the same one
+@functools.lru_cache(maxsize=4)  # the filter and the estimate of label noise use the same one
 def train(pool: tuple[Example, ...]) -> PoolClassifier | None:
-    """A classifier of the pool's labels; null where a label has too few texts to be held out in every fold."""
+    """A classifier of the pool's labels; null with fewer than two labels, or fewer texts of a label than folds."""
     counts = Counter(example.label for example in pool)
     if len(counts) < 2 or min(counts.values()) < FOLDS:
         return None

@@ -1,4 +1,4 @@
-"""Where each generated row came from: its call, and its share of what the call took."""
+"""Provenance of generated rows: the call of each row, and the row's share of the call's tokens and cost."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -12,8 +12,8 @@ from tasks.store import Store
 def trace(store: Store, key: str) -> list[dict[str, Any]]:
     """Kept, then rejected rows of a synthesis with their provenance, one flat mapping each.
 
-    ``tokens_in``, ``tokens_out`` and ``cost_usd`` are the call's, shared equally by the texts of it that were looked
-    at; null where the price is unknown. Raises ``FileNotFoundError`` without the synthesis.
+    ``tokens_in``, ``tokens_out`` and ``cost_usd`` are the call's, divided equally among its filtered texts; the cost is
+    null if the price is unknown. Raises ``FileNotFoundError`` without the synthesis.
     """
     kept, rejected = read_rows(store, key)
     calls = _calls(store, key)
@@ -29,8 +29,8 @@ def _calls(store: Store, key: str) -> Mapping[str, Call]:
         found = store.rows(KIND, key, CALLS, Call)
     except FileNotFoundError:
         if store.as_it_stands(KIND, key, JOURNAL) is None:
-            raise  # of its calls: an artifact with them has no copy of its journal
-        found = store.rows(KIND, key, JOURNAL, Call)  # whose entries have all that a call has
+            raise  # the error about the calls: only artifacts of schema 0 have a copy of the journal instead
+        found = store.rows(KIND, key, JOURNAL, Call)  # its entries have all fields of a call
     return {call.call: call for call in found}
 
 

@@ -1,7 +1,8 @@
-"""Rows of a synthesis under way: on disk, because there may be millions; in memory is only where each begins.
+"""Rows of a synthesis that is being filtered. They are on disk, because there may be millions; memory has only the
+position of each row.
 
-The file has no name and goes with the process that wrote it: rows can be made again from their calls. A few rows never
-reach the disk.
+The file has no name and is removed when the process ends, because rows can be made again from their calls. A small
+number of rows stays in memory and is never written to disk.
 """
 
 import contextlib
@@ -22,15 +23,15 @@ IN_MEMORY = 4 * 2**20
 
 
 def _close(file: IO[bytes]) -> None:
-    with contextlib.suppress(OSError):  # on a full disk, what waits in a buffer cannot be written, and need not be
+    with contextlib.suppress(OSError):  # a full disk: the buffered rows cannot be written, and are not needed any more
         file.close()
 
 
 class RowFile:
-    """Rows in the order in which they came.
+    """Rows in the order in which they were added.
 
-    ``folder`` is where they lie, null for the system's folder of temporary files, which may itself be in memory;
-    ``in_memory`` the bytes up to which they do not reach it.
+    ``folder`` is the folder of the file; null means the system's folder for temporary files, which may itself be in
+    memory. Up to ``in_memory`` bytes of rows stay in memory.
     """
 
     def __init__(self, folder: Path | None = None, in_memory: int = IN_MEMORY) -> None:
@@ -41,7 +42,7 @@ class RowFile:
         self._ends = array("Q", [0])
 
     def append(self, row: Row) -> None:
-        """Add a row. Raises ``RunError`` when the disk refuses."""
+        """Add a row. Raises ``RunError`` if it cannot be written."""
         line = jsonl.encode(row) + b"\n"
         with self._clear_errors():
             self._file.seek(self._ends[-1])
@@ -62,7 +63,7 @@ class RowFile:
         return map(self._line, range(len(self)))
 
     def _line(self, number: int) -> bytes:
-        with self._clear_errors():  # what waits in a buffer is written before anything is read
+        with self._clear_errors():  # reading first writes buffered rows, which can fail
             self._file.seek(self._ends[number])
             return self._file.read(self._ends[number + 1] - self._ends[number])
 

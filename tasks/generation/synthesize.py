@@ -1,9 +1,9 @@
-"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows. Imported rows skip the
+"""Makes one generated data set, or finds it in the store: calls -> journal -> filters -> rows. Imported rows need no
 calls.
 
-A finished one is stored under its synthesis key. One that the budget stopped is stored under a key of its own content,
-so that its rows can be trained on, and a later run with money left goes on where it stopped. A stored one holds its
-rows, what their calls took, and the key of its journal; answers are in the journal alone.
+A finished data set is stored under its synthesis key. If the budget stops a synthesis, its rows are stored under a key
+of their content: they can be trained on, and a later run with money left continues from the journal. A stored data set
+has its rows, the facts about their calls, and the key of its journal. Only the journal has the answers.
 """
 
 import dataclasses
@@ -38,20 +38,20 @@ from tasks.store import Store
 KIND = "syntheses"
 ROWS, CALLS = "rows.jsonl", "calls.jsonl"
 JOURNAL = "journal.jsonl"
-"""A copy of the whole journal, which syntheses of schema 0 have in the place of their calls."""
+"""A copy of the whole journal, which syntheses of schema 0 have instead of their calls."""
 
 Report = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is stored of a call whose texts were looked at: everything but its answers, which its journal has."""
+    """A call whose texts were filtered, as it is stored: without its answers, which only the journal has."""
 
     call: str
     asked: str
-    """The model that was asked."""
+    """The model that was called."""
     model: str
-    """The model that the provider says answered."""
+    """The model that answered, as the provider reports it."""
     seed: int
     prompt: str
     """Hash of the messages."""
@@ -69,7 +69,7 @@ class Call:
 
 @dataclass(frozen=True)
 class StoredSynthesis:
-    """What is read of a stored synthesis."""
+    """The part of a stored synthesis's manifest that is read."""
 
     synthesis: Synthesis
 
@@ -80,12 +80,14 @@ def synthesis_key(job: SynthesisJob, data: TaskData) -> str:
 
 
 def stored_synthesis(job: SynthesisJob, data: TaskData, settings: Settings) -> Synthesis | None:
-    """The finished synthesis of a job, or null when the store has none."""
+    """The finished synthesis of a job; null if the store has none."""
     return _find(job, Store(settings.store_url), synthesis_key(job, data))
 
 
 def read_rows(store: Store, key: str) -> tuple[tuple[Row, ...], tuple[Row, ...]]:
-    """Kept and rejected rows of a synthesis, in the order of their calls. Raises ``FileNotFoundError`` without it."""
+    """Kept and rejected rows of a synthesis, in the order of their calls. Raises ``FileNotFoundError`` if it is absent
+    or damaged.
+    """
     kept: list[Row] = []
     rejected: list[Row] = []
     for row in each_row(store, key):
@@ -99,7 +101,7 @@ def each_row(store: Store, key: str) -> Iterator[Row]:
 
 
 def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
-    """The stored synthesis; null where there is none, or where its rows are damaged."""
+    """The stored synthesis; null if there is none or its rows are damaged."""
     manifest = store.record(KIND, key, StoredSynthesis)
     if manifest is None:
         return None
@@ -118,7 +120,7 @@ def _find(job: SynthesisJob, store: Store, key: str) -> Synthesis | None:
         store.damaged(KIND, key, f"{ROWS} has other rows than the manifest counts")
         return None
     store.touch(KIND, key)
-    return dataclasses.replace(found, mode=job.mode, source=job.source)  # other studies and modes use it, too
+    return dataclasses.replace(found, mode=job.mode, source=job.source)  # others use the same synthesis
 
 
 def _pipeline(job: SynthesisJob, data: TaskData, journal: Journal) -> FilterPipeline:
@@ -141,7 +143,7 @@ def _progress(job: SynthesisJob, pipeline: FilterPipeline, report: Report) -> Ca
 
     def step() -> None:
         nonlocal seen
-        if pipeline.paid.calls != seen and not pipeline.finished:  # the end is told when the rows are stored
+        if pipeline.paid.calls != seen and not pipeline.finished:  # the end is reported after the rows are stored
             seen = pipeline.paid.calls
             rejected = f"{len(pipeline.rejected)} rejected"
             report(Progress("synthesize", job.name, pipeline.kept.total(), total, rejected))
@@ -150,7 +152,7 @@ def _progress(job: SynthesisJob, pipeline: FilterPipeline, report: Report) -> Ca
 
 
 def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, paid: Tally, stopped: str) -> Synthesis:
-    """The record of what the pipeline holds, and of what was ``paid`` for it."""
+    """The record of the pipeline's rows and of the calls that were ``paid`` for them."""
     short = count_kept(pipeline) != job.rows
     return Synthesis(
         key=content_key([key, "stopped", [row.call for row in pipeline.context.kept]]) if stopped else key,
@@ -175,7 +177,7 @@ def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, paid: Tally, 
 
 
 def _label_noise(job: SynthesisJob, pipeline: FilterPipeline) -> float | None:
-    """Of the kept rows, by the classifier that the label check has trained; null without that."""
+    """Estimated label noise of the kept rows, from the label check's classifier; null without that filter."""
     if "label_check" not in job.filters:
         return None
     from tasks.generation import label_noise, pool_classifier  # numpy would slow down a plan
@@ -207,9 +209,9 @@ def _generate(
         return same_model(job.generator.model, entry.model)
 
     with open_journal(path, job.name, usable) as journal:
-        if (found := _find(job, store, key)) is not None:  # made by the run that was waited for
+        if (found := _find(job, store, key)) is not None:  # another run made it while this one waited for the journal
             return found
-        if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # its rows alone may be damaged
+        if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # maybe only the rows are damaged
             journal.adopt(entries_in(copy, Path(KIND, key, JOURNAL)))
         pipeline = _pipeline(job, data, journal)
         step = _progress(job, pipeline, report)
@@ -235,11 +237,12 @@ def synthesize(
 ) -> Synthesis:
     """Generate or import a data set, or find it in the store.
 
-    Generation sees the pool of ``data``, filters see hashes of its test texts. ``ledger`` is the run's budget, null
-    sets none. ``complete`` answers a call, null asks the generator through litellm. ``report`` is told how far it is.
+    Generation uses the pool of ``data``, filters use hashes of its test texts. ``ledger`` is the run's budget; null
+    means no limit. ``complete`` makes an LLM call; null calls the generator through litellm. ``report`` gets the
+    progress.
 
-    Raises ``UserError`` for a job that cannot be done, ``RunError`` when the generator fails; every completed call is
-    in the journal then and is not made again.
+    Raises ``UserError`` for an invalid job, ``RunError`` if the generator fails; the journal then has every completed
+    call, so that none is made again.
     """
     key = synthesis_key(job, data)
     total = sum(job.rows.values())

@@ -1,6 +1,6 @@
-"""Parses which of a closed set of options an LLM's answer names: leniently, but without guessing.
+"""Finds the option of a closed set that an LLM's answer names. The parser is lenient but does not guess.
 
-An answer that names no option, or several, counts as none.
+An answer that names no option, or several, has no result.
 """
 
 import json
@@ -33,8 +33,8 @@ def grammar(options: Sequence[str]) -> str:
 def parse(text: str, options: Sequence[str]) -> str | None:
     """The option that an answer names; null if its first line names none, or if another line names another one.
 
-    Accepted are the name in any case, in quotes or marks, with a full stop, after "Answer:" and the like, or the
-    option's number in the order of ``options``, alone or before its name.
+    An answer may have the name in any case, in quotes or marks, with a full stop, after "Answer:" and similar words, or
+    the option's number in the order of ``options``, alone or before its name.
     """
     if len(text) > MOST_CHARACTERS:
         return None

@@ -1,4 +1,4 @@
-"""What untrained arms, annotators and judges would still cost, before anything is spent, and what they have cost.
+"""The remaining cost of untrained arms, annotators and judges, estimated before any call, and their cost so far.
 
 Answers in the store or in a journal are already paid for. The embedded LLM reads the common beginning of the prompts
 once for each slot in use; for every other LLM, each prompt is paid for in full.
@@ -33,30 +33,30 @@ class _Size:
 
 
 def estimate_untrained(job: UntrainedJob, data: TaskData, settings: Settings) -> Estimate:
-    """What an untrained cell would still cost; nothing if it asks no LLM or is in the store."""
+    """The remaining cost of an untrained cell; nothing if it calls no LLM or is in the store."""
     if job.generator is None or stored_untrained(job, data, settings) is not None:
         return NOTHING
     return _estimate(interview(job, data), settings)
 
 
 def estimate_panel(data: TaskData, config: SubjectivityConfig, test_rows: int | None, settings: Settings) -> Estimate:
-    """What the annotators of a task would still cost."""
+    """The remaining cost of the annotators of a task."""
     if stored_votes(data, config, test_rows, settings) is not None:
         return NOTHING
     return total(_estimate(asked, settings) for asked in panel(data, config, test_rows))
 
 
 def estimate_judges(data: Sequence[TaskData], config: SubjectivityConfig, settings: Settings) -> Estimate:
-    """What the judges of tasks would still cost."""
+    """The remaining cost of the judges of tasks."""
     if stored_judgements(data, config, settings) is not None:
         return NOTHING
     return total(_estimate(asked, settings) for asked, _ in judge_interviews(data, config))
 
 
 def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
-    """What the questions of interviews have cost so far, by their journals on this machine.
+    """The cost of the questions of interviews so far, by their journals on this machine.
 
-    A journal may hold more: questions of other studies with the same opening.
+    A journal may also have questions of other studies with the same opening; these are not counted.
     """
     wanted: dict[Path, set[str]] = {}
     for item in asked:
@@ -87,7 +87,7 @@ def _estimate(asked: Interview, settings: Settings) -> Estimate:
 
 
 def _seconds(asked: Interview, missing: int, size: _Size, known: Iterable[Entry]) -> float | None:
-    """By the calls of this interview so far; else, of the embedded LLM alone, by what it reads and writes."""
+    """Estimated from the calls of this interview so far or, only for the embedded LLM, from its tokens."""
     past = list(known)
     if not missing:
         return 0.0

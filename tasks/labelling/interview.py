@@ -17,11 +17,11 @@ from tasks.records import content_key
 from tasks.settings import Settings
 
 VERSION = 1
-"""Raise it when a change of the code changes what answers mean."""
+"""Increase it when a change of the code changes the meaning of answers."""
 EMBEDDED_IN_FLIGHT = 2
 """Calls of the embedded LLM at a time: each slot in use reads the opening separately (docs/LOG.md)."""
 CHARACTERS_PER_WORD = 8
-"""Also cuts texts in a language without spaces."""
+"""Most characters for each word allowed; also limits texts in a language without spaces."""
 
 
 @dataclass(frozen=True)

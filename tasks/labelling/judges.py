@@ -32,7 +32,7 @@ SHOTS, EXAMPLE_WORDS, MOST_EXAMPLES = 2, 25, 16
 """Examples of each label, most words of an example, and most examples of a task."""
 OPTIONS = ("A", "B")
 VERSION = 2
-"""Raise it when the same answers lead to other judgements."""
+"""Increase it when the same answers lead to other judgements."""
 DEFINITION = (
     "A classification task is objective if its labels are decided on clear, identifiable features in the text, without "
     "personal interpretation. It is subjective if different people may choose different labels, by their own "
@@ -80,8 +80,8 @@ def describe(data: TaskData, round_: int) -> str:
 def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comparison, ...]:
     """``config.comparisons`` comparisons, spread as evenly as possible over pairs, and over judges within each pair.
 
-    The two orders of a pair follow each other; if the number is odd, the last comparison is left out. None for fewer
-    than two tasks or without judges. Raises ``UserError`` if two judges have the same name.
+    The two orders of a pair are next to each other; if the number is odd, the last comparison is left out. The result
+    is empty for fewer than two tasks or without judges. Raises ``UserError`` if two judges have the same name.
     """
     judges = roles(config.judges, config.personas)
     pairs = list(combinations(data, 2))
@@ -101,11 +101,11 @@ def schedule(data: Sequence[TaskData], config: SubjectivityConfig) -> tuple[Comp
 
 
 JudgeInterviews = list[tuple[Interview, tuple[Comparison, ...]]]
-"""Judges with the comparisons that each of them is asked for."""
+"""The interview of each judge with its comparisons."""
 
 
 def judge_interviews(data: Sequence[TaskData], config: SubjectivityConfig) -> JudgeInterviews:
-    """An interview for each judge. Comparisons with the same first task follow each other, for the prefix cache."""
+    """An interview for each judge. Comparisons are sorted by first task, for the prefix cache."""
     by_judge: dict[str, list[Comparison]] = defaultdict(list)
     for comparison in schedule(data, config):
         by_judge[comparison.judge.name].append(comparison)

@@ -74,7 +74,7 @@ class _InterviewRun:
     async def run(self) -> None:
         """Ask all missing questions.
 
-        Raises what the first failed call raised, and ``RunError`` if too many answers are empty.
+        Raises the error of the first failed call, and ``RunError`` if too many answers are empty.
         """
         self._look()
         try:

@@ -1,4 +1,4 @@
-"""Cells that train nothing: the most frequent label, and the LLM that classifies the test rows itself.
+"""Untrained cells: the most frequent label, and an LLM that classifies the test rows itself.
 
 They are trials like the others: scored on (a part of) the same test rows, with their predictions stored by item. An
 answer that names no label is wrong: its prediction is ``UNANSWERED``, which is not a label of any task.
@@ -38,7 +38,7 @@ from tasks.training.evaluate import evaluate
 from tasks.training.trial import KIND, PREDICTIONS, Prediction, find_trial, item_key
 
 VERSION = 1
-"""Raise it when a change of the code changes predictions."""
+"""Increase it when a change of the code changes predictions."""
 UNANSWERED = ""
 """Prediction if an LLM named no label."""
 
@@ -56,7 +56,7 @@ class Untrained:
 
     @property
     def facts(self) -> ModeFacts:
-        """What results need to know about it."""
+        """The facts about it that results have."""
         return ModeFacts(self.title, frozenset(), "the study's real rows")
 
 
@@ -69,7 +69,7 @@ UNTRAINED = {
 
 @dataclass(frozen=True)
 class UntrainedJob(CellJob):
-    """One untrained cell of one task; everything but the real rows."""
+    """One untrained cell of one task, without its real rows."""
 
     generator: GeneratorConfig | None
     """Null if no LLM is asked."""
@@ -78,7 +78,7 @@ class UntrainedJob(CellJob):
 
     @property
     def kind(self) -> Untrained:
-        """What it is."""
+        """The way to classify."""
         return UNTRAINED[self.arm.mode]
 
 
@@ -94,7 +94,7 @@ def check_untrained(config: StudyConfig) -> None:
 
 
 def untrained_jobs(config: StudyConfig, task: TaskConfig) -> tuple[UntrainedJob, ...]:
-    """The untrained cells of a task, for the first seed only: nothing in them is random. Raises ``UserError``."""
+    """The untrained cells of a task, only for the first seed: they have no random part. Raises ``UserError``."""
     check_untrained(config)
     return tuple(
         UntrainedJob(
@@ -154,7 +154,7 @@ def classify(
 
 
 def untrained_key(job: UntrainedJob, data: TaskData) -> str:
-    """Content key of an untrained cell's trial, from everything that affects its predictions and scores."""
+    """Content key of an untrained cell's trial: covers everything that affects its predictions and scores."""
     rows = _rows(job, data)
     how = interview(job, data).key if job.generator else count_labels(data.train, job.task.labels)
     tested = sorted((row.text, row.label, -1 if row.agreement is None else row.agreement) for row in rows)
@@ -183,7 +183,7 @@ Made = tuple[str, list[Prediction], Sequence[Example], dict[str, Any]]
 
 
 def _majority(job: UntrainedJob, data: TaskData, key: str) -> Made:
-    """The most frequent label of the training rows, with their shares as its probabilities."""
+    """Predicts the most frequent label of the training rows; the probabilities are the labels' shares."""
     counts = count_labels(data.train, job.task.labels)
     if not data.train:
         raise UserError(f"task {job.task.name!r} has no training rows")
@@ -223,7 +223,7 @@ def _by_llm(
 
 
 def _taken(replies: Replies) -> dict[str, Any]:
-    """What the answers cost, and the share of them that named no label."""
+    """Cost, tokens and time of the answers, and the share of them that name no label."""
     entries = [reply.entry for reply in replies.replies if reply is not None]
     times = [entry.seconds for entry in entries if entry.seconds is not None]
     return {

@@ -1,6 +1,6 @@
 """One LLM call: the request and the completion.
 
-The rest of the code knows nothing else about providers. A ``CompletionFunction`` is passed in, so tests pass a fake.
+These types do not depend on the provider. A ``CompletionFunction`` is passed in, so tests pass a fake.
 """
 
 import json
@@ -113,7 +113,7 @@ class Completion:
 
     answers: tuple[Answer, ...]
     model: str
-    """The model that the provider says answered."""
+    """The model that answered, as the provider reports it."""
     tokens_in: int
     tokens_out: int
     cost_usd: float | None

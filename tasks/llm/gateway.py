@@ -1,7 +1,7 @@
-"""The one way to any LLM: litellm, with its own retries and fallbacks off and one retry layer, tenacity's.
+"""Makes all LLM calls: with litellm, whose own retries and fallbacks are off, and with tenacity's retries.
 
-Import this module only where a call is about to be made, because the import of litellm takes seconds. ``providers``
-decides what may be sent to a provider, ``failures`` what its errors mean, ``responses`` reads its answers.
+Import this module only right before a call, because the import of litellm takes seconds. ``providers`` decides what may
+be sent to a provider, ``failures`` interprets its errors, ``responses`` reads its answers.
 """
 
 import asyncio
@@ -114,7 +114,7 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
     ``BudgetReachedError`` if the budget does not allow to repeat it.
     """
     generator = request.generator
-    if embedded.is_embedded(generator.model):  # has slots of its own and no limits
+    if embedded.is_embedded(generator.model):  # it has its own slots and no limits
         return read_completion(await litellm.acompletion(**_arguments(request)), request)
     gate = throttle(generator)
     attempts = _Attempts(gate, first_wait, patience)
@@ -137,7 +137,9 @@ async def complete(request: Request, first_wait: float = FIRST_WAIT, patience: f
 
 
 class _Attempts:
-    """When to give a call up: refusals are limited by time, because the throttle delays them, failures by number."""
+    """Decides when to give up a call. Failures are limited by number; refusals by time, because the throttle delays
+    refused calls.
+    """
 
     def __init__(self, gate: Throttle, first_wait: float, patience: float) -> None:
         self.failed = self.refused = 0
@@ -182,7 +184,7 @@ async def _send(request: Request, gate: Throttle) -> Completion:
 
 
 def _silent(request: Request, gate: Throttle, sent: float) -> str:
-    """What a sent call waits for, for people; empty if another call was answered since."""
+    """What a sent call waits for, for display; empty if another call was answered since."""
     return "" if gate.last_answer > sent else f"{request.generator.model}, which has not answered yet"
 
 

@@ -1,4 +1,4 @@
-"""Where a call goes, and which key it may carry: a provider's key goes to the provider's own hosts only.
+"""The address and the key of a call: a provider's key is sent only to the provider's own hosts.
 
 litellm sends a key of the environment (``OPENAI_API_KEY``) to any address that a call names. Therefore this module
 chooses the key of every call to an address: none, unless the address is the provider's own, or the study names a
@@ -114,7 +114,7 @@ ONE_KEY = (
 """Providers whose calls to an address carry the given key and nothing else from the environment. Other providers sign
 calls, fetch a token or log in; they are called at their own addresses only."""
 OWN_SERVERS = {"hosted_vllm": "HOSTED_VLLM_API_KEY"}
-"""litellm's variable for the key of a server of one's own, which belongs to no provider."""
+"""litellm's variable for the key of a user's own server, which belongs to no provider."""
 OPENAI_NAMES = re.compile(r"(?:ft:)?(?:gpt-|o[134](?:-|$)|chatgpt|davinci|babbage)")
 """Beginnings of OpenAI's model names without a provider. litellm also knows such names of other providers."""
 
@@ -126,7 +126,7 @@ def provider_of(model: str) -> str:
 
 
 def destination(generator: GeneratorConfig) -> str | None:
-    """Where a generator's calls go, for people: a host, or a provider's name if no more is known.
+    """The destination of a generator's calls, for display: a host, or a provider's name if the host is unknown.
 
     Null for this machine: the packaged LLM, and servers on loopback.
     """

@@ -1,10 +1,10 @@
-"""Every completed LLM call, one JSON line each, on disk before anything else happens to it.
+"""Journals of completed LLM calls: one JSON line for each call, written to disk before the answer is used.
 
-One file per calls key, in use by one process at a time. Each line has its schema version first and a checksum last. A
-last line that a kill tore is dropped and its call is asked again; so is that of a damaged line, which is set aside in
-``<journal>.damaged``: all other lines stay, and so do those of which only the line's end is lost. Calls that complete
-together share one fsync, so that a slow disk does not slow the calls down. In memory is only where each entry begins: a
-journal may have millions.
+There is one file for each calls key, which one process uses at a time. Each line begins with its schema version and
+ends with a checksum. If a kill interrupts a write, the incomplete last line is dropped and its call is made again. A
+damaged line is moved to ``<journal>.damaged`` and its call is made again; all other lines are kept, also those that
+lost only their line end. Calls that complete at the same time share one fsync, so that a slow disk does not delay
+calls. Memory has only the position of each entry, because a journal may have millions of them.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ LOGGER = logging.getLogger("synthgap")
 SCHEMA = 1
 """Version of a line. Lines of version 0 have neither a version nor a checksum."""
 CHECKSUM = re.compile(rb', "crc": "([0-9a-f]{8})"\}\Z')
-"""Ends a line: CRC-32 of all bytes before it."""
+"""The end of a line: CRC-32 of all bytes before it."""
 CHECKSUM_BYTES = len(', "crc": "00000000"}')
 VERSION = re.compile(rb'\{"v": (\d{1,9}), ')
-"""Begins a line."""
+"""The beginning of a line."""
 LINE_BYTES = 2048
-"""Bytes that are read first for one line; most lines are shorter."""
+"""Bytes of the first read of a line; most lines are shorter."""
 SEAM = re.compile(rb'(?=\{"(?:v|call)": )|(?<=, "crc": "[0-9a-f]{8}"\})')
-"""Matches only where a line begins or ends, because quotes inside a text are escaped."""
+"""Matches only the beginning or end of a line, because quotes inside a text are escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +57,22 @@ class Entry:
     seed: int
     answers: tuple[Answer, ...]
     asked: str
-    """The model that was asked."""
+    """The model that was called."""
     model: str
-    """The model that the provider says answered."""
+    """The model that answered, as the provider reports it."""
     tokens_in: int
     tokens_out: int
     cost_usd: float | None
     session: str
-    """Which run of the synthesis asked."""
+    """The run of the synthesis that made the call."""
     elapsed: float
     """Seconds from the start of that run to the answer."""
     time: str
     """When it was answered, UTC."""
     seconds: float | None = None
-    """From the call to its answer, waiting and repeats included; null where it was not recorded."""
+    """From the call to its answer, including waiting and repeats; null if it was not recorded."""
     estimated: bool = False
-    """The provider did not say how many tokens it took, so they are the most that there can have been."""
+    """Whether the tokens are upper limits, because the provider did not report them."""
 
 
 Usable = Callable[[Entry], bool]
@@ -85,15 +85,15 @@ def _any(entry: Entry) -> bool:
 
 @dataclass
 class Tally:
-    """What calls took in all."""
+    """Sums over calls."""
 
     calls: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float | None = 0.0
-    """Null where the price of one is unknown."""
+    """Null if the price of a call is unknown."""
     estimated: int = 0
-    """Calls whose tokens and cost are the most that they can have been."""
+    """Calls whose tokens and cost are upper limits."""
     models: set[str] = field(default_factory=set)
     """The models that answered."""
     _last: dict[str, float] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Tally:
 
     @classmethod
     def of(cls, entries: Iterable[Entry]) -> "Tally":
-        """What some calls took."""
+        """The sums over some calls."""
         made = cls()
         for entry in entries:
             made.add(entry)
@@ -119,12 +119,12 @@ class Tally:
 
     @property
     def seconds(self) -> float:
-        """Wall time of the runs that made the calls, from each one's start to its last of them."""
+        """Wall time of the runs that made the calls, each from its start to the last of its calls."""
         return round(sum(self._last.values()), 3)
 
 
 class Entries(Mapping[str, Entry]):
-    """The completed calls in a journal's file by their ids, each read when it is asked for."""
+    """The completed calls in a journal's file by their ids; each is read from the file on access."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -135,11 +135,11 @@ class Entries(Mapping[str, Entry]):
             weakref.finalize(self, os.close, self._file)
 
     def add(self, call: str, start: int) -> None:
-        """Note at which byte of the file the newest entry of a call begins."""
+        """Record the byte of the file at which the newest entry of a call begins."""
         self._starts[call] = start
 
     def forget(self, call: str) -> None:
-        """Leave a call out, where it is there."""
+        """Remove a call, if it is there."""
         self._starts.pop(call, None)
 
     def __len__(self) -> int:
@@ -158,7 +158,7 @@ class Entries(Mapping[str, Entry]):
         return entry
 
     def _line(self, start: int) -> bytes:
-        """The file from a byte to the end of its line. Unbuffered: what follows may be written at this moment."""
+        """The file from byte ``start`` to the end of the line. Unbuffered, because the file may be growing."""
         if self._file is None:
             raise ValueError(f"{self._path} was not there")
         line, size = b"", LINE_BYTES
@@ -169,17 +169,17 @@ class Entries(Mapping[str, Entry]):
 
 @dataclass
 class _Batch:
-    """Lines that are written together, and why they could not be."""
+    """Lines that are written together, and the error if they could not be."""
 
     lines: list[bytes] = field(default_factory=list)
     size: int = 0
     """Bytes of the lines."""
     start: int = 0
-    """Byte of the file at which they begin."""
+    """Byte of the file at which the lines begin."""
     error: RunError | None = None
 
     def add(self, line: bytes) -> int:
-        """Take a line along; returns at which byte of the batch it begins."""
+        """Add a line; returns the byte of the batch at which it begins."""
         self.lines.append(line)
         self.size += len(line)
         return self.size - len(line)
@@ -196,10 +196,10 @@ class Journal:
         self.path = path
         """Its file."""
         self._whole = found.size
-        self._file: FileIO = path.open("ab", buffering=0)  # a refused line shall not wait in a buffer
+        self._file: FileIO = path.open("ab", buffering=0)  # a line that failed must not stay in a buffer
         self._file.truncate(found.size)
         self.entries = found.entries if len(found.entries) else Entries(path)
-        """Completed calls by id; of several with one id the last."""
+        """Completed calls by id; the last one if several have the same id."""
         if found.open_end:
             self._write(b"\n")
         sync(path.parent)
@@ -208,11 +208,11 @@ class Journal:
         self._writing = asyncio.Lock()
 
     async def append(self, entry: Entry) -> None:
-        """Write an entry; returns when it is safely on disk. Raises ``RunError`` when the disk refuses."""
+        """Write an entry; returns when it is on disk. Raises ``RunError`` if it cannot be written."""
         batch = self._batch
         place = batch.add(to_line(entry))
         async with self._writing:
-            if batch is self._batch:  # otherwise who held the lock before took this line along
+            if batch is self._batch:  # else the previous holder of the lock wrote this line
                 self._batch = _Batch()
                 batch.start = self._whole
                 try:
@@ -227,11 +227,11 @@ class Journal:
         with writing("the journal", self.path):
             try:
                 written = 0
-                while written < len(lines):  # a disk that is nearly full takes a part
+                while written < len(lines):  # a write to a nearly full disk can be partial
                     written += self._file.write(lines[written:])
                 os.fsync(self._file.fileno())
             except OSError:
-                self._file.truncate(self._whole)  # a torn line in the middle would hide what follows it
+                self._file.truncate(self._whole)  # an incomplete line would also damage the next line
                 raise
         self._whole += len(lines)
 
@@ -240,7 +240,7 @@ class Journal:
         return islice(self.entries, self._found, None)
 
     def adopt(self, entries: Iterable[Entry]) -> None:
-        """Write calls that were found elsewhere, except those that it has. Raises ``RunError`` like ``append``."""
+        """Write calls from another place, except those that the journal has. Raises ``RunError`` like ``append``."""
         new = {entry.call: entry for entry in entries if entry.call not in self.entries and self._usable(entry)}
         batch = _Batch(start=self._whole)
         places = {call: batch.add(to_line(entry)) for call, entry in new.items()}
@@ -255,12 +255,12 @@ class Journal:
 
 
 def read_journal(path: Path) -> Entries:
-    """Completed calls by id; none when there is no journal. Damaged lines are passed over."""
+    """Completed calls by id; empty if there is no journal. Damaged lines are skipped."""
     return _scan(path).entries
 
 
 def entries_in(content: bytes, path: Path) -> list[Entry]:
-    """The calls in the content of a journal, damaged lines passed over; ``path`` is where it was read."""
+    """The calls in the content of a journal, without damaged lines; ``path`` is the place of the content."""
     pieces = (piece for line in content.split(b"\n") for piece in _pieces(line, path))
     return [entry for _, entry in pieces if entry is not None]
 
@@ -272,7 +272,7 @@ def to_line(entry: Entry) -> bytes:
 
 
 def from_line(line: bytes, where: str) -> Entry:
-    """The entry in a line without its end. Raises ``DamagedError``, and ``NewerError`` for one of a newer schema."""
+    """The entry in a line without its line feed. Raises ``DamagedError``, and ``NewerError`` for a newer schema."""
     end = CHECKSUM.search(line, max(0, len(line) - CHECKSUM_BYTES))
     if end and zlib.crc32(line[: end.start()]) != int(end[1], 16):
         raise DamagedError("the checksum differs")
@@ -285,19 +285,19 @@ def from_line(line: bytes, where: str) -> Entry:
 
 @dataclass
 class _Scan:
-    """What a journal's file holds."""
+    """The content of a journal's file."""
 
     entries: Entries
     whole: int = 0
-    """Lines that hold an entry."""
+    """Lines that contain an entry."""
     damaged: int = 0
-    """Lines that hold no entry."""
+    """Lines that contain no entry."""
     size: int = 0
     """Bytes of its lines."""
     unfinished: bool = False
-    """Whether an incomplete line follows them: the process was killed while writing."""
+    """Whether an incomplete line follows them, because the process was killed while writing."""
     open_end: bool = False
-    """Whether the last line holds an entry but lacks its end."""
+    """Whether the last line contains an entry but has no line feed."""
 
 
 def _scan(path: Path, usable: Usable = _any) -> _Scan:
@@ -320,14 +320,14 @@ def _scan(path: Path, usable: Usable = _any) -> _Scan:
                     else:
                         found.entries.forget(entry.call)
                     found.whole += entry is not None
-                    start += len(piece) - 1  # without the line's end that each piece was given
+                    start += len(piece) - 1  # without the line feed that was added to each piece
     return found
 
 
 def _pieces(line: bytes, path: Path) -> list[tuple[bytes, Entry | None]]:
-    """What a line holds: an entry, or null where it is damaged; several where the end of a line was lost.
+    """The entry of a line, null if it is damaged; several if the line feed between two entries was lost.
 
-    Nothing where it is the last one, was not finished and holds no entry.
+    Empty for an incomplete last line without an entry.
     """
     whole = line.removesuffix(b"\n")
     if (entry := _entry(whole, path)) is not None:
@@ -346,7 +346,7 @@ def _entry(line: bytes, path: Path) -> Entry | None:
 
 
 def _repair(path: Path, name: str, found: _Scan) -> bool:
-    """Move damaged lines to a file of their own, so that they are reported once; whether there were any."""
+    """Move damaged lines to another file, so that they are reported only once; returns whether there were any."""
     if found.unfinished:
         LOGGER.warning("%s: the last line of the journal %s is incomplete; its call is made again", name, path)
     if not found.damaged:
@@ -366,13 +366,13 @@ def _repair(path: Path, name: str, found: _Scan) -> bool:
 
 
 def wall_seconds(entries: Iterable[Entry]) -> float:
-    """Wall time of the runs that made these calls, from each one's start to its last of them."""
+    """Wall time of the runs that made these calls, each from its start to the last of its calls."""
     return Tally.of(entries).seconds
 
 
 @contextmanager
 def open_journal(path: Path, name: str, usable: Usable = _any) -> Iterator[Journal]:
-    """The journal at ``path``, created if need be; waits, and says so, while another process has it open.
+    """The journal at ``path``, created if necessary; waits, with a warning, while another process has it open.
 
     Calls that are not ``usable`` are not among its entries.
     """

@@ -1,8 +1,8 @@
-"""How much a run may spend on LLM calls: one ledger on disk, shared by all its processes.
+"""Limits the spending of a run on LLM calls: one ledger on disk, shared by all its processes.
 
-Before every attempt of a call its worst case is reserved, and afterwards its true cost is settled, so the spending
-never exceeds the limit. An attempt whose answer was lost may have been billed: its worst case counts as spent, and so
-do the reservations of a killed process. A ledger is written twice, its copy first, so that damage to one file loses
+Before every attempt of a call its maximum cost is reserved, and afterwards its true cost is settled, so the spending
+never exceeds the limit. An attempt whose answer was lost may have been billed, so its maximum cost counts as spent; the
+reservations of a killed process do, too. A ledger is written twice, its copy first, so that damage to one file loses
 nothing; if both are damaged, nothing more is spent.
 """
 
@@ -41,7 +41,7 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What is reserved for an attempt."""
+    """The amount that is reserved for an attempt."""
 
     holding: str
     """Name of the ledger's sum that contains it."""
@@ -61,7 +61,7 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Booked:
-    """What a ledger counts as spent."""
+    """The spending in a ledger."""
 
     usd: float
     tokens: int
@@ -157,7 +157,7 @@ class Ledger:
 
     @property
     def holders(self) -> str:
-        """Which processes hold reservations, for people."""
+        """The processes that hold reservations, for display."""
         with self._open() as book:
             return ", ".join(sorted(f"{item.pid} on {item.host}" for item in book.reserved.values()))
 

@@ -1,6 +1,6 @@
-"""The event loop of this process on which all LLM calls run, in a thread of its own.
+"""The event loop of this process on which all LLM calls run, in a separate thread.
 
-All syntheses share it, so that connections stay open between them: litellm's clients work on one loop only.
+All syntheses share it, so that connections stay open between them: a client of litellm works on only one loop.
 """
 
 import asyncio

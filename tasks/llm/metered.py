@@ -1,4 +1,4 @@
-"""One paid call: its worst case is reserved, its answer is journaled before anything else, its cost is settled.
+"""One paid call: its maximum cost is reserved, its answer is journaled before it is used, its true cost is settled.
 
 If another model answers, the work ends, but only after the answer was journaled, because it is paid for.
 """
@@ -46,7 +46,7 @@ def spending_of(generator: GeneratorConfig, ledger: Ledger | None) -> Spending:
 
 
 class MeteredCalls:
-    """The calls of one run that go into one journal."""
+    """The calls of one run that are written to one journal."""
 
     def __init__(self, journal: Journal, complete: CompletionFunction, spending: Spending) -> None:
         self._journal, self._complete, self._spending = journal, complete, spending

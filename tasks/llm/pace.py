@@ -1,4 +1,4 @@
-"""How fast calls start: at the rate that a provider accepted before it refused a call (429), which is raised later.
+"""The rate at which calls start: the rate that a provider accepted before it refused a call (429), later increased.
 
 A refusal concerns calls per second. If no call was accepted before it, the rate is unknown: calls pause, and no rate is
 set.
@@ -35,13 +35,13 @@ class Pace:
         self.rate: float | None = None
         """Calls that may start in a second; null until a call was refused after others had been accepted."""
         self._begun = now
-        self._starts = deque[float]()  # of the last minute, without those that were refused
+        self._starts = deque[float]()  # of the last minute, without refused calls
         self._refusals = 0  # in a row
         self._by_the_minute = False
         self._last_cut = self._last_change = -math.inf
         self._first_cut = self._tells_from = (
             math.nan
-        )  # of the first refusal: when, and since when starts tell of the rate
+        )  # time of the first refusal, and the time from which starts count for the rate
 
     def started(self, now: float) -> None:
         """A call is sent."""
@@ -66,7 +66,7 @@ class Pace:
             self._starts.remove(started)
         if started > self._last_cut:
             self._refusals += 1
-            if retry_after is None and (self.rate is None or self._refusals > 1):  # one alone may be for a full second
+            if retry_after is None and (self.rate is None or self._refusals > 1):  # a single one only lowers the rate
                 pause = min(2.0 ** max(0, self._refusals - 2), LONGEST_PAUSE)
             if self.rate is None:
                 self._first_cut, self._tells_from = now, started - LOOK_BACK
@@ -74,7 +74,7 @@ class Pace:
                 self.rate = REFUSED_CUT * (self._of_last_minute(now) if self._by_the_minute else self.rate)
             self._by_the_minute = self._refusals >= REFUSALS_BY_THE_MINUTE
             self._last_cut = self._last_change = now
-        if self._last_cut == self._first_cut:  # those refused after it were sent before it: now more is known
+        if self._last_cut == self._first_cut:  # later refusals of calls sent before it correct the rate
             accepted = self._most_accepted()
             self.rate = REFUSED_CUT * accepted if accepted else None
         return pause

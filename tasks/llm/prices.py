@@ -1,4 +1,4 @@
-"""What a token costs and what a model can do, from the table inside litellm's package, without importing litellm.
+"""Prices and abilities of models, from the table inside litellm's package, without importing litellm.
 
 A model that is not in the table has no price (null, never zero), and neither has one that the table lists as free: only
 a study can say that. The price is that of the provider that is called, never that of the same name at another provider.
@@ -101,7 +101,7 @@ def counted_price(generator: GeneratorConfig, cap_usd: float | None, cap_tokens:
 
 
 def price_notes(asked: Iterable[GeneratorConfig], budget_usd: float | None, settings: Settings) -> list[str]:
-    """What a plan says about LLMs whose cost in dollars is unknown, one line each."""
+    """A plan's notes about LLMs whose cost in dollars is unknown, one line each."""
     notes = []
     for generator in asked:
         try:
@@ -147,7 +147,7 @@ def takes_schema(model: str) -> bool:
 
 
 def _own_entries(model: str) -> Iterator[dict[str, Any]]:
-    """The table's entry of a model at the provider that is called, with or without the provider before its name."""
+    """The table's entry of a model at the provider that is called; the table's name may lack the provider."""
     provider, _, name = model.partition("/")
     table = _table()[0]
     if model in table:

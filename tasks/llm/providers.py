@@ -16,7 +16,7 @@ NO_KEY_SENT = "; none was sent, since a provider's key goes to its own hosts onl
 NOT_CALLED = ("chatgpt", "github_copilot", "petals", "vllm")
 """Providers that wait for a person to log in, or that load a model into this process."""
 AMBIENT = {"bedrock", "bedrock_converse", "sagemaker", "sagemaker_chat", "vertex_ai", "vertex_ai_beta"}
-"""Providers whose credentials may be in a file or belong to the machine: only the first call shows it."""
+"""Providers whose credentials may be in a file or belong to the machine, so that only the first call can check them."""
 INSTEAD = {"AZURE_API_KEY": ("AZURE_OPENAI_API_KEY", "AZURE_AD_TOKEN", "AZURE_CLIENT_SECRET")}
 """Variables that can replace another one that is not set."""
 CONTROLS = frozenset(all_litellm_params) - {
@@ -67,7 +67,7 @@ def provider_name(model: str) -> str:
 
 
 def list_models(provider: str, api_base: str | None, api_key_env: str | None = None) -> list[str]:
-    """Names of the models that a provider lists; of an endpoint of one's own, those of ``<api_base>/models``.
+    """Names of the models that a provider lists; for a user's endpoint, those of ``<api_base>/models``.
 
     Raises ``RunError`` if the provider does not answer or refuses, or if litellm cannot ask it; ``UserError`` like
     ``key_for``. litellm's own ``get_valid_models`` would return an empty list in these cases, or a table from the time
@@ -108,7 +108,7 @@ def _lister(provider: str) -> Any:
 
 
 def _listing_error(error: Exception) -> str:
-    """What went wrong, without the body of the answer: some providers repeat the key in it."""
+    """The failure, without the body of the answer, because some providers repeat the key in it."""
     if (status := _status(error)) is not None:
         return f"status {status}"
     if isinstance(error, httpx.TransportError):

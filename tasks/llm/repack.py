@@ -1,7 +1,7 @@
 """Converts a model's weights to a format that llama.cpp multiplies in batches on a CPU.
 
-It has no batched kernel for Q4_1, the format that the packaged model comes in: reading prompts is as slow as writing.
-Q8_0 keeps the same values to 1 part in 250 and takes 0.6 of the CPU time (docs/LOG.md).
+llama.cpp has no batched kernel for Q4_1, the format of the packaged model, so reading prompts is as slow as writing.
+Q8_0 keeps the same values with an error of at most 1 part in 250 and takes 0.6 of the CPU time (docs/LOG.md).
 """
 
 from pathlib import Path
@@ -11,7 +11,10 @@ from tasks.files import make_folder, replacing
 
 
 def repack(source: Path, target: Path) -> Path:
-    """``source`` with its matrices as Q8_0, written to ``target`` unless it is there; some seconds, once."""
+    """Write ``source`` with its matrices as Q8_0 to ``target``, unless that exists; returns ``target``.
+
+    This takes seconds.
+    """
     if not target.exists():
         make_folder(target.parent)
         with replacing(target) as draft:

@@ -1,4 +1,4 @@
-"""Texts, tokens and cost of a provider's answer; what the provider does not report is estimated upwards."""
+"""Texts, tokens and cost of a provider's answer; numbers that the provider does not report are upper limits."""
 
 import contextlib
 import math
@@ -83,7 +83,7 @@ def _cost(response: Any, generator: GeneratorConfig, tokens_in: int, tokens_out:
 
 
 def filtered_completion(request: Request) -> Completion:
-    """The completion of a refused prompt: some providers bill it as read."""
+    """The completion of a refused prompt, with the cost of reading it, because some providers bill that."""
     known, tokens = price(request.generator), request.most_tokens_in
     cost = known.most(tokens, 0) if known else None
     return Completion((Answer("", "content_filter"),), request.generator.model, tokens, 0, cost, estimated=True)

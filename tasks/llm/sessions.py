@@ -1,4 +1,4 @@
-"""Which processes that share a ledger are alive: each holds the lock of a file of its own until it ends.
+"""Which processes that share a ledger are alive: each has its own lock file and holds the lock until it ends.
 
 A process id is not enough, because a later process may get the same one.
 """
@@ -49,7 +49,7 @@ def is_alive(folder: Path, session: str) -> bool:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is a process with that id."""
+    """Whether a process with that id exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

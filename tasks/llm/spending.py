@@ -1,4 +1,4 @@
-"""Books calls in a ledger: the worst case of each attempt before it is made, its cost afterwards."""
+"""Books calls in a ledger: the maximum cost of each attempt before it is made, its true cost afterwards."""
 
 import asyncio
 from pathlib import Path
@@ -99,7 +99,7 @@ class Spending:
         except asyncio.CancelledError:
             answered = done.done() and not done.cancelled() and done.exception() is None
             if answered and isinstance(outcome := done.result(), Reservation):
-                self.settle(outcome, 0.0, 0)  # it was made at the moment in which the call was cancelled
+                self.settle(outcome, 0.0, 0)  # it was made while the call was cancelled
             raise
 
     def _book(self, change: Reserve | Settle) -> "asyncio.Future[Outcome]":

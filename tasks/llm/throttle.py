@@ -1,8 +1,8 @@
 """The queue of calls to one provider. Concurrency and rate adapt to its responses, because few providers state limits.
 
-There are three policies, each in a file of its own: ``window`` (calls in flight), ``pace`` (calls a second, after a
-refusal) and ``breaker`` (a provider that only fails). If a provider refused everything or failed ten times in a row,
-calls are held back for a while, and then it is tried with one call.
+There are three policies, each in its own file: ``window`` (calls in flight), ``pace`` (calls a second, after a refusal)
+and ``breaker`` (a provider that only fails). If a provider refused all calls or failed ten times in a row, calls are
+held back for a while, and then a single call is tried.
 """
 
 import asyncio
@@ -48,10 +48,10 @@ class Permit:
 
 
 class Throttle:
-    """The calls to one provider. Lives on one event loop.
+    """The calls to one provider. It must be used on a single event loop.
 
-    ``most`` calls are in flight at once. ``requests_per_minute`` and ``tokens_per_minute`` are limits that the user
-    knows; null sets none. ``clock`` in seconds.
+    At most ``most`` calls are in flight. ``requests_per_minute`` and ``tokens_per_minute`` are limits that the user
+    knows; null means no limit. ``clock`` returns seconds.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Throttle:
 
     @asynccontextmanager
     async def permit(self, tokens: int, wanted: Callable[[], bool] = always) -> AsyncIterator[Permit]:
-        """Wait until a call of at most so many tokens may be made.
+        """Wait until a call of at most ``tokens`` tokens may be made.
 
         Raises ``GivenUpError``, and ``UnwantedError`` for a call that is not ``wanted`` when its turn comes.
         """
@@ -109,7 +109,7 @@ class Throttle:
             self._leave()
 
     def give_up(self, why: str) -> None:
-        """Make none of the calls that wait: ``permit`` raises ``GivenUpError`` for them. Later ones are tried again."""
+        """Make none of the waiting calls: ``permit`` raises ``GivenUpError`` for them. Later calls are tried again."""
         self.given_up += 1
         self._breaker.breaks = 0
         while self._waiting:
@@ -128,7 +128,7 @@ class Throttle:
                 await self._requests.acquire()
 
     def _reason(self) -> str:
-        """What holds calls back, for people; empty if it is only other calls, each of which has a time-out."""
+        """Why calls are held back, for display; empty if they only wait for other calls, which all have a time-out."""
         again = self._closed_until - self._clock()
         if again > 0 and self._breaker.open:
             failures = self._breaker.failures
@@ -142,7 +142,7 @@ class Throttle:
         self._wake()
 
     def _wake(self) -> None:
-        """Let as many waiting calls go as may; set a timer if only time holds the others back."""
+        """Start as many waiting calls as allowed; set a timer if the others only have to wait for some time."""
         self._drop_unwanted()
         while self._waiting and self._running < int(self._window.size):
             now = self._clock()

@@ -1,8 +1,8 @@
-"""How many tokens a text has, without a network and without importing litellm.
+"""Counts the tokens of a text, without a network and without importing litellm.
 
 Tokens are counted with OpenAI's cl100k encoding, whose file is part of litellm's package; loading it takes half a
-second. Other LLMs count differently, but this is only for estimates: earlier calls are a better basis where there are
-some, and the bill depends on the provider's count.
+second. Other LLMs count differently, but this is only for estimates: if there are earlier calls, they are a better
+basis, and the bill depends on the provider's count.
 """
 
 import functools

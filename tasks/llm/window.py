@@ -1,6 +1,7 @@
-"""How many calls are in flight: more while they are answered, half as many when one fails.
+"""The number of calls in flight: it grows while calls are answered and is halved when one fails.
 
-Additive increase, multiplicative decrease (Chiu and Jain 1989), with doubling at first and up to where it failed last.
+Additive increase, multiplicative decrease (Chiu and Jain 1989). At first, and up to half of the size at the last
+failure, it is doubled with every round.
 """
 
 import math
@@ -19,7 +20,7 @@ class Window:
         self.size = float(min(most, FIRST_SIZE))
         """Calls that may be in flight."""
         self._most = most
-        self._doubled_up_to = float(most)  # beyond, the window grows by one a round
+        self._doubled_up_to = float(most)  # above this, the window grows by one in each round
         self._latency = 0.0  # of the last answer
         self._halved = -math.inf
 

@@ -1,4 +1,4 @@
-"""The connections that litellm's calls go over: each request is sent once, and whole answers are kept.
+"""The connections of litellm's calls: each request is sent once, and complete answers are kept.
 
 litellm itself sends a request again if its connection breaks, although the provider may have answered the first one
 and may bill it.

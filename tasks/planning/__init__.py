@@ -1,1 +1,1 @@
-"""Plans a study: its names checked, its grid, what it costs, what the store already holds. Nothing here is paid for."""
+"""Plans a study without paid calls: checks names, builds the grid, estimates costs, looks up what the store has."""

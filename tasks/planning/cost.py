@@ -1,4 +1,4 @@
-"""What the questions of a study cost: those to LLMs that classify, annotators and judges."""
+"""Cost of a study's questions to LLMs that classify, annotators and judges."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from tasks.settings import Settings
 def planned_untrained(
     config: StudyConfig, data: Sequence[TaskData], settings: Settings
 ) -> tuple[PlannedUntrained, ...]:
-    """The cells that train nothing, each looked up in the store."""
+    """The untrained cells, each looked up in the store."""
     return tuple(
         PlannedUntrained(
             job, stored_untrained(job, rows, settings) is not None, estimate_untrained(job, rows, settings)
@@ -30,7 +30,7 @@ def planned_untrained(
 def planned_questions(
     config: StudyConfig, data: Sequence[TaskData], settings: Settings
 ) -> tuple[PlannedQuestions, ...]:
-    """What annotators and judges are still to be asked."""
+    """The remaining questions to annotators and judges."""
     asked = config.subjectivity
     if asked is None:
         return ()
@@ -44,7 +44,7 @@ def planned_questions(
 
 
 def spent_on_questions(plan: Plan, data: Sequence[TaskData], settings: Settings) -> Spent:
-    """What the study's untrained arms, annotators and judges took, calls of earlier runs included."""
+    """The cost of the study's untrained arms, annotators and judges, including calls of earlier runs."""
     by_task = {rows.task.name: rows for rows in data}
     asked = [interview(job, by_task[job.task.name]) for job in plan.untrained_jobs if job.generator]
     config = plan.study.subjectivity

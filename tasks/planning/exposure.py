@@ -1,4 +1,4 @@
-"""Which real texts the calls of a study would show, and to whom."""
+"""Which real texts a study would send, and to which hosts."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,10 @@ def shown_texts(
     untrained: Sequence[PlannedUntrained],
     questions: Sequence[PlannedQuestions],
 ) -> tuple[list[Shown], tuple[GeneratorConfig, ...]]:
-    """Which real texts the calls that are still to be made show, each kind once for each task and host; and to whom."""
+    """Real texts that the remaining calls would send, one item for each task, kind and host; and the LLMs of the calls.
+
+    A description of the task counts as one of the kinds.
+    """
     by_task = {rows.task.name: rows for rows in data}
     most: dict[tuple[str, str, str | None], int] = {}
     asked: dict[str, GeneratorConfig] = {}
@@ -60,7 +63,7 @@ def shown_texts(
 
 
 def stored_elsewhere(data: Sequence[TaskData], settings: Settings) -> list[Shown]:
-    """A store on another machine gets all real rows: workers read them there."""
+    """All real rows of each task, if the store is on another machine: they are stored there for the workers."""
     scheme, _, rest = settings.store_url.partition("://")
     if not rest or scheme in LOCAL_STORES:
         return []

@@ -1,7 +1,7 @@
-"""A study's grid: which syntheses and trials it is made of.
+"""A study's grid: its syntheses and trials.
 
-Modes that train on the same generated rows share one synthesis. Where a label has fewer real rows than the study asks
-for, no more are generated than matched real rows can be, so that a gap is never one of size.
+Modes that train on the same generated rows share one synthesis. If matched real rows are in the study and a label has
+fewer real rows than it asks for, only as many rows are generated, so that a gap is never caused by the number of rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,29 +16,31 @@ from tasks.modes import MATCHED_REAL, REFERENCE
 from tasks.records import Arm, Synthesis, SynthesisJob, TaskData, TaskSummary, TrialJob, configured, count_labels
 
 FEWEST = 2
-"""Real rows of a label below which there is nothing to learn it from."""
+"""Fewest real rows of a label for a training."""
 NAMED = 5
-"""Labels that a note about missing rows names."""
+"""Most labels that a note about missing rows names."""
 
 
 def needs_annotators(config: StudyConfig, data: TaskData) -> bool:
-    """Whether a panel is asked about a task: the study has one, and the data no raters of its own."""
+    """Whether a panel labels a task's texts: the study has annotators, and the data has no human raters."""
     asked = config.subjectivity is not None and bool(config.subjectivity.annotators)
     return asked and all(row.agreement is None for row in data.test)
 
 
 def draws(config: StudyConfig) -> tuple[int, ...]:
-    """Seeds of the choice of training rows: one for the whole study, or one for every seed."""
+    """Draws, which are seeds of the choice of training rows: one for the whole study, or one for every seed."""
     return (0,) if config.synthesis_per == "study" else config.seeds
 
 
 def draw_of(config: StudyConfig, seed: int) -> int:
-    """The draw that a seed's trials train on."""
+    """The draw of the training rows of a seed's trials."""
     return 0 if config.synthesis_per == "study" else seed
 
 
 def rows_wanted(config: StudyConfig, data: TaskData) -> dict[str, int]:
-    """Training rows of each label: as many as the study asks for, and no more than there can be matched real ones."""
+    """Training rows of each label: as many as the study asks for, but at most as many as there are real rows if the
+    study has matched real rows. Raises ``UserError`` for a label with too few real rows.
+    """
     if MATCHED_REAL not in config.modes:
         return dict.fromkeys(data.task.labels, config.rows_per_label)
     real = count_labels(data.train, data.task.labels)
@@ -52,12 +54,12 @@ def rows_wanted(config: StudyConfig, data: TaskData) -> dict[str, int]:
 
 
 def _few(config: StudyConfig, data: TaskData) -> dict[str, int]:
-    """Labels of which fewer rows are wanted than the study asks for."""
+    """Rows of the labels for which fewer rows are wanted than the study asks for."""
     return {label: n for label, n in rows_wanted(config, data).items() if n < config.rows_per_label}
 
 
 def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
-    """A task for results, with a note where labels have fewer real rows than the study asks for."""
+    """A task for results, with a note if labels have fewer real rows than the study asks for."""
     few = _few(config, data)
     if not few:
         return data.summary
@@ -71,9 +73,9 @@ def summarise(config: StudyConfig, data: TaskData) -> TaskSummary:
 
 
 def synthesis_jobs(config: StudyConfig, data: TaskData) -> Iterator[SynthesisJob]:
-    """The distinct syntheses of one task, over what its modes train on, generators and draws.
+    """The distinct syntheses of one task, for each prompt template or import, generator and draw.
 
-    A synthesis has the name of its prompt template's own mode, whichever of the study's modes use it.
+    A synthesis has the name of its prompt template's mode, even if only other modes of the study use it.
     """
     filters, rows = filter_names(config.filters), config.rows_per_label
     fewer = _few(config, data)
@@ -105,12 +107,12 @@ def modes_of(config: StudyConfig, synthesis: str) -> list[str]:
 
 
 def by_mode(config: StudyConfig, syntheses: Sequence[Synthesis]) -> list[Synthesis]:
-    """Each synthesis once for every mode that trains on it, under that mode's name and with the same key."""
+    """Each synthesis once for every mode that trains on it, with that mode's name and the same key."""
     return [replace(item, mode=mode) for item in syntheses for mode in modes_of(config, item.mode)]
 
 
 def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[TrialJob]:
-    """Trials whose training rows are all real: matched real rows, the pool and the full reference."""
+    """Trials that train only on real rows: matched real rows, the pool and the full reference."""
     wanted = rows_wanted(config, data)
     for mode in (find_mode(name) for name in config.modes):
         if mode.source is None:
@@ -122,7 +124,7 @@ def real_jobs(config: StudyConfig, data: TaskData, data_key: str) -> Iterator[Tr
 
 
 def synthetic_jobs(config: StudyConfig, data: TaskData, data_key: str, synthesis: Synthesis) -> Iterator[TrialJob]:
-    """Trials of all modes of one synthesis and, where it fell short of rows, of real rows as few as it has."""
+    """Trials of all modes of one synthesis and, if it has too few rows, of as many matched real rows."""
     wanted = rows_wanted(config, data)
     counts = {label: min(n, synthesis.label_counts[label]) for label, n in wanted.items()}
     for mode in map(find_mode, modes_of(config, synthesis.mode)):
@@ -145,7 +147,9 @@ def _jobs(
     synthesis: Synthesis | None = None,
     draw: int | None = None,
 ) -> Iterator[TrialJob]:
-    """The cells of an arm for each classifier. ``asked`` are its rows by label, ``found`` those that there are."""
+    """The cells of an arm for each classifier. ``asked`` are the rows by label that it asks for, ``found`` those that
+    exist, if they differ.
+    """
     wanted = synthesis.draw if synthesis else draw
     source, rows = synthesis.source if synthesis else None, tuple(sorted(asked.items()))
     for classifier in config.classifiers:

@@ -29,22 +29,22 @@ LOGGER = logging.getLogger("synthgap")
 
 
 def plan_study(study: Study, settings: Settings) -> Plan:
-    """The plan of a study, its real rows loaded and checked. Raises ``UserError`` for whatever cannot be run."""
+    """The plan of a study, after loading and checking its real rows. Raises ``UserError`` for an invalid study."""
     return make_plan(study.config, load_tasks(study, settings), settings)
 
 
 def load_tasks(study: Study, settings: Settings) -> tuple[TaskData, ...]:
-    """The real rows of a study's tasks. Raises ``UserError`` for a name or a file that cannot be used."""
+    """The real rows of a study's tasks. Raises ``UserError`` for an invalid name or file."""
     pool = study.config.pool_share, study.config.pool_rows_per_label
     return tuple(load(task, settings, *pool) for task in resolve(study))
 
 
 def make_plan(config: StudyConfig, data: Sequence[TaskData], settings: Settings) -> Plan:
-    """The grid over loaded tasks, each part looked up in the store."""
+    """The plan of a study for loaded tasks, with each part looked up in the store."""
     store = Store(settings.store_url)
     syntheses: list[PlannedSynthesis] = []
     trials: list[PlannedTrial] = []
-    earlier = functools.cache(partial(experience, store))  # read only where a synthesis is missing
+    earlier = functools.cache(partial(experience, store))  # read only if a synthesis is missing
     for rows in data:
         jobs, wanted = list(real_jobs(config, rows, rows.key)), list(synthesis_jobs(config, rows))
         for job in counted(wanted, len(wanted), f"planning the syntheses of {rows.task.name}"):

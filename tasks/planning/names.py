@@ -1,4 +1,4 @@
-"""Checks every name in a study against its table, before anything is loaded or started."""
+"""Checks all names in a study before anything is loaded or started."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from tasks.training.classifiers import check_classifier
 
 
 def resolve(study: Study) -> tuple[TaskConfig, ...]:
-    """The study's tasks, with every name in it checked against its table. Raises ``UserError``."""
+    """The study's tasks, after checking all names in the study. Raises ``UserError`` for an unknown or repeated one."""
     imports = any(mode.imports for mode in find_modes(study.config.modes))
     filters = find_filters(study.config.filters)
     for classifier in study.config.classifiers:

@@ -1,4 +1,4 @@
-"""A plan: what a run of a study would do and cost, as records and as the plain object that people and scripts see."""
+"""A plan: what a run of a study would do and cost, as records and as plain JSON."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from tasks.records import SynthesisJob, TrialJob, known_sum
 
 @dataclass(frozen=True)
 class PlannedSynthesis:
-    """One synthesis with its price tag."""
+    """One synthesis with its estimated cost."""
 
     job: SynthesisJob
     modes: tuple[str, ...]
@@ -22,7 +22,7 @@ class PlannedSynthesis:
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One cell. ``stored`` is false where its training rows are not generated yet."""
+    """One cell. ``stored`` is false if its training rows are not generated yet."""
 
     job: TrialJob
     stored: bool
@@ -30,7 +30,7 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class PlannedUntrained:
-    """One cell that trains nothing, with its price tag."""
+    """One untrained cell with its estimated cost."""
 
     job: UntrainedJob
     stored: bool
@@ -39,7 +39,7 @@ class PlannedUntrained:
 
 @dataclass(frozen=True)
 class PlannedQuestions:
-    """What annotators or judges are asked. ``task`` is empty for judges, who compare all tasks."""
+    """The questions to annotators or judges. ``task`` is empty for judges, who compare all tasks."""
 
     task: str
     who: str
@@ -48,21 +48,21 @@ class PlannedQuestions:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Real texts that somebody gets to see when the study runs."""
+    """Real texts that are sent to an LLM or a store when the study runs."""
 
     task: str
     what: str
     """``description`` (of the task and its labels: no text of the data), ``few-shot pool``, ``test texts`` or
     ``all real rows``."""
     texts: int
-    """At most so many."""
+    """Most texts that may be sent."""
     to: str | None
     """A host or provider; null for this machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What the plan expected of the run before anything was spent."""
+    """The estimated cost of a run before anything was spent."""
 
     calls: int | None = None
     """LLM calls."""
@@ -71,9 +71,9 @@ class Planned:
     tokens_out: int | None = None
     """Tokens written by LLMs."""
     cost_usd: float | None = None
-    """Null when a price is unknown."""
+    """Null if a price is unknown."""
     minutes: float | None = None
-    """Null when a classifier's speed is unknown."""
+    """Null if the speed of a classifier or an LLM is unknown."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ class Plan:
     untrained: tuple[PlannedUntrained, ...]
     questions: tuple[PlannedQuestions, ...]
     training_seconds: float | None
-    """What the missing trials take one after the other, and starting their run; null when a classifier's speed is
+    """Seconds of the missing trials one after the other, plus the start of their run; null if a classifier's speed is
     unknown.
     """
     notes: tuple[str, ...] = ()
-    """What is done otherwise than the study asks, and why."""
+    """Differences between the plan and what the study asks for, with the reasons."""
     shown: tuple[Shown, ...] = ()
-    """Which real texts are still to be shown, and to whom."""
+    """Real texts that would still be sent, with their destinations."""
     asked: tuple[GeneratorConfig, ...] = ()
-    """The LLMs that are still to be called."""
+    """The LLMs that would still be called."""
 
     @property
     def synthesis_jobs(self) -> tuple[SynthesisJob, ...]:
@@ -103,7 +103,7 @@ class Plan:
 
     @property
     def untrained_jobs(self) -> tuple[UntrainedJob, ...]:
-        """The cells that train nothing."""
+        """The untrained cells."""
         return tuple(planned.job for planned in self.untrained)
 
     @property
@@ -113,7 +113,7 @@ class Plan:
 
     @property
     def cells(self) -> tuple[PlannedTrial | PlannedUntrained, ...]:
-        """All cells, those that train nothing last."""
+        """All cells, the untrained ones last."""
         return (*self.trials, *self.untrained)
 
     @property
@@ -123,7 +123,7 @@ class Plan:
 
     @property
     def totals(self) -> Planned:
-        """What is still to be done. Minutes are as if nothing ran beside anything else: on one machine all of it
+        """The remaining work. ``minutes`` assumes that nothing runs at the same time, because on one machine all work
         shares the same cores.
         """
         missing = [planned.estimate for planned in self.syntheses if not planned.stored]
@@ -134,7 +134,7 @@ class Plan:
         return Planned(asked.calls, asked.tokens_in, asked.tokens_out, asked.cost_usd, minutes)
 
     def as_dict(self) -> dict[str, Any]:
-        """The plan as plain JSON; dollars are null when a price is unknown, minutes when no speed is known yet."""
+        """The plan as plain JSON; dollars are null if a price is unknown, minutes if a speed is unknown."""
         return {
             "study": self.study.name,
             "notes": list(self.notes),

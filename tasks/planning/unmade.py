@@ -1,4 +1,4 @@
-"""The records of parts of the grid that are not made, or could not be."""
+"""Records of parts of the grid that are not made yet or could not be made."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from tasks.records import FilterCounts, Status, Synthesis, SynthesisJob
 
 
 def expected_synthesis(job: SynthesisJob) -> Synthesis:
-    """What a synthesis that is still to be made would be, if nothing falls short."""
+    """The record of a synthesis that is not made yet, with all rows that it asks for."""
     return _unmade_synthesis(job, "ok", None)
 
 
@@ -16,7 +16,7 @@ def failed_synthesis(job: SynthesisJob, error: str) -> Synthesis:
 
 
 def undescribed(synthesis: Synthesis, error: str) -> Synthesis:
-    """A synthesis whose texts could not be measured: its rows are as good as ever, the reason is shown."""
+    """A synthesis whose texts could not be measured, with the reason. Its rows can still be trained on."""
     return replace(synthesis, error=f"diversity and similarity could not be measured: {error}")
 
 

@@ -1,9 +1,8 @@
-"""Which GPU a training process gets: one of the visible ones, whichever has the fewest trainings on it.
+"""Assigns a GPU to each training process: the visible one with the fewest trainings.
 
-A process that sees several GPUs would let transformers split each batch over all of them, which changes what a batch
-size means, and several processes would all take the first. So each training process is shown one GPU only. Processes
-that know nothing of each other (Dask workers, two studies at once) spread out by locks on files; a lock goes with the
-process that holds it.
+If a process saw several GPUs, transformers would split each batch over all of them, which changes the batch size, and
+several processes would all use the first. So each training process sees only one GPU. Independent processes (Dask
+workers, two studies at once) share the GPUs by file locks; the lock of a process is released when it ends.
 """
 
 import itertools
@@ -39,37 +38,37 @@ class Claim:
     """A GPU that one training process was given."""
 
     device: str
-    """As ``CUDA_VISIBLE_DEVICES`` wants it."""
+    """Value for ``CUDA_VISIBLE_DEVICES``."""
     place: int
-    """How many others had it already."""
+    """How many processes already had it."""
     lock: FileLock
 
     def release(self) -> None:
-        """Let another process have it."""
+        """Release the GPU for other processes."""
         self.lock.release()
 
 
 @cache
 def gpus() -> tuple[Gpu, ...]:
-    """The GPUs of this machine; none with a torch that cannot use them."""
+    """The GPUs of this machine; empty if the installed torch cannot use them."""
     if metadata.version("torch").endswith("+cpu"):
         return ()
     command = ["nvidia-smi", "--query-gpu=uuid,compute_cap,name", "--format=csv,noheader"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return ()  # no NVIDIA driver here
+        return ()  # no NVIDIA driver
     return parse(answer)
 
 
 def parse(answer: str) -> tuple[Gpu, ...]:
-    """The GPUs that nvidia-smi lists, one a line: UUID, compute capability, name."""
+    """The GPUs that nvidia-smi lists, one in each line: UUID, compute capability, name."""
     rows = [[field.strip() for field in line.split(",", 2)] for line in answer.splitlines() if line.strip()]
     return tuple(Gpu(uuid, float(capability), name) for uuid, capability, name in rows)
 
 
 def visible(setting: str | None, uuids: Sequence[str]) -> tuple[str, ...]:
-    """What ``CUDA_VISIBLE_DEVICES`` leaves of the GPUs: all where it is not set, else up to its first invalid entry."""
+    """The GPUs that ``CUDA_VISIBLE_DEVICES`` allows: all if it is not set, else up to its first invalid entry."""
     if setting is None:
         return tuple(uuids)
     entries = (entry.strip() for entry in setting.split(","))
@@ -86,15 +85,15 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 def device_name() -> str:
-    """What this machine trains on: the GPU's name, ``a or b`` where there are different ones, or ``cpu``."""
+    """The device that this machine trains on: the GPU's name, ``a or b`` if GPUs differ, or ``cpu``."""
     return " or ".join(sorted({gpu.name for gpu in gpus()})) if visible_gpus() else "cpu"
 
 
 def claim(devices: Sequence[str], folder: Path) -> Claim | None:
-    """One of several devices: the first of those with the fewest claims. Null where there is no choice.
+    """Claim one of several devices: the first of those with the fewest claims. Null for fewer than two devices.
 
-    ``folder`` holds the locks by which the processes of this machine see each other's claims. Raises ``RunError`` when
-    it cannot be written.
+    ``folder`` has the locks that show the claims of all processes of this machine. Raises ``RunError`` if it cannot be
+    written.
     """
     if len(devices) < 2:
         return None

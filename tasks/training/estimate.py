@@ -1,6 +1,7 @@
-"""How long trials would take, before any runs: from earlier work of the same classifier, else from what is known of it.
+"""Estimated time of trials before any runs, from earlier trials of the same classifier or from measured constants.
 
-A fine-tuning takes its own steps. Probes share what takes long: embedding each distinct text that the store lacks.
+Each fine-tuning takes its own time. Probes share the slow part, which is embedding each distinct text that the store
+lacks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from tasks.training.screening import is_screened
 from tasks.training.trial import KIND, StoredTrial
 
 PREDICT_SHARE = 0.1
-"""Predicting a row costs about this share of training on it once: no gradients, hardly any padding."""
+"""Time to predict a row as a share of the time to train on it once: no gradients and hardly any padding."""
 EMBEDDED_SECONDS = 0.012
 """Seconds to train the packaged encoder on a row once, on two CPU cores."""
 EMBEDDED_CHARACTER = 5e-5
@@ -23,8 +24,8 @@ EMBEDDED_CHARACTER = 5e-5
 PROBE_SECONDS = 0.05
 """Seconds to fit a probe, to test it and to store its predictions."""
 START_SECONDS = 15.0
-"""Seconds that a run with any training takes beside it: servers, libraries, results. The first run in a home took 17 s
-on two CPU cores, two of them with its trainings (``make bench-startup``).
+"""Seconds that a run with trainings takes for other work: servers, libraries, results. The first run in a home took
+17 s on two CPU cores, including 2 s of training (``make bench-startup``).
 """
 PAST_TRIALS = 50
 
@@ -32,10 +33,10 @@ PAST_TRIALS = 50
 def seconds_to_train(
     jobs: Iterable[TrialJob], data: Sequence[TaskData], test_rows: int | None, store: Store
 ) -> float | None:
-    """Seconds that trials take one after the other, and starting their run; null when nothing is known of a
-    classifier's speed.
+    """Seconds that trials take one after the other, plus the start of their run; null if the speed of a classifier is
+    unknown.
 
-    ``data`` are the rows of the jobs' tasks, ``test_rows`` those that each trial predicts, null for all.
+    ``data`` are the rows of the jobs' tasks, ``test_rows`` the number that each trial predicts, null for all.
     """
     probes: dict[tuple[str, str], list[TrialJob]] = {}
     fine_tuned: list[TrialJob] = []
@@ -62,7 +63,7 @@ def seconds_to_train(
 
 
 def _seconds_to_screen(jobs: Sequence[TrialJob], data: TaskData, test_rows: int, store: Store) -> float | None:
-    """Probes of one task on one encoder: the texts that it has not embedded yet, and a small part for each cell."""
+    """Seconds of the probes of one task on one encoder: embedding of new texts, and a small time for each cell."""
     embedder = probe.embedder_of(jobs[0].classifier)
     known = EMBEDDED_CHARACTER if embedder.encoder.name == EMBEDDED_CLASSIFIER else None
     rate = seconds_per_character(embedder, store) or known
@@ -83,12 +84,12 @@ def _seconds_to_screen(jobs: Sequence[TrialJob], data: TaskData, test_rows: int,
 
 
 def _union(drawn: Mapping[int, int], rows: int) -> float:
-    """Rows that are expected in any of several independent draws out of so many rows."""
+    """Expected number of distinct rows in several independent draws from ``rows`` rows."""
     return rows * (1 - prod(1 - min(1.0, size / rows) for size in drawn.values())) if rows else 0.0
 
 
 def _work(classifier: ClassifierConfig, train_rows: int, test_rows: int) -> float:
-    """Rows trained on, counted once a pass, and what predicting adds."""
+    """Rows trained on, counted once in each pass, plus the equivalent of predicting the test rows."""
     trained = max(classifier.min_steps * classifier.batch_size, classifier.epochs * train_rows)
     return trained + PREDICT_SHARE * test_rows
 
@@ -98,7 +99,7 @@ def _rates(store: Store) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for trial in store.past(KIND, StoredTrial, PAST_TRIALS):
         config = ClassifierConfig.model_validate(trial.config) if trial.config is not None else None
-        if config is not None and not is_screened(config):  # null where nothing was trained
+        if config is not None and not is_screened(config):  # null for an arm without training
             work = _work(config, trial.n_train, trial.n_test)
             found.setdefault(config.model, []).append(trial.scores.seconds / work)
     return {model: sum(rates) / len(rates) for model, rates in found.items()}

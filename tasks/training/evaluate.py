@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores on one test set; macro-F1 is the mean over the labels that stand in it."""
+    """Scores on one test set; macro-F1 is the mean over the labels that occur in it."""
 
     macro_f1: float
     accuracy: float
     per_label: Mapping[str, Mapping[str, float]]
-    """Label to precision, recall, f1 and support, in the task's order of labels."""
+    """Label -> precision, recall, f1 and support, in the task's order of labels."""
     confusion: tuple[tuple[int, ...], ...]
     """Rows are real labels, columns predicted ones, in the task's order."""
 
 
 def evaluate(labels: Sequence[str], predicted: Sequence[str], order: Sequence[str]) -> Evaluation:
-    """Scores of ``predicted`` against ``labels`` (both one entry a test row); ``order`` lists the task's labels.
+    """Scores of ``predicted`` against ``labels`` (one entry for each test row); ``order`` lists the task's labels.
 
-    A label that was never predicted has precision 0. A label without test rows is left out of the mean, so that
-    all models of one test set are scored on the same labels. Raises ``ValueError`` for an empty test set.
+    A label that was never predicted has precision 0. The mean does not include labels without test rows, so that all
+    models of one test set are scored on the same labels. Raises ``ValueError`` for an empty test set.
     """
     from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 

@@ -1,4 +1,4 @@
-"""What this machine computes with, found without importing torch, because a trial's key depends on it."""
+"""CPU cores and precision of this machine, found without importing torch, because a trial's key needs the precision."""
 
 import os
 from collections.abc import Sequence, Set
@@ -11,7 +11,8 @@ from tasks.training import devices
 Precision = Literal["bf16", "fp32"]
 
 BF16_CPU_FLAGS = {"amx_bf16", "bf16"}
-"""Units that multiply bfloat16 faster than float32 (x86, ARM). ``avx512_bf16`` alone takes twice as long."""
+"""CPU flags (x86, ARM) of units that multiply bfloat16 faster than float32. A CPU with only ``avx512_bf16`` takes twice
+as long."""
 AMPERE = 8.0
 
 
@@ -22,10 +23,10 @@ def cores() -> int:
 
 @cache
 def precision() -> Precision:
-    """``bf16`` where the GPU or, without one, the CPU multiplies bfloat16 faster than float32, else ``fp32``.
+    """``bf16`` if the GPU or, without one, the CPU multiplies bfloat16 faster than float32, else ``fp32``.
 
-    Of several GPUs the weakest counts, so that all trainings of a machine do the same.
-    Weights, gradients and the optimiser stay in float32 either way (autocast).
+    With several GPUs, the one with the lowest compute capability decides, so that all trainings of a machine have the
+    same precision. Weights, gradients and the optimiser are always in float32 (autocast).
     """
     return fastest([gpu.capability for gpu in devices.gpus()] if devices.visible_gpus() else [], _cpu_flags())
 

@@ -1,8 +1,9 @@
-"""A BERT classifier without padding: the texts of a batch lie one behind the other, as rows of one matrix.
+"""A BERT classifier without padding: the tokens of all texts of a batch are the rows of one matrix.
 
-Texts of a batch differ in length, and padding them to the longest one costs a third of a training on real messages
-(docs/LOG.md). All layers but attention treat each token alone; attention goes text by text. The last layer computes the
-first token of each text only, because the head reads no other. Logits and gradients are those of the model itself.
+Texts of a batch differ in length, and padding them to the longest takes a third of the time of a training on real
+messages (docs/LOG.md). All layers except attention process each token separately; attention is computed for each text.
+The last layer computes only the first token of each text, because the head uses only that. Logits and gradients are
+those of the unpacked model.
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 
 def can_pack(config: Any) -> bool:
-    """Whether ``Packed`` computes what a classifier with this transformers config computes.
+    """Whether ``Packed`` gives the same results as a classifier with this transformers config.
 
-    Not where there is dropout: its random numbers would fall on other tokens, and the scores of a seed would change.
+    False with dropout: its random numbers would apply to other tokens, and the scores of a seed would change.
     """
     if config.model_type != "bert" or config.is_decoder:
         return False
@@ -23,7 +24,7 @@ def can_pack(config: Any) -> bool:
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    """Tokenized texts as a batch for ``Packed``; with ``labels`` where the texts have them."""
+    """Tokenized texts as a batch for ``Packed``; with ``labels`` if the texts have them."""
     lengths = [len(item["input_ids"]) for item in items]
     batch = {
         "input_ids": torch.tensor([token for item in items for token in item["input_ids"]]),
@@ -36,7 +37,7 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
 
 
 class Packed(torch.nn.Module):  # type: ignore[misc]  # torch is not checked
-    """Computes what ``model``, a ``BertForSequenceClassification``, does, with the same parameters."""
+    """Gives the same results as ``model``, a ``BertForSequenceClassification``, and shares its parameters."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -45,7 +46,7 @@ class Packed(torch.nn.Module):  # type: ignore[misc]  # torch is not checked
     def forward(
         self, input_ids: torch.Tensor, position_ids: torch.Tensor, lengths: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """``logits`` (texts, labels) of texts with ``lengths`` (texts,) tokens; the others are (all tokens,)."""
+        """``logits`` (texts, labels) of texts with ``lengths`` (texts,) tokens; other arguments are (all tokens,)."""
         sizes = lengths.tolist()
         bert = self.model.bert
         *layers, last = bert.encoder.layer
@@ -58,8 +59,8 @@ class Packed(torch.nn.Module):  # type: ignore[misc]  # torch is not checked
 
 
 def _apply(layer: Any, hidden: torch.Tensor, sizes: list[int], seen: torch.Tensor, seen_sizes: list[int]) -> Any:
-    """A layer's output (tokens, width) for ``hidden``, of the same shape: ``sizes`` tokens of each text, which attend
-    to the text's tokens in ``seen``.
+    """A layer's output (tokens, width) for ``hidden`` of the same shape, which has ``sizes`` tokens of each text. They
+    attend to the text's tokens in ``seen``.
     """
     attention = layer.attention.self
     heads = (-1, attention.num_attention_heads, attention.attention_head_size)

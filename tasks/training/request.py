@@ -1,4 +1,4 @@
-"""What a kind of classifier is given to train on: plain values that cross a process boundary."""
+"""Input of a training: plain values, which are sent to a worker process."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from tasks.training.hardware import Precision
 
 @dataclass(frozen=True)
 class Training:
-    """One training and its test texts. The kind never sees test labels."""
+    """One training and its test texts. It does not have the test labels."""
 
     config: ClassifierConfig
     labels: tuple[str, ...]
@@ -21,4 +21,4 @@ class Training:
     threads: int
     """CPU threads that torch may use."""
     save_to: str | None = None
-    """Folder for the trained model; null keeps none."""
+    """Folder for the trained model; null if it is not kept."""

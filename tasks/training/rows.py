@@ -11,13 +11,13 @@ from tasks.store import Store, needed
 from tasks.training.trial import trial_key
 
 SYNTHESES = 2
-"""Syntheses whose rows stay in memory: their cells follow each other."""
+"""Syntheses whose rows stay in memory. The cells of one synthesis run one after the other."""
 
 
 def training_rows(job: TrialJob, data: TaskData, store: Store) -> tuple[Example, ...]:
     """The rows that a trial trains on, chosen by its mode from the real rows and those of its synthesis.
 
-    Raises ``RunError`` where the synthesis is gone or damaged.
+    Raises ``RunError`` if the synthesis is gone or damaged.
     """
     synthetic = _synthetic_rows(store, job.synthesis_key) if job.synthesis_key else ()
     return find_mode(job.arm.mode).select(data, synthetic, job.label_counts, job.draw)
@@ -30,10 +30,10 @@ def _synthetic_rows(store: Store, key: str) -> tuple[Example, ...]:
 
 
 def trial_keys(jobs: Sequence[TrialJob], data: TaskData, store: Store) -> Iterator[tuple[int, str | None]]:
-    """The place of each of a task's jobs and the key of its trial; null where its rows are not generated yet.
+    """The index of each of a task's jobs and the key of its trial; null if its rows are not generated yet.
 
-    Rows that several cells share are chosen once, so that the places come in another order. Raises ``UserError`` where
-    the task has too few real rows for a cell.
+    Rows that several cells share are chosen only once, so the indices are not in order. Raises ``UserError`` if the
+    task has too few real rows for a cell.
     """
     alike: dict[object, list[int]] = {}
     for place, job in enumerate(jobs):

@@ -1,7 +1,7 @@
-"""Screening: probes by the hundred, with the records, keys and predictions that each would have as a trial of its own.
+"""Screening: runs many probes together, with the same records, keys and predictions as separate trials.
 
-What the cells of a batch have in common is done once: embedding the texts that are new, and fitting probes that differ
-in their seeds alone, because a probe has no random part.
+The common work of a batch's cells is done once: new texts are embedded once, and probes that differ only in their seeds
+are fitted once, because a probe has no random part.
 """
 
 import itertools
@@ -32,14 +32,14 @@ from tasks.training.trial import (
 )
 
 BATCH = 128
-"""Cells of a batch at most, whose texts and probabilities are in memory at once."""
+"""Most cells of a batch. The texts and probabilities of a batch are in memory together."""
 
 FitEach = Callable[[Vectors, Sequence[Fit], Sequence[str]], Sequence[Fitted | RunError]]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell with its rows."""
+    """A cell of the grid with its training and test rows."""
 
     job: TrialJob
     train_rows: Sequence[Example]
@@ -47,19 +47,19 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """Of the trial in the store."""
+        """Key of the trial in the store."""
         return trial_key(self.job, self.train_rows, self.test_rows)
 
     def stored(self, store: Store) -> Trial | None:
-        """The trial, where the store has it."""
+        """The trial from the store; null if the store lacks it."""
         return stored_trial(store, self.key, self.job, self.train_rows, self.test_rows)
 
     def like(self, twin: Trial) -> Trial:
-        """The trial of this cell, where another one trained on the same rows."""
+        """The trial of this cell, copied from another cell's trial on the same rows."""
         return replace(twin, arm=self.job.arm, cached=twin.status == "ok")
 
     def failed(self, error: Exception) -> Trial:
-        """The trial, where it came to nothing."""
+        """The failed trial of this cell."""
         return failed_trial(self.key, self.job, self.train_rows, self.test_rows, error)
 
 
@@ -74,7 +74,7 @@ def fit_in_worker(vectors: Vectors, fits: Sequence[Fit], labels: Sequence[str]) 
 
 
 def batches(jobs: Iterable[TrialJob]) -> Iterator[list[TrialJob]]:
-    """Jobs in batches of one task and one probe, which share most of their texts."""
+    """Jobs in batches. The jobs of a batch have the same task and probe, so they share most of their texts."""
     alike: dict[tuple[str, str], list[TrialJob]] = {}
     for job in jobs:
         alike.setdefault((job.data_key, job.arm.classifier.key), []).append(job)
@@ -88,8 +88,8 @@ def run_trials(
 ) -> Iterator[Trial]:
     """The trials of a batch of cells, in order: run, or found in the store.
 
-    A cell that fails gives a trial with status ``failed`` and its reason, as ``run_trial`` does; it stops no other.
-    Raises ``RunError`` when the store cannot be used. ``encode`` stands in for the encoder.
+    A cell that fails gives a trial with status ``failed`` and its reason, as in ``run_trial``; the others still run.
+    Raises ``RunError`` if the store cannot be used. ``encode`` replaces the encoder.
     """
     store = Store(settings.store_url)
     done: dict[str, Trial] = {}
@@ -112,15 +112,15 @@ def run_trials(
         }
     seen = set[str]()
     for cell in batch:
-        twin = cell.key in seen  # the same rows under another name
+        twin = cell.key in seen  # same rows, another arm
         seen.add(cell.key)
         yield cell.like(done[cell.key]) if twin else done[cell.key]
 
 
 def save_probe(cell: Cell, settings: Settings, folder: Path, *, encode: Encode | None = None) -> float:
-    """Fit the probe of a finished cell once more, from embeddings in the store, and leave it in ``folder``.
+    """Fit the probe of a finished cell once more, from embeddings in the store, and write it to ``folder``.
 
-    Returns ``agreement``, which is 1: it has no random part. Raises ``RunError`` when it fails.
+    Returns ``agreement``, which is 1, because a probe has no random part. Raises ``RunError`` if it fails.
     """
     store = Store(settings.store_url)
     [fitted] = _fit([cell], store, encode, partial(worker.call, probe.fit_and_save, cell.job.classifier, folder))
@@ -130,7 +130,7 @@ def save_probe(cell: Cell, settings: Settings, folder: Path, *, encode: Encode |
 
 
 def _fit(cells: Sequence[Cell], store: Store, encode: Encode | None, fit_each: FitEach) -> Sequence[Fitted | RunError]:
-    """Probabilities and seconds of each cell, the embedding's among them in equal shares; or why there are none."""
+    """Probabilities and seconds of each cell, with an equal share of the time for embedding; or the error."""
     started, job = time.monotonic(), cells[0].job
     rows = [in_order(cell.train_rows) for cell in cells]
     trained = (text for row in rows for text, _ in row)

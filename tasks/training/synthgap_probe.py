@@ -1,7 +1,7 @@
-"""A probe as files, and what loads them: the encoder's name, the labels and the coefficients, nothing pickled.
+"""Saves a probe to files and loads it: the encoder's name, the labels and the coefficients, without pickle.
 
-This file travels with a logged model (``tasks/tracking/registry.py``), so that ``mlflow.pyfunc.load_model`` needs torch
-and transformers but not synthgap. So it imports nothing of synthgap.
+This file is logged together with a model (``tasks/tracking/registry.py``), so that ``mlflow.pyfunc.load_model`` needs
+torch and transformers but not synthgap. Therefore it does not import synthgap.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class About:
-    """What is said of a probe in ``probe.json``."""
+    """The content of ``probe.json``."""
 
     encoder: str
-    """Hub id or folder of the encoder; of a packaged one the name of its Python module."""
+    """Hub id or folder of the encoder; for a packaged encoder, the name of its Python module."""
     package: str | None
-    """Distribution that the module comes with; null for a hub id or a folder."""
+    """Distribution of the module; null for a hub id or a folder."""
     revision: str | None
-    """Commit on the hub; null for the newest, and elsewhere."""
+    """Commit on the hub; null for the newest commit and for other encoders."""
     fingerprint: str
     """Version of the package, hash of the folder's files, or revision on the hub."""
     folder: bool
@@ -51,7 +51,7 @@ def save(folder: Path, about: About, weights: "np.ndarray", intercepts: "np.ndar
 
 
 def _load_pyfunc(path: str) -> "Probe":
-    """MLflow's entry point."""
+    """Entry point for MLflow."""
     return Probe(Path(path))
 
 
@@ -73,9 +73,10 @@ class Probe:
         self.model = AutoModel.from_pretrained(source, dtype=torch.float32, **options).eval()
 
     def predict(self, model_input: Any, params: Any = None) -> "DataFrame":
-        """Label and score (its probability) of each text, a row each; texts as a list, or the first column of a table.
+        """Label and score (the label's probability) of each text, one row each.
 
-        ``params`` is what MLflow passes to every model.
+        ``model_input`` is a text, a list of texts, or a table with the texts in its first column. MLflow passes
+        ``params`` to every model; it is not used.
         """
         import numpy as np
         from pandas import DataFrame
@@ -91,7 +92,7 @@ class Probe:
         return DataFrame({"label": [self.about.labels[i] for i in best], "score": scores})
 
     def _embed(self, texts: list[str]) -> "np.ndarray":
-        """Mean-pooled last hidden states, as the probe was fitted on."""
+        """Mean-pooled last hidden states (texts, width), like those that the probe was fitted on."""
         import numpy as np
         import torch
 
@@ -105,7 +106,7 @@ class Probe:
 
 
 def _source(about: About) -> str:
-    """Folder or hub id of the encoder. Raises ``RuntimeError`` where it is missing, or another one than it was."""
+    """Folder or hub id of the encoder. Raises ``RuntimeError`` if it is missing or has changed."""
     if about.package:
         found = util.find_spec(about.encoder)
         version = metadata.version(about.package) if found else None

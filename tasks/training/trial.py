@@ -1,7 +1,7 @@
-"""One trial: train on given rows, predict the test rows, score; found in the store when it was done before.
+"""One trial: train on given rows, predict the test rows, score; or find the trial in the store if it was done before.
 
-The key holds the rows and whatever shapes the training, not where the rows came from: the same rows under another
-mode's or LLM's name are the same trial.
+The key covers the rows and everything that affects the training, but not the source of the rows: the same rows from
+another mode or LLM are the same trial.
 """
 
 import functools
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 TRAINING_VERSION = 1
-"""Raised by hand when a change of code changes what a training gives."""
+"""Increase it when a change of code changes the result of a training."""
 
 LIKE_ROWS = 4
-"""Sets of rows whose part of a key stays in memory: cells that differ in seed or classifier follow each other."""
+"""Sets of rows whose part of a key stays in memory. Cells that differ only in seed or classifier run one after the
+other."""
 
 KIND = "trials"
 PREDICTIONS = "predictions.jsonl"
@@ -41,21 +42,21 @@ Train = Callable[[Training], "np.ndarray"]
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What one trained classifier says of one test row."""
+    """A trained classifier's prediction for one test row."""
 
     item: str
-    """Hash of the row's text; trials are paired by it."""
+    """Hash of the row's text, by which trials are paired."""
     label: str
     predicted: str
     probabilities: tuple[float, ...]
     """In the task's order of labels."""
     agreement: float | None
-    """Share of human raters behind the label, where known."""
+    """Share of human raters who chose the label; null if unknown."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What is stored of a trial's outcome; fields as in ``Trial``."""
+    """The stored scores of a trial; fields as in ``Trial``."""
 
     macro_f1: float
     accuracy: float
@@ -67,24 +68,24 @@ class Scores:
 
 @dataclass(frozen=True)
 class StoredTrial:
-    """What is read of a stored trial."""
+    """The parts of a stored trial's manifest that are read."""
 
     scores: Scores
     n_test: int
     n_train: int = 0
     config: Mapping[str, Any] | None = None
-    """The classifier's; null where nothing was trained."""
+    """The classifier's config; null without training."""
     label_counts: Mapping[str, int] = field(default_factory=dict)
-    """Rows that were seen, by label, where nothing was trained."""
+    """For a trial without training: the number of rows shown, by label."""
 
 
 def train_in_worker(training: Training) -> "np.ndarray":
-    """Train in a worker process; probabilities of the test texts, float64 (texts, labels)."""
+    """Train in a worker process; returns probabilities of the test texts, float64 (texts, labels)."""
     return worker.call(kind_of(training.config).fit_predict, training)
 
 
 def trial_key(job: TrialJob, train_rows: Sequence[Example], test_rows: Sequence[Example]) -> str:
-    """Content key of a trial, from whatever shapes its scores. The order of rows does not."""
+    """Content key of a trial: covers everything that affects its scores, so not the order of rows."""
     parts = {
         "version": TRAINING_VERSION,
         "labels": list(job.task.labels),
@@ -118,9 +119,9 @@ def run_trial(
 ) -> Trial:
     """Train and test one cell, or find it in the store.
 
-    ``trainings`` is how many run at once: they share the cores. A training leaves its model in ``weights``, in a folder
-    with the trial's key, where there is room. A training that fails gives a trial with status
-    ``failed`` and its reason; it is not stored, so that the next run tries again. Raises ``RunError`` when the store
+    ``trainings`` is the number of trainings that run at the same time and share the cores. If the disk has room, the
+    model is written to ``weights``, in a folder with the trial's key. A training that fails gives a trial with status
+    ``failed`` and its reason; it is not stored, so that the next run tries again. Raises ``RunError`` if the store
     cannot be used.
     """
     store = Store(settings.store_url)
@@ -143,7 +144,7 @@ def run_trial(
 def stored_trial(
     store: Store, key: str, job: TrialJob, train_rows: Sequence[Example], test_rows: Sequence[Example]
 ) -> Trial | None:
-    """The trial of a cell out of the store; null where it is not there."""
+    """The trial of a cell from the store; null if the store lacks it."""
     found = find_trial(store, key)
     if found is None:
         return None
@@ -192,10 +193,10 @@ def train_model(
     *,
     train: Train = train_in_worker,
 ) -> float:
-    """Train a finished cell once more, on the same rows with the same seed, and leave the model in ``folder``.
+    """Train a finished cell once more, on the same rows with the same seed, and write the model to ``folder``.
 
-    Few trials keep their models (``weights``), because a study has hundreds. Returns ``agreement``. Raises ``RunError``
-    when it fails.
+    Only few trials keep their models (``weights``), because a study has hundreds of trials. Returns ``agreement``.
+    Raises ``RunError`` if it fails.
     """
     again = _predict(job, train_rows, test_rows, cores(), train, str(folder))
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -204,8 +205,8 @@ def train_model(
 
 
 def agreement(store: Store, key: str, again: Sequence[Prediction]) -> float:
-    """The share of test rows of which a model that was trained again says what the trial said: 1 on the same machine,
-    less where arithmetic differs.
+    """The share of test rows for which a model that was trained again predicts the same label as the trial. It is 1 on
+    the same machine, and can be less if another machine's arithmetic differs.
     """
     known = {item.item: item.predicted for item in needed_predictions(store, key)}
     return sum(known[item.item] == item.predicted for item in again) / len(again)
@@ -217,13 +218,13 @@ def read_predictions(store: Store, key: str) -> tuple[Prediction, ...]:
 
 
 def needed_predictions(store: Store, key: str) -> tuple[Prediction, ...]:
-    """Those of a trial that the study has finished. Raises ``RunError`` where they are gone or damaged since."""
+    """The predictions of a trial that a study needs. Raises ``RunError`` if they are gone or damaged."""
     with needed():
         return read_predictions(store, key)
 
 
 def find_trial(store: Store, key: str) -> StoredTrial | None:
-    """A finished trial, null where there is none and where its predictions are not those that were written."""
+    """A finished trial; null if there is none or its predictions are damaged."""
     found = store.record(KIND, key, StoredTrial)
     if found is None:
         return None
@@ -243,7 +244,7 @@ def label_pairs(store: Store, key: str) -> list[tuple[str, str]]:
 
 
 def item_key(text: str) -> str:
-    """Names a test row in predictions."""
+    """Identifies a test row in predictions."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -272,14 +273,14 @@ def _predict(
 
 
 def in_order(train_rows: Sequence[Example]) -> list[tuple[str, str]]:
-    """Texts and labels as they are trained on: the key knows no order of rows, so neither does the training."""
+    """Texts and labels in the order of training, which is fixed, because the key does not cover the order of rows."""
     return sorted((row.text, row.label) for row in train_rows)
 
 
 def predictions_of(job: TrialJob, test_rows: Sequence[Example], probabilities: "np.ndarray") -> list[Prediction]:
-    """What a trained classifier says of the test rows, from its probabilities (test rows, labels).
+    """Predictions for the test rows, from a classifier's probabilities (test rows, labels).
 
-    Raises ``RunError`` for numbers that are none.
+    Raises ``RunError`` for NaN.
     """
     if not (probabilities >= 0).all():
         raise RunError(f"classifier {job.classifier.model!r} returned NaN probabilities; try a smaller learning_rate")
@@ -293,7 +294,7 @@ def predictions_of(job: TrialJob, test_rows: Sequence[Example], probabilities: "
 
 
 def check_rows(labels: Iterable[str], train_rows: Sequence[Example], test_rows: Sequence[Example]) -> None:
-    """Raises ``UserError`` for rows that nothing can be trained on or tested with."""
+    """Raises ``UserError`` for rows that cannot be used for a training or a test."""
     if not test_rows:
         raise UserError("there are no test rows")
     present = [label for label, n in count_labels(train_rows, labels).items() if n]

@@ -1,8 +1,9 @@
-"""Weights that fine-tuned trials leave while their study runs, so that the model it logs is not trained twice.
+"""Weights of fine-tuned trials, kept while their study runs, so that the logged model need not be trained again.
 
-Which model is logged is known when all trials are: that of the best arm, from its first seed. So trials of the first
-seed on generated rows leave theirs, and after each trial only those of a task's best arms so far stay. Where the best
-arm of all was dropped on the way, its model is trained once more. A run that is killed leaves its folder to the next.
+The study logs the model of the best arm's first seed, which is known only after all trials. So trials of the first seed
+on generated rows write their weights, and after each trial only those of a task's best arms so far are kept. If the
+weights of the best arm were removed before, its model is trained once more. If a run is killed, its folder stays for
+the next run.
 """
 
 import contextlib
@@ -21,17 +22,17 @@ from tasks.training.classifiers import is_fine_tuned
 LOGGER = logging.getLogger("synthgap")
 
 FOLDER = "weights"
-"""Of the home folder: in it a folder for each study, in that one for each trial."""
+"""Folder in the home folder; it has a folder for each study with a folder for each trial."""
 KEPT = 2
-"""Arms of a task whose weights stay: the best so far, and one that may still overtake it."""
+"""Arms of a task whose weights are kept: the two best so far, because the second may still become the best."""
 LEAST_FREE = 4 * 2**30
-"""Bytes that must be free on the disk for a trial to leave its weights; with less the results come first."""
+"""Bytes that must be free on the disk for a trial to write its weights; with less, the space is left for results."""
 PART = ".part"
-"""Ends the name of a folder whose trial is not stored yet."""
+"""Suffix of a folder whose trial is not stored yet."""
 
 
 class KeptWeights:
-    """Those of one study. Thread-safe."""
+    """The kept weights of one study. Thread-safe."""
 
     def __init__(self, config: StudyConfig, settings: Settings) -> None:
         self._first = min(config.seeds)
@@ -41,12 +42,12 @@ class KeptWeights:
         self._keys: dict[Arm, str] = {}
 
     def place(self, job: TrialJob) -> Path | None:
-        """The folder in which a trial leaves its weights, in a folder with its key; null where none are kept."""
+        """The folder in which a trial writes its weights, in a subfolder with its key; null if they are not kept."""
         kept = job.seed == self._first and job.arm.source and is_fine_tuned(job.classifier)
         return self._folder if kept else None
 
     def seen(self, trial: Trial) -> None:
-        """Note a trial that has ended, and drop what is not among the best of its task any more."""
+        """Record a trial that has ended, and remove weights that are no longer among the best of its task."""
         if trial.macro_f1 is None or not trial.arm.source:
             return
         with self._lock:
@@ -58,18 +59,18 @@ class KeptWeights:
                 _remove(self._folder / self._keys.pop(arm))
 
     def of(self, trial: Trial) -> Path | None:
-        """The folder in which a trial left its weights; null where it left none, or they were dropped."""
+        """The folder with a trial's weights; null if it wrote none or they were removed."""
         folder = self._folder / trial.key
         return folder if trial.key and folder.is_dir() else None
 
     def discard(self) -> None:
-        """Remove them all: the study has chosen."""
+        """Remove all weights, after the study has chosen the model to log."""
         _remove(self._folder)
 
 
 def part_of(folder: Path | None, key: str, *, least: int = LEAST_FREE) -> Path | None:
-    """Where the training of a trial with this key may leave its model; null without a folder, or ``least`` bytes free
-    on its disk.
+    """Where the training of a trial with this key writes its model; null without a folder, or if less than ``least``
+    bytes are free on its disk.
     """
     if folder is None:
         return None
@@ -78,8 +79,8 @@ def part_of(folder: Path | None, key: str, *, least: int = LEAST_FREE) -> Path |
 
 
 def settle(part: Path) -> None:
-    """Keep what a training left: its trial is stored."""
-    with contextlib.suppress(FileNotFoundError):  # it could not be written, which costs the model and not the trial
+    """Keep the weights of a training after its trial is stored."""
+    with contextlib.suppress(FileNotFoundError):  # the model could not be written, but the trial is still valid
         _remove(whole := part.with_suffix(""))
         part.rename(whole)
 

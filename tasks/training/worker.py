@@ -1,8 +1,8 @@
-"""Trainings run in long-lived worker processes, one a training slot.
+"""Runs trainings in long-lived worker processes, one for each training slot.
 
-torch's random state is global, so two trainings in one process would disturb each other; the parent stays free of
-torch; and a child killed for memory fails one training only. A worker is started by spawn, sees one GPU at most, is
-kept for the next call, and ends with its parent, however that ends.
+torch's random state is global, so two trainings in one process would affect each other. The parent does not import
+torch. If a child is killed because of memory, only one training fails. A worker is started by spawn, sees at most one
+GPU, is reused for the next call, and ends with its parent, even if that is killed.
 """
 
 import atexit
@@ -25,8 +25,8 @@ R = TypeVar("R")
 
 LAUNCHER = {"LOCAL_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}
 LAUNCHER |= {"PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE"}
-"""What torchrun and MPI tell the processes that they start: transformers would wait for the others to train together.
-``ACCELERATE_...``, from ``accelerate launch``, changes the precision and the device, too."""
+"""Variables that torchrun and MPI set for distributed training: with them transformers would wait for other processes.
+Variables ``ACCELERATE_...`` of ``accelerate launch`` also change the precision and the device."""
 
 _context = multiprocessing.get_context("spawn")
 
@@ -69,19 +69,19 @@ class _Worker:
 
 
 class Pool:
-    """The workers of this process, as many as there were calls at once."""
+    """The workers of this process, as many as the most calls that ran at the same time."""
 
     def __init__(self, choose: Callable[[], Claim | None]) -> None:
-        """``choose`` gives a new worker its GPU; null lets it see whatever this process sees."""
+        """``choose`` claims a GPU for a new worker; if it returns null, the worker sees the GPUs of this process."""
         self._choose = choose
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
 
     def call(self, function: Callable[..., R], *arguments: Any) -> R:
-        """``function(*arguments)`` in a worker process; both must pickle.
+        """Call ``function(*arguments)`` in a worker process; function, arguments and result must be picklable.
 
-        Raises what the function raises when it is a ``UserError`` or ``RunError``; ``RunError`` for anything else (its
-        traceback goes to stderr) and when the process dies.
+        Raises a ``UserError`` or ``RunError`` of the function unchanged; ``RunError`` for any other exception (its
+        traceback is written to stderr) and if the process dies.
         """
         with self._lock:
             worker = self._next()
@@ -91,13 +91,13 @@ class Pool:
             self._keep(worker)
             raise
         except BaseException:
-            worker.stop()  # interrupted in mid-call: its answer would meet the next question
+            worker.stop()  # interrupted during the call: the next call would receive this call's result
             raise
         self._keep(worker)
         return result
 
     def start(self, early: Callable[[], None]) -> None:
-        """Start a worker that calls ``early`` before its first call comes, unless one is idle already."""
+        """Start a worker that runs ``early`` before its first call, unless a worker is idle already."""
         with self._lock:
             if not self._idle:
                 self._idle.append(_Worker(self._choose(), early))
@@ -105,7 +105,7 @@ class Pool:
     def _next(self) -> _Worker:
         if not self._idle:
             return _Worker(self._choose())
-        worker = min(self._idle, key=lambda idle: idle.gpu.place if idle.gpu else 0)  # so that few share a GPU
+        worker = min(self._idle, key=lambda idle: idle.gpu.place if idle.gpu else 0)  # fewest on its GPU
         self._idle.remove(worker)
         return worker
 
@@ -117,7 +117,7 @@ class Pool:
             self._idle.append(worker)
 
     def stop(self) -> None:
-        """End all idle workers; the next call starts a fresh one."""
+        """Stop all idle workers; the next call starts a new one."""
         with self._lock:
             while self._idle:
                 self._idle.pop().stop()
@@ -131,20 +131,20 @@ atexit.register(stop_workers)
 
 
 def _serve(pipe: Connection, gpu: str | None, early: Callable[[], None] | None) -> None:
-    """The child's life: answer calls until the parent is gone."""
+    """The main function of a worker: answers calls until the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches the whole group: end at once, without a traceback
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the parent's stdout may be a --json document
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on a busy machine
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait actively take CPU time from other processes
     for name in [name for name in os.environ if name in LAUNCHER or name.startswith("ACCELERATE_")]:
         del os.environ[name]
     if gpu is not None:
-        os.environ[VISIBLE] = gpu  # before torch is imported, which looks once
+        os.environ[VISIBLE] = gpu  # before the import of torch, which reads it once
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if early:
-        with suppress(Exception):  # the call that needs it will say what is wrong
+        with suppress(Exception):  # the call that needs it will raise the error again
             early()
-    with suppress(AttributeError, OSError):  # not every system has it or allows it, and all work without
-        os.nice(15)  # an embedded LLM beside it shall keep its core: what is written is trained on next
+    with suppress(AttributeError, OSError):  # optional: some systems lack it or do not allow it
+        os.nice(15)  # an embedded LLM has priority, because the next trainings need its rows
     while True:
         try:
             function, arguments = pipe.recv()
@@ -158,7 +158,7 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[b
         return False, function(*arguments)
     except (UserError, RunError) as error:
         return True, error
-    except Exception as error:  # a failed training is a recorded failure of its cell; the worker lives on
+    except Exception as error:  # a failed training is recorded as a failure of its cell; the worker continues
         logging.getLogger(__name__).exception("a training failed")
         return True, RunError(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}")
 

@@ -1,4 +1,4 @@
-"""All filters by name: every file in this folder is one."""
+"""All filters by name: every file in this folder defines one."""
 
 import importlib
 import pkgutil
@@ -9,7 +9,7 @@ from tasks.errors import UserError, unknown
 from tasks.generation.filter import Filter
 
 FIRST = "empty"
-"""The filter that every synthesis applies before all others, which may rely on a text that is not empty."""
+"""The filter that every synthesis applies first, so that the others need not handle empty texts."""
 ORDER = (
     FIRST,
     "debris",
@@ -21,7 +21,7 @@ ORDER = (
     "rewrite",
     "test_leak",
 )
-"""The filters of a study that names none, in this order: cheap and common reasons first."""
+"""The default filters of a study, in this order: fast filters and common reasons first."""
 
 
 def _found() -> dict[str, Filter]:
@@ -33,7 +33,7 @@ FILTERS = _found()
 
 
 def find_filters(spellings: Sequence[str] | None = None) -> tuple[Filter, ...]:
-    """What a study's filters come to: ``FIRST`` and then those it names, in its order; ``ORDER`` where it names none.
+    """A study's filters: ``FIRST``, then those that it names, in its order; ``ORDER`` if ``spellings`` is null.
 
     Raises ``UserError`` for an unknown name or parameter, and for a filter that is listed twice.
     """
@@ -49,5 +49,5 @@ def find_filters(spellings: Sequence[str] | None = None) -> tuple[Filter, ...]:
 
 
 def filter_names(spellings: Sequence[str] | None) -> tuple[str, ...]:
-    """The same filters by name, with the parameters that are not the default."""
+    """The names of a study's filters, with the parameters that are not the default."""
     return tuple(item.spelling for item in find_filters(spellings))

@@ -26,7 +26,7 @@ PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 LOOP = 4
-"""Times in a row that a phrase of up to eight words may not be said."""
+"""Repetitions in a row of a phrase of up to eight words from which a text is rejected."""
 ECHO = 6
 """Consecutive words of the prompt's description that count as an echo of the prompt."""
 

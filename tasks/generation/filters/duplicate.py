@@ -1,13 +1,13 @@
-"""The same text, up to case, punctuation and spacing, as one that was kept, whatever its label."""
+"""A text that is the same as a kept one of any label, except for case, punctuation and spacing."""
 
 from tasks.generation.filter import Check, Filter, FilterContext, cite, quote, text_hash
 from tasks.generation.hash_index import HashIndex
 from tasks.records import Row
 
 DIGITS = 16
-"""Of a text's hash in hexadecimal, which the index holds; all of it decides."""
+"""Hexadecimal digits of a text's hash that the index has. The whole hashes are compared afterwards."""
 MOST = 100
-"""Kept rows that are compared. One of them at most has the text's whole hash; others are alike by chance, if any."""
+"""Most kept rows to compare. At most one of them has the text's whole hash; the others share only some digits."""
 
 
 def _build(context: FilterContext) -> Check:

@@ -1,4 +1,4 @@
-"""Nothing in the answer, or nothing that a reader could read."""
+"""An empty answer, or one without letters and digits."""
 
 from tasks.generation.filter import Check, Filter, FilterContext, normalise, quote
 from tasks.records import Row

@@ -1,7 +1,8 @@
-"""A classifier of the few-shot pool is sure of another label than the one that was asked for.
+"""A text for which a classifier trained on the few-shot pool predicts, with high confidence, another label than the one
+that was asked for.
 
-Left out of the default filters: what such a classifier dislikes are also the texts that it could learn from, and a data
-set without them looks easier than it is. A study that names it asks for it.
+It is not one of the default filters: it also rejects texts that a classifier could learn from, and a data set without
+them looks easier than it is. A study must name it.
 """
 
 from typing import TYPE_CHECKING
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
     from tasks.generation.pool_classifier import PoolClassifier
 
 SURE = 0.9
-"""Least probability of another label that counts against a text."""
+"""Least probability of another label at which a text is rejected."""
 RIGHT = 0.95
-"""Share of held-out pool texts for which the classifier must have been right when it was as sure of that label."""
+"""Least precision of the classifier for that label, on held-out pool texts with at least this probability."""
 ENOUGH = 20
-"""Least such texts for that share to mean anything."""
+"""Fewest such texts from which the precision is estimated."""
 
 
 def _build(context: FilterContext) -> Check:
@@ -40,7 +41,7 @@ def _build(context: FilterContext) -> Check:
 
 
 def _trusted(classifier: "PoolClassifier") -> frozenset[str]:
-    """The labels that the classifier is nearly always right about when it is sure."""
+    """The labels for which the classifier is nearly always right if its probability is high."""
     found = set()
     for index, label in enumerate(classifier.labels):
         sure = classifier.held_out[:, index] >= SURE

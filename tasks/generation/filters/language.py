@@ -1,7 +1,7 @@
-"""A text in another language than the task's, by py3langid (after langid.py, Lui and Baldwin 2012), which needs no
-network: its model of 140 languages comes in its package.
+"""A text in another language than the task's, according to py3langid (based on langid.py, Lui and Baldwin 2012), which
+needs no network: its package includes a model of 140 languages.
 
-Real texts hold names, foreign words and slang, so only a wide margin counts.
+Real texts contain names, foreign words and slang, so a text is rejected only by a wide margin.
 """
 
 import functools
@@ -16,35 +16,36 @@ if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
 LONG_ENOUGH = 20
-"""Least bytes of a text's letters and digits in UTF-8: about four words in Latin script, seven signs of Chinese."""
+"""Least bytes of a text's letters and digits in UTF-8: about four words in Latin script, seven Chinese characters."""
 MARGIN = 100.0
-"""How many times likelier another language must be than the task's. Rejected of the real training texts of English
-tasks: 4 of 4,103 of sms_spam (0.10%), 1 of 3,866 of financial_phrasebank (0.03%), 2 of 12,000 of humor and 1 of 6,311
+"""How many times likelier another language must be than the task's. Of the real training texts of English tasks, it
+rejects 4 of 4,103 of sms_spam (0.10%), 1 of 3,866 of financial_phrasebank (0.03%), 2 of 12,000 of humor and 1 of 6,311
 of ag_news (0.02%), none of headline_sarcasm, imdb (2,000), reddit_emotion, reddit_emotion_ekman, relation,
 tweet_emotion and tweet_irony. Seven of these eight are indeed in another language."""
 NO_LANGUAGE = "zxx"
-"""ISO 639-2 for no linguistic content, such as codes and addresses: not another language."""
+"""ISO 639-2 code for no linguistic content, such as codes and addresses. It does not count as another language."""
 CODES = (
     "af am an ar as az ba be bg bn br bs ca cs cy da de dz el en eo es et eu fa fi fo fr fy ga gd gl gu ha he hi hr ht "
     "hu hy id ig is it ja jv ka kk km kn ko ku ky la lb lg ln lo lt lv mg mk ml mn mr ms mt my ne nl nn no oc om or pa "
     "pl ps pt qu ro ru rw sa se si sk sl sn so sq sr st sv sw ta te tg th tk tl tr tt ug uk ur uz vi vo wa xh yo zh zu"
 )
 LANGUAGES = frozenset(CODES.split())
-"""Languages of the model that have an ISO 639-1 code, listed so that a plan need not load it."""
+"""Languages of the model that have an ISO 639-1 code, listed so that a plan need not load the model."""
 ODD_POOL = 10
-"""Pool texts in another language from which, where they are most of the pool, the task's language must be wrong."""
+"""Fewest pool texts in another language at which the task's language counts as wrong. They must also be at least half
+of the pool."""
 
 
 @functools.cache
 def identifier() -> "LanguageIdentifier":
-    """The model, loaded once in half a second. Its probabilities are calibrated across text lengths."""
+    """The model, which is loaded once in half a second. Its probabilities are calibrated across text lengths."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
 def foreign(text: str, language: str) -> str | None:
-    """The language that a text is clearly written in, null where that is ``language`` or unclear."""
+    """The language that a text is clearly written in; null if that is ``language`` or unclear."""
     if len(normalise(text).replace(" ", "").encode()) < LONG_ENOUGH:
         return None
     best, likely = identifier().classify(text)
@@ -54,13 +55,13 @@ def foreign(text: str, language: str) -> str | None:
 
 
 def _check_task(task: TaskConfig) -> None:
-    """Raises ``UserError`` for a task in a language that cannot be told from others."""
+    """Raises ``UserError`` for a task in a language that the model does not have."""
     if task.language not in (None, *LANGUAGES):
         raise unknown(f"language of task {task.name!r}:", task.language, LANGUAGES)
 
 
 def _build(context: FilterContext) -> Check:
-    """The check. Raises ``UserError`` for a language that is unknown or that most pool texts are not in."""
+    """The check. Raises ``UserError`` for an unknown language, or if most pool texts are in another language."""
     _check_task(context.task)
     language = context.task.language
     if language is None:

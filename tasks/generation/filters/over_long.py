@@ -1,4 +1,4 @@
-"""More than twice the words that were asked for."""
+"""A text with more than twice the words that the prompt allows."""
 
 from tasks.generation.filter import Check, Filter, FilterContext
 from tasks.records import Row

@@ -1,4 +1,4 @@
-"""A copy or near copy of a real text that prompts may show, or one with a whole such text inside."""
+"""A copy or near copy of a real text that prompts may show, or a text that contains such a text as a whole."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from tasks.records import Row
 LIKENESS = 85.0
 """Least normalised edit similarity (rapidfuzz ratio, 0 to 100) that counts as a copy."""
 LONG_ENOUGH = 5
-"""Words of a pool text from which finding it whole inside another is no accident."""
+"""Fewest words of a pool text that is searched for inside other texts; a shorter one could occur there by chance."""
 
 
 def _build(context: FilterContext) -> Check:
@@ -22,7 +22,7 @@ def _build(context: FilterContext) -> Check:
             by_start.setdefault(start, []).append(known)
 
     def inside(plain: str) -> str | None:
-        """The pool text that stands whole in a text. Only those whose first words do are looked for."""
+        """A pool text that a text contains as a whole. Only pool texts whose first words occur are searched for."""
         padded = f" {plain} "
         starts = (by_start.get(run, ()) for run in _runs(plain.split()))
         return next((known for group in starts for known in group if f" {known} " in padded), None)

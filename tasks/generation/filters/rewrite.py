@@ -1,7 +1,8 @@
-"""A rewrite of a real text that prompts may show: its words in its order, some of them exchanged.
+"""A rewrite of a real text that prompts may show: the same words in the same order, some of them replaced.
 
-``pool_copy`` compares characters and finds copies; words find what was rewritten word by word. Only pool texts that
-share enough words in whatever order are compared in order, with one character for each word.
+``pool_copy`` compares characters and finds copies. This filter compares words and finds texts that were rewritten word
+by word. The order of words is compared only with pool texts that share enough words in any order. For this comparison
+each word is encoded as one character.
 """
 
 from pydantic import Field
@@ -14,20 +15,20 @@ from tasks.generation.overlap import Overlap
 from tasks.records import Row
 
 LONG_ENOUGH = 8
-"""Least words of a pool text. In fewer, common phrases reach a ROUGE-L of 0.7 by accident: "see you at the pub" and
-"see you at the gym later" do. Of real training texts, compared with a pool of 500 others, 0 to 0.5% are rewrites by
-this rule, 1 to 3% where real texts follow templates or are repeated (SMS spam, company news, definitions,
+"""Fewest words of a pool text. In shorter ones, common phrases reach a ROUGE-L of 0.7 by chance, such as "see you at
+the pub" and "see you at the gym later". Compared with a pool of 500 others, 0 to 0.5% of real training texts are
+rewrites by this rule, 1 to 3% if real texts follow templates or are repeated (SMS spam, company news, definitions,
 retweets)."""
 UNKNOWN = "\0"
-"""Stands for every word that no pool text has, and so matches none."""
+"""Encodes every word that no pool text has, so that it matches none."""
 
 
 class Parameters(Frozen):
     """What a study may change."""
 
     rouge_l: float = Field(default=0.7, ge=0.3, le=1)
-    """Least ROUGE-L that counts as a rewrite; 0.7 as between two instructions in Self-Instruct (Wang et al. 2023,
-    section 2.2)."""
+    """Least ROUGE-L at which a text is rejected. 0.7 is the limit for two instructions in Self-Instruct (Wang et al.
+    2023, section 2.2)."""
 
 
 def similarity(one: list[str], other: list[str]) -> float:
@@ -50,8 +51,8 @@ def _build(context: FilterContext, rouge_l: float) -> Check:
     bags = Overlap(spelling for _, spelling in spelled)
 
     def likely(text: str) -> dict[str, str]:
-        """Pool texts that share enough words: a common subsequence cannot have more words than are shared."""
-        enough = rouge_l * (bags.sizes + len(text)) / 2 - 1  # one less, so that rounding decides nothing
+        """Pool texts that share enough words: a common subsequence has at most as many words as are shared."""
+        enough = rouge_l * (bags.sizes + len(text)) / 2 - 1  # one less, to be safe from rounding errors
         return dict(spelled[i] for i in (bags.shared(text) >= enough).nonzero()[0])
 
     def check(row: Row) -> str | None:

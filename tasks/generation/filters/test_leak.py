@@ -1,4 +1,4 @@
-"""A text of the real test set, up to case, punctuation and spacing: the LLM memorised it, or it leaked."""
+"""A text of the real test set, except for case, punctuation and spacing: the LLM memorised it, or it leaked."""
 
 from tasks.generation.filter import Check, Filter, FilterContext, quote, text_hash
 from tasks.records import Row

@@ -1,4 +1,4 @@
-"""All modes by name: every file in this folder is one, or a family of them with parameters in their names."""
+"""All modes by name: every file in this folder defines a mode, or a family of modes with parameters in their names."""
 
 import functools
 import importlib
@@ -22,7 +22,7 @@ MODES = _found(Mode)
 FAMILIES = _found(Family)
 
 
-@functools.cache  # asked for every call
+@functools.cache  # used for every LLM call
 def find_mode(spelling: str) -> Mode:
     """The mode of that name. Raises ``UserError`` for an unknown mode and for a wrong parameter."""
     name, given = split(spelling)

@@ -1,7 +1,7 @@
-"""The LLM imitates a few real texts of the pool, drawn anew for every text it writes.
+"""The LLM imitates a few real texts of the pool, which are drawn again for every call.
 
-As in Li et al. 2023 (arXiv 2310.07849). The examples are earlier turns of the conversation: an LLM of any size
-then answers with a bare text like them, where a list of examples in one message makes a small one talk about them.
+As in Li et al. 2023 (arXiv 2310.07849). The examples are earlier turns of the conversation. An LLM of any size then
+answers with a similar bare text. If one message lists all examples, a small LLM writes comments about them.
 """
 
 import functools
@@ -21,7 +21,7 @@ class Parameters(Frozen):
     """What a study may change."""
 
     examples: int = Field(default=3, ge=1, le=100)
-    """Real texts that each prompt shows; fewer where the pool has fewer of the label."""
+    """Real texts that each prompt shows; fewer if the pool has fewer of the label."""
 
 
 def _instructions(inputs: PromptInputs) -> str:

@@ -1,4 +1,4 @@
-"""Synthetic rows that somebody else made, named in the study's ``imports``, held to the same filters and tests."""
+"""Synthetic rows from other sources, named in the study's ``imports``, with the same filters and tests."""
 
 from tasks.generation.mode import Mode, generated
 

@@ -1,7 +1,7 @@
-"""Generated and real rows in given shares, as many together as the generated set has: ``mix/90``, ``mix/50/zero_shot``.
+"""Generated and real rows in given shares, together as many as the generated set has: ``mix/90``, ``mix/50/zero_shot``.
 
-Both parts are the beginnings of fixed orders: what is generated in ``mix/25`` is among what is generated in
-``mix/50``, and the real rows the other way round, so that a series of mixes exchanges rows and nothing else.
+Both parts are the first rows of a fixed order. So the generated rows of ``mix/25`` are among those of ``mix/50``, the
+real rows of ``mix/50`` are among those of ``mix/25``, and mixes differ only in the rows that are exchanged.
 """
 
 import re
@@ -18,12 +18,12 @@ USAGE = "mix/<percent generated, 1 to 99>[/<mode of an LLM>]"
 
 
 def _generated_of(n: int, percent: int) -> int:
-    """How many of a label's rows are generated, half rounded up; never fewer for a higher percentage."""
+    """How many of a label's rows are generated, rounded half up; never fewer for a higher percentage."""
     return (n * percent + 50) // 100
 
 
 def _count(data: TaskData, label_counts: Mapping[str, int]) -> dict[str, int]:
-    """No more than there are real rows: the same number at every percentage, down to none generated."""
+    """At most as many rows as there are real ones, so that mixes of all percentages have the same number."""
     real = count_labels(data.train, data.task.labels)
     return {label: min(n, real[label]) for label, n in label_counts.items()}
 

@@ -1,6 +1,6 @@
-"""The few real rows that few-shot prompts may show, all of them and nothing else: what they are worth without an LLM.
+"""All of the few real rows that few-shot prompts may show, and nothing else: shows their value without an LLM.
 
-Li et al. 2023 train on them to see what the texts generated from them add.
+Li et al. 2023 train on them to measure what the texts that are generated from them add.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""The few real rows of the pool and the texts that the few-shot template made from them.
+"""The few real rows of the pool and the texts that were generated from them with the few-shot prompts.
 
-The generated rows are those that ``few_shot`` trains on, so that the two modes differ by the pool's rows alone.
+The generated rows are those that ``few_shot`` trains on, so that the two modes differ only in the pool's rows.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Human-labelled rows, as many per label as the generated sets have: every gap is measured to this arm."""
+"""Human-labelled rows, as many per label as the generated sets have. Every gap is measured against such rows."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Human-labelled rows in their natural label shares: shows what more labelling would give."""
+"""Human-labelled rows in their natural label shares, to show the score that more labelling would give."""
 
 from collections.abc import Mapping, Sequence
 

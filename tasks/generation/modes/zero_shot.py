@@ -1,7 +1,7 @@
 """The LLM writes from a description alone: context prompt, generation prompt, then the diversity prompt.
 
-As in Li et al. 2023 (arXiv 2310.07849). A conversation is short, because every turn pays for all earlier ones again
-and a small model starts to repeat itself.
+As in Li et al. 2023 (arXiv 2310.07849). Conversations are short, because every turn sends and pays for all earlier ones
+again, and a small model starts to repeat itself.
 """
 
 from tasks.generation.mode import Mode, PromptInputs, PromptTemplate, generated

@@ -1,7 +1,7 @@
-"""Fine-tuning of any transformers encoder with a fresh classification head (Devlin et al. 2019).
+"""Fine-tuning of any transformers encoder with a new classification head (Devlin et al. 2019).
 
-One rule of training length for all modes and sizes: ``epochs`` passes, but never fewer than ``min_steps`` optimiser
-steps, because fine-tuning on few rows fails mostly by stopping too early (Mosbach et al. 2021).
+All modes and sizes have the same rule of training length: ``epochs`` passes, but at least ``min_steps`` optimiser
+steps, because fine-tuning on few rows fails mostly if it stops too early (Mosbach et al. 2021).
 """
 
 import logging
@@ -21,39 +21,40 @@ if TYPE_CHECKING:
     import numpy as np
 
 PREFIX = ""
-"""Any name that no other kind's prefix begins is that of an encoder."""
+"""A name without the prefix of another kind is the name of an encoder."""
 
 LEARNING_RATES = {EMBEDDED_CLASSIFIER: 1e-4}
 """Tuned peak learning rates (docs/LOG.md)."""
 
 MODEL_OPTIONS = {EMBEDDED_CLASSIFIER: {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}}
-"""Tuned changes to a model's own config. In 50 steps dropout only slows a small encoder down (docs/LOG.md)."""
+"""Tuned changes to a model's own config. In 50 steps, dropout only slows the training of a small encoder
+(docs/LOG.md)."""
 
 FROZEN_WORDS = {EMBEDDED_CLASSIFIER}
-"""Encoders whose word vectors stay as they are. They are half of the packaged one's parameters and a third of a step's
-time, and training them on a few hundred rows changes no score (docs/LOG.md)."""
+"""Encoders whose word embeddings are not trained. They are half of the packaged encoder's parameters and take a third
+of a step's time, and training them on a few hundred rows changes no score (docs/LOG.md)."""
 
 LEARNING_RATE = 3e-5
 """For encoders of BERT's size, from the range of Devlin et al. 2019, appendix A.3."""
 
 MICRO_BATCHES = 2
-"""Parts of a batch that go through the encoder one by one on a CPU, like lengths together: the same gradient with less
-padding and memory (docs/LOG.md)."""
+"""Parts of a batch that the encoder computes one after the other on a CPU. The texts of a part have similar lengths,
+which saves padding and memory and does not change the gradient (docs/LOG.md)."""
 
 SAVES = "transformers"
-"""A training can leave its model in a folder, as transformers saves it."""
+"""A training can write its model to a folder in the format of transformers."""
 
 WARMUP_SHARE = 0.1
 WEIGHT_DECAY = 0.01
 
 
 def check(config: ClassifierConfig) -> None:
-    """Raises ``UserError`` when there can be no such encoder."""
+    """Raises ``UserError`` for an impossible encoder name."""
     encoders.find_encoder(config.model, config.revision)
 
 
 def resolve(config: ClassifierConfig) -> dict[str, Any]:
-    """What shapes a training, defaults filled in."""
+    """Everything that affects a training, including defaults."""
     encoder = encoders.find_encoder(config.model, config.revision)
     return {
         **encoder.identity,
@@ -68,14 +69,14 @@ def resolve(config: ClassifierConfig) -> dict[str, Any]:
 
 
 def steps(rows: int, config: ClassifierConfig) -> int:
-    """Optimiser steps of a training on so many rows."""
+    """Optimiser steps of a training on ``rows`` rows."""
     return max(config.min_steps, config.epochs * math.ceil(rows / config.batch_size))
 
 
 def fit_predict(training: Training) -> "np.ndarray":
-    """Fine-tune on the training rows; probabilities of the test texts, float64 (texts, labels).
+    """Fine-tune on the training rows; returns probabilities of the test texts, float64 (texts, labels).
 
-    Raises ``RunError`` when the encoder cannot be loaded or the training diverges.
+    Raises ``RunError`` if the encoder cannot be loaded or the training diverges.
     """
     import torch
 
@@ -84,7 +85,7 @@ def fit_predict(training: Training) -> "np.ndarray":
     on_gpu = torch.cuda.is_available()
     encoder = encoders.find_encoder(training.config.model, training.config.revision)
     tokenizer = encoders.load(encoder, library.AutoTokenizer.from_pretrained)
-    library.set_seed(training.seed)  # before loading: the head's first weights are drawn there
+    library.set_seed(training.seed)  # before loading, which draws the head's initial weights
     model = encoders.load(
         encoder,
         library.AutoModelForSequenceClassification.from_pretrained,
@@ -109,13 +110,13 @@ def fit_predict(training: Training) -> "np.ndarray":
 
 
 def _save(model: Any, tokenizer: Any, labels: Sequence[str], folder: str) -> None:
-    """Leave the model with its labels; a disk that is full costs the model and not the trial."""
+    """Write the model with its labels. If that fails, such as on a full disk, the model is lost but not the trial."""
     model.config.id2label = dict(enumerate(labels))
     model.config.label2id = {label: i for i, label in enumerate(labels)}
     try:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-    except Exception:  # libraries below have errors of their own
+    except Exception:  # the libraries raise errors of many types
         logging.getLogger(__name__).exception("a model could not be written")
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -127,11 +128,11 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
     rows = encoders.tokenize(tokenizer, training.texts, config.max_length)
     number = {label: i for i, label in enumerate(training.labels)}
     rows = [row | {"labels": number[label]} for row, label in zip(rows, training.row_labels, strict=True)]
-    random.Random(training.seed).shuffle(rows)  # the sampler below shuffles by a seed of its own
+    random.Random(training.seed).shuffle(rows)  # the sampler below shuffles with its own seed
     total = steps(len(rows), config)
     parts = 1 if on_gpu else math.gcd(config.batch_size, MICRO_BATCHES)
-    packed = not on_gpu and packing.can_pack(model.config)  # a GPU would wait for attention, text by text
-    if packed and not 0 < len(rows) % config.batch_size < parts:  # else the sampler repeats rows, one for each part
+    packed = not on_gpu and packing.can_pack(model.config)  # on a GPU, attention for each text is slow
+    if packed and not 0 < len(rows) % config.batch_size < parts:  # else the sampler repeats rows for the parts
         parts = 1
     arguments = library.TrainingArguments(
         output_dir=folder,
@@ -150,11 +151,11 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
         use_cpu=not on_gpu,
         save_strategy="no",
         logging_strategy="no",
-        logging_nan_inf_filter=False,  # a diverged loss must show
+        logging_nan_inf_filter=False,  # a diverged loss must be visible
         disable_tqdm=True,
         report_to="none",
         dataloader_pin_memory=False,
-        label_names=["labels"],  # of a packed model it finds none
+        label_names=["labels"],  # the Trainer cannot find them for a packed model
     )
     trainer = library.Trainer(
         model=packing.Packed(model) if packed else model,
@@ -164,22 +165,22 @@ def _trainer(library: Any, training: Training, model: Any, tokenizer: Any, folde
         compute_loss_func=_mean_loss,
         processing_class=tokenizer,
     )
-    trainer.remove_callback(library.PrinterCallback)  # prints its logs
+    trainer.remove_callback(library.PrinterCallback)  # it prints the logs
     return trainer
 
 
 def one_device(arguments: Any) -> Any:
-    """``TrainingArguments`` that use one GPU of those that torch sees.
+    """``TrainingArguments`` that use one of the GPUs that torch sees.
 
-    With more the Trainer would put ``per_device_train_batch_size`` rows on each: a larger batch under the same key.
-    A worker sees one NVIDIA GPU anyway (``devices``); this holds for other makes and other callers.
+    With several GPUs the Trainer would put ``per_device_train_batch_size`` rows on each, a larger batch under the same
+    key. A worker sees only one NVIDIA GPU (``devices``); this function is for other makes and other callers.
     """
-    arguments._n_gpu = min(1, arguments.n_gpu)  # it has no public setter; the Trainer itself does the same
+    arguments._n_gpu = min(1, arguments.n_gpu)  # there is no public setter; the Trainer itself does the same
     return arguments
 
 
 def _mean_loss(outputs: Any, labels: Any, num_items_in_batch: Any) -> Any:
-    """Cross-entropy of a part of a batch, as its share of the whole batch's mean: the parts differ in size."""
+    """The contribution of a part of a batch to the batch's mean cross-entropy. The parts differ in size."""
     from torch.nn.functional import cross_entropy
 
     return cross_entropy(outputs["logits"], labels, reduction="sum") / num_items_in_batch

@@ -1,6 +1,6 @@
-"""Frozen-encoder probe: logistic regression on mean-pooled embeddings. Trains in seconds: the screening classifier.
+"""Frozen-encoder probe: logistic regression on mean-pooled embeddings. It trains in seconds and is used for screening.
 
-It has no random part: trials of different seeds differ only where their rows do.
+It has no random part: trials of different seeds differ only if their rows differ.
 """
 
 import time
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     import numpy as np
 
 PREFIX = "probe/"
-"""Before the name of the encoder."""
+"""Precedes the name of the encoder."""
 
 PENALTY = 10.0
-"""Inverse strength of the L2 penalty on embeddings of length one (docs/LOG.md)."""
+"""Inverse strength of the L2 penalty, for embeddings of length one (docs/LOG.md)."""
 
 SAVES = "probe"
-"""``fit_and_save`` can leave the coefficients in a folder."""
+"""``fit_and_save`` can write the coefficients to a folder."""
 
 UNUSED = ("epochs", "learning_rate", "batch_size", "min_steps")
 
 
 def check(config: ClassifierConfig) -> None:
-    """Raises ``UserError`` when there can be no such encoder, or for options of fine-tuning."""
+    """Raises ``UserError`` for an impossible encoder name and for options of fine-tuning."""
     encoders.find_encoder(config.model.removeprefix(PREFIX), config.revision)
     for field in UNUSED:
         if getattr(config, field) != type(config).model_fields[field].default:
@@ -42,20 +42,20 @@ def check(config: ClassifierConfig) -> None:
 
 
 def resolve(config: ClassifierConfig) -> dict[str, Any]:
-    """What shapes a training, defaults filled in."""
+    """Everything that affects a training, including defaults."""
     embedder = embedder_of(config)
     return {**embedder.encoder.identity, "max_length": embedder.max_length}
 
 
 def embedder_of(config: ClassifierConfig) -> Embedder:
-    """What makes the vectors that a probe is fitted on."""
+    """The embedder of the vectors that a probe is fitted on."""
     return find_embedder(config.model.removeprefix(PREFIX), config.max_length, config.revision)
 
 
 def fit_predict(training: Training) -> "np.ndarray":
-    """Fit on the training rows; probabilities of the test texts, float64 (texts, labels).
+    """Fit on the training rows; returns probabilities of the test texts, float64 (texts, labels).
 
-    A label without training rows gets probability 0. Raises ``RunError`` when the encoder cannot be loaded.
+    A label without training rows gets probability 0. Raises ``RunError`` if the encoder cannot be loaded.
     """
     encoder = encoders.find_encoder(training.config.model.removeprefix(PREFIX), training.config.revision)
     texts = [*training.texts, *training.test_texts]
@@ -67,7 +67,7 @@ def fit_predict(training: Training) -> "np.ndarray":
 
 @dataclass(frozen=True)
 class Fit:
-    """One probe to fit among many: rows of a common table of vectors."""
+    """One of several probes to fit, as row numbers in a common table of vectors."""
 
     rows: tuple[int, ...]
     """Training rows."""
@@ -76,12 +76,12 @@ class Fit:
 
 
 Fitted = tuple["np.ndarray", float]
-"""Probabilities of the test rows, float64 (rows, labels), and seconds."""
+"""Probabilities of the test rows, float64 (rows, labels), and the seconds that fitting and predicting took."""
 
 
 def fit_predict_each(vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequence[str]) -> list[Fitted | RunError]:
-    """Fit probes on rows of ``vectors`` (texts, width), one after the other on one core: such small problems take
-    longer on two. A fit that fails gives its error and stops no other.
+    """Fit probes on rows of ``vectors`` (texts, width), one after the other on one core, because such small problems
+    take longer on two. If a fit fails, its result is the error, and the others still run.
     """
     from sklearn import config_context
     from threadpoolctl import threadpool_limits
@@ -94,7 +94,7 @@ def fit_predict_each(vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequenc
             try:
                 model = _fit(table[list(fit.rows)], fit.row_labels)
                 probabilities = _probabilities(model, table[list(fit.test_rows)], labels)
-            except Exception as error:  # numbers that are not finite, among others
+            except Exception as error:  # for example numbers that are not finite
                 found.append(RunError(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"))
             else:
                 found.append((probabilities, time.monotonic() - started))
@@ -104,14 +104,14 @@ def fit_predict_each(vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequenc
 def fit_and_save(
     config: ClassifierConfig, folder: Path, vectors: "np.ndarray", fits: Sequence[Fit], labels: Sequence[str]
 ) -> list[Fitted | RunError]:
-    """Fit the probe of the only one of ``fits``, leave it in ``folder`` (``synthgap_probe``), and predict with it."""
+    """Fit the single probe in ``fits``, write it to ``folder`` (``synthgap_probe``), and predict with it."""
     import numpy as np
 
     [fit] = fits
     table = _normal(vectors)
     model = _fit(table[list(fit.rows)], fit.row_labels)
     weights, intercepts = model.coef_, model.intercept_
-    if len(weights) == 1:  # two labels: one row, for the second; the first's logit is 0
+    if len(weights) == 1:  # two labels: the row is that of the second, the first's logit is 0
         weights, intercepts = np.vstack([0 * weights, weights]), np.append(0.0, intercepts)
     embedder = embedder_of(config)
     encoder = embedder.encoder
@@ -130,7 +130,7 @@ def fit_and_save(
 
 
 def _normal(vectors: "np.ndarray") -> "np.ndarray":
-    """The vectors at length one, float64."""
+    """The vectors scaled to length one, float64."""
     import numpy as np
 
     wide = vectors.astype(np.float64)
