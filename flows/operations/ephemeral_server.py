@@ -51,7 +51,6 @@ class EphemeralServer:
             "PREFECT_SERVER_API_AUTH_STRING": self.login.text,
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": self.url.removesuffix("/api"),
             "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-            **({"PREFECT_API_DATABASE_MIGRATE_ON_START": "false"} if _begun() else {}),
         }
         command = ["flows.operations.ephemeral_server", str(port)]
         self.process = ServerProcess("Prefect's server", command, environment, log, log.parent, stdin=subprocess.PIPE)
@@ -112,12 +111,15 @@ def _begun() -> bool:
 
 def _serve(port: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with importing():
-        import uvicorn
-        from prefect.server.api.server import create_app
+    from prefect.settings import PREFECT_API_DATABASE_MIGRATE_ON_START, temporary_settings
 
-        app = create_app()
-    uvicorn.run(app, port=port, log_level="error")
+    with temporary_settings({PREFECT_API_DATABASE_MIGRATE_ON_START: False} if _begun() else {}):
+        with importing():
+            import uvicorn
+            from prefect.server.api.server import create_app
+
+            app = create_app()
+        uvicorn.run(app, port=port, log_level="error")
 
 
 def _end_with_parent() -> None:
