@@ -121,6 +121,7 @@ def test_a_fault_costs_no_row_and_no_call_twice(fault, job_at, data, settings):
     assert stats["reasons"] == ({REASONS[fault]} if fault in REASONS else set())
 
 
+@pytest.mark.slow
 def test_all_faults_together_cost_no_row_and_no_call_twice(job_at, data, settings):
     with provider(**ALL) as endpoint:
         stats = synthesize_and_check(job_at(endpoint, rows=30), data, settings, endpoint)
@@ -220,6 +221,7 @@ def test_kills_lose_nothing_and_repeat_only_what_was_under_way(job_at, data, set
     assert rows_of(settings, result) == rows_of(fresh, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_for_the_first_and_asks_nothing(job_at, data, settings, caplog):
     with provider(latency=0.2) as endpoint:
         job = job_at(endpoint, rows=30, concurrency=8, timeout=60)  # none is asked again on a busy machine
