@@ -207,23 +207,15 @@ class Store:
     def verified(self, kind: str, key: str) -> bool:
         """Whether an artifact is finished and its files are undamaged; false if their hashes were not recorded."""
         try:
-            _, stored = self._open(kind, key)
-            if stored.files is None:
-                return False
-            for name in stored.files:
-                with self._whole(kind, key, name):
-                    pass
+            _, stored = self._checked(kind, key)
         except FileNotFoundError:
             return False
-        return True
+        return stored.files is not None
 
     def digest(self, kind: str, key: str) -> str | None:
         """A hash of a finished artifact and its files; null if it is absent or damaged."""
         try:
-            manifest, stored = self._open(kind, key)
-            for name in stored.files or ():
-                with self._whole(kind, key, name):
-                    pass
+            manifest, stored = self._checked(kind, key)
         except FileNotFoundError:
             return None
         return _hash([manifest, asdict(stored)])
@@ -304,6 +296,14 @@ class Store:
         if content is None:
             raise FileNotFoundError(f"there is no {kind}/{key}")
         return self._opened(kind, key, content)
+
+    def _checked(self, kind: str, key: str) -> tuple[dict[str, Any], _Envelope]:
+        """Like ``_open``, and raises ``FileNotFoundError`` also for a damaged file."""
+        manifest, stored = self._open(kind, key)
+        for name in stored.files or ():
+            with self._whole(kind, key, name):
+                pass
+        return manifest, stored
 
     def _opened(self, kind: str, key: str, content: bytes) -> tuple[dict[str, Any], _Envelope]:
         """Manifest and envelope from a manifest's content. Raises ``FileNotFoundError`` for a damaged one."""

@@ -19,7 +19,7 @@ from tasks.generation.pipeline import FilterPipeline, texts_of
 from tasks.llm import calls, embedded
 from tasks.llm.calls import CompletionFunction, UnwantedError
 from tasks.llm.empty_answers import IN_A_ROW, has_text
-from tasks.llm.journal import Entry, Journal, Tally
+from tasks.llm.journal import CallTotals, Entry, Journal
 from tasks.llm.ledger import BudgetReachedError
 from tasks.llm.metered import MeteredCalls
 from tasks.llm.spending import Spending
@@ -33,7 +33,7 @@ ASSUMED_KEPT = 10
 """Texts that count as kept at the start, so that a few rejected texts at first do not cause many calls."""
 
 
-def paid_for(pipeline: FilterPipeline, journal: Journal, turns: int) -> Tally:
+def paid_for(pipeline: FilterPipeline, journal: Journal, turns: int) -> CallTotals:
     """Tokens and cost of the calls that were filtered, and of the further calls that this run made."""
     paid = copy.deepcopy(pipeline.paid)
     for call in journal.made():

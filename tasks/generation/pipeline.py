@@ -17,7 +17,7 @@ from tasks.generation.parse import UnreadableError, parse
 from tasks.generation.row_file import RowFile
 from tasks.llm.calls import Answer
 from tasks.llm.empty_answers import EmptyAnswers
-from tasks.llm.journal import Entry, Tally
+from tasks.llm.journal import CallTotals, Entry
 from tasks.records import FilterCounts, Row
 
 STEPS: tuple[Step, ...] = ("parsed", "valid", "unique", "kept")
@@ -67,7 +67,7 @@ class FilterPipeline:
         self.kept: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         """Rejected texts by reason."""
-        self.paid = Tally()
+        self.paid = CallTotals()
         """Tokens and cost of the filtered calls."""
         self.empty_answers = EmptyAnswers()
         self._checks: list[tuple[Filter, Check]] = [(item, item.check(self.context)) for item in self.filters]

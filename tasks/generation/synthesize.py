@@ -24,10 +24,9 @@ from tasks.generation.pipeline import FilterPipeline, count_kept
 from tasks.generation.row_file import RowFile
 from tasks.llm import loop
 from tasks.llm.calls import CompletionFunction
-from tasks.llm.journal import Entry, Journal, Tally, entries_in, open_journal
+from tasks.llm.journal import CallTotals, Entry, Journal, answered_by, entries_in, open_journal
 from tasks.llm.ledger import Ledger
 from tasks.llm.metered import connect, spending_of
-from tasks.llm.model_names import same_model
 from tasks.llm.prices import price_map
 from tasks.llm.spending import Spending
 from tasks.progress import Progress, announce
@@ -151,7 +150,7 @@ def _progress(job: SynthesisJob, pipeline: FilterPipeline, report: Report) -> Ca
     return step
 
 
-def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, paid: Tally, stopped: str) -> Synthesis:
+def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, paid: CallTotals, stopped: str) -> Synthesis:
     """The record of the pipeline's rows and of the calls that were ``paid`` for them."""
     short = count_kept(pipeline) != job.rows
     return Synthesis(
@@ -167,7 +166,7 @@ def _result(job: SynthesisJob, key: str, pipeline: FilterPipeline, paid: Tally, 
         tokens_out=paid.tokens_out,
         cost_usd=paid.cost_usd,
         seconds=paid.seconds,
-        model_answered=", ".join(sorted(paid.models)),
+        model_answered=paid.model_answered,
         calls=paid.calls,
         short=short,
         stopped=stopped,
@@ -204,11 +203,7 @@ def _generate(
 ) -> Synthesis:
     store = Store(settings.store_url)
     path = settings.home / "journals" / f"{calls_key(job, data)}.jsonl"
-
-    def usable(entry: Entry) -> bool:
-        return same_model(job.generator.model, entry.model)
-
-    with open_journal(path, job.name, usable) as journal:
+    with open_journal(path, job.name, answered_by(job.generator.model)) as journal:
         if (found := _find(job, store, key)) is not None:  # another run made it while this one waited for the journal
             return found
         if (copy := store.as_it_stands(KIND, key, JOURNAL)) is not None:  # maybe only the rows are damaged

@@ -15,10 +15,10 @@ from tasks.labelling.panel import panel, stored_votes
 from tasks.labelling.untrained import UntrainedJob, interview, stored_untrained
 from tasks.llm import embedded
 from tasks.llm.estimate import NOTHING, Estimate, total
-from tasks.llm.journal import Entry, read_journal, wall_seconds
+from tasks.llm.journal import CallTotals, Entry, read_journal
 from tasks.llm.prices import price
 from tasks.llm.tokens import count_messages
-from tasks.records import Spent, TaskData, known_sum
+from tasks.records import Spent, TaskData
 from tasks.settings import Settings
 
 END_TOKENS = 1
@@ -61,15 +61,8 @@ def spent(asked: Iterable[Interview], settings: Settings) -> Spent:
     wanted: dict[Path, set[str]] = {}
     for item in asked:
         wanted.setdefault(item.journal(settings), set()).update(map(call_id, item.questions))
-    entries = [entry for path, calls in wanted.items() for call, entry in read_journal(path).items() if call in calls]
-    return Spent(
-        len(entries),
-        sum(entry.tokens_in for entry in entries),
-        sum(entry.tokens_out for entry in entries),
-        known_sum(entry.cost_usd for entry in entries),
-        wall_seconds(entries),
-        sum(entry.estimated for entry in entries),
-    )
+    entries = (entry for path, calls in wanted.items() for call, entry in read_journal(path).items() if call in calls)
+    return CallTotals.of(entries).spent
 
 
 def _estimate(asked: Interview, settings: Settings) -> Estimate:
@@ -92,7 +85,7 @@ def _seconds(asked: Interview, missing: int, size: _Size, known: Iterable[Entry]
     if not missing:
         return 0.0
     if past:
-        return missing * wall_seconds(past) / len(past)
+        return missing * CallTotals.of(past).seconds / len(past)
     if embedded.is_embedded(asked.llm.model):
         read = size.opening * min(missing, asked.in_flight) + size.questions
         return read / embedded.PROMPT_RATE + size.answers / embedded.ANSWER_RATE

@@ -15,10 +15,9 @@ from tasks.labelling.interview import Interview, call_id
 from tasks.llm import embedded, loop
 from tasks.llm.calls import CompletionFunction, UnwantedError
 from tasks.llm.empty_answers import EmptyAnswers
-from tasks.llm.journal import Entry, Journal, Tally, open_journal
+from tasks.llm.journal import CallTotals, Entry, Journal, answered_by, open_journal
 from tasks.llm.ledger import BudgetReachedError, Ledger
 from tasks.llm.metered import MeteredCalls, connect, spending_of
-from tasks.llm.model_names import same_model
 from tasks.progress import Progress
 from tasks.settings import Settings
 from tasks.store import Store
@@ -115,7 +114,7 @@ class _InterviewRun:
             self._next = next(self._looked, None)
         in_vain = self._empty_answers.enough and not embedded.is_embedded(self._interview.llm.model)
         if in_vain and self._next is not None:
-            paid = Tally.of(entry for call, entry in self._journal.entries.items() if call in self._order)
+            paid = CallTotals.of(entry for call, entry in self._journal.entries.items() if call in self._order)
             self._failed = True
             reason = self._empty_answers.reason(self._interview.max_tokens, paid, self._journal.path)
             raise RunError(f"{self._interview.name}: {reason}")
@@ -132,11 +131,7 @@ def run_interview(
 
     Raises ``RunError`` if the LLM fails or another LLM answers; every completed call is then in the journal.
     """
-
-    def usable(entry: Entry) -> bool:
-        return same_model(interview.llm.model, entry.model)
-
-    with open_journal(interview.journal(settings), interview.name, usable) as journal:
+    with open_journal(interview.journal(settings), interview.name, answered_by(interview.llm.model)) as journal:
         stopped = ""
         if any(call_id(question) not in journal.entries for question in interview.questions):
             Store(settings.store_url).check_writable()

@@ -16,7 +16,7 @@ from tasks.labelling.interview import Interview
 from tasks.labelling.question import examples, labelling
 from tasks.labelling.runner import Replies, Report, run_interviews
 from tasks.llm.calls import CompletionFunction
-from tasks.llm.journal import wall_seconds
+from tasks.llm.journal import CallTotals
 from tasks.llm.ledger import Ledger
 from tasks.progress import Progress, announce
 from tasks.records import (
@@ -30,7 +30,6 @@ from tasks.records import (
     configured,
     content_key,
     count_labels,
-    known_sum,
 )
 from tasks.settings import Settings
 from tasks.store import Store
@@ -225,17 +224,18 @@ def _by_llm(
 def _taken(replies: Replies) -> dict[str, Any]:
     """Cost, tokens and time of the answers, and the share of them that name no label."""
     entries = [reply.entry for reply in replies.replies if reply is not None]
+    paid = CallTotals.of(entries)
     times = [entry.seconds for entry in entries if entry.seconds is not None]
     return {
-        "cost_usd": known_sum(entry.cost_usd for entry in entries),
+        "cost_usd": paid.cost_usd,
         "latency_s": round(sum(times) / len(times), 4) if times else None,
-        "seconds": wall_seconds(entries),
+        "seconds": paid.seconds,
         "calls_keys": [replies.interview.key],
         "unanswered": replies.unanswered,
         "stopped": replies.stopped,
-        "tokens_in": sum(entry.tokens_in for entry in entries),
-        "tokens_out": sum(entry.tokens_out for entry in entries),
-        "model_answered": ", ".join(sorted({entry.model for entry in entries})),
+        "tokens_in": paid.tokens_in,
+        "tokens_out": paid.tokens_out,
+        "model_answered": paid.model_answered,
     }
 
 

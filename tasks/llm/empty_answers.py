@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.llm.journal import Entry, Tally
+from tasks.llm.journal import CallTotals, Entry
 
 UNABLE = r"(?:can(?:'t|’t|not)|won(?:'t|’t)|unable to|not able to)"
 ACTS = r"(?:assist|help|generate|create|write|provide|fulfil|comply)"
@@ -58,7 +58,7 @@ class EmptyAnswers:
         needed = max(IN_A_ROW, math.ceil(math.log(CHANCE) / math.log(share))) if share else IN_A_ROW
         return len(self._last) >= needed
 
-    def reason(self, max_tokens: int, paid: Tally, journal: Path) -> str:
+    def reason(self, max_tokens: int, paid: CallTotals, journal: Path) -> str:
         """Why no more calls are made, what these calls cost, and how to repeat them."""
         kinds = Counter(self._last)
         told = {
@@ -85,7 +85,7 @@ def _kind(entry: Entry, texts: Iterable[str]) -> str:
     return "refusal" if declined else "empty"
 
 
-def _spent(paid: Tally) -> str:
+def _spent(paid: CallTotals) -> str:
     if paid.cost_usd is None:
         return f"spent {paid.tokens_in + paid.tokens_out:,} tokens at an unknown price"
     return f"spent ${paid.cost_usd:.2f}" if paid.cost_usd >= 0.01 else f"spent ${paid.cost_usd:.2g}"

@@ -27,7 +27,8 @@ from tasks.errors import RunError, writing
 from tasks.files import make_folder, replacing, sync
 from tasks.jsonl import DamagedError
 from tasks.llm.calls import Answer
-from tasks.records import known_sum
+from tasks.llm.model_names import same_model
+from tasks.records import Spent, known_sum
 from tasks.versions import check_version
 from tasks.waiting import wait_for
 
@@ -83,8 +84,13 @@ def _any(entry: Entry) -> bool:
     return True
 
 
+def answered_by(asked: str) -> Usable:
+    """Selects the calls that the model ``asked`` answered: the answers of another model are never used."""
+    return lambda entry: same_model(asked, entry.model)
+
+
 @dataclass
-class Tally:
+class CallTotals:
     """Sums over calls."""
 
     calls: int = 0
@@ -100,7 +106,7 @@ class Tally:
     """Seconds from the start of each run to its last answer."""
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> "Tally":
+    def of(cls, entries: Iterable[Entry]) -> "CallTotals":
         """The sums over some calls."""
         made = cls()
         for entry in entries:
@@ -121,6 +127,16 @@ class Tally:
     def seconds(self) -> float:
         """Wall time of the runs that made the calls, each from its start to the last of its calls."""
         return round(sum(self._last.values()), 3)
+
+    @property
+    def model_answered(self) -> str:
+        """The models that answered, sorted."""
+        return ", ".join(sorted(self.models))
+
+    @property
+    def spent(self) -> Spent:
+        """What the calls cost."""
+        return Spent(self.calls, self.tokens_in, self.tokens_out, self.cost_usd, self.seconds, self.estimated)
 
 
 class Entries(Mapping[str, Entry]):
@@ -363,11 +379,6 @@ def _repair(path: Path, name: str, found: _Scan) -> bool:
         *(name, path, found.damaged, aside.name, found.whole),
     )
     return True
-
-
-def wall_seconds(entries: Iterable[Entry]) -> float:
-    """Wall time of the runs that made these calls, each from its start to the last of its calls."""
-    return Tally.of(entries).seconds
 
 
 @contextmanager

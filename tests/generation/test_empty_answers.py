@@ -17,7 +17,7 @@ from tasks.generation import keys
 from tasks.generation.synthesize import read_rows, stored_synthesis, synthesize
 from tasks.llm.calls import Answer, Completion
 from tasks.llm.empty_answers import IN_A_ROW, EmptyAnswers
-from tasks.llm.journal import Entry, Tally, read_journal
+from tasks.llm.journal import CallTotals, Entry, read_journal
 from tasks.llm.ledger import Ledger
 from tasks.store import Store
 from tests.generation.conftest import FakeLLM, sentence
@@ -63,13 +63,13 @@ def test_a_low_but_steady_yield_is_never_taken_for_none(share, seed):
 def test_the_reason_says_what_came_instead_and_what_it_cost():
     seen = [(CUT, "")] * 7 + [(FILTERED, ""), (ENTRY, "I'm sorry, but I can't help with that."), (ENTRY, "")]
     journal = Path("home/journals/ab12.jsonl")
-    reason = after(*seen).reason(128, Tally.of(entry for entry, _ in seen), journal)
+    reason = after(*seen).reason(128, CallTotals.of(entry for entry, _ in seen), journal)
     assert reason == (
         "stopped after 10 answers in a row without a text (7 cut off at 128 tokens, 2 refusals, 1 empty); spent $0.03; "
         "a larger max_tokens leaves room for a text; to ask again, change max_tokens, or move journals/ab12.jsonl "
         "out of SYNTHGAP_HOME"
     )
-    unpriced = after((ENTRY, "")).reason(1, Tally.of([replace(ENTRY, cost_usd=None)]), journal)
+    unpriced = after((ENTRY, "")).reason(1, CallTotals.of([replace(ENTRY, cost_usd=None)]), journal)
     assert "spent 70 tokens at an unknown price" in unpriced
 
 
